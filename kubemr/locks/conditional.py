@@ -1,0 +1,166 @@
+"""Apply one conditional patch and find out, for certain, whether it landed.
+
+An apiserver's answer to a patch is not always the whole story:
+
+- a timeout, a broken connection or a 5xx says nothing: the write may have landed, or may land later;
+- a 422 says that some `test` failed, but not which, and a proxy in between may have sent the patch
+  twice, the second attempt failing on what the first had written;
+- a 422 may also be a refusal (schema, admission policy), which no repetition will change.
+
+So the outcome is taken from the object.  What a patch writes must be recognisable as one's own (a
+holder token that nobody else writes) and what it tests must never come back once changed (epochs,
+fences: no ABA).  Then one consistent read after a doubtful answer decides:
+
+- one's own mark is there → **won**;
+- a tested value differs → **lost**, for good, also if the patch is still under way: it cannot pass any more;
+- neither → the identical patch is sent again, until the answer is definite.
+
+If every tested value is as tested and the answer is 422 all the same, twice, then it was not a race
+but a refusal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import Enum
+
+from attr import frozen
+
+from kubemr.locks.backoff import Backoff
+from kubemr.locks.patch import Patch
+from kubemr.locks.request import JSON_PATCH, Answer, Json, Op, Random, Request, Resource, Sleep
+
+FIELD_MANAGER = "kubemr"
+"""One shared manager: a manager per worker would make `managedFields` grow with the number of workers."""
+
+
+class Verdict(Enum):
+    """How a conditional patch ended."""
+
+    WON = "won"
+    """It landed: the object carries what it wrote (or did, when it was last seen)."""
+    LOST = "lost"
+    """A condition does not hold, and nothing was written."""
+    GONE = "gone"
+    """The object does not exist (404)."""
+    REFUSED = "refused"
+    """The server will not take it, whatever the state: schema, policy, rights, size.  An error."""
+
+
+@frozen
+class Target:
+    """The object (and subresource) that a patch is for."""
+
+    resource: Resource
+    namespace: str | None
+    name: str
+    subresource: str | None = None
+
+    def get(self) -> Request:
+        """A consistent read of the whole object (never of the subresource, which may not serve it)."""
+        return Request("get", self.resource, self.namespace, self.name)
+
+    def patch(self, patch: Patch) -> Request:
+        """The request that sends `patch`."""
+        return Request(
+            "patch",
+            self.resource,
+            self.namespace,
+            self.name,
+            self.subresource,
+            query={"fieldManager": FIELD_MANAGER},
+            body=patch.body,
+            content_type=JSON_PATCH,
+        )
+
+    def __str__(self) -> str:
+        where = f"{self.namespace}/{self.name}" if self.namespace else self.name
+        return f"{self.resource.plural} {where}"
+
+
+@frozen
+class Outcome:
+    """The verdict, and the object as it was seen last (None when it is gone or was not read).
+
+    `answer` is the server's last word, for the message of an error.
+    """
+
+    verdict: Verdict
+    object: Json
+    answer: Answer
+
+    @property
+    def won(self) -> bool:
+        """The patch landed."""
+        return self.verdict is Verdict.WON
+
+
+class Refused(Exception):
+    """The server refused a request for a reason that repeating it will not change."""
+
+    def __init__(self, what: str, answer: Answer) -> None:
+        super().__init__(f"{what}: the apiserver refused it with {answer.status} {answer.reason}: {answer.message}")
+        self.answer = answer
+
+
+def apply(target: Target, patch: Patch, mine: Callable[[Json], bool]) -> Op[Outcome]:
+    """Send `patch` until its fate is known; `mine(object)` tells whether it shows in an object.
+
+    `mine` must be true of an object only if this very patch has landed on it.
+    """
+    backoff = Backoff()
+    doubted = False
+    refused_while_holding = False
+    while True:
+        answer: Answer = yield target.patch(patch)
+        if answer.ok:
+            return Outcome(Verdict.WON, answer.body, answer)
+        if answer.status == 404:
+            return Outcome(Verdict.GONE, None, answer)
+        if _is_refusal(answer) and not doubted:
+            return Outcome(Verdict.REFUSED, None, answer)
+        if answer.status in (409, 429) or not answer.definite:
+            yield Sleep(backoff.next((yield Random()), answer.retry_after))
+        doubted = doubted or not answer.definite
+        seen = yield from read(target)
+        if seen is None:
+            return Outcome(Verdict.GONE, None, answer)
+        if mine(seen):
+            return Outcome(Verdict.WON, seen, answer)
+        if not patch.holds(seen):
+            return Outcome(Verdict.LOST, seen, answer)
+        if _is_refusal(answer):
+            return Outcome(Verdict.REFUSED, seen, answer)
+        if answer.status == 422:
+            if refused_while_holding:
+                return Outcome(Verdict.REFUSED, seen, answer)
+            refused_while_holding = True
+
+
+def read(target: Target) -> Op[Json]:
+    """A consistent read: the object, or None when it does not exist.  Waits out what is transient.
+
+    Raises `Refused` when the server denies the read.
+    """
+    backoff = Backoff()
+    while True:
+        answer: Answer = yield target.get()
+        if answer.ok:
+            return answer.body
+        if answer.status == 404:
+            return None
+        if answer.definite and answer.status not in (0, 429):
+            raise Refused(f"reading {target}", answer)
+        yield Sleep(backoff.next((yield Random()), answer.retry_after))
+
+
+def _is_refusal(answer: Answer) -> bool:
+    """True of an answer that names a cause other than a failed `test`.
+
+    A failed `test` (and a path that leads nowhere) is a 422 without any detail; the schema and admission
+    policies answer 422 too, but say what is wrong.
+    """
+    if answer.status == 422:
+        details = answer.body.get("details") if isinstance(answer.body, dict) else None
+        return bool(details)
+    return answer.definite and answer.status not in (0, 409, 429)

@@ -1,0 +1,114 @@
+"""JSON Patches (RFC 6902) built op by op, with the conditions they rest on kept visible.
+
+A conditional patch is the one primitive of kubemr: some `test` operations, then changes.  The
+apiserver applies all of it or nothing, so of many that try at once, one succeeds::
+
+    Patch().test("/lockholder", None).add("/lockholder", "me")
+
+`Patch` is immutable; every method returns a longer one.  Besides sending it one needs two questions
+answered about an object that was read afterwards: do the tested values (still) hold, and are the
+written values there?  `holds` and `landed` answer them.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from attr import evolve, frozen
+
+from kubemr.locks.request import Json
+
+
+class _Missing:
+    """What `lookup` finds where there is nothing: not the same as an explicit null."""
+
+    def __repr__(self) -> str:
+        return "MISSING"
+
+
+MISSING: Final = _Missing()
+
+
+def pointer(*segments: str | int) -> str:
+    """The JSON Pointer (RFC 6901) to `segments`, e.g. `pointer("metadata", "labels", "a/b")` → `/metadata/labels/a~1b`."""
+    return "".join("/" + str(segment).replace("~", "~0").replace("/", "~1") for segment in segments)
+
+
+def lookup(document: Json, path: str) -> Json:
+    """The value at a JSON Pointer, or `MISSING`."""
+    if path == "":
+        return document
+    value = document
+    for raw in path.split("/")[1:]:
+        segment = raw.replace("~1", "/").replace("~0", "~")
+        if isinstance(value, dict):
+            if segment not in value:
+                return MISSING
+            value = value[segment]
+        elif isinstance(value, list):
+            if not segment.isdigit() or int(segment) >= len(value):
+                return MISSING
+            value = value[int(segment)]
+        else:
+            return MISSING
+    return value
+
+
+@frozen
+class Patch:
+    """A JSON Patch; `operations` is what is sent."""
+
+    operations: tuple[dict[str, Json], ...] = ()
+
+    def _with(self, operation: dict[str, Json]) -> Patch:
+        return evolve(self, operations=(*self.operations, operation))
+
+    def test(self, path: str, value: Json) -> Patch:
+        """The patch fails unless the value at `path` equals `value`; None also matches an absent path."""
+        return self._with({"op": "test", "path": path, "value": value})
+
+    def add(self, path: str, value: Json) -> Patch:
+        """Set a member (present or not), or insert into a list.  The parent must exist."""
+        return self._with({"op": "add", "path": path, "value": value})
+
+    def replace(self, path: str, value: Json) -> Patch:
+        """Set a member.  The apiserver, unlike the RFC, also accepts an absent one."""
+        return self._with({"op": "replace", "path": path, "value": value})
+
+    def remove(self, path: str) -> Patch:
+        """Remove a member, which must exist."""
+        return self._with({"op": "remove", "path": path})
+
+    def swap(self, path: str, old: Json, new: Json) -> Patch:
+        """`test` for `old`, then `replace` by `new`: compare and set."""
+        return self.test(path, old).replace(path, new)
+
+    def __add__(self, other: Patch) -> Patch:
+        return Patch(self.operations + other.operations)
+
+    def __len__(self) -> int:
+        return len(self.operations)
+
+    @property
+    def body(self) -> list[dict[str, Json]]:
+        """The document to send."""
+        return list(self.operations)
+
+    def holds(self, document: Json) -> bool:
+        """True when every value that the patch tests before changing it is as tested in `document`.
+
+        A test of a path that an earlier operation of the same patch changes is left out: it speaks of
+        the patch's own result.
+        """
+        changed: set[str] = set()
+        for operation in self.operations:
+            path = operation["path"]
+            if operation["op"] != "test":
+                changed.add(path)
+            elif path not in changed:
+                found = lookup(document, path)
+                if found is MISSING:
+                    found = None
+                if found != operation["value"]:
+                    return False
+        return True
