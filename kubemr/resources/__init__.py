@@ -1,0 +1,1 @@
+"""kubemr's own resource types: their definitions, schemas and validation."""
