@@ -1,0 +1,92 @@
+# Two commands for everybody: `make demo` and `make test`.  `make help` lists the rest.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.ONESHELL:
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-builtin-rules
+.DEFAULT_GOAL := help
+
+# The Python that makes .venv: the first of these that is new enough, unless given (make PYTHON=... venv).
+PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done; true)
+BIN := .venv/bin
+READY := .venv/.ready
+# How many seeds `make simulate` runs.
+SEEDS ?= 500
+# Arguments for pytest: make test PYTEST_ARGS="-k lease -x".
+PYTEST_ARGS ?=
+# The packages whose line coverage and branch coverage must each reach 95 %.
+GATED := kubemr/locks kubemr/controller
+
+.PHONY: help
+help: ## list the targets
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
+
+.PHONY: demo
+demo: $(READY) ## count the words of Python's own sources in local mode: operator, workers, results
+	@$(BIN)/python examples/wordcount/demo.py
+
+.PHONY: test
+test: lint types unit ## everything that is checked: lint, types, layers, tests, coverage
+
+.PHONY: unit
+unit: $(READY) ## the tests with coverage and its gate; what needs a binary that is not there is left out, by name
+	@rm -f .coverage .coverage.*
+	$(BIN)/python -m coverage run -m pytest $(PYTEST_ARGS)
+	$(BIN)/python -m coverage report --skip-covered --format=total | sed 's/^/total coverage of kubemr: /; s/$$/ %/'
+	$(BIN)/python tests/support/coverage_gate.py --fail-under 95 $(GATED)
+
+.PHONY: lint
+lint: $(READY) ## ruff, and the layers of imports
+	@$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports --no-logo
+
+.PHONY: types
+types: $(READY) ## mypy --strict
+	@$(BIN)/mypy
+
+.PHONY: format
+format: $(READY) ## let ruff format and mend what it can
+	@$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+.PHONY: simulate
+simulate: $(READY) ## step operators and workers in random interleavings: make simulate SEEDS=500
+	@$(BIN)/python -m pytest tests/simulation --seeds=$(SEEDS)
+
+.PHONY: controlplane
+controlplane: ## build etcd, kube-apiserver and MinIO from Go modules, once, for the tests that need them (Go >= 1.26)
+	@tests/e2e/controlplane/build
+
+.PHONY: manifests
+manifests: $(READY) ## write the CRDs in manifests/ anew from the resource types
+	@$(BIN)/python -m kubemr.resources.generate manifests/
+
+.PHONY: lock
+lock: $(READY) ## resolve the dependencies in setup.cfg anew into requirements/*.txt
+	@lock() { $(BIN)/uv pip compile --quiet --no-config --upgrade --universal --generate-hashes --python-version 3.11 \
+		--no-emit-package kubemr --custom-compile-command 'make lock' setup.cfg "$$@"; }
+	lock --output-file requirements/runtime.txt
+	lock --extra test --extra dev --constraint requirements/runtime.txt --output-file requirements/dev.txt
+
+.PHONY: venv
+venv: $(READY) ## make .venv with the pinned dependencies and kubemr itself
+
+$(READY): requirements/dev.txt setup.cfg pyproject.toml
+	@if [ -z "$(PYTHON)" ] || ! $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))'; then
+		echo "kubemr needs Python 3.11 or newer and found $$($(or $(PYTHON),python3) --version 2>&1 || echo none)." >&2
+		echo "Install one (Debian: apt install python3 python3-venv), or name one: make PYTHON=/path/to/python3.11 venv" >&2
+		exit 1
+	fi
+	echo "making .venv with $$($(PYTHON) --version) (once, and when requirements change)"
+	$(PYTHON) -m venv --clear .venv || {
+		echo "could not make .venv; on Debian the module is a package of its own: apt install python3-venv" >&2; exit 1; }
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements/dev.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	touch $(READY)
+
+.PHONY: clean
+clean: ## remove .venv and what the tools left (the built control plane stays in its cache)
+	@rm -rf .venv build dist *.egg-info .coverage .coverage.* htmlcov .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
