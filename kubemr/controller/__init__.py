@@ -1,0 +1,1 @@
+"""The operator: reflector, store, informer, work queue and the reconcile state machine."""

@@ -1,0 +1,1 @@
+"""Coordination operations (claim, commit, seal, finish) as generators free of I/O, shared by workers and the operator."""
