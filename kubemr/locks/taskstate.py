@@ -76,7 +76,7 @@ class TaskState:
     holders: tuple[Token, ...] = ()
 
     @classmethod
-    def parse(cls, text: str) -> TaskState:
+    def parse(cls, text: object) -> TaskState:
         """Raises `BadState` for anything but the grammar."""
         if not isinstance(text, str) or not _PATTERN.match(text):
             raise BadState(f"{text!r} is not a task state: expected state/epoch/failures/losses/holders")

@@ -1,0 +1,150 @@
+"""Worker Leases: which process is worker number N, and that it lives.
+
+The operator makes one `coordination.k8s.io/v1` Lease per worker.  A worker takes it before its first
+claim, by a conditional patch of `spec.holderIdentity`; from that moment every other token with the same
+index is dead, at once, without waiting.  A token that *is* its Lease's holder is dead when the Lease was
+not renewed for its whole duration as the observer saw it (`kubemr.locks.liveness`).
+
+`keep` is meant to run beside the user's code, in a thread of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Final
+
+from attr import define, field
+
+from kubemr.locks.conditional import Outcome, Refused, Target, Verdict, apply, read
+from kubemr.locks.liveness import Observation
+from kubemr.locks.patch import Patch, lookup
+from kubemr.locks.request import Answer, Do, Json, Now, Op, Random, Request, Resource, Sleep
+from kubemr.locks.taskstate import Token
+
+LEASES: Final = Resource("coordination.k8s.io", "v1", "leases")
+
+RENEWALS_PER_DURATION: Final = 4
+"""A Lease's duration is at least four renewals, so that three in a row may go wrong."""
+
+
+class LeaseLost(Exception):
+    """Another process took this worker's Lease, or it was deleted: stop at once."""
+
+
+def take(target: Target, token: Token, stamp: Callable[[], str]) -> Op[Json]:
+    """Become the holder, whoever was it before; gives the Lease.
+
+    `stamp` gives the wall clock's time as a Kubernetes MicroTime; it is written for people to read and is
+    never compared.  Raises `LeaseLost` when there is no such Lease.
+    """
+    while True:
+        lease = yield from read(target)
+        if lease is None:
+            raise LeaseLost(f"{target} does not exist")
+        spec = lease.get("spec") or {}
+        now = yield Do(stamp, "wall clock")
+        patch = Patch().test("/spec/holderIdentity", spec.get("holderIdentity"))
+        patch = (
+            patch.add("/spec/holderIdentity", token)
+            .add("/spec/acquireTime", now)
+            .add("/spec/renewTime", now)
+            .add("/spec/leaseTransitions", int(spec.get("leaseTransitions") or 0) + 1)
+        )
+        outcome = yield from apply(target, patch, _holder_is(token))
+        if outcome.won:
+            return outcome.object
+        _raise_unless_lost(outcome, target)
+
+
+def renew(target: Target, token: Token, stamp: str) -> Op[None]:
+    """Show that `token` lives.  `stamp` must differ from the last one: a patch that changes nothing writes nothing.
+
+    Raises `LeaseLost` when another token holds the Lease.
+    """
+    patch = Patch().test("/spec/holderIdentity", token).add("/spec/renewTime", stamp)
+
+    def mine(lease: Json) -> bool:
+        return _holder_is(token)(lease) and bool(lookup(lease, "/spec/renewTime") == stamp)
+
+    outcome = yield from apply(target, patch, mine)
+    if not outcome.won:
+        _raise_unless_lost(outcome, target)
+        raise LeaseLost(f"{target} is held by {lookup(outcome.object, '/spec/holderIdentity')}, not by {token}")
+
+
+def release(target: Target, token: Token) -> Op[None]:
+    """Give the Lease up, so that what `token` still holds is free at once.  Not holding it is fine."""
+    patch = Patch().test("/spec/holderIdentity", token).remove("/spec/holderIdentity")
+
+    def mine(lease: Json) -> bool:
+        return not _holder_is(token)(lease)
+
+    outcome = yield from apply(target, patch, mine)
+    if outcome.verdict is Verdict.REFUSED:
+        raise Refused(f"releasing {target}", outcome.answer)
+
+
+def keep(
+    target: Target, token: Token, duration: float, *, alive: Callable[[], bool], stamp: Callable[[], str]
+) -> Op[None]:
+    """Renew the Lease four times per `duration` seconds (a little more often, never less) while `alive()`.
+
+    Ends when `alive()` is False: a worker whose loop is stuck must not look healthy.
+    Raises `LeaseLost`.
+    """
+    interval = duration / RENEWALS_PER_DURATION
+    while True:
+        yield Sleep(interval * (0.8 + 0.2 * (yield Random())))
+        if not alive():
+            return
+        yield from renew(target, token, (yield Do(stamp, "wall clock")))
+
+
+@define
+class Census:
+    """Who is dead, as one observer sees it.  `lease_of` names the Lease of a token; `duration` is in seconds.
+
+    Call `look` about `RENEWALS_PER_DURATION` times per duration while somebody is under suspicion: the
+    window of an observation tolerates no gap of more than half of it.
+    """
+
+    lease_of: Callable[[Token], Target]
+    duration: float
+    _seen: dict[Token, Observation] = field(factory=dict, init=False)
+
+    def look(self, tokens: Iterable[Token]) -> Op[set[Token]]:
+        """Read the Leases of `tokens`, once each; gives those that are dead."""
+        wanted = sorted(set(tokens))
+        self._seen = {token: seen for token, seen in self._seen.items() if token in wanted}
+        dead: set[Token] = set()
+        for token in wanted:
+            asked: float = yield Now()
+            target = self.lease_of(token)
+            answer: Answer = yield Request("get", target.resource, target.namespace, target.name)
+            answered: float = yield Now()
+            observation = self._seen.setdefault(token, Observation(self.duration))
+            if answer.status == 404:
+                dead.add(token)
+            elif not answer.ok:
+                observation.missed()
+            elif not _holder_is(token)(answer.body):
+                dead.add(token)
+            else:
+                observation.saw(lookup(answer.body, "/spec/renewTime"), asked, answered)
+                if observation.expired:
+                    dead.add(token)
+        return dead
+
+
+def _holder_is(token: Token) -> Callable[[Json], bool]:
+    def check(lease: Json) -> bool:
+        return bool(lookup(lease, "/spec/holderIdentity") == token)
+
+    return check
+
+
+def _raise_unless_lost(outcome: Outcome, target: Target) -> None:
+    if outcome.verdict is Verdict.GONE:
+        raise LeaseLost(f"{target} does not exist")
+    if outcome.verdict is Verdict.REFUSED:
+        raise Refused(f"patching {target}", outcome.answer)

@@ -1,0 +1,111 @@
+"""A task shard: the state of up to 32 tasks of one stage, in one small object.
+
+Small, because what a patch costs the apiserver grows with the object it patches; more than one task,
+because one patch can then finish and claim many.  The label `kubemr.turbobytes.com/tasks` is a hint for
+workers that look for work.  It may be wrong at any moment, and nothing is ever concluded from it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final, Literal
+
+from attr import frozen
+
+from kubemr.locks.conditional import Target
+from kubemr.locks.patch import Patch, pointer
+from kubemr.locks.request import Json, Resource
+from kubemr.locks.taskstate import TaskState, Token
+
+SHARDS: Final = Resource("turbobytes.com", "v1alpha1", "mapreducetaskshards")
+TASKS_PER_SHARD: Final = 32
+
+LABEL_UID: Final = "kubemr.turbobytes.com/job-uid"
+LABEL_RUN: Final = "kubemr.turbobytes.com/run"
+LABEL_STAGE: Final = "kubemr.turbobytes.com/stage"
+LABEL_TASKS: Final = "kubemr.turbobytes.com/tasks"
+HINT_PATH: Final = pointer("metadata", "labels", LABEL_TASKS)
+
+Hint = Literal["waiting", "open", "drained", "done"]
+
+
+@frozen
+class Shard:
+    """A shard as it was last seen.  `tasks` maps a task's number to its state; `hint` is the label's value."""
+
+    namespace: str
+    name: str
+    tasks: Mapping[int, TaskState]
+    hint: str
+
+    @classmethod
+    def parse(cls, document: Json) -> Shard:
+        """Raises `BadState` where a task's string does not follow the grammar."""
+        metadata = document["metadata"]
+        tasks = {int(number): TaskState.parse(text) for number, text in document["tasks"].items()}
+        return cls(
+            namespace=metadata["namespace"],
+            name=metadata["name"],
+            tasks=dict(sorted(tasks.items())),
+            hint=(metadata.get("labels") or {}).get(LABEL_TASKS, ""),
+        )
+
+    @property
+    def target(self) -> Target:
+        """Where patches go."""
+        return Target(SHARDS, self.namespace, self.name)
+
+    @property
+    def pending(self) -> list[int]:
+        """The tasks that may be claimed."""
+        return [number for number, state in self.tasks.items() if state.name == "pending"]
+
+    @property
+    def committed(self) -> bool:
+        """Every task has an attempt that counts."""
+        return all(state.committed for state in self.tasks.values())
+
+    @property
+    def failed(self) -> list[int]:
+        """The tasks that failed for good."""
+        return [number for number, state in self.tasks.items() if state.name == "failed"]
+
+    def held_by(self, token: Token) -> dict[int, TaskState]:
+        """The tasks that `token` may work on."""
+        return {number: state for number, state in self.tasks.items() if state.held_by(token)}
+
+    @property
+    def holders(self) -> set[Token]:
+        """Every token that holds a running task."""
+        return {token for state in self.tasks.values() if state.name == "running" for token in state.holders}
+
+    def change(self, states: Mapping[int, TaskState]) -> Patch:
+        """The patch that moves each task from what this shard shows to `states`, and the hint along with it."""
+        patch = Patch()
+        for number, state in states.items():
+            patch += Patch().swap(pointer("tasks", number), str(self.tasks[number]), str(state))
+        after = hint_of({**self.tasks, **states})
+        if states and after != self.hint:
+            patch = patch.add(HINT_PATH, after)
+        return patch
+
+    def repair(self) -> Patch | None:
+        """The patch that makes the hint fit the tasks, or None when it does.
+
+        It tests the whole map: if any task has moved on, whoever moved it repairs the hint.
+        """
+        hint = hint_of(self.tasks)
+        if hint == self.hint or self.hint == "waiting":
+            return None
+        document = {str(number): str(state) for number, state in self.tasks.items()}
+        return Patch().test("/tasks", document).add(HINT_PATH, hint)
+
+
+def hint_of(tasks: Mapping[int, TaskState]) -> Hint:
+    """What the label should say of a shard whose stage is on."""
+    names = {state.name for state in tasks.values()}
+    if "pending" in names:
+        return "open"
+    if names <= {"done", "empty"}:
+        return "done"
+    return "drained"
