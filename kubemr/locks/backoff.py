@@ -1,6 +1,6 @@
 """Exponential back-off with full jitter.
 
-The wait before attempt *n* is drawn evenly from (0, min(longest, first × 2ⁿ)): many clients that were
+The wait before attempt *n* is drawn evenly from (0, min(longest, first * 2**n)): many clients that were
 refused at the same moment do not come back at the same moment.
 Source: "Exponential Backoff And Jitter", AWS Architecture Blog, 2015.
 """

@@ -30,7 +30,7 @@ MISSING: Final = _Missing()
 
 
 def pointer(*segments: str | int) -> str:
-    """The JSON Pointer (RFC 6901) to `segments`, e.g. `pointer("metadata", "labels", "a/b")` → `/metadata/labels/a~1b`."""
+    """The JSON Pointer (RFC 6901) to `segments`, e.g. `/metadata/labels/a~1b`."""
     return "".join("/" + str(segment).replace("~", "~0").replace("/", "~1") for segment in segments)
 
 

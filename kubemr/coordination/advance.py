@@ -1,0 +1,176 @@
+"""Move a job on: seal a stage, finish the job, or fail it.
+
+Whoever notices does it: a worker after its own commit, an idle worker, the operator from time to time.
+Each step is a write to storage that is a function of committed state (so that writing it twice does no
+harm), followed by one conditional patch of the job's status, which only one of many wins.  A crash
+anywhere leaves the job as it was or as it should be, and the next to look goes on from there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from attr import frozen
+
+from kubemr.coordination import names
+from kubemr.coordination.job import JobView, Stage
+from kubemr.coordination.outputs import ERROR, OUTPUTS, AttemptError, decode_outputs
+from kubemr.coordination.store import Store
+from kubemr.coordination.survey import Survey
+from kubemr.locks.conditional import Outcome, Refused, Target, Verdict, apply
+from kubemr.locks.patch import Patch
+from kubemr.locks.request import Answer, Do, Json, Op
+from kubemr.locks.shard import HINT_PATH, SHARDS
+from kubemr.locks.taskstate import TaskState
+
+MAX_RESULTS = 256
+"""Results on the object itself; all of them are in the manifest where there are more."""
+MAX_ERROR = 1024
+"""Characters of `status.error`."""
+
+
+@frozen
+class Means:
+    """What moving a job on needs besides the apiserver: the store, and the wall clock for people to read."""
+
+    store: Store
+    stamp: Callable[[], str]
+
+
+def advance(job: JobView, seen: Survey, means: Means) -> Op[bool]:
+    """Do what `seen` calls for; True when the job's status has changed (by us or by somebody else).
+
+    Raises `Refused`, and whatever the store raises.
+    """
+    if seen.failed:
+        return (yield from fail(job, (yield from cause_of(job, seen, means)), means))
+    if not seen.complete:
+        return False
+    key = names.index_key(job.storage_prefix, job.run, seen.stage.step, seen.stage.name)
+    data = seen.index.encode()
+    yield Do(lambda: means.store.put(key, data), "write index")
+    following = job.after(seen.stage)
+    if following is None:
+        return (yield from finish(job, seen, means))
+    return (yield from _next_stage(job, seen.stage, following, means))
+
+
+def _next_stage(job: JobView, done: Stage, following: Stage, means: Means) -> Op[bool]:
+    now = yield Do(means.stamp, "wall clock")
+    patch = job.guard().replace("/status/stage", following.key)
+    patch += _stage_times(job, done, following, now)
+    outcome = yield from apply(job.status, patch, lambda document: JobView.of(document).stage == following.key)
+    changed = _landed(job, outcome)
+    if outcome.won:
+        yield from open_stage(job, following)
+    return changed
+
+
+def open_stage(job: JobView, stage: Stage) -> Op[None]:
+    """Label the stage's shards `open`, which wakes idle workers.  Only a hint: a lost patch delays, no more."""
+    for number in range(stage.shards):
+        patch = Patch().test(HINT_PATH, "waiting").replace(HINT_PATH, "open")
+        target = Target(SHARDS, job.namespace, job.shard_name(stage, number))
+        answer: Answer = yield target.patch(patch)
+        del answer  # A shard that is no longer `waiting` has been found by a worker already.
+
+
+def finish(job: JobView, seen: Survey, means: Means) -> Op[bool]:
+    """All stages are done: results, counts, phase and condition in one patch."""
+    stage = seen.stage
+    results = yield Do(lambda: _results(job, stage, seen.index.attempts, means.store), "read results")
+    now = yield Do(means.stamp, "wall clock")
+    patch = job.guard().replace("/status/phase", "COMPLETE")
+    patch = patch.add("/status/results", results[:MAX_RESULTS]).add("/status/resultCount", len(results))
+    if len(results) > MAX_RESULTS:
+        key = f"{job.storage_prefix}run-{job.run}/results.txt"
+        yield Do(lambda: means.store.put(key, "".join(f"{line}\n" for line in results).encode()), "write results")
+        patch = patch.add("/status/resultsManifest", means.store.url(key))
+    for number, each in enumerate(job.stages):
+        path = f"/status/stages/{number}"
+        patch = patch.add(f"{path}/done", each.total)
+        for count in ("pending", "running", "failed"):
+            patch = patch.add(f"{path}/{count}", 0)
+    total = sum(each.total for each in job.stages)
+    patch = patch.add("/status/progress", f"{total}/{total}").add("/status/completionTime", now)
+    patch += _stage_times(job, stage, None, now)
+    patch += condition(job, "Complete", "AllTasksDone", f"{len(results)} results", now)
+    outcome = yield from apply(job.status, patch, lambda document: JobView.of(document).phase == "COMPLETE")
+    return _landed(job, outcome)
+
+
+def fail(job: JobView, cause: str, means: Means, reason: str = "TaskFailed") -> Op[bool]:
+    """Flip the job to FAIL with `cause`.  Of several that find a cause, the first is kept."""
+    now = yield Do(means.stamp, "wall clock")
+    error = cause if len(cause) <= MAX_ERROR else cause[: MAX_ERROR - 1] + "…"
+    patch = job.guard().replace("/status/phase", "FAIL").add("/status/error", error)
+    patch = patch.add("/status/completionTime", now)
+    patch += condition(job, "Failed", reason, error, now)
+    outcome = yield from apply(job.status, patch, lambda document: JobView.of(document).phase == "FAIL")
+    return _landed(job, outcome)
+
+
+def condition(job: JobView, kind: str, reason: str, message: str, now: str) -> Patch:
+    """Add or replace one metav1.Condition, `status: "True"`.  Part of a guarded patch: it tests what it replaces."""
+    status = job.document.get("status") or {}
+    entry = {
+        "type": kind,
+        "status": "True",
+        "reason": reason,
+        "message": message,
+        "lastTransitionTime": now,
+        "observedGeneration": int(job.document["metadata"].get("generation") or 1),
+    }
+    existing: list[Json] = status.get("conditions") or []
+    kept = [each for each in existing if each.get("type") != kind]
+    return Patch().test("/status/conditions", existing or None).add("/status/conditions", [*kept, entry])
+
+
+def cause_of(job: JobView, seen: Survey, means: Means) -> Op[str]:
+    """Why the first failed task failed, in words: the error of its first attempt that says anything."""
+    number = seen.failed[0]
+    state = seen.tasks[number]
+    what = f"{seen.stage.key}/{number}"
+    if state.failures < job.max_attempts:
+        return (
+            f"{what}: {state.losses} workers died while they ran it (out of memory, or killed); "
+            "give the workers more memory or the task less input"
+        )
+    prefix = names.task_prefix(job.storage_prefix, seen.stage.step, seen.stage.name, number)
+    errors = yield Do(lambda: _errors(prefix, means.store), "read errors")
+    return describe_failure(what, state, errors)
+
+
+def describe_failure(what: str, state: TaskState, errors: Sequence[AttemptError]) -> str:
+    """`map/17 failed 4 times: ValueError: …`."""
+    times = "once" if state.failures == 1 else f"{state.failures} times"
+    first = errors[0].message if errors else "no attempt left an error"
+    return f"{what} failed {times}: {first}"
+
+
+def _errors(prefix: str, store: Store) -> list[AttemptError]:
+    keys = [item.key for item in store.list(prefix) if item.key.endswith(f"/{ERROR}")]
+    by_epoch = sorted(keys, key=lambda key: int(key.removeprefix(prefix).split("-", 1)[0]))
+    return [AttemptError.decode(store.get(key)) for key in by_epoch]
+
+
+def _results(job: JobView, stage: Stage, attempts: Sequence[str], store: Store) -> list[str]:
+    results: list[str] = []
+    for number, attempt in enumerate(attempts):
+        if attempt:
+            prefix = names.attempt_prefix(job.storage_prefix, stage.step, stage.name, number, attempt)
+            results += decode_outputs(store.get(prefix + OUTPUTS)).values()
+    return results
+
+
+def _stage_times(job: JobView, done: Stage, following: Stage | None, now: str) -> Patch:
+    patch = Patch().add(f"/status/stages/{job.position(done)}/completionTime", now)
+    if following is not None:
+        patch = patch.add(f"/status/stages/{job.position(following)}/startTime", now)
+    return patch
+
+
+def _landed(job: JobView, outcome: Outcome) -> bool:
+    if outcome.verdict is Verdict.REFUSED:
+        raise Refused(f"patching the status of {job.target}", outcome.answer)
+    return True

@@ -1,0 +1,163 @@
+"""A MapReduceJob as workers and operator see it while it runs: who it is and how far it has come.
+
+The document stays as the server gave it.  This view only names what coordination needs, so that a worker
+need not import the resource types.
+"""
+
+from __future__ import annotations
+
+from typing import Final, Literal
+
+from attr import frozen
+
+from kubemr.coordination import names
+from kubemr.locks.conditional import Target
+from kubemr.locks.patch import Patch
+from kubemr.locks.request import Json
+from kubemr.locks.shard import TASKS_PER_SHARD
+
+Phase = Literal["", "PENDING", "DEPLOYING", "DEPLOYED", "COMPLETE", "FAIL"]
+FINAL_PHASES: Final = ("COMPLETE", "FAIL")
+
+DEFAULT_MAX_ATTEMPTS: Final = 4
+DEFAULT_PARTITIONS: Final = 32
+DEFAULT_TASK_TIMEOUT: Final = 600.0
+
+
+@frozen
+class Stage:
+    """One stage as `status.stages` records it: how many shards and tasks it has."""
+
+    step: int
+    name: str
+    shards: int
+    total: int
+
+    key: str
+    """How it is called, also in `status.stage`: `map`, or `1/map` in a job of several steps."""
+
+    @property
+    def label(self) -> str:
+        """The value of the shards' stage label."""
+        return names.stage_label(self.step, self.name)
+
+
+def stage_key(step: int, name: str, steps: int) -> str:
+    """The step is named only where there is more than one."""
+    return name if steps == 1 else f"{step}/{name}"
+
+
+def shards_for(total: int) -> int:
+    """How many shards hold `total` tasks."""
+    return -(-total // TASKS_PER_SHARD)
+
+
+@frozen
+class JobView:
+    """What coordination reads from a job's document."""
+
+    namespace: str
+    name: str
+    uid: str
+    run: int
+    phase: str
+    stage: str
+    stages: tuple[Stage, ...]
+    max_attempts: int
+    partitions: int
+    replicas: int
+    document: Json
+
+    @classmethod
+    def of(cls, document: Json) -> JobView:
+        """Read a document that the apiserver served."""
+        metadata, spec, status = document["metadata"], document.get("spec") or {}, document.get("status") or {}
+        return cls(
+            namespace=metadata["namespace"],
+            name=metadata["name"],
+            uid=metadata["uid"],
+            run=int(status.get("run") or 1),
+            phase=status.get("phase") or "",
+            stage=status.get("stage") or "",
+            stages=_stages(status.get("stages") or []),
+            max_attempts=int(spec.get("maxAttempts", DEFAULT_MAX_ATTEMPTS)),
+            partitions=int(spec.get("partitions", DEFAULT_PARTITIONS)),
+            replicas=int(spec.get("replicas", 1)),
+            document=document,
+        )
+
+    @property
+    def final(self) -> bool:
+        """The job is over, unless it is retried as another run."""
+        return self.phase in FINAL_PHASES
+
+    @property
+    def target(self) -> Target:
+        """The job object."""
+        return Target(names.JOBS, self.namespace, self.name)
+
+    @property
+    def status(self) -> Target:
+        """The job's status subresource: where all patches of it go."""
+        return Target(names.JOBS, self.namespace, self.name, "status")
+
+    @property
+    def base(self) -> str:
+        """What the names of this run's children begin with."""
+        return names.base(self.name, self.uid, self.run)
+
+    @property
+    def storage_prefix(self) -> str:
+        """The prefix of the job's keys, ending in a slash."""
+        return names.storage_prefix(self.name, self.uid)
+
+    @property
+    def current(self) -> Stage | None:
+        """The stage that is on."""
+        return next((stage for stage in self.stages if stage.key == self.stage), None)
+
+    def after(self, stage: Stage) -> Stage | None:
+        """The stage that follows `stage`, or None after the last."""
+        position = self.stages.index(stage)
+        return self.stages[position + 1] if position + 1 < len(self.stages) else None
+
+    def position(self, stage: Stage) -> int:
+        """Where in `status.stages` it stands."""
+        return self.stages.index(stage)
+
+    def shard_name(self, stage: Stage, number: int) -> str:
+        """The name of one of the stage's shards."""
+        return names.shard(self.base, stage.step, stage.name, number)
+
+    def selector(self, stage: Stage, *, tasks: str = "") -> str:
+        """A label selector for the stage's shards; `tasks` is a further requirement, e.g. `tasks in (open)`."""
+        parts = [
+            f"{names.LABEL_UID}={self.uid}",
+            f"{names.LABEL_RUN}={self.run}",
+            f"{names.LABEL_STAGE}={stage.label}",
+        ]
+        return ",".join([*parts, tasks] if tasks else parts)
+
+    def guard(self) -> Patch:
+        """The tests that every patch of a running job's status begins with: this job, this run, still running."""
+        return (
+            Patch()
+            .test("/metadata/uid", self.uid)
+            .test("/status/run", self.run)
+            .test("/status/phase", self.phase)
+            .test("/status/stage", self.stage)
+        )
+
+
+def _stages(recorded: list[Json]) -> tuple[Stage, ...]:
+    steps = 1 + max((int(stage.get("step") or 0) for stage in recorded), default=0)
+    return tuple(
+        Stage(
+            step=int(stage.get("step") or 0),
+            name=stage["name"],
+            shards=int(stage.get("shards") or 0),
+            total=int(stage.get("total") or 0),
+            key=stage_key(int(stage.get("step") or 0), stage["name"], steps),
+        )
+        for stage in recorded
+    )

@@ -1,0 +1,106 @@
+"""The computed names and labels of everything that belongs to a job (docs/protocol.md, "Names").
+
+Names are functions of the job's name, uid and run, so that nobody has to look them up, two jobs of the
+same name never share a child, and a child of an earlier run or of a deleted job cannot be taken for one
+of this.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from typing import Final
+
+from kubemr.locks.request import Json, Resource
+from kubemr.locks.shard import LABEL_RUN, LABEL_STAGE, LABEL_TASKS, LABEL_UID
+
+API_VERSION: Final = "turbobytes.com/v1alpha1"
+KIND: Final = "MapReduceJob"
+JOBS: Final = Resource("turbobytes.com", "v1alpha1", "mapreducejobs")
+
+SLUG_LENGTH: Final = 40
+HASH_LENGTH: Final = 8
+
+__all__ = ["LABEL_RUN", "LABEL_STAGE", "LABEL_TASKS", "LABEL_UID"]
+
+
+def short_hash(text: str) -> str:
+    """The first 8 characters of lower-case base32(sha256(text)): 40 bits, letters and digits only."""
+    return base64.b32encode(hashlib.sha256(text.encode()).digest()).decode().lower()[:HASH_LENGTH]
+
+
+def slug(name: str) -> str:
+    """The readable beginning of a child's name."""
+    return name[:SLUG_LENGTH].replace(".", "-").rstrip("-")
+
+
+def base(name: str, uid: str, run: int) -> str:
+    """What the names of all children of one run begin with."""
+    return f"{slug(name)}-{short_hash(f'{uid}/{run}')}"
+
+
+def shard(base: str, step: int, stage: str, number: int) -> str:
+    """The name of a task shard."""
+    return f"{base}-{step}-{stage}-{number}"
+
+
+def lease(base: str, index: int) -> str:
+    """The name of a worker's Lease."""
+    return f"{base}-w-{index}"
+
+
+def config_map(base: str) -> str:
+    """The name of the ConfigMap that holds a worker's settings."""
+    return f"{base}-config"
+
+
+def secret(base: str) -> str:
+    """The name of the Secret that holds a worker's storage keys."""
+    return f"{base}-storage"
+
+
+def workers(base: str, generation: int) -> str:
+    """The name of the Kubernetes Job that runs the workers."""
+    return f"{base}-workers-{generation}" if generation else f"{base}-workers"
+
+
+def stage_label(step: int, stage: str) -> str:
+    """The value of the label that tells a shard's stage."""
+    return f"{step}-{stage}"
+
+
+def labels(uid: str, run: int) -> dict[str, str]:
+    """The labels of every child."""
+    return {LABEL_UID: uid, LABEL_RUN: str(run), "app.kubernetes.io/managed-by": "kubemr"}
+
+
+def owner(name: str, uid: str) -> Json:
+    """The ownerReference of every child.  It never blocks the owner's deletion: the finalizer does what must come first."""
+    return {
+        "apiVersion": API_VERSION,
+        "kind": KIND,
+        "name": name,
+        "uid": uid,
+        "controller": True,
+        "blockOwnerDeletion": False,
+    }
+
+
+def storage_prefix(name: str, uid: str) -> str:
+    """The prefix of a job's keys, ending in a slash, below the bucket's own prefix.  It is the same for every run."""
+    return f"{slug(name)}-{short_hash(uid)}/"
+
+
+def task_prefix(job_prefix: str, step: int, stage: str, number: int) -> str:
+    """The prefix under which all attempts at one task write."""
+    return f"{job_prefix}{step}/{stage}/{number}/"
+
+
+def attempt_prefix(job_prefix: str, step: int, stage: str, number: int, attempt: str) -> str:
+    """The prefix under which one attempt writes."""
+    return f"{task_prefix(job_prefix, step, stage, number)}{attempt}/"
+
+
+def index_key(job_prefix: str, run: int, step: int, stage: str) -> str:
+    """The key of the index of a sealed stage's attempts."""
+    return f"{job_prefix}run-{run}/{step}-{stage}.index.json"

@@ -1,0 +1,38 @@
+"""What coordination needs of an object store: four calls.
+
+`kubemr.storage` satisfies it; so does the simulation's store, which can crash between any two calls.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Protocol
+
+
+class Listed(Protocol):
+    """An object in a listing."""
+
+    @property
+    def key(self) -> str:
+        """Its key."""
+        ...
+
+
+class Store(Protocol):
+    """Whole objects under keys.  Every call may block; missing keys raise."""
+
+    def put(self, key: str, data: bytes) -> None:
+        """Write an object, whole or not at all."""
+        ...
+
+    def get(self, key: str) -> bytes:
+        """Read an object."""
+        ...
+
+    def list(self, prefix: str) -> Iterable[Listed]:
+        """The objects below a prefix, sorted by key."""
+        ...
+
+    def url(self, key: str) -> str:
+        """The address of an object."""
+        ...

@@ -1,0 +1,176 @@
+"""Run the tasks a worker holds, and tell what is to become of each.
+
+The user's code runs elsewhere (an executor); this is the part that waits for it.  One rule matters to
+the others: **no hoarding**.  When a task has been running for over two seconds, what is finished is
+committed and what has not begun is given back, so that idle workers can take it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Literal, Protocol
+
+from attr import define, field
+
+from kubemr.coordination.outputs import ERROR, AttemptError
+from kubemr.coordination.store import Store
+from kubemr.locks.claims import Change, settle
+from kubemr.locks.request import Do, Now, Op
+from kubemr.locks.shard import Shard
+from kubemr.locks.taskstate import TaskState, Token
+
+HOARDING_SECONDS = 2.0
+"""A task that runs longer holds up the rest of its batch."""
+WAIT_SECONDS = 1.0
+"""The longest wait for the executor before looking around."""
+
+
+class Assignment(Protocol):
+    """One attempt at one task, as handed to the executor."""
+
+    @property
+    def number(self) -> int:
+        """The task's number in its stage."""
+        ...
+
+    @property
+    def prefix(self) -> str:
+        """The prefix of the attempt's keys in storage, ending in a slash."""
+        ...
+
+
+class Outcome(Protocol):
+    """How an attempt ended."""
+
+    @property
+    def assignment(self) -> Assignment:
+        """Which attempt."""
+        ...
+
+    @property
+    def kind(self) -> Literal["done", "empty", "failed"]:
+        """`done`: its outputs are in storage; `empty`: it has none; `failed`: `message` says why."""
+        ...
+
+    @property
+    def message(self) -> str:
+        """Why it failed."""
+        ...
+
+
+class Executor(Protocol):
+    """Runs attempts one after another, apart from this process's own loop."""
+
+    def begin(self, assignments: Sequence[Assignment]) -> None:
+        """Queue attempts; returns at once."""
+        ...
+
+    def wait(self, timeout: float) -> Sequence[Outcome]:
+        """The attempts that ended since; waits `timeout` seconds for the first."""
+        ...
+
+    def take_back(self) -> Sequence[Assignment]:
+        """Those that have not begun; they will not."""
+        ...
+
+    def cancel(self, assignment: Assignment) -> None:
+        """Stop it if it is running, and forget it: there will be no outcome."""
+        ...
+
+
+@define
+class Batch:
+    """The tasks of one shard that this worker holds now.
+
+    `shard` is the shard as last seen; `left` the attempts without an outcome; `changes` what is to become of
+    the others, not yet sent.  After `run`, `left` is empty and `changes` is for the caller to send along
+    with its next claim.
+    """
+
+    token: Token
+    shard: Shard
+    executor: Executor
+    store: Store
+    max_attempts: int
+    check: Callable[[], Op[None]]
+    left: dict[int, Assignment] = field(factory=dict)
+    changes: dict[int, Change] = field(factory=dict)
+    failures: int = 0
+
+    def run(self, assignments: Sequence[Assignment]) -> Op[None]:
+        """Run `assignments` to their ends.  `check` is called every second of waiting and may raise."""
+        self.left = {each.number: each for each in assignments}
+        self.executor.begin(assignments)
+        quiet_since: float = yield Now()
+        while self.left:
+            outcomes: Sequence[Outcome] = yield Do(lambda: self.executor.wait(WAIT_SECONDS), "wait for tasks")
+            now: float = yield Now()
+            for outcome in outcomes:
+                yield from self._note(outcome)
+                quiet_since = now
+            if not self.left:
+                return
+            if now - quiet_since > HOARDING_SECONDS and (self.changes or len(self.left) > 1):
+                yield from self.unload()
+            if not outcomes:
+                yield from self.check()
+
+    def unload(self) -> Op[None]:
+        """Send what is finished, and give back what has not begun."""
+        for assignment in self.executor.take_back():
+            del self.left[assignment.number]
+            self.changes[assignment.number] = self._release
+        if not self.changes:
+            return
+        changes, self.changes = self.changes, {}
+        settled = yield from settle(self.shard, self.token, changes)
+        self.shard = settled.shard
+        for number in [number for number in self.left if number not in settled.held]:
+            self.executor.cancel(self.left.pop(number))
+
+    def hand_back(self) -> Op[None]:
+        """Stop everything and give back all that is held: the worker was told to go."""
+        self.executor.take_back()
+        for number, assignment in self.left.items():
+            self.executor.cancel(assignment)
+            self.changes[number] = self._release
+        self.left = {}
+        held = self.shard.held_by(self.token)
+        changes = {number: self.changes.get(number, self._release) for number in held}
+        self.changes = {}
+        settled = yield from settle(self.shard, self.token, changes)
+        self.shard = settled.shard
+
+    def _note(self, outcome: Outcome) -> Op[None]:
+        number = outcome.assignment.number
+        if self.left.pop(number, None) is None:
+            return
+        if outcome.kind == "failed":
+            self.failures += 1
+            error = AttemptError(outcome.message, self.token).encode()
+            key = outcome.assignment.prefix + ERROR
+            yield Do(lambda: self.store.put(key, error), "write error")
+            self.changes[number] = self._fail
+        else:
+            self.changes[number] = self._commit_empty if outcome.kind == "empty" else self._commit_done
+
+    def _release(self, state: TaskState) -> TaskState:
+        return state.release(self.token)
+
+    def _fail(self, state: TaskState) -> TaskState:
+        return state.fail(self.token, self.max_attempts)
+
+    def _commit_done(self, state: TaskState) -> TaskState:
+        return state.commit(self.token, empty=False)
+
+    def _commit_empty(self, state: TaskState) -> TaskState:
+        return state.commit(self.token, empty=True)
+
+
+Assign = Callable[[int, TaskState], Assignment]
+"""Makes the assignment for a task that was claimed: its number, and its state with the epoch."""
+
+
+def assignments(held: Mapping[int, TaskState], assign: Assign) -> list[Assignment]:
+    """The attempts at what is held, in order of task number."""
+    return [assign(number, state) for number, state in sorted(held.items())]

@@ -1,0 +1,285 @@
+"""A worker's life: claim, run, commit; when nothing is open, see whether the stage can be moved on.
+
+There is no master, so every worker does all of it, and each decision rests on what the apiserver showed:
+
+1. go through one's own part of the stage's shards, then through any that are labelled open;
+2. in each, claim a batch, run it, and commit it in the same patch that claims the next;
+3. when no shard seems open: take tasks away from dead holders; if the stage is complete, seal it and begin
+   the next, or finish the job; if a task failed for good, fail the job;
+4. else wait on one watch for a shard to open, at most a quarter of a Lease's duration, and look again.
+
+The loop is a generator without I/O (`kubemr.locks.request`).  It ends with an `Ending`, or with
+`LeaseLost` / `Refused`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from enum import Enum
+
+from attr import define, field, frozen
+
+from kubemr.coordination import names
+from kubemr.coordination.advance import Means, advance
+from kubemr.coordination.job import JobView, Stage
+from kubemr.coordination.survey import open_shards, survey, unfinished
+from kubemr.locks.backoff import Backoff
+from kubemr.locks.claims import ShardGone, choose, lose, repair_hint, settle
+from kubemr.locks.conditional import Refused, Target, read
+from kubemr.locks.lease import LEASES, RENEWALS_PER_DURATION, Census
+from kubemr.locks.request import Now, Op, Random, Sleep, Watch
+from kubemr.locks.shard import LABEL_TASKS, SHARDS, Shard
+from kubemr.locks.taskstate import TaskState, Token, parse_token
+from kubemr.worker.batch import Assignment, Batch, Executor, assignments
+from kubemr.worker.pace import Pace
+
+OPEN_SAMPLE = 16
+"""Open shards to choose from at random, once the worker's own round is over."""
+CLAIM_TRIES = 3
+"""Lost claims in one shard before going elsewhere."""
+CROWDED_SECONDS = 0.2
+"""The longest pause after so many lost claims."""
+WATCHED_HOLDERS = 16
+"""Holders that one idle worker keeps an eye on."""
+FIRST_READ_TRIES = 8
+"""Refusals (403) of the first read to sit out: rights may be granted a moment after the pod has started."""
+
+
+class Ending(Enum):
+    """Why a worker is done."""
+
+    COMPLETE = "COMPLETE"
+    FAIL = "FAIL"
+    GONE = "the job was deleted"
+    SUPERSEDED = "another run of the job has begun"
+
+
+class Over(Exception):
+    """The job needs no worker any more."""
+
+    def __init__(self, ending: Ending) -> None:
+        super().__init__(ending.value)
+        self.ending = ending
+
+
+@frozen
+class Identity:
+    """Which worker of which run of which job.  `lease_seconds` is the duration of the Leases."""
+
+    namespace: str
+    job: str
+    uid: str
+    run: int
+    token: Token
+    lease_seconds: float
+
+    @property
+    def index(self) -> int:
+        """The worker's number."""
+        return parse_token(self.token)[0]
+
+    def lease_of(self, token: Token) -> Target:
+        """The Lease that `token` must hold to live."""
+        base = names.base(self.job, self.uid, self.run)
+        return Target(LEASES, self.namespace, names.lease(base, parse_token(token)[0]))
+
+
+Held = Mapping[int, TaskState]
+AssignFor = Callable[[JobView, Stage, int, TaskState], Assignment]
+
+
+@define
+class Worker:
+    """One worker process's share in a job."""
+
+    identity: Identity
+    executor: Executor
+    means: Means
+    assign: AssignFor
+    pace: Pace = field(factory=Pace)
+    batch: Batch | None = None
+    _rounds: set[str] = field(factory=set, init=False)
+    """The stages in which the worker's own round is over."""
+    _census: Census = field(init=False)
+
+    @_census.default
+    def _new_census(self) -> Census:
+        return Census(self.identity.lease_of, self.identity.lease_seconds)
+
+    def run(self) -> Op[Ending]:
+        """Work until the job is over.  The Lease must be held already."""
+        try:
+            job = yield from self._first_read()
+            while True:
+                stage = job.current
+                if stage is not None and job.phase == "DEPLOYED":
+                    yield from self._work(job, stage)
+                    job = yield from self._idle(job, stage)
+                else:
+                    yield from self._pause()
+                    job = yield from self._read()
+        except Over as over:
+            return over.ending
+
+    def hand_back(self) -> Op[None]:
+        """Give back what is held, in an orderly stop."""
+        if self.batch is not None:
+            with suppress(ShardGone):
+                yield from self.batch.hand_back()
+            self.batch = None
+
+    # -- the job ---------------------------------------------------------------------------------------
+
+    def _first_read(self) -> Op[JobView]:
+        backoff = Backoff()
+        while True:
+            try:
+                return (yield from self._read())
+            except Refused as refused:
+                if refused.answer.status not in (401, 403) or backoff.attempts >= FIRST_READ_TRIES:
+                    raise
+            yield Sleep(backoff.next((yield Random())))
+
+    def _read(self) -> Op[JobView]:
+        """The job as it is; raises `Over` when it needs no worker any more."""
+        document = yield from read(Target(names.JOBS, self.identity.namespace, self.identity.job))
+        if document is None or document["metadata"]["uid"] != self.identity.uid:
+            raise Over(Ending.GONE)
+        job = JobView.of(document)
+        if document["metadata"].get("deletionTimestamp"):
+            raise Over(Ending.GONE)
+        if job.run != self.identity.run:
+            raise Over(Ending.SUPERSEDED)
+        if job.final:
+            raise Over(Ending(job.phase))
+        return job
+
+    # -- tasks -----------------------------------------------------------------------------------------
+
+    def _work(self, job: JobView, stage: Stage) -> Op[None]:
+        """Work until no shard seems open: first on one's own part of them, then on any that is labelled open."""
+        if stage.key not in self._rounds:
+            for name in self._round(job, stage):
+                document = yield from read(Target(SHARDS, job.namespace, name))
+                if document is None:
+                    yield from self._read()
+                else:
+                    yield from self._work_shard(job, stage, Shard.parse(document))
+            self._rounds.add(stage.key)
+        while True:
+            sample = yield from open_shards(job, stage, OPEN_SAMPLE)
+            candidates = [shard for shard in sample.shards if shard.pending]
+            for shard in sample.shards:
+                if not shard.pending:
+                    yield from repair_hint(shard)
+            if not candidates:
+                return
+            draw: float = yield Random()
+            yield from self._work_shard(job, stage, candidates[int(draw * len(candidates))])
+
+    def _round(self, job: JobView, stage: Stage) -> Iterator[str]:
+        """The worker's own part of the stage's shards: who has the rest is there, or the label tells."""
+        workers = max(job.replicas, 1)
+        index = self.identity.index % workers
+        for number in range(index * stage.shards // workers, (index + 1) * stage.shards // workers):
+            yield job.shard_name(stage, number)
+
+    def _work_shard(self, job: JobView, stage: Stage, shard: Shard) -> Op[None]:
+        """Claim and run tasks of one shard until it has none to give."""
+        token = self.identity.token
+        tries = 0
+        batch = self.batch = Batch(
+            token, shard, self.executor, self.means.store, job.max_attempts, lambda: self._check(job)
+        )
+        try:
+            held: Held = shard.held_by(token)
+            while True:
+                if not held:
+                    if not batch.shard.pending:
+                        return
+                    if tries == CLAIM_TRIES:
+                        yield Sleep(CROWDED_SECONDS * (yield Random()))
+                        return
+                    rotation = int((yield Random()) * len(batch.shard.pending)) if tries else 0
+                    tries += 1
+                    claim = choose(batch.shard, self.pace.size, rotation)
+                    settled = yield from settle(batch.shard, token, {}, claim)
+                    batch.shard, held = settled.shard, settled.held
+                    continue
+                tries = 0
+                held = yield from self._run(job, stage, batch, held)
+        except ShardGone:
+            yield from self._read()
+        self.batch = None
+
+    def _run(self, job: JobView, stage: Stage, batch: Batch, held: Held) -> Op[Held]:
+        """Run what is held, settle it, and claim more in the same patch; gives what is held then."""
+        from_time: float = yield Now()
+        yield from batch.run(assignments(held, lambda number, state: self.assign(job, stage, number, state)))
+        to_time: float = yield Now()
+        self.pace.observe(len(held), to_time - from_time)
+        failures, batch.failures = batch.failures, 0
+        claim = [] if failures else choose(batch.shard, self.pace.size)
+        changes, batch.changes = batch.changes, {}
+        settled = yield from settle(batch.shard, self.identity.token, changes, claim)
+        batch.shard = settled.shard
+        if settled.shard.failed:
+            yield from advance(job, (yield from survey(job, stage)), self.means)
+            yield from self._read()
+        if failures:
+            worst = max((state.failures for state in settled.shard.tasks.values()), default=0)
+            yield Sleep(Backoff(first=0.2, attempts=worst).next((yield Random())))
+        return settled.held
+
+    def _check(self, job: JobView) -> Op[None]:
+        """Called every second of a long task: is the job still there?"""
+        yield from self._read()
+
+    # -- nothing open ----------------------------------------------------------------------------------
+
+    def _idle(self, job: JobView, stage: Stage) -> Op[JobView]:
+        """Move the stage on if it can be; else wait a little.  Gives the job as it is then."""
+        rest = yield from unfinished(job, stage)
+        suspects = {token for shard in rest.shards for token in shard.holders} - {self.identity.token}
+        dead = yield from self._census.look(self._watched(suspects))
+        candidates: list[Shard] = []
+        for seen_shard in rest.shards:
+            shard = yield from lose(seen_shard, dead, job.max_attempts)
+            yield from repair_hint(shard)
+            if shard.pending or shard.held_by(self.identity.token):
+                candidates.append(shard)
+            if shard.failed:
+                yield from advance(job, (yield from survey(job, stage)), self.means)
+                return (yield from self._read())
+        if candidates:
+            draw: float = yield Random()
+            yield from self._work_shard(job, stage, candidates[int(draw * len(candidates))])
+            return (yield from self._read())
+        if not rest.shards:
+            seen = yield from survey(job, stage)
+            if (yield from advance(job, seen, self.means)):
+                return (yield from self._read())
+            for shard in seen.shards:  # All hints say "done", and they are wrong.
+                yield from repair_hint(shard)
+        selector = job.selector(stage, tasks=f"{LABEL_TASKS}=open")
+        yield from self._pause(selector, rest.resource_version)
+        return (yield from self._read())
+
+    def _pause(self, selector: str = "", resource_version: str = "") -> Op[None]:
+        """Wait at most a renewal's interval, or until a watched shard opens."""
+        seconds = self.identity.lease_seconds / RENEWALS_PER_DURATION * (0.5 + 0.5 * (yield Random()))
+        if selector:
+            yield Watch(SHARDS, self.identity.namespace, resource_version, seconds, selector)
+        else:
+            yield Sleep(seconds)
+
+    def _watched(self, tokens: set[Token]) -> list[Token]:
+        """The holders this worker keeps an eye on: always the same ones, as an observation must not have gaps."""
+        return sorted(tokens, key=lambda token: _rank(self.identity.token, token))[:WATCHED_HOLDERS]
+
+
+def _rank(observer: Token, token: Token) -> bytes:
+    """Rendezvous hashing: each observer has an order of its own, and keeps it."""
+    return hashlib.sha256(f"{observer} {token}".encode()).digest()
