@@ -1,0 +1,63 @@
+"""The CustomResourceDefinitions as dicts, without YAML and without a file."""
+
+from __future__ import annotations
+
+from functools import cache
+
+from kubemr.resources.jsontypes import Json, Schema
+from kubemr.resources.schema import object_schema
+from kubemr.resources.types.objects import GROUP, KINDS, VERSION, Column
+from kubemr.resources.types.spec import JobSpec, transition_rules
+
+
+@cache
+def schema(kind: str) -> Schema:
+    """The `openAPIV3Schema` of a kind.  Shared: do not change it."""
+    return object_schema(KINDS[kind], {JobSpec: transition_rules()})
+
+
+@cache
+def crd(kind: str) -> Json:
+    """The CustomResourceDefinition of `MapReduceJob` or `MapReduceTaskShard`.  Shared: do not change it."""
+    served = KINDS[kind].KIND
+    version: dict[str, Json] = {
+        "name": VERSION,
+        "served": True,
+        "storage": True,
+        "schema": {"openAPIV3Schema": schema(kind)},
+        "additionalPrinterColumns": [_column(column) for column in served.columns],
+    }
+    subresources: dict[str, Json] = {}
+    if served.status:
+        subresources["status"] = {}
+    if served.scale:
+        subresources["scale"] = {
+            "specReplicasPath": ".spec.replicas",
+            "statusReplicasPath": ".status.replicas",
+            "labelSelectorPath": ".status.selector",
+        }
+    if subresources:
+        version["subresources"] = subresources
+    return {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": f"{served.plural}.{GROUP}", "labels": {"app.kubernetes.io/part-of": "kubemr"}},
+        "spec": {
+            "group": GROUP,
+            "scope": "Namespaced",
+            "names": {
+                "kind": kind,
+                "listKind": f"{kind}List",
+                "plural": served.plural,
+                "singular": kind.lower(),
+                "shortNames": [served.short],
+                "categories": ["kubemr"],
+            },
+            "versions": [version],
+        },
+    }
+
+
+def _column(column: Column) -> Json:
+    entry: dict[str, Json] = {"name": column.name, "type": column.type, "jsonPath": column.path}
+    return {**entry, "priority": 1} if column.wide else entry

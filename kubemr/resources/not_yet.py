@@ -1,0 +1,41 @@
+"""Fields that the schema has from the start and whose behaviour comes with a later version.
+
+They are refused by name, never ignored: a job that asks for something gets it or hears that it will not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Final
+
+from kubemr.resources.jsontypes import Json
+from kubemr.resources.problem import Problem
+
+VERSION: Final = "0.1"
+
+_IMAGE = "build an image with a JobWorker and name it in image"
+
+NOT_YET: Final[dict[str, tuple[str, Callable[[Json], bool], str]]] = {
+    "spec.inputsFrom": ("looking for inputs", lambda value: True, "list the inputs themselves in inputs"),
+    "spec.inputFormat": ("reading records", lambda value: True, f"leave it out; {_IMAGE}"),
+    "spec.split": ("cutting and packing inputs", lambda value: True, "leave it out; each input is one map task"),
+    "spec.files": ("giving files to tasks", lambda value: True, "put the files into the image"),
+    "spec.steps": ("shell steps", lambda value: True, _IMAGE),
+    "spec.program": ("running a Python file", lambda value: True, _IMAGE),
+    "spec.output": ("publishing results elsewhere", lambda value: True, "leave it out; status.results lists them"),
+    "spec.suspend": ("suspending", bool, "set it to false, or delete the job"),
+    "spec.restarts": ("retrying a failed job", lambda value: value != 0, "set it to 0 and create a new job"),
+}
+"""By path: what is meant, whether a value asks for it, and what to do instead."""
+
+
+def not_yet(job: Json) -> Iterator[Problem]:
+    """A problem for each field that asks for what this version does not do."""
+    spec = job.get("spec")
+    if not isinstance(spec, dict):
+        return
+    for path, (what, asks, remedy) in NOT_YET.items():
+        key = path.removeprefix("spec.")
+        if key in spec and spec[key] is not None and asks(spec[key]):
+            message = f"{what} is not supported by this version ({VERSION})"
+            yield Problem.of(path, spec[key], message, remedy)

@@ -1,0 +1,98 @@
+"""Where results and everything in between are stored."""
+
+# ruff: noqa: RUF009  (`prop` is attrs.field)
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+from attrs import frozen
+
+from kubemr.resources import patterns
+from kubemr.resources.fields import Quantity, prop
+from kubemr.resources.rule import Rule
+from kubemr.resources.types.inputs import MAX_URL
+
+
+@frozen(kw_only=True)
+class Output:
+    """Where the results of steps and programs are published."""
+
+    url: str = prop(
+        "The results are written below this address.",
+        required=True,
+        min_length=1,
+        max_length=MAX_URL,
+        pattern=patterns.WRITABLE_URL,
+    )
+    if_exists: Literal["Fail", "Replace"] = prop("What to do when something is there already.", default="Fail")
+    compression: Literal["None", "Gzip", "Zstd"] = prop("How result files are compressed.", default="None")
+
+
+@frozen(kw_only=True)
+class SecretRef:
+    """A Secret in the job's namespace."""
+
+    name: str = prop(
+        "The name of the Secret.", required=True, min_length=1, max_length=253, pattern=patterns.DNS_SUBDOMAIN
+    )
+
+
+@frozen(kw_only=True)
+class S3:
+    """An S3 bucket and the keys to it."""
+
+    endpoint: str | None = prop(
+        "The server, e.g. `http://minio:9000`.",
+        unset="Amazon's for the region",
+        max_length=512,
+        pattern=patterns.ENDPOINT,
+    )
+    region: str | None = prop(
+        "The bucket's region.", unset="the operator's setting", max_length=64, pattern=patterns.REGION
+    )
+    bucket: str = prop(
+        "The bucket; it must exist.", required=True, min_length=3, max_length=63, pattern=patterns.BUCKET
+    )
+    prefix: str | None = prop(
+        "Everything of kubemr lies below this prefix.", unset="`kubemr`", max_length=512, pattern=patterns.PREFIX
+    )
+    secret_ref: SecretRef | None = prop(
+        "The Secret with the access keys.", unset="the operator's keys where an administrator allows it"
+    )
+
+    RULES: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            cel="!has(self.prefix) || !self.prefix.split('/').exists(part, part == '.' || part == '..')",
+            message="prefix may not have . or .. as a part",
+            remedy="give the prefix without them",
+            field="prefix",
+            holds=lambda value: not {".", ".."} & set(value.get("prefix", "").split("/")),
+        ),
+    )
+
+
+@frozen(kw_only=True)
+class Storage:
+    """Where what tasks write is kept."""
+
+    s3: S3 | None = prop("An S3 bucket.", unset="the operator's bucket where an administrator allows it")
+    retention_policy: Literal["None", "Results", "All"] = prop(
+        "What stays in storage when the job is over: nothing, its results, or also what tasks passed on to each"
+        " other.  Deleting the job removes all of it.",
+        default="Results",
+    )
+
+
+@frozen(kw_only=True)
+class Resources:
+    """What each worker's container asks of its node, as in any pod."""
+
+    requests: dict[str, Quantity] | None = prop(
+        "Reserved amounts, e.g. `cpu`, `memory`.",
+        max_properties=16,
+        items={"maxLength": 32, "pattern": patterns.QUANTITY},
+    )
+    limits: dict[str, Quantity] | None = prop(
+        "Amounts not to exceed.", max_properties=16, items={"maxLength": 32, "pattern": patterns.QUANTITY}
+    )

@@ -1,0 +1,164 @@
+"""What a user asks for: `MapReduceJob.spec`."""
+
+# ruff: noqa: RUF009  (`prop` is attrs.field)
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from attrs import frozen
+
+from kubemr.resources import patterns
+from kubemr.resources.fields import Change, fields_of, prop
+from kubemr.resources.jsontypes import Json
+from kubemr.resources.rule import Rule, only_grows, unchanged
+from kubemr.resources.types.inputs import InputFormat, InputSource, JobFile, Split
+from kubemr.resources.types.output import Output, Resources, Storage
+from kubemr.resources.types.work import MAX_PARTITIONS, Program, Step
+
+MAX_INLINE_INPUTS = 128 * 1024
+"""Bytes of all `inputs` together, in UTF-8."""
+
+MAX_INT32 = 2**31 - 1
+WEEK = 7 * 86_400
+
+
+@frozen(kw_only=True)
+class JobSpec:
+    """What the job does.  A spec with neither `steps` nor `program` runs the workers of `image`."""
+
+    image: str | None = prop(
+        "The workers' image, a `JobWorker`.  With `steps` or `program`, the image that they run in.",
+        unset="with `steps` or `program`, the operator's image",
+        min_length=1,
+        max_length=512,
+        pattern=patterns.IMAGE,
+    )
+    replicas: int = prop(
+        "How many workers.  It may change while the job runs (`kubectl scale`).",
+        default=1,
+        change=Change.ALWAYS,
+        minimum=1,
+        maximum=10_000,
+    )
+    inputs: list[str] | None = prop(
+        "Inputs as literal strings, one map task each; 128 KiB in all.  `[]` is a job without work.",
+        max_items=10_000,
+        items={"minLength": 1, "maxLength": 2048},
+    )
+    inputs_from: list[InputSource] | None = prop("Where to find inputs, when they are many.", min_items=1, max_items=64)
+    input_format: InputFormat | None = prop("How the bytes of the inputs become records.")
+    split: Split | None = prop("How inputs become map tasks.")
+    files: list[JobFile] | None = prop("Small files that every task finds beside it.", max_items=64)
+    steps: list[Step] | None = prop("Maps and reduces as shell commands.", min_items=1, max_items=16)
+    program: Program | None = prop("A program, no image to build.")
+    partitions: int = prop(
+        "Reduce tasks; 0 for a job that only maps.  A step may have its own number.",
+        default=32,
+        minimum=0,
+        maximum=MAX_PARTITIONS,
+    )
+    output: Output | None = prop("Where the results of steps and programs are published.", unset="in `storage`")
+    jobargs: dict[str, str] | None = prop(
+        "Free arguments for the worker.", max_properties=256, items={"maxLength": 4096}
+    )
+    max_attempts: int = prop(
+        "How often a task is tried before the job fails; 1 for no second try.",
+        default=4,
+        change=Change.WITH_RESTART,
+        minimum=1,
+        maximum=100,
+    )
+    task_timeout_seconds: int = prop(
+        "A task that shows no progress for so long has failed.",
+        default=600,
+        change=Change.WITH_RESTART,
+        minimum=1,
+        maximum=WEEK,
+    )
+    active_deadline_seconds: int | None = prop(
+        "A job that runs for longer fails.",
+        unset="no limit",
+        change=Change.ALWAYS,
+        minimum=1,
+        maximum=MAX_INT32,
+    )
+    ttl_seconds_after_finished: int | None = prop(
+        "A job that has been over for so long is deleted.",
+        unset="it is kept",
+        change=Change.ALWAYS,
+        minimum=0,
+        maximum=MAX_INT32,
+    )
+    suspend: bool = prop("While true the job has no pods.", default=False, change=Change.ALWAYS)
+    storage: Storage = prop("Where what tasks write is kept.", default={})
+    resources: Resources | None = prop("What each worker's container asks of its node.", change=Change.WITH_RESTART)
+    template: dict[str, Json] | None = prop(
+        "A pod template (`metadata`, `spec`) into which the worker's container is merged.",
+        change=Change.WITH_RESTART,
+    )
+    restarts: int = prop(
+        "Raising it retries a job that failed.  `status.observedRestarts` echoes it.",
+        default=0,
+        change=Change.GROW,
+        minimum=0,
+        maximum=1000,
+    )
+
+    RULES: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            cel="!(has(self.steps) && has(self.program))",
+            message="at most one of steps and program is possible",
+            remedy="leave one of them out",
+            reason="FieldValueForbidden",
+            holds=lambda spec: not ("steps" in spec and "program" in spec),
+        ),
+        Rule(
+            cel="has(self.image) || has(self.steps) || has(self.program)",
+            message="a job without steps and program needs the image of its workers",
+            remedy="give image, steps or program",
+            field="image",
+            reason="FieldValueRequired",
+            holds=lambda spec: "image" in spec or "steps" in spec or "program" in spec,
+        ),
+        Rule(
+            cel="has(self.inputs) != has(self.inputsFrom)",
+            message="exactly one of inputs and inputsFrom is needed",
+            remedy="list the inputs, or say where to find them; inputs: [] for a job without work",
+            holds=lambda spec: ("inputs" in spec) != ("inputsFrom" in spec),
+        ),
+        Rule(
+            cel=f"!has(self.inputs) || self.inputs.map(i, bytes(i).size()).sum() <= {MAX_INLINE_INPUTS}",
+            message=f"inputs may have {MAX_INLINE_INPUTS} bytes in all",
+            remedy="write them to an object, one per line, and name it in inputsFrom as a manifest",
+            field="inputs",
+            holds=lambda spec: sum(len(i.encode()) for i in spec.get("inputs", ())) <= MAX_INLINE_INPUTS,
+        ),
+        *(
+            Rule(
+                cel=f"!has(self.{key}) || has(self.steps) || has(self.program)",
+                message=f"{key} is for steps and program; the workers of an image {instead}",
+                remedy=f"leave {key} out, or give steps or program",
+                field=key,
+                reason="FieldValueForbidden",
+                holds=lambda spec, key=key: key not in spec or "steps" in spec or "program" in spec,  # type: ignore[misc]  # mypy cannot infer a lambda with a default
+            )
+            for key, instead in (
+                ("inputFormat", "read their inputs themselves"),
+                ("split", "get one input per task"),
+                ("output", "store their results themselves"),
+            )
+        ),
+    )
+
+
+def transition_rules() -> tuple[Rule, ...]:
+    """What may not change, from the `change` of each field of `JobSpec`."""
+    rules = []
+    for field in fields_of(JobSpec):
+        change = field.prop.change
+        if change is Change.GROW:
+            rules.append(only_grows(field.key))
+        elif change is not Change.ALWAYS:
+            rules.append(unchanged(field.key, restart=change is Change.WITH_RESTART))
+    return tuple(rules)

@@ -1,0 +1,110 @@
+"""What a job runs where it has no image of its own: shell steps, or a Python file."""
+
+# ruff: noqa: RUF009  (`prop` is attrs.field)
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from attrs import frozen
+
+from kubemr.resources import patterns
+from kubemr.resources.fields import prop
+from kubemr.resources.rule import Rule, exactly_one
+from kubemr.resources.types.inputs import MAX_URL, SOURCE_RULES, KeyRef
+
+MAX_PARTITIONS = 10_000
+
+
+@frozen(kw_only=True)
+class Command:
+    """A program that reads records from its standard input and writes them to its standard output."""
+
+    script: str | None = prop("Run by `/bin/sh -eu`.", min_length=1, max_length=65_536)
+    command: list[str] | None = prop(
+        "An argv; no shell is involved.", min_items=1, max_items=64, items={"maxLength": 4096}
+    )
+
+    RULES: ClassVar[tuple[Rule, ...]] = (exactly_one("script", "command"),)
+
+
+@frozen(kw_only=True)
+class Step:
+    """One map and reduce over the job's inputs, or over the output of the step before."""
+
+    name: str | None = prop(
+        "A name of the step for people, unique in the job.",
+        unset="the number of the step",
+        min_length=1,
+        max_length=40,
+        pattern=patterns.STEP_NAME,
+    )
+    mapper: Command | None = prop("Run once per map task.", unset="records go to the reducer unchanged")
+    combiner: Command | None = prop("Run over the sorted output of a map task, before it is stored.")
+    reducer: Command | None = prop(
+        "Run once per partition, over its sorted records.", unset="the sorted records are the result"
+    )
+    partitions: int | None = prop(
+        "Reduce tasks of this step; 0 for a step that only maps.",
+        unset="`spec.partitions`",
+        minimum=0,
+        maximum=MAX_PARTITIONS,
+    )
+
+    RULES: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            cel="has(self.mapper) || has(self.reducer)",
+            message="a step needs a mapper or a reducer",
+            remedy="give one of them a script or a command",
+            reason="FieldValueRequired",
+            holds=lambda value: "mapper" in value or "reducer" in value,
+        ),
+        Rule(
+            cel="!has(self.partitions) || self.partitions > 0 || !(has(self.reducer) || has(self.combiner))",
+            message="a step of 0 partitions only maps, so its reducer and combiner would never run",
+            remedy="leave them out, or give at least 1 partition",
+            field="partitions",
+            holds=lambda value: value.get("partitions", 1) > 0 or not ("reducer" in value or "combiner" in value),
+        ),
+    )
+
+
+@frozen(kw_only=True)
+class Source:
+    """Where a program's file comes from.  `configMapKeyRef` or `url` is given."""
+
+    config_map_key_ref: KeyRef | None = prop("The file is a key of a ConfigMap.")
+    url: str | None = prop("The file is fetched from here.", max_length=MAX_URL, pattern=patterns.READABLE_URL)
+    sha256: str | None = prop("The SHA-256 of the file at `url`.", max_length=64, pattern=patterns.SHA256)
+
+    RULES: ClassVar[tuple[Rule, ...]] = SOURCE_RULES
+
+
+@frozen(kw_only=True)
+class PythonProgram:
+    """A Python file with a `kubemr.Job`, or with functions of those names."""
+
+    source: Source = prop("The file.", required=True)
+    entrypoint: str | None = prop(
+        "The class to run.",
+        unset="the only `kubemr.Job` in the file, or its functions",
+        min_length=1,
+        max_length=256,
+        pattern=patterns.ENTRYPOINT,
+    )
+    args: list[str] | None = prop("Arguments of the job's own options.", max_items=256, items={"maxLength": 4096})
+    requirements: list[str] | None = prop(
+        "What pip installs before the first task, one requirement each.",
+        unset="the PEP 723 header of the file",
+        max_items=100,
+        items={"minLength": 1, "maxLength": 256},
+    )
+
+
+@frozen(kw_only=True)
+class Program:
+    """A program without an image.  Exactly one of its members is given; there is one so far."""
+
+    python: PythonProgram | None = prop("A Python file.")
+
+    RULES: ClassVar[tuple[Rule, ...]] = (exactly_one("python"),)
