@@ -20,7 +20,7 @@ GATED := kubemr/locks kubemr/controller
 
 .PHONY: help
 help: ## list the targets
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: demo
 demo: $(READY) ## count the words of Python's own sources in local mode: operator, workers, results
@@ -56,8 +56,8 @@ simulate: $(READY) ## step operators and workers in random interleavings: make s
 	@$(BIN)/python -m pytest tests/simulation --seeds=$(SEEDS)
 
 .PHONY: controlplane
-controlplane: ## build etcd, kube-apiserver and MinIO from Go modules, once, for the tests that need them (Go >= 1.26)
-	@tests/e2e/controlplane/build
+controlplane: python ## build etcd, kube-apiserver and MinIO from Go modules, once, for the tests that need them (Go >= 1.26)
+	@$(PYTHON) tests/support/binaries.py
 
 .PHONY: manifests
 manifests: $(READY) ## write the CRDs in manifests/ anew from the resource types
@@ -73,13 +73,17 @@ lock: $(READY) ## resolve the dependencies in setup.cfg anew into requirements/*
 .PHONY: venv
 venv: $(READY) ## make .venv with the pinned dependencies and kubemr itself
 
-$(READY): requirements/dev.txt setup.cfg pyproject.toml
+.PHONY: python
+python:
 	@if [ -z "$(PYTHON)" ] || ! $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))'; then
 		echo "kubemr needs Python 3.11 or newer and found $$($(or $(PYTHON),python3) --version 2>&1 || echo none)." >&2
 		echo "Install one (Debian: apt install python3 python3-venv), or name one: make PYTHON=/path/to/python3.11 venv" >&2
 		exit 1
 	fi
-	echo "making .venv with $$($(PYTHON) --version) (once, and when requirements change)"
+
+# setup.cfg is among them because an editable install copies the entry points out of it.
+$(READY): requirements/dev.txt setup.cfg | python
+	@echo "making .venv with $$($(PYTHON) --version) (once, and when requirements change)"
 	$(PYTHON) -m venv --clear .venv || {
 		echo "could not make .venv; on Debian the module is a package of its own: apt install python3-venv" >&2; exit 1; }
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements/dev.txt

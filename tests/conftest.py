@@ -1,13 +1,80 @@
-"""Options and fixtures that every test may use."""
+"""Options and fixtures that every test may use.
+
+The servers are started once per session, when the first test asks for one, and ended in reverse order.  They are real;
+a test that needs one which is not built here is left out by name (see `support.left_out`).
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from pathlib import Path
+
 import pytest
+from support.binaries import ETCD, KUBE, MINIO
+from support.controlplane import ApiServer, ControllerManager, ControlPlane
+from support.left_out import require, summarize
+from support.minioserver import MinioServer
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the options of this test suite."""
     group = parser.getgroup("kubemr")
     group.addoption(
-        "--seeds", type=int, default=25, metavar="N", help="how many seeds each simulation runs (default: 25)"
+        "--seeds", type=int, default=25, metavar="N", help="how many seeds each simulation runs (default 25)"
     )
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Name what was left out."""
+    summarize(terminalreporter)
+
+
+@pytest.fixture(scope="session")
+def control_plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
+    """A real etcd and kube-apiserver, shared by all tests of the session."""
+    require(ETCD, KUBE)
+    plane = ControlPlane(tmp_path_factory.mktemp("control-plane"))
+    try:
+        yield plane
+    finally:
+        plane.stop()
+
+
+@pytest.fixture(scope="session")
+def apiserver(control_plane: ControlPlane) -> ApiServer:
+    """The real kube-apiserver: `.url`, `.ca_file`, `.token`, `.kubeconfig`, `.request()`.  Use your own `namespace`."""
+    return control_plane.apiserver
+
+
+@pytest.fixture(scope="session")
+def controller_manager(apiserver: ApiServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControllerManager]:
+    """The real controllers on `apiserver` (garbage collection, namespaces, Jobs), from here to the session's end."""
+    manager = ControllerManager(tmp_path_factory.mktemp("controller-manager"), apiserver)
+    try:
+        yield manager
+    finally:
+        manager.stop()
+
+
+@pytest.fixture
+def namespace(apiserver: ApiServer) -> str:
+    """The name of a fresh, empty namespace on `apiserver`.  It stays: without controllers nothing ends a namespace."""
+    return apiserver.create_namespace()
+
+
+@pytest.fixture(scope="session")
+def kubectl() -> Path:
+    """The real kubectl; give it `--kubeconfig`."""
+    require(KUBE)
+    return KUBE.path("kubectl")
+
+
+@pytest.fixture(scope="session")
+def minio_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MinioServer]:
+    """A real S3 server: `.endpoint`, `.access_key`, `.secret_key`, `.region`.  Use a bucket of your own."""
+    require(MINIO)
+    server = MinioServer(tmp_path_factory.mktemp("minio"))
+    try:
+        yield server
+    finally:
+        server.stop()

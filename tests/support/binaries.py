@@ -1,0 +1,198 @@
+"""The real servers that tests talk to, built from Go modules: what they are, where they lie, and how they are made.
+
+Each program is a Go module below `tests/e2e/controlplane/`, whose committed go.mod and go.sum fix every version and
+checksum.  It is built once into a folder of its own, named after a hash of these files and of the way it is built:
+
+    ${KUBEMR_CACHE:-${XDG_CACHE_HOME:-~/.cache}/kubemr}/bin/<program>-<hash>/
+
+A folder appears there whole or not at all, so a build that was interrupted leaves nothing that looks finished.
+The hash does not cover the version of Go (the folder's BUILD.txt says it): a cache filled on one machine serves another
+that has no Go.
+
+This file needs the standard library only: `make controlplane` runs it before there is a virtual environment.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+MODULES = Path(__file__).resolve().parent.parent / "e2e" / "controlplane"
+"""Where the Go modules are."""
+
+FLAGS = ("-buildvcs=false", "-mod=readonly", "-trimpath")
+"""`-mod=readonly` refuses to build anything but what go.mod and go.sum say."""
+
+REMEDY = "run `make controlplane` (needs Go >= 1.26)"
+
+
+@dataclass(frozen=True)
+class Program:
+    """One Go module and the binary made of it.
+
+    `package` is what `go build` is given, `links` are further names of the same binary, and `variables` are what the
+    linker sets.
+    """
+
+    name: str
+    package: str
+    links: tuple[str, ...] = ()
+    variables: tuple[str, ...] = ()
+
+    @property
+    def module(self) -> Path:
+        """The folder of its go.mod."""
+        return MODULES / self.name
+
+    @property
+    def linker_flags(self) -> str:
+        """Without debug information, which doubles the size, and with the variables set."""
+        return " ".join(["-s", "-w", *(f"-X {variable}" for variable in self.variables)])
+
+    @property
+    def key(self) -> str:
+        """A hash of all that decides what the binary does, but for the version of Go."""
+        digest = hashlib.sha256()
+        recipe = (self.package, *FLAGS, self.linker_flags, *self.links, platform.system(), platform.machine())
+        digest.update("\0".join(recipe).encode())
+        for file in sorted(self.module.iterdir()):
+            digest.update(f"\0{file.name}\0".encode() + file.read_bytes())
+        return digest.hexdigest()[:16]
+
+    @property
+    def folder(self) -> Path:
+        """Where the built binary lies, whether it is there or not."""
+        return cache() / f"{self.name}-{self.key}"
+
+    def path(self, link: str | None = None) -> Path:
+        """The binary, by its own name or by one of its further names."""
+        return self.folder / (link or self.name)
+
+    def is_built(self) -> bool:
+        """Whether it is there."""
+        return self.path().exists()
+
+
+_KUBERNETES = "1.36.3"
+_VERSION = "k8s.io/component-base/version"
+
+ETCD = Program("etcd", "go.etcd.io/etcd/server/v3")
+KUBE = Program(
+    "kube",
+    ".",
+    links=("kube-apiserver", "kube-controller-manager", "kube-proxy", "kube-scheduler", "kubectl", "kubelet"),
+    # Without a version the programs refuse each other.
+    variables=(
+        f"{_VERSION}.gitVersion=v{_KUBERNETES}",
+        f"{_VERSION}.gitMajor={_KUBERNETES.split('.')[0]}",
+        f"{_VERSION}.gitMinor={_KUBERNETES.split('.')[1]}",
+        f"{_VERSION}.gitTreeState=clean",
+        f"{_VERSION}.gitCommit=unknown",
+    ),
+)
+MINIO = Program("minio", "github.com/minio/minio")
+PROGRAMS = (ETCD, KUBE, MINIO)
+
+
+class BuildError(Exception):
+    """A program could not be built; the message says why and what to do."""
+
+
+def cache() -> Path:
+    """The folder that holds all built programs."""
+    root = os.environ.get("KUBEMR_CACHE")
+    base = Path(root) if root else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "kubemr"
+    return base / "bin"
+
+
+def go_program() -> str:
+    """The `go` to build with; an error that names the remedy when there is none."""
+    usual = os.pathsep.join(["/usr/local/go/bin", str(Path.home() / "go" / "bin"), "/usr/lib/go/bin"])
+    found = shutil.which("go") or shutil.which("go", path=usual)
+    if found is None:
+        raise BuildError(
+            "Go is missing: there is no `go` in PATH. Version 1.26 or newer is needed (1.21 or newer fetches it).\n"
+            "Install it from https://go.dev/dl/ or, where that is new enough, by Debian's package golang;\n"
+            'or let pip fetch one for this purpose alone: PATH="$(.ci/fetch-go):$PATH" make controlplane'
+        )
+    return found
+
+
+def go_version(go: str, module: Path) -> str:
+    """What `go version` says where `module` is built; Go checks there that it is new enough, or fetches one that is."""
+    answer = subprocess.run([go, "version"], cwd=module, capture_output=True, text=True, check=False)
+    if answer.returncode != 0:
+        raise BuildError(
+            f"{go} cannot build {module}: {answer.stderr.strip()}\nInstall Go 1.26 or newer: https://go.dev/dl/"
+        )
+    return answer.stdout.strip()
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """One build at a time; a second one waits and then finds the first one's result."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with open(folder / ".lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def build(program: Program) -> Path:
+    """The folder of the built program; builds it when it is not there."""
+    if program.is_built():
+        return program.folder
+    go = go_program()
+    version = go_version(go, program.module)
+    with _locked(cache()):
+        if program.is_built():
+            return program.folder
+        scratch = Path(tempfile.mkdtemp(prefix=f".building-{program.name}-", dir=cache()))
+        try:
+            command = [go, "build", *FLAGS, "-ldflags", program.linker_flags, "-o", str(scratch / program.name)]
+            environment = os.environ | {"CGO_ENABLED": "0", "GOFLAGS": "", "GOWORK": "off"}
+            done = subprocess.run([*command, program.package], cwd=program.module, env=environment, check=False)
+            if done.returncode != 0:
+                raise BuildError(
+                    f"building {program.name} in {program.module} failed with status {done.returncode}; see above"
+                )
+            for link in program.links:
+                (scratch / link).symlink_to(program.name)
+            (scratch / "BUILD.txt").write_text(f"{version}\n{program.package} of {program.module.name}/go.mod\n")
+            scratch.chmod(0o755)
+            scratch.rename(program.folder)
+        finally:
+            shutil.rmtree(scratch, ignore_errors=True)
+    return program.folder
+
+
+def main() -> int:
+    """Build what is missing and print where everything is."""
+    for program in PROGRAMS:
+        began = time.monotonic()
+        fresh = not program.is_built()
+        if fresh:
+            print(f"building {program.name} (once; then it is cached) …", file=sys.stderr, flush=True)
+        try:
+            folder = build(program)
+        except BuildError as error:
+            print(error, file=sys.stderr)
+            return 1
+        print(
+            f"{program.name}: {folder}" + (f" (built in {time.monotonic() - began:.0f} s)" if fresh else ""), flush=True
+        )
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
