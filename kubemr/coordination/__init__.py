@@ -1,1 +1,1 @@
-"""Coordination operations (claim, commit, seal, finish) as generators free of I/O, shared by workers and the operator."""
+"""Coordination operations (survey, seal, finish, fail) as generators free of I/O, for workers and the operator."""

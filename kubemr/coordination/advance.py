@@ -58,7 +58,8 @@ def advance(job: JobView, seen: Survey, means: Means) -> Op[bool]:
 def _next_stage(job: JobView, done: Stage, following: Stage, means: Means) -> Op[bool]:
     now = yield Do(means.stamp, "wall clock")
     patch = job.guard().replace("/status/stage", following.key)
-    patch += _stage_times(job, done, following, now)
+    patch = patch.add(f"/status/stages/{job.position(done)}/completionTime", now)
+    patch = patch.add(f"/status/stages/{job.position(following)}/startTime", now)
     outcome = yield from apply(job.status, patch, lambda document: JobView.of(document).stage == following.key)
     changed = _landed(job, outcome)
     if outcome.won:
@@ -77,15 +78,21 @@ def open_stage(job: JobView, stage: Stage) -> Op[None]:
 
 def finish(job: JobView, seen: Survey, means: Means) -> Op[bool]:
     """All stages are done: results, counts, phase and condition in one patch."""
-    stage = seen.stage
-    results = yield Do(lambda: _results(job, stage, seen.index.attempts, means.store), "read results")
-    now = yield Do(means.stamp, "wall clock")
-    patch = job.guard().replace("/status/phase", "COMPLETE")
-    patch = patch.add("/status/results", results[:MAX_RESULTS]).add("/status/resultCount", len(results))
+    results = yield Do(lambda: _results(job, seen.stage, seen.index.attempts, means.store), "read results")
+    manifest = ""
     if len(results) > MAX_RESULTS:
         key = f"{job.storage_prefix}run-{job.run}/results.txt"
         yield Do(lambda: means.store.put(key, "".join(f"{line}\n" for line in results).encode()), "write results")
-        patch = patch.add("/status/resultsManifest", means.store.url(key))
+        manifest = means.store.url(key)
+    return (yield from complete(job, results, manifest, (yield Do(means.stamp, "wall clock"))))
+
+
+def complete(job: JobView, results: Sequence[str], manifest: str, now: str) -> Op[bool]:
+    """Flip the job to COMPLETE with its results; `manifest` is the address of all of them where they are many."""
+    patch = job.guard().replace("/status/phase", "COMPLETE")
+    patch = patch.add("/status/results", list(results[:MAX_RESULTS])).add("/status/resultCount", len(results))
+    if manifest:
+        patch = patch.add("/status/resultsManifest", manifest)
     for number, each in enumerate(job.stages):
         path = f"/status/stages/{number}"
         patch = patch.add(f"{path}/done", each.total)
@@ -93,7 +100,7 @@ def finish(job: JobView, seen: Survey, means: Means) -> Op[bool]:
             patch = patch.add(f"{path}/{count}", 0)
     total = sum(each.total for each in job.stages)
     patch = patch.add("/status/progress", f"{total}/{total}").add("/status/completionTime", now)
-    patch += _stage_times(job, stage, None, now)
+    patch = patch.add(f"/status/stages/{len(job.stages) - 1}/completionTime", now)
     patch += condition(job, "Complete", "AllTasksDone", f"{len(results)} results", now)
     outcome = yield from apply(job.status, patch, lambda document: JobView.of(document).phase == "COMPLETE")
     return _landed(job, outcome)
@@ -161,13 +168,6 @@ def _results(job: JobView, stage: Stage, attempts: Sequence[str], store: Store) 
             prefix = names.attempt_prefix(job.storage_prefix, stage.step, stage.name, number, attempt)
             results += decode_outputs(store.get(prefix + OUTPUTS)).values()
     return results
-
-
-def _stage_times(job: JobView, done: Stage, following: Stage | None, now: str) -> Patch:
-    patch = Patch().add(f"/status/stages/{job.position(done)}/completionTime", now)
-    if following is not None:
-        patch = patch.add(f"/status/stages/{job.position(following)}/startTime", now)
-    return patch
 
 
 def _landed(job: JobView, outcome: Outcome) -> bool:

@@ -12,6 +12,7 @@ from attr import frozen
 
 from kubemr.coordination import names
 from kubemr.locks.conditional import Target
+from kubemr.locks.lease import LEASES
 from kubemr.locks.patch import Patch
 from kubemr.locks.request import Json
 from kubemr.locks.shard import TASKS_PER_SHARD
@@ -128,6 +129,10 @@ class JobView:
     def shard_name(self, stage: Stage, number: int) -> str:
         """The name of one of the stage's shards."""
         return names.shard(self.base, stage.step, stage.name, number)
+
+    def lease_of(self, index: int) -> Target:
+        """The Lease of one of the run's workers."""
+        return Target(LEASES, self.namespace, names.lease(self.base, index))
 
     def selector(self, stage: Stage, *, tasks: str = "") -> str:
         """A label selector for the stage's shards; `tasks` is a further requirement, e.g. `tasks in (open)`."""

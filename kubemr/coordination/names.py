@@ -75,7 +75,7 @@ def labels(uid: str, run: int) -> dict[str, str]:
 
 
 def owner(name: str, uid: str) -> Json:
-    """The ownerReference of every child.  It never blocks the owner's deletion: the finalizer does what must come first."""
+    """The ownerReference of every child.  It does not block the owner's deletion: the finalizer sees to the order."""
     return {
         "apiVersion": API_VERSION,
         "kind": KIND,

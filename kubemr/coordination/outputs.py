@@ -19,7 +19,8 @@ class Index:
 
     def encode(self) -> bytes:
         """The same index always gives the same bytes, so that two sealers do each other no harm."""
-        return json.dumps({"total": len(self.attempts), "attempts": list(self.attempts)}, separators=(",", ":")).encode()
+        document = {"total": len(self.attempts), "attempts": list(self.attempts)}
+        return json.dumps(document, separators=(",", ":")).encode()
 
     @classmethod
     def decode(cls, data: bytes) -> Index:

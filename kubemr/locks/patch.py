@@ -7,7 +7,7 @@ apiserver applies all of it or nothing, so of many that try at once, one succeed
 
 `Patch` is immutable; every method returns a longer one.  Besides sending it one needs two questions
 answered about an object that was read afterwards: do the tested values (still) hold, and are the
-written values there?  `holds` and `landed` answer them.
+written values there?  `holds` and `shows` answer them.
 """
 
 from __future__ import annotations
@@ -93,6 +93,14 @@ class Patch:
     def body(self) -> list[dict[str, Json]]:
         """The document to send."""
         return list(self.operations)
+
+    def shows(self, document: Json) -> bool:
+        """True when every value that the patch sets is there in `document` as set."""
+        return all(
+            lookup(document, operation["path"]) == operation["value"]
+            for operation in self.operations
+            if operation["op"] in ("add", "replace")
+        )
 
     def holds(self, document: Json) -> bool:
         """True when every value that the patch tests before changing it is as tested in `document`.

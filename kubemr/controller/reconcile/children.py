@@ -1,0 +1,142 @@
+"""The objects that belong to one run of a job, as they are created.
+
+Pure functions of the job: whoever builds them, and however often, they are the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+from kubemr.controller.reconcile.context import StorageSettings
+from kubemr.coordination import names
+from kubemr.coordination.job import DEFAULT_TASK_TIMEOUT, JobView, Stage
+from kubemr.locks.request import Json
+from kubemr.locks.shard import TASKS_PER_SHARD
+from kubemr.locks.taskstate import TaskState
+
+CONTAINER: Final = "worker"
+LABEL_GENERATION: Final = "kubemr.turbobytes.com/generation"
+RESTARTS_PER_WORKER: Final = 6
+"""Pod failures a Kubernetes Job puts up with, per worker, before it counts as ended."""
+
+
+def metadata(job: JobView, name: str, extra: Mapping[str, str] | None = None) -> Json:
+    """Name, labels and owner of a child."""
+    return {
+        "name": name,
+        "namespace": job.namespace,
+        "labels": {**names.labels(job.uid, job.run), **(extra or {})},
+        "ownerReferences": [names.owner(job.name, job.uid)],
+    }
+
+
+def config_map(job: JobView, storage: StorageSettings, lease_seconds: float) -> Json:
+    """A worker's settings."""
+    timeout = (job.document.get("spec") or {}).get("taskTimeoutSeconds", DEFAULT_TASK_TIMEOUT)
+    data = {
+        "KUBEMR_JOB_NAME": job.name,
+        "KUBEMR_JOB_NAMESPACE": job.namespace,
+        "KUBEMR_JOB_UID": job.uid,
+        "KUBEMR_RUN": str(job.run),
+        "KUBEMR_LEASE_SECONDS": f"{lease_seconds:g}",
+        "KUBEMR_TASK_TIMEOUT_SECONDS": f"{timeout:g}",
+        **storage.config,
+    }
+    return {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": metadata(job, names.config_map(job.base)),
+        "data": data,
+        "immutable": True,
+    }
+
+
+def secret(job: JobView, storage: StorageSettings) -> Json:
+    """The worker's storage keys; there is no such object when there are none."""
+    return {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": metadata(job, names.secret(job.base)),
+        "stringData": dict(storage.secret),
+        "immutable": True,
+    }
+
+
+def lease(job: JobView, index: int, lease_seconds: float) -> Json:
+    """The Lease of one worker, held by nobody yet."""
+    return {
+        "apiVersion": "coordination.k8s.io/v1",
+        "kind": "Lease",
+        "metadata": metadata(job, names.lease(job.base, index)),
+        "spec": {"leaseDurationSeconds": max(1, round(lease_seconds))},
+    }
+
+
+def shards(job: JobView, stage: Stage, *, open_: bool) -> Iterator[Json]:
+    """The stage's shards with all tasks pending."""
+    first = str(TaskState("pending", 1))
+    for number in range(stage.shards):
+        begin = number * TASKS_PER_SHARD
+        extra = {names.LABEL_STAGE: stage.label, names.LABEL_TASKS: "open" if open_ else "waiting"}
+        yield {
+            "apiVersion": names.API_VERSION,
+            "kind": "MapReduceTaskShard",
+            "metadata": metadata(job, job.shard_name(stage, number), extra),
+            "tasks": {str(task): first for task in range(begin, min(begin + TASKS_PER_SHARD, stage.total))},
+        }
+
+
+def workers(job: JobView, generation: int, *, has_secret: bool) -> Json:
+    """The Indexed Kubernetes Job whose pods are the workers.
+
+    A pod that was evicted or preempted does not count as a failure; one whose program fails does, up to
+    `RESTARTS_PER_WORKER` for each worker.
+    """
+    spec = job.document.get("spec") or {}
+    sources: list[Json] = [{"configMapRef": {"name": names.config_map(job.base)}}]
+    if has_secret:
+        sources.append({"secretRef": {"name": names.secret(job.base)}})
+    extra = {LABEL_GENERATION: str(generation)}
+    return {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": metadata(job, names.workers(job.base, generation), extra),
+        "spec": {
+            "completionMode": "Indexed",
+            "completions": job.replicas,
+            "parallelism": job.replicas,
+            "backoffLimit": RESTARTS_PER_WORKER * job.replicas,
+            "podFailurePolicy": {
+                "rules": [{"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]}]
+            },
+            "template": _pod_template(job, spec, sources, extra),
+        },
+    }
+
+
+def _pod_template(job: JobView, spec: Json, sources: list[Json], extra: Mapping[str, str]) -> Json:
+    template = spec.get("template") or {}
+    given = template.get("metadata") or {}
+    pod = dict(template.get("spec") or {})
+    containers = [dict(each) for each in pod.get("containers") or []]
+    worker = next((each for each in containers if each.get("name", CONTAINER) == CONTAINER), None)
+    if worker is None:
+        worker = {}
+        containers.insert(0, worker)
+    worker["name"] = CONTAINER
+    if "image" in spec:
+        worker["image"] = spec["image"]
+    if "resources" in spec:
+        worker["resources"] = spec["resources"]
+    worker["envFrom"] = [*(worker.get("envFrom") or []), *sources]
+    worker.setdefault("terminationMessagePolicy", "FallbackToLogsOnError")
+    pod["containers"] = containers
+    pod["restartPolicy"] = "Never"
+    return {
+        "metadata": {
+            **given,
+            "labels": {**(given.get("labels") or {}), **names.labels(job.uid, job.run), **extra},
+        },
+        "spec": pod,
+    }

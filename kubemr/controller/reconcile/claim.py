@@ -1,0 +1,56 @@
+"""PENDING → DEPLOYING: of several operators one wins, records the stages, and drives the job from then on."""
+
+from __future__ import annotations
+
+from kubemr.controller.reconcile.context import DONE, After, Operator
+from kubemr.controller.reconcile.events import event
+from kubemr.controller.reconcile.lockholder import PATH, driven, value
+from kubemr.controller.reconcile.patching import patch_job
+from kubemr.coordination.job import JobView, shards_for
+from kubemr.locks.patch import lookup
+from kubemr.locks.request import Do, Json, Op
+
+
+def claim(document: Json, operator: Operator) -> Op[After]:
+    """Become the job's driver, or leave it to who was quicker."""
+    job = JobView.of(document)
+    now: str = yield Do(operator.settings.stamp, "wall clock")
+    stages = stages_of(job)
+    mine = value(operator.identity, 1)
+    total = sum(stage["total"] for stage in stages)
+    patch = (
+        driven(job)
+        .replace("/status/phase", "DEPLOYING")
+        .add(PATH, mine)
+        .add("/status/stages", stages)
+        .add("/status/stage", stages[0]["name"])
+        .add("/status/progress", f"0/{total}")
+        .add("/status/replicas", job.replicas)
+        .add("/status/startTime", now)
+    )
+    marked = yield from patch_job(job.status, patch, lambda seen: bool(lookup(seen, PATH) == mine))
+    if marked is not None:
+        yield from event(marked, "Normal", "Deploying", f"driven by {operator.identity}", now)
+    return DONE
+
+
+def stages_of(job: JobView) -> list[Json]:
+    """What `status.stages` records before anything is created: the number of tasks and shards of each stage."""
+    inputs = (job.document.get("spec") or {}).get("inputs") or []
+    stages = [_stage("map", len(inputs))]
+    if job.partitions > 0:
+        stages.append(_stage("reduce", job.partitions))
+    return stages
+
+
+def _stage(name: str, total: int) -> Json:
+    return {
+        "step": 0,
+        "name": name,
+        "shards": shards_for(total),
+        "total": total,
+        "pending": total,
+        "running": 0,
+        "done": 0,
+        "failed": 0,
+    }

@@ -1,0 +1,117 @@
+"""What a reconcile step knows besides the job: who this operator is, what it may use, what its caches show."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final, Protocol
+
+from attr import define, field, frozen
+
+from kubemr.coordination.store import Store
+from kubemr.locks.lease import Census
+from kubemr.locks.request import Json, Now, Op, Resource
+from kubemr.locks.taskstate import Token
+
+FINALIZER: Final = "kubemr.turbobytes.com/cleanup"
+
+CONFIG_MAPS: Final = Resource("", "v1", "configmaps")
+SECRETS: Final = Resource("", "v1", "secrets")
+PODS: Final = Resource("", "v1", "pods")
+EVENTS: Final = Resource("", "v1", "events")
+KUBERNETES_JOBS: Final = Resource("batch", "v1", "jobs")
+
+
+class CleanStore(Store, Protocol):
+    """A store that can also be cleared."""
+
+    def delete_prefix(self, prefix: str) -> int:
+        """Remove every object (and unfinished upload) below a prefix; tells how many."""
+        ...
+
+
+class Cache(Protocol):
+    """What the operator's informers show.  It lags behind: nothing final is concluded from it."""
+
+    def shards(self, uid: str) -> Sequence[Json]:
+        """The job's task shards, of any run."""
+        ...
+
+    def worker_jobs(self, uid: str) -> Sequence[Json]:
+        """The Kubernetes Jobs that run the job's workers, of any run."""
+        ...
+
+
+@frozen
+class StorageSettings:
+    """The environment variables that tell a job's workers where the object store is, public and secret ones."""
+
+    config: Mapping[str, str]
+    secret: Mapping[str, str]
+
+
+class Settings(Protocol):
+    """What an installation decides."""
+
+    lease_seconds: float
+    """Duration of worker Leases."""
+
+    def storage(self, document: Json) -> StorageSettings:
+        """Where the job's outputs go.  Raises ValueError with a remedy when that is not known."""
+        ...
+
+    def store(self, document: Json) -> CleanStore:
+        """The job's object store."""
+        ...
+
+    def stamp(self) -> str:
+        """The wall clock as a Kubernetes Time, for people to read."""
+        ...
+
+
+@define
+class Peers:
+    """Which operators are dead.  One Lease per operator is watched, whatever the number of jobs.
+
+    Reads are shared by all jobs: at most one round per `interval` seconds.
+    """
+
+    census: Census
+    interval: float
+    _known: dict[str, float] = field(factory=dict, init=False)
+    _dead: set[Token] = field(factory=set, init=False)
+    _looked: float = field(default=float("-inf"), init=False)
+
+    def is_dead(self, identity: str) -> Op[bool]:
+        """True when that operator's Lease has expired, or is another's."""
+        now: float = yield Now()
+        new = identity not in self._known
+        self._known[identity] = now
+        if new or now - self._looked >= self.interval:
+            self._looked = now
+            self._known = {each: at for each, at in self._known.items() if now - at < 20 * self.interval}
+            self._dead = yield from self.census.look(Token(each) for each in self._known)
+        return identity in self._dead
+
+
+@frozen
+class Operator:
+    """This operator process.  `identity` is what `status.lockholder` names."""
+
+    identity: str
+    settings: Settings
+    peers: Peers
+    cache: Cache
+    censuses: dict[str, Census] = field(factory=dict)
+    """Who of a job's workers is dead, by the job's uid."""
+
+
+@frozen
+class After:
+    """When to look at the job again without an event: in `seconds`, or not (None)."""
+
+    seconds: float | None = None
+
+
+DONE: Final = After()
+
+Step = Callable[[Json, Operator], Op[After]]

@@ -1,0 +1,69 @@
+"""DEPLOYING → DEPLOYED: create what the workers need, and last of all the Kubernetes Job that runs them.
+
+Every creation is idempotent, so whoever takes over goes through all of it again.  A worker that starts
+finds everything in place: shards and Leases exist, and `status.stages` says how many, before its pod does.
+"""
+
+from __future__ import annotations
+
+from kubemr.controller.reconcile import children
+from kubemr.controller.reconcile.context import (
+    CONFIG_MAPS,
+    DONE,
+    KUBERNETES_JOBS,
+    SECRETS,
+    After,
+    Operator,
+    StorageSettings,
+)
+from kubemr.controller.reconcile.creating import ensure
+from kubemr.controller.reconcile.events import event
+from kubemr.controller.reconcile.lockholder import driven, is_ours
+from kubemr.controller.reconcile.patching import patch_job
+from kubemr.coordination.advance import condition
+from kubemr.coordination.job import JobView
+from kubemr.locks.conditional import read
+from kubemr.locks.lease import LEASES
+from kubemr.locks.request import Do, Json, Op
+from kubemr.locks.shard import SHARDS
+
+
+def deploy(document: Json, operator: Operator) -> Op[After]:
+    """Deploy a job that this operator drives."""
+    job = JobView.of(document)
+    if job.stages[0].total > 0:
+        storage: StorageSettings = yield Do(lambda: operator.settings.storage(document), "storage settings")
+        yield from create_means(job, storage, operator.settings.lease_seconds)
+        if not (yield from still_driving(job, operator)):
+            return DONE
+        body = children.workers(job, 0, has_secret=bool(storage.secret))
+        yield from ensure(job, KUBERNETES_JOBS, body)
+    now: str = yield Do(operator.settings.stamp, "wall clock")
+    message = f"{job.replicas} workers" if job.stages[0].total else "there are no inputs, so there are no workers"
+    patch = driven(job).replace("/status/phase", "DEPLOYED")
+    patch = patch.add("/status/stages/0/startTime", now) + condition(job, "Deployed", "Deployed", message, now)
+    marked = yield from patch_job(job.status, patch, lambda seen: JobView.of(seen).phase == "DEPLOYED")
+    if marked is not None:
+        yield from event(marked, "Normal", "Deployed", message, now)
+    return DONE
+
+
+def create_means(job: JobView, storage: StorageSettings, lease_seconds: float) -> Op[None]:
+    """Everything but the pods."""
+    yield from ensure(job, CONFIG_MAPS, children.config_map(job, storage, lease_seconds))
+    if storage.secret:
+        yield from ensure(job, SECRETS, children.secret(job, storage))
+    for index in range(job.replicas):
+        yield from ensure(job, LEASES, children.lease(job, index, lease_seconds))
+    for position, stage in enumerate(job.stages):
+        for body in children.shards(job, stage, open_=position == 0):
+            yield from ensure(job, SHARDS, body)
+
+
+def still_driving(job: JobView, operator: Operator) -> Op[bool]:
+    """A consistent look before creating pods: one who was paused must not start workers of a job that is over."""
+    document: Json = yield from read(job.target)
+    if document is None or document["metadata"].get("deletionTimestamp"):
+        return False
+    now = JobView.of(document)
+    return now.uid == job.uid and now.run == job.run and now.phase == job.phase and is_ours(document, operator)

@@ -1,0 +1,92 @@
+"""The Kubernetes Job that runs the workers has ended, and ours has not: what now?
+
+Workers exit with 0 only when the job is over, so a Kubernetes Job that ended early has used up its pod
+failures.  If a worker ever got as far as taking its Lease, the cause may pass: another generation is
+started, a few times.  If none did, no pod will ever do better: the job fails with what the pods said.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from kubemr.controller.reconcile import children
+from kubemr.controller.reconcile.context import KUBERNETES_JOBS, PODS, Operator
+from kubemr.controller.reconcile.creating import ensure
+from kubemr.controller.reconcile.deploy import still_driving
+from kubemr.controller.reconcile.events import event
+from kubemr.coordination import names
+from kubemr.coordination.advance import Means, fail
+from kubemr.coordination.job import JobView
+from kubemr.coordination.listing import list_all
+from kubemr.locks.conditional import Target, read
+from kubemr.locks.lease import LEASES
+from kubemr.locks.request import Do, Json, Op
+
+MAX_GENERATIONS: Final = 4
+
+
+def renew_workers(job: JobView, operator: Operator, means: Means) -> Op[None]:
+    """Start the next generation if the latest has ended, or fail the job."""
+    cached = [item for item in operator.cache.worker_jobs(job.uid) if _run(item) == job.run]
+    if not cached:
+        return
+    generation = max(_generation(item) for item in cached)
+    if ended(next(item for item in cached if _generation(item) == generation)) is None:
+        return
+    latest: Json = yield from read(Target(KUBERNETES_JOBS, job.namespace, names.workers(job.base, generation)))
+    why = ended(latest) if latest is not None else None
+    if why is None or not (yield from still_driving(job, operator)):
+        return
+    if not (yield from _ever_started(job)):
+        said = yield from _last_words(job)
+        yield from fail(job, f"no worker ever started its work: {said or why}", means, "WorkersFailed")
+        return
+    if generation + 1 >= MAX_GENERATIONS:
+        said = yield from _last_words(job)
+        message = f"the workers ended {MAX_GENERATIONS} times before the job was done: {said or why}"
+        yield from fail(job, message, means, "WorkersFailed")
+        return
+    storage = yield Do(lambda: operator.settings.storage(job.document), "storage settings")
+    body = children.workers(job, generation + 1, has_secret=bool(storage.secret))
+    yield from ensure(job, KUBERNETES_JOBS, body)
+    now: str = yield Do(operator.settings.stamp, "wall clock")
+    yield from event(job, "Warning", "WorkersRestarted", f"the workers ended before the job was done: {why}", now)
+
+
+def ended(document: Json) -> str | None:
+    """Why a Kubernetes Job has ended, or None when it has not."""
+    for condition in (document.get("status") or {}).get("conditions") or []:
+        if condition.get("type") in ("Complete", "Failed") and condition.get("status") == "True":
+            return str(condition.get("message") or condition.get("reason") or condition["type"])
+    return None
+
+
+def _run(document: Json) -> int:
+    return int((document["metadata"].get("labels") or {}).get(names.LABEL_RUN) or 0)
+
+
+def _generation(document: Json) -> int:
+    return int((document["metadata"].get("labels") or {}).get(children.LABEL_GENERATION) or 0)
+
+
+def _ever_started(job: JobView) -> Op[bool]:
+    """True when some worker of this run has held its Lease."""
+    leases = yield from list_all(LEASES, job.namespace, _selector(job))
+    return any((lease.get("spec") or {}).get("leaseTransitions") for lease in leases.items)
+
+
+def _last_words(job: JobView) -> Op[str]:
+    """What the pod that ended last left as its termination message."""
+    pods = yield from list_all(PODS, job.namespace, _selector(job))
+    said: list[tuple[str, str]] = []
+    for pod in pods.items:
+        for container in (pod.get("status") or {}).get("containerStatuses") or []:
+            terminated = (container.get("state") or {}).get("terminated")
+            if terminated:
+                words = (terminated.get("message") or "").strip() or f"exit code {terminated.get('exitCode')}"
+                said.append((terminated.get("finishedAt") or "", f"pod {pod['metadata']['name']}: {words}"))
+    return max(said)[1] if said else ""
+
+
+def _selector(job: JobView) -> str:
+    return f"{names.LABEL_UID}={job.uid},{names.LABEL_RUN}={job.run}"

@@ -1,0 +1,41 @@
+"""Remove children of a job, each under a precondition on its uid, so that nothing of the same name is hit."""
+
+from __future__ import annotations
+
+from kubemr.coordination import names
+from kubemr.coordination.job import JobView
+from kubemr.coordination.listing import list_all
+from kubemr.locks.backoff import Backoff
+from kubemr.locks.conditional import Refused
+from kubemr.locks.request import Answer, Json, Op, Random, Request, Resource, Sleep
+
+
+def remove_all(job: JobView, resource: Resource, *, run: int | None = None) -> Op[int]:
+    """Delete every child of this kind (of one run, or of all); tells how many there still were."""
+    selector = f"{names.LABEL_UID}={job.uid}"
+    if run is not None:
+        selector += f",{names.LABEL_RUN}={run}"
+    listed = yield from list_all(resource, job.namespace, selector)
+    for item in listed.items:
+        if not item["metadata"].get("deletionTimestamp"):
+            yield from remove(resource, item)
+    return len(listed.items)
+
+
+def remove(resource: Resource, document: Json) -> Op[None]:
+    """Delete this very object, and what it owns, in the background; that it is gone already is fine."""
+    metadata = document["metadata"]
+    body = {
+        "apiVersion": "v1",
+        "kind": "DeleteOptions",
+        "propagationPolicy": "Background",
+        "preconditions": {"uid": metadata["uid"]},
+    }
+    backoff = Backoff()
+    while True:
+        answer: Answer = yield Request("delete", resource, metadata.get("namespace"), metadata["name"], body=body)
+        if answer.ok or answer.status in (404, 409):  # 409: another object of that name by now.
+            return
+        if answer.definite and answer.status != 429:
+            raise Refused(f"deleting {resource.plural} {metadata.get('namespace')}/{metadata['name']}", answer)
+        yield Sleep(backoff.next((yield Random()), answer.retry_after))

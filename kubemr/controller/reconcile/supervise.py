@@ -1,0 +1,126 @@
+"""DEPLOYED: the workers do the work.  The operator looks after what they cannot see to themselves.
+
+- It counts the tasks, for people to look at, from its cache and not more often than every two seconds.
+- It takes tasks away from dead holders, as idle workers do: when no worker is idle, nobody else would.
+- It moves a stage on that is complete, in case every worker died just then.
+- When the Kubernetes Job has ended and ours has not, it starts another generation of it, or gives up.
+- It enforces `activeDeadlineSeconds`.
+
+A job runs to its end without any of this as long as its workers live.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import datetime
+
+from kubemr.controller.reconcile.context import After, Operator
+from kubemr.controller.reconcile.generations import renew_workers
+from kubemr.controller.reconcile.lockholder import driven
+from kubemr.controller.reconcile.patching import patch_job
+from kubemr.coordination.advance import Means, advance, complete, fail
+from kubemr.coordination.job import JobView
+from kubemr.coordination.names import LABEL_RUN, LABEL_STAGE
+from kubemr.coordination.survey import survey
+from kubemr.locks.claims import ShardGone, lose
+from kubemr.locks.lease import RENEWALS_PER_DURATION, Census
+from kubemr.locks.patch import Patch
+from kubemr.locks.request import Do, Json, Op
+from kubemr.locks.shard import Shard
+from kubemr.locks.taskstate import Token, parse_token
+
+PROGRESS_SECONDS = 2.0
+"""Least time between two patches of the counts."""
+
+
+def supervise(document: Json, operator: Operator) -> Op[After]:
+    """One look at a running job; comes back after a renewal's interval."""
+    job = JobView.of(document)
+    now: str = yield Do(operator.settings.stamp, "wall clock")
+    if job.stages[0].total == 0:
+        yield from complete(job, [], "", now)
+        return After()
+    means = Means((yield Do(lambda: operator.settings.store(document), "open store")), operator.settings.stamp)
+    late = _overdue(document, now)
+    if late:
+        yield from fail(job, late, means, "DeadlineExceeded")
+        return After()
+    shards = [Shard.parse(item) for item in _of_stage(job, operator)]
+    yield from _count(job, operator)
+    yield from _bury(job, shards, operator)
+    if shards and all(shard.committed or shard.failed for shard in shards):
+        stage = job.current
+        if stage is not None:
+            yield from advance(job, (yield from survey(job, stage)), means)
+    yield from renew_workers(job, operator, means)
+    return After(min(PROGRESS_SECONDS, operator.settings.lease_seconds / RENEWALS_PER_DURATION))
+
+
+def _of_stage(job: JobView, operator: Operator) -> list[Json]:
+    """The cached shards of the stage that is on."""
+    stage = job.current
+    if stage is None:
+        return []
+    wanted = {LABEL_RUN: str(job.run), LABEL_STAGE: stage.label}
+    return [
+        item
+        for item in operator.cache.shards(job.uid)
+        if wanted.items() <= (item["metadata"].get("labels") or {}).items()
+    ]
+
+
+def _bury(job: JobView, shards: list[Shard], operator: Operator) -> Op[None]:
+    """Take the tasks of dead holders away from them."""
+
+    def new_census() -> Census:
+        return Census(lambda token: job.lease_of(parse_token(token)[0]), operator.settings.lease_seconds)
+
+    census = operator.censuses.setdefault(job.uid, new_census())
+    holders: set[Token] = {holder for shard in shards for holder in shard.holders}
+    dead = yield from census.look(holders)
+    for shard in shards:
+        if dead & shard.holders:
+            try:
+                yield from lose(shard, dead, job.max_attempts)
+            except ShardGone:
+                return  # The job was deleted; its event is on the way.
+
+
+def _count(job: JobView, operator: Operator) -> Op[None]:
+    """Bring `status.stages` and `status.progress` up to date."""
+    recorded = job.document["status"]["stages"]
+    patch = Patch()
+    done = 0
+    for position, stage in enumerate(job.stages):
+        names: Counter[str] = Counter()
+        for item in operator.cache.shards(job.uid):
+            labels = item["metadata"].get("labels") or {}
+            if labels.get(LABEL_STAGE) == stage.label and labels.get(LABEL_RUN) == str(job.run):
+                names.update(text.partition("/")[0] for text in item["tasks"].values())
+        counts = {
+            "pending": names["pending"],
+            "running": names["running"],
+            "done": names["done"] + names["empty"],
+            "failed": names["failed"],
+        }
+        if sum(counts.values()) != stage.total:
+            return  # The cache does not show all of it yet.
+        done += counts["done"]
+        for name, count in counts.items():
+            if recorded[position].get(name) != count:
+                patch = patch.add(f"/status/stages/{position}/{name}", count)
+    if len(patch):
+        patch = patch.add("/status/progress", f"{done}/{sum(stage.total for stage in job.stages)}")
+        yield from patch_job(job.status, driven(job) + patch, patch.shows)
+
+
+def _overdue(document: Json, now: str) -> str:
+    """Why the job's time is up, or empty."""
+    seconds = (document.get("spec") or {}).get("activeDeadlineSeconds")
+    started = (document.get("status") or {}).get("startTime")
+    if seconds is None or started is None:
+        return ""
+    elapsed = (datetime.fromisoformat(now) - datetime.fromisoformat(started)).total_seconds()
+    if elapsed < seconds:
+        return ""
+    return f"spec.activeDeadlineSeconds: the job ran for longer than {seconds} seconds"
