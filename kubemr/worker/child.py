@@ -1,0 +1,117 @@
+"""The process that runs user code, from its own side.
+
+`kubemr.serve` calls `run_child` when `is_child` says so.  The process then takes tasks from the channel
+until the channel ends.  It ends with its parent: an idle one sees the end of the channel, one at work is
+killed by its process group's guardian (see `process_group`) and, on Linux, by the kernel.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import socket
+import stat
+import sys
+import time
+from collections.abc import MutableMapping
+from typing import TYPE_CHECKING, Final, NoReturn
+
+from kubemr.worker.channel import Channel
+from kubemr.worker.child_process import CHILD_FD
+from kubemr.worker.jobworker import JobWorker
+
+if TYPE_CHECKING:
+    from kubemr.storage import ObjectStore
+
+_PR_SET_PDEATHSIG: Final = 1
+_PROGRESS_SECONDS: Final = 0.05
+"""Progress is reported at most this often: a call per record must cost next to nothing."""
+
+
+def is_child() -> bool:
+    """True when this process was started by the runtime to run user code."""
+    return CHILD_FD in os.environ
+
+
+def run_child(worker: JobWorker) -> NoReturn:
+    """Run tasks until the parent closes the channel; then end the process."""
+    # Imported here, because the parent imports this module too and needs none of it.
+    import faulthandler
+
+    from kubemr.worker.assignment import Assignment, JobInfo
+    from kubemr.worker.failure import describe_error
+    from kubemr.worker.tasks import TaskRunner
+
+    connection = _connection(os.environ)
+    # A crash in native code then leaves a Python traceback on stderr, which becomes the attempt's error.
+    faulthandler.enable()
+    _die_with_parent(connection)
+    channel = Channel(connection)
+    hello = channel.receive()
+    if hello is None:
+        sys.exit(0)
+    runner = TaskRunner(worker, JobInfo(**hello["job"]), hello["directory"], _open_store)
+    try:
+        runner.prepare()
+    except BaseException as error:
+        why = f"{type(worker).__name__}.worker_init failed: {describe_error(error)}"
+        channel.send({"type": "broken", "message": why})
+        sys.exit(1)
+    channel.send({"type": "ready"})
+    while (message := channel.receive()) is not None:
+        seq = message["seq"]
+        progress = _Progress(channel, seq)
+        kind, why, seconds = runner.run(Assignment(**message["assignment"]), progress)
+        channel.send({"type": "result", "seq": seq, "kind": kind, "message": why, "seconds": seconds})
+        runner.tidy()
+    sys.exit(0)
+
+
+class _Progress:
+    """Reports the progress of one task."""
+
+    def __init__(self, channel: Channel, seq: int) -> None:
+        self._channel = channel
+        self._seq = seq
+        self._next = 0.0
+
+    def __call__(self) -> None:
+        now = time.monotonic()
+        if now >= self._next:
+            self._next = now + _PROGRESS_SECONDS
+            self._channel.send({"type": "progress", "seq": self._seq})
+
+
+def _connection(environ: MutableMapping[str, str]) -> socket.socket:
+    # Taken out of the environment, so that a program that user code starts does not take itself for a child.
+    text = environ.pop(CHILD_FD)
+    try:
+        number = int(text)
+        if not stat.S_ISSOCK(os.fstat(number).st_mode):
+            raise ValueError("not a socket")
+    except (OSError, ValueError) as error:
+        raise RuntimeError(
+            f"{CHILD_FD}={text!r}: {error}; kubemr sets this variable for a process that it starts itself: unset it"
+        ) from error
+    os.set_inheritable(number, False)
+    return socket.socket(fileno=number)
+
+
+def _die_with_parent(connection: socket.socket) -> None:
+    if sys.platform == "linux":
+        import ctypes
+
+        if ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL) != 0:
+            raise OSError(ctypes.get_errno(), "prctl(PR_SET_PDEATHSIG) failed")
+    # A parent that died before that call sends no signal any more; but it has closed the channel.
+    poll = select.poll()
+    poll.register(connection, 0)  # only what is always reported: POLLHUP and POLLERR
+    if poll.poll(0):
+        sys.exit(0)
+
+
+def _open_store() -> ObjectStore:
+    from kubemr.storage import store_from_environment
+
+    return store_from_environment(os.environ)

@@ -1,0 +1,218 @@
+"""The thread that owns the child: it starts it, sends it tasks, hears its answers, ends it.
+
+One round of `_drive` begins what can begin, then waits for the first of: a message, the end of the
+process, the task's deadline, the desk's bell; and deals with it.  Nothing is polled.
+
+==============================  ===========================================================================
+what happens                    what becomes of the attempt
+==============================  ===========================================================================
+a result                        the outcome that the child reports
+the process ends                failed, with its exit status and the end of its stderr; a new child for the rest
+no progress in `task_timeout`   the process group is killed: failed
+the child does not start        failed, with the reason; the next start waits (0.1 s, doubling up to 10 s)
+==============================  ===========================================================================
+"""
+
+from __future__ import annotations
+
+import random
+import select
+import time
+from collections.abc import Callable
+from typing import Final
+
+from attr import asdict
+
+from kubemr.locks.backoff import Backoff
+from kubemr.worker.assignment import JobInfo
+from kubemr.worker.channel import BadFrame, Message
+from kubemr.worker.child_process import ChildProcess
+from kubemr.worker.desk import Desk, Flight
+from kubemr.worker.failure import describe_exit
+
+_FIRST_WAIT: Final = 0.1
+_LONGEST_WAIT: Final = 10.0
+_LAST_WORDS: Final = 1.0
+"""How long a process may take to end after its channel has ended, before it is ended."""
+_OVERSLEPT: Final = 1.0
+"""A wake-up this much too late means that this process was stopped, its child with it: that time does not count."""
+
+
+class Driver:
+    """`run` is the body of the thread.  `spawn` starts a child; `log` takes an event name and fields."""
+
+    def __init__(
+        self,
+        desk: Desk,
+        job: JobInfo,
+        task_timeout: float,
+        spawn: Callable[[], ChildProcess],
+        log: Callable[..., object],
+    ) -> None:
+        self._desk = desk
+        self._job = job
+        self._task_timeout = task_timeout
+        self._spawn = spawn
+        self._log = log
+        self.early = False
+        """Start a child before there is a task."""
+        self.grace = 0.0
+        """Seconds that an idle child gets to end in an orderly way."""
+        self._child: ChildProcess | None = None
+        self._ready = False
+        self._backoff = Backoff(_FIRST_WAIT, _LONGEST_WAIT)
+        self._not_before = 0.0
+
+    def run(self) -> None:
+        """Until the desk stops.  No process of ours is left then."""
+        try:
+            while not self._desk.stopping:
+                self._drive()
+            if self._child is not None and self._ready and self._desk.flight is None and not self._desk.reprieve():
+                self._child.hang_up(self.grace)
+        except BaseException as error:
+            self._desk.give_up(error)
+            raise
+        finally:
+            if self._child is not None:
+                self._bury(self._child)
+
+    def _drive(self) -> None:
+        if self._desk.reprieve() and self._child is not None:
+            self._bury(self._child)
+        self._begin()
+        self._await()
+
+    def _begin(self) -> None:
+        now = time.monotonic()
+        may_start = now >= self._not_before
+        if self._child is not None or may_start:
+            self._desk.take_off(now, now + self._task_timeout)
+        flight = self._desk.flight
+        if self._child is None and may_start and (flight is not None or self.early):
+            self.early = False
+            self._start()
+        if self._child is not None and self._ready and flight is not None and not flight.sent:
+            flight.sent = True
+            flight.began = time.monotonic()
+            flight.deadline = flight.began + self._task_timeout
+            self._child.begin_tail()
+            self._child.send({"type": "task", "seq": flight.seq, "assignment": asdict(flight.assignment)})
+
+    def _start(self) -> None:
+        try:
+            child = self._spawn()
+        except OSError as error:
+            self._not_started(f"the worker process could not be started: {error}")
+            return
+        self._child, self._ready = child, False
+        self._log("child_started", pid=child.pid)
+        job = {**asdict(self._job), "jobargs": dict(self._job.jobargs)}
+        child.send({"type": "hello", "job": job, "directory": child.directory})
+
+    def _await(self) -> None:
+        poll = select.poll()
+        poll.register(self._desk.bell, select.POLLIN)
+        child, flight = self._child, self._desk.flight
+        if child is not None:
+            poll.register(child.socket, select.POLLIN | (select.POLLOUT if child.unsent else 0))
+            poll.register(child.exited, select.POLLIN)
+        before = time.monotonic()
+        timeout = self._timeout(flight, before)
+        ready = {number for number, _ in poll.poll(None if timeout is None else timeout * 1000)}
+        if timeout is not None and flight is not None and (late := time.monotonic() - before - timeout) > _OVERSLEPT:
+            flight.deadline += late
+        if self._desk.bell in ready:
+            self._desk.hush()
+        if child is None:
+            return
+        child.flush()
+        if child.exited in ready or child.socket.fileno() in ready:
+            self._hear(child, ended=child.exited in ready)
+        if self._child is child and flight is not None and time.monotonic() >= flight.deadline:
+            self._time_out(child, flight)
+
+    def _timeout(self, flight: Flight | None, now: float) -> float | None:
+        if flight is not None:
+            return max(0.0, flight.deadline - now)
+        if self._child is None and (self.early or self._desk.waiting):
+            return max(0.0, self._not_before - now)
+        return None
+
+    def _hear(self, child: ChildProcess, ended: bool) -> None:
+        """Read the channel, whose last messages count even when the process has ended since."""
+        try:
+            messages = child.receive()
+            for message in messages or ():
+                self._take(child, message)
+        except (BadFrame, LookupError, TypeError, ValueError) as error:
+            self._fail(child, f"user code wrote to kubemr's own socket in its process ({error}): print to stdout")
+            return
+        if self._child is not child:
+            return
+        if ended or (messages is None and child.wait(_LAST_WORDS)):
+            self._fail(child, None)
+        elif messages is None:
+            self._fail(child, "user code closed kubemr's own socket in this process; close only files that you opened")
+
+    def _take(self, child: ChildProcess, message: Message) -> None:
+        flight = self._desk.flight
+        kind = message["type"]
+        if kind == "ready":
+            self._ready = True
+            self._backoff.reset()
+        elif kind == "broken":
+            self._bury(child)
+            self._not_started(str(message["message"]))
+        elif flight is None or message["seq"] != flight.seq:
+            return  # of a task that was cancelled
+        elif kind == "progress":
+            flight.deadline = time.monotonic() + self._task_timeout
+        elif kind == "result":
+            outcome = message["kind"]
+            if outcome not in ("done", "empty", "failed"):
+                raise ValueError(f"an outcome {outcome!r}")
+            self._desk.land(flight, outcome, str(message["message"]), float(message["seconds"]))
+        else:
+            raise ValueError(f"a message of type {kind!r}")
+
+    def _time_out(self, child: ChildProcess, flight: Flight) -> None:
+        seconds = f"{self._task_timeout:g} s (taskTimeoutSeconds)"
+        if flight.sent:
+            remedy = "call self.progress() now and then in long tasks, or raise spec.taskTimeoutSeconds"
+            self._fail(child, f"no progress for {seconds}, so the process was ended; {remedy}")
+        else:
+            self._fail(child, f"the worker process was not ready after {seconds}: its imports or worker_init hang")
+
+    def _fail(self, child: ChildProcess, message: str | None) -> None:
+        """End the child.  The task in flight failed with `message`, None for what its exit status says."""
+        was_ready, flight = self._ready, self._desk.flight
+        returncode, stderr = self._bury(child)
+        if message is None:
+            if not was_ready:
+                when = "before it was ready (at import, in worker_init, or without a call of kubemr.serve)"
+            elif flight is not None:
+                when = f"while it ran {flight.assignment}"
+            else:
+                when = "between two tasks"
+            message = describe_exit(returncode, stderr, when=when)
+        elif stderr.strip():
+            message = f"{message}; the end of its stderr:\n{stderr.strip()}"
+        if not was_ready:
+            self._not_started(message)
+        elif flight is not None:
+            self._desk.land(flight, "failed", message, time.monotonic() - flight.began)
+
+    def _not_started(self, message: str) -> None:
+        wait = self._backoff.next(random.random() / 2)
+        self._not_before = time.monotonic() + wait
+        self._log("child_not_started", message=message, next_start_in_seconds=round(wait, 3))
+        flight = self._desk.flight
+        if flight is not None:
+            self._desk.land(flight, "failed", message, time.monotonic() - flight.began)
+
+    def _bury(self, child: ChildProcess) -> tuple[int, str]:
+        returncode, stderr = child.end()
+        self._child, self._ready = None, False
+        self._log("child_ended", pid=child.pid, returncode=returncode)
+        return returncode, stderr

@@ -1,0 +1,122 @@
+"""Runs one task after another in the child: user code, then what it returned, into the object store.
+
+The garbage collector is off while user code runs, and everything that was there before the first task is
+exempt from it, so that collecting between two tasks costs in proportion to what the last one left behind.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import sys
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from attr import evolve
+
+from kubemr.coordination.outputs import OUTPUTS, encode_outputs
+from kubemr.worker.assignment import Assignment, JobInfo, Kind
+from kubemr.worker.context import TaskContext
+from kubemr.worker.failure import describe_error
+from kubemr.worker.gather import Gatherer
+from kubemr.worker.jobworker import JobWorker
+from kubemr.worker.returns import WrongReturn, map_outputs, reduce_output
+
+if TYPE_CHECKING:
+    from kubemr.storage import ObjectStore
+
+
+class TaskRunner:
+    """Runs the tasks of one process.  `store` opens the object store, once; `directory` is for working files."""
+
+    def __init__(self, worker: JobWorker, job: JobInfo, directory: str, store: Callable[[], ObjectStore]) -> None:
+        self._worker = worker
+        self._job = job
+        self._directory = directory
+        self._open_store = store
+        self._opened: ObjectStore | None = None
+        self._gatherer: Gatherer | None = None
+        self._progress: Callable[[], None] = _no_progress
+        self._pid = os.getpid()
+
+    def prepare(self) -> None:
+        """Once, before the first task."""
+        self._worker._kubemr_job = self._job
+        self._worker.worker_init()
+        gc.collect()
+        gc.freeze()
+
+    def run(self, assignment: Assignment, progress: Callable[[], None]) -> tuple[Kind, str, float]:
+        """Run an attempt: how it ended, why it failed, and the seconds it took.  What user code raises ends here."""
+        worker = self._worker
+        self._progress = progress
+        job = self._job
+        if job.partitions != assignment.partitions:
+            job = evolve(job, partitions=assignment.partitions)
+        context = TaskContext(job, assignment.task, assignment.prefix, self._directory, self._store, progress)
+        worker._kubemr_job, worker._kubemr_context = job, context
+        gc.disable()
+        began = time.monotonic()
+        try:
+            kind: Kind = self._attempt(assignment)
+            message = ""
+        except WrongReturn as error:
+            kind, message = "failed", str(error)
+        except BaseException as error:  # SystemExit and KeyboardInterrupt too: user code must not end the process
+            kind, message = "failed", describe_error(error)
+        finally:
+            worker._kubemr_context = None
+            self._stop_if_forked(assignment)
+        context.close()
+        _flush()
+        return kind, message, time.monotonic() - began
+
+    def tidy(self) -> None:
+        """Between two tasks."""
+        gc.collect()
+
+    def _attempt(self, assignment: Assignment) -> Kind:
+        if assignment.stage == "map":
+            outputs = map_outputs(assignment.task, self._worker.map(assignment.input), assignment.partitions)
+        else:
+            inputs = self._gather().inputs(assignment.index_key, assignment.source, assignment.number)
+            if not inputs:
+                return "empty"
+            output = reduce_output(assignment.task, self._worker.reduce(inputs))
+            outputs = {assignment.number: output} if output else {}
+        if not outputs:
+            return "empty"
+        # A process that user code forked, and that comes back from map like its parent, must not write.
+        self._stop_if_forked(assignment)
+        self._store().put(assignment.prefix + OUTPUTS, encode_outputs(outputs))
+        return "done"
+
+    def _store(self) -> ObjectStore:
+        if self._opened is None:
+            self._opened = self._open_store()
+        return self._opened
+
+    def _gather(self) -> Gatherer:
+        if self._gatherer is None:
+            self._gatherer = Gatherer(self._store(), lambda: self._progress())
+        return self._gatherer
+
+    def _stop_if_forked(self, assignment: Assignment) -> None:
+        if os.getpid() != self._pid:
+            print(f"kubemr: {assignment}: a process that user code forked returned from it; ended", file=sys.stderr)
+            _flush()
+            os._exit(1)
+
+
+def _no_progress() -> None:
+    """Between tasks there is none to report."""
+
+
+def _flush() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (AttributeError, OSError, ValueError):
+            # User code has closed or replaced it: then there is nothing of it to pass on.
+            continue
