@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from functools import cache
 
+from kubemr.resources.definitions.objects import GROUP, KINDS, VERSION, Column
+from kubemr.resources.definitions.spec import JobSpec, transition_rules
 from kubemr.resources.jsontypes import Json, Schema
 from kubemr.resources.schema import object_schema
-from kubemr.resources.types.objects import GROUP, KINDS, VERSION, Column
-from kubemr.resources.types.spec import JobSpec, transition_rules
 
 
 @cache

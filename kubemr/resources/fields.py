@@ -13,8 +13,7 @@ from __future__ import annotations
 import enum
 import types
 import typing
-from collections.abc import Callable, Iterator
-from functools import cache
+from collections.abc import Iterator
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import attrs
@@ -102,11 +101,15 @@ class Field:
     prop: Prop
 
 
-@cache
+_fields: dict[type, tuple[Field, ...]] = {}
+
+
 def fields_of(cls: type) -> tuple[Field, ...]:
     """The fields of a resource type, in the order of their definition."""
-    hints = get_type_hints(cls)
-    return tuple(_field(attribute, hints[attribute.name]) for attribute in attrs.fields(cls))
+    if cls not in _fields:
+        hints = get_type_hints(cls)
+        _fields[cls] = tuple(_field(attribute, hints[attribute.name]) for attribute in attrs.fields(cls))
+    return _fields[cls]
 
 
 def _field(attribute: attrs.Attribute[Any], hint: Any) -> Field:
@@ -171,5 +174,3 @@ def describe(hint: Any) -> str:
 
 Quantity = typing.NewType("Quantity", object)
 """A Kubernetes quantity: an integer or a string such as `64Mi`, `500m`."""
-
-Doc = Callable[[], str]

@@ -11,10 +11,10 @@ from pathlib import Path
 import yaml
 
 from kubemr.resources.crd import crd
+from kubemr.resources.definitions.objects import KINDS
 from kubemr.resources.reference import reference
-from kubemr.resources.types.objects import KINDS
 
-HEADER = "# Generated from kubemr/resources/types by `python -m kubemr.resources.generate`; do not edit.\n"
+HEADER = "# Generated from kubemr/resources/definitions by `python -m kubemr.resources.generate`; do not edit.\n"
 
 
 def crd_file(kind: str) -> str:

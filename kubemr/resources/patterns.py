@@ -23,7 +23,6 @@ READABLE_URL = r"^(s3|file|https?)://\S+$"
 WRITABLE_URL = r"^(s3|file)://\S+$"
 """Where results may go."""
 
-HTTP_URL = r"^https?://\S+$"
 SHA256 = r"^[0-9a-f]{64}$"
 STEP_NAME = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
 ENTRYPOINT = r"^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*$"
@@ -33,3 +32,22 @@ QUANTITY = r"^[+-]?([0-9]+|[0-9]+\.[0-9]*|\.[0-9]+)(([KMGTPE]i)|[numkMGTPE]|([eE
 
 BYTES = r"^[0-9]+(\.[0-9]+)?([KMGTPE]i|[kMGTPE])?$"
 """A quantity of bytes: not negative, no parts of a byte."""
+
+WORDS = {
+    DNS_SUBDOMAIN: ("a name of lower-case letters, digits, - and .", "write it as in `kubectl get`"),
+    CONFIG_KEY: ("a key of letters, digits, -, _ and .", "give the key as the ConfigMap has it"),
+    FILE_NAME: ("a file's name without folders", "give a name such as stop.txt"),
+    IMAGE: ("an image's name without spaces", "give a name such as registry.example/team/image:tag"),
+    BUCKET: ("a bucket's name: lower-case letters, digits, - and .", "give the bucket alone, without s3:// and prefix"),
+    PREFIX: ("a prefix without a leading slash or spaces", "give a prefix such as team/kubemr"),
+    ENDPOINT: ("http:// or https:// and a host, no path", "give an address such as http://minio:9000"),
+    REGION: ("a region's name: lower-case letters, digits and -", "give a region such as us-east-1"),
+    READABLE_URL: ("an address that begins with s3://, file://, http:// or https://", "give the full address"),
+    WRITABLE_URL: ("an address that begins with s3:// or file://", "give an address such as s3://bucket/results/"),
+    SHA256: ("64 hexadecimal digits in lower case", "give the output of sha256sum"),
+    STEP_NAME: ("a name of lower-case letters, digits and -", "give a name such as count-words"),
+    ENTRYPOINT: ("a Python name", "give the class's name, such as WordCount"),
+    QUANTITY: ("a quantity", "write a number with a suffix, such as 500m, 1.5 or 1Gi"),
+    BYTES: ("a quantity of bytes", "write a number with a suffix, such as 64Mi"),
+}
+"""What each pattern asks for in words, and how to put it right."""

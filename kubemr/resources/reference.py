@@ -6,17 +6,18 @@ from collections.abc import Iterator
 
 import attrs
 
+from kubemr.resources.definitions.objects import KINDS, MapReduceJob
+from kubemr.resources.definitions.spec import JobSpec
 from kubemr.resources.fields import Change, Field, describe, walk
 from kubemr.resources.jsontypes import Json, Schema
 from kubemr.resources.not_yet import NOT_YET, VERSION
 from kubemr.resources.rule import rules_of
-from kubemr.resources.types.objects import KINDS, MapReduceJob
-from kubemr.resources.types.spec import JobSpec
 
 _INTRODUCTION = """\
 # Fields
 
-Generated from `kubemr/resources/types` by `python -m kubemr.resources.generate manifests docs/api.md`; do not edit.
+Generated from `kubemr/resources/definitions`; do not edit.
+It is written by `python -m kubemr.resources.generate manifests docs/api.md`.
 
 `[]` stands for each item of a list, `.*` for each value of a map.
 *later* marks what this version ({version}) knows and refuses by name.

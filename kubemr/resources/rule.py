@@ -60,8 +60,8 @@ def exactly_one(*members: str) -> Rule:
     names = " or ".join(members)
     return Rule(
         cel=f"[{listed}].exists_one(given, given)",
-        message=f"exactly one of {', '.join(members)} is needed",
-        remedy=f"give either {names}",
+        message=f"exactly one of {', '.join(members)} is needed" if len(members) > 1 else f"{names} is needed",
+        remedy=f"give {names}",
         holds=lambda value: sum(member in value for member in members) == 1,
     )
 
@@ -82,8 +82,7 @@ def unchanged(key: str, restart: bool) -> Rule:
         field=key,
         reason="FieldValueForbidden",
         after=lambda new, old: bool(
-            ((key in new) == (key in old)
-            and new.get(key) == old.get(key))
+            ((key in new) == (key in old) and new.get(key) == old.get(key))
             or (restart and new.get("restarts", 0) > old.get("restarts", 0))
         ),
     )

@@ -39,7 +39,7 @@ def _field_schema(field: Field, extra: dict[type, tuple[Rule, ...]]) -> Schema:
         return {"type": "object" if field.key == "metadata" else "string"}
     schema = _type_schema(field.type, rest.items, extra)
     schema["description"] = text
-    if (field.default is not attrs.NOTHING and field.default != "") or rest.keywords.get("default") is not None:
+    if field.default is not attrs.NOTHING:
         schema["default"] = field.default
     for keyword, value in rest.keywords.items():
         if keyword == "xListMapKeys":

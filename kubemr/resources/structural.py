@@ -22,7 +22,7 @@ import re
 from collections.abc import Iterator
 from functools import lru_cache
 
-from attrs import frozen
+from attrs import field, frozen
 
 from kubemr.resources.gotext import bad_value, marshal, number, quote
 from kubemr.resources.jsontypes import Json, Schema
@@ -50,7 +50,7 @@ TOO_MANY = "FieldValueTooMany"
 NOT_SUPPORTED = "FieldValueNotSupported"
 DUPLICATE = "FieldValueDuplicate"
 
-BLOCKING = frozenset((REQUIRED, TYPE_INVALID, TOO_LONG, TOO_MANY))
+BLOCKING = frozenset((NOT_SUPPORTED, REQUIRED, TYPE_INVALID, TOO_LONG, TOO_MANY))
 """Kinds of errors after which the apiserver does not evaluate CEL rules."""
 
 _RANGES = {"int32": (-(2**31), 2**31 - 1), "int64": (-(2**63), 2**63 - 1)}
@@ -63,12 +63,16 @@ class SchemaError:
 
     `path` is the field, e.g. `spec.steps[0].mapper`; `detail` the message without the path, e.g.
     `Invalid value: "string": spec.replicas in body must be of type integer: "string"`; `kind` the
-    cause's reason, e.g. `FieldValueInvalid`.
+    cause's reason, e.g. `FieldValueInvalid`.  For who wants to say it in other words there are also
+    the schema's `keyword` that was broken, the refused `value` and the `schema` of the field.
     """
 
     path: str
     detail: str
     kind: str
+    keyword: str = field(default="", eq=False, repr=False)
+    value: Json = field(default=None, eq=False, repr=False)
+    schema: Schema = field(factory=dict, eq=False, repr=False)
 
     def __str__(self) -> str:
         return f"{self.path}: {self.detail}"
@@ -195,8 +199,26 @@ def _nodes(schema: Schema, path: str) -> Iterator[tuple[str, Schema]]:
             yield from _nodes(schema[keyword], f"{path}.{keyword}")
 
 
-def _invalid(path: str, value: Json, message: str, kind: str = INVALID) -> SchemaError:
-    return SchemaError(_field(path), f"Invalid value: {bad_value(value)}: {message}", kind)
+@frozen
+class _Node:
+    """A value being checked: where it is and the schema it is checked against."""
+
+    value: Json
+    schema: Schema
+    path: str
+
+    def invalid(self, keyword: str, message: str, shown: Json = None, kind: str = INVALID) -> SchemaError:
+        """`shown` is printed in place of the value."""
+        text = bad_value(self.value if shown is None else shown)
+        return self.error(keyword, f"Invalid value: {text}: {self.path} in body {message}", kind)
+
+    def too_many(self, keyword: str) -> SchemaError:
+        most = self.schema[keyword]
+        detail = f"Too many: {len(self.value)}: must have at most {most} item{'s'[: most != 1]}"
+        return self.error(keyword, detail, TOO_MANY)
+
+    def error(self, keyword: str, detail: str, kind: str) -> SchemaError:
+        return SchemaError(_field(self.path), detail, kind, keyword, self.value, self.schema)
 
 
 def _field(path: str) -> str:
@@ -205,22 +227,24 @@ def _field(path: str) -> str:
 
 
 def _check(value: Json, schema: Schema, path: str) -> Iterator[SchemaError]:
+    if isinstance(value, int) and not isinstance(value, bool) and not -(2**63) <= value < 2**63:
+        value = float(value)  # as the apiserver decodes it
+    node = _Node(value, schema, path)
     types = ["integer", "string"] if schema.get("x-kubernetes-int-or-string") else []
     if "type" in schema:
         types = [schema["type"]]
-    yield from _check_type(value, types, schema, path)
+    yield from _check_type(node, types)
     if isinstance(value, str):
-        yield from _check_string(value, schema, path)
+        yield from _check_string(node, value)
     elif isinstance(value, int | float) and not isinstance(value, bool):
-        yield from _check_number(value, types, schema, path)
+        yield from _check_number(node, types)
     elif isinstance(value, list):
-        yield from _check_list(value, schema, path)
+        yield from _check_list(node)
     if "enum" in schema and value not in schema["enum"] and not (value is None and schema.get("nullable")):
         supported = ", ".join(quote(v) if isinstance(v, str) else quote(marshal(v)) for v in schema["enum"])
-        detail = f"Unsupported value: {bad_value(value)}: supported values: {supported}"
-        yield SchemaError(_field(path), detail, NOT_SUPPORTED)
+        yield node.error("enum", f"Unsupported value: {bad_value(value)}: supported values: {supported}", NOT_SUPPORTED)
     if isinstance(value, dict):
-        yield from _check_object(value, schema, path)
+        yield from _check_object(node)
 
 
 def type_name(value: Json) -> str:
@@ -235,31 +259,35 @@ def type_name(value: Json) -> str:
     raise TypeError(f"{value!r} is not a JSON value")
 
 
-def _check_type(value: Json, types: list[str], schema: Schema, path: str) -> Iterator[SchemaError]:
+def _check_type(node: _Node, types: list[str]) -> Iterator[SchemaError]:
     if not types:
         return
-    have = type_name(value)
-    if have in types or (have == "null" and schema.get("nullable")):
+    have, value = type_name(node.value), node.value
+    if have in types or (have == "null" and node.schema.get("nullable")):
         return
-    if have == "number" and "integer" in types and value.is_integer():
+    if have == "number" and "integer" in types and value.is_integer() and abs(value) < 2**53:
         return
     if have == "integer" and "number" in types:
         return
-    message = f"{path} in body must be of type {','.join(types)}: {quote(have)}"
-    yield _invalid(path, have, message, TYPE_INVALID)
+    want = ",".join(types)
+    if types == ["integer"] and "format" in node.schema and have in ("number", "boolean", "object"):
+        want, have = node.schema["format"], "float64" if have == "number" else ""
+    yield node.invalid("type", f"must be of type {want}: {quote(have)}", have, TYPE_INVALID)
 
 
-def _check_string(value: str, schema: Schema, path: str) -> Iterator[SchemaError]:
+def _check_string(node: _Node, value: str) -> Iterator[SchemaError]:
     """At most one of length and pattern is reported, as by the apiserver."""
+    schema = node.schema
     longest, shortest, pattern = schema.get("maxLength"), schema.get("minLength"), schema.get("pattern")
     if longest is not None and len(value) > longest:
-        yield SchemaError(_field(path), f"Too long: may not be more than {longest} byte{'s'[: longest != 1]}", TOO_LONG)
+        detail = f"Too long: may not be more than {longest} byte{'s'[: longest != 1]}"
+        yield node.error("maxLength", detail, TOO_LONG)
     elif shortest is not None and len(value) < shortest:
-        yield _invalid(path, value, f"{path} in body should be at least {shortest} chars long")
+        yield node.invalid("minLength", f"should be at least {shortest} chars long")
     elif pattern is not None and not compile_pattern(pattern).search(value):
-        yield _invalid(path, value, f"{path} in body should match '{pattern}'")
+        yield node.invalid("pattern", f"should match '{pattern}'")
     if schema.get("format") == "date-time" and not _is_date_time(value):
-        yield _invalid(path, value, f"{path} in body must be of type date-time: {quote(value)}", TYPE_INVALID)
+        yield node.invalid("format", f"must be of type date-time: {quote(value)}", kind=TYPE_INVALID)
 
 
 @lru_cache(maxsize=512)
@@ -292,45 +320,41 @@ def _is_date_time(value: str) -> bool:
     return True
 
 
-def _check_number(value: float, types: list[str], schema: Schema, path: str) -> Iterator[SchemaError]:
+def _check_number(node: _Node, types: list[str]) -> Iterator[SchemaError]:
+    value, schema = node.value, node.schema
     if types == ["integer"]:
         low, high = _RANGES[schema.get("format", "int64")]
         if value != int(value) or not low <= value <= high:
             what = f"with format {schema['format']}" if "format" in schema else "(default format)"
-            message = f"Checked value must be of type integer {what} in {path}"
+            message = f"Checked value must be of type integer {what} in {node.path}"
             yield SchemaError("<nil>", f'Invalid value: "": {message}', INVALID)
     smallest, largest = schema.get("minimum"), schema.get("maximum")
-    if smallest is not None and value < smallest:
-        yield _invalid(path, value, f"{path} in body should be greater than or equal to {number(smallest)}")
     if largest is not None and value > largest:
-        yield _invalid(path, value, f"{path} in body should be less than or equal to {number(largest)}")
+        yield node.invalid("maximum", f"should be less than or equal to {number(largest)}")
+    if smallest is not None and value < smallest:
+        yield node.invalid("minimum", f"should be greater than or equal to {number(smallest)}")
 
 
-def _check_list(value: list[Json], schema: Schema, path: str) -> Iterator[SchemaError]:
+def _check_list(node: _Node) -> Iterator[SchemaError]:
+    value, schema = node.value, node.schema
     if "items" in schema:
         for index, item in enumerate(value):
-            yield from _check(item, schema["items"], f"{path}[{index}]")
+            yield from _check(item, schema["items"], f"{node.path}[{index}]")
     if len(value) < schema.get("minItems", 0):
-        message = f"{path} in body should have at least {schema['minItems']} items"
-        yield _invalid(path, len(value), message)
-    most = schema.get("maxItems")
-    if most is not None and len(value) > most:
-        yield _too_many(path, len(value), most)
+        yield node.invalid("minItems", f"should have at least {schema['minItems']} items", len(value))
+    if len(value) > schema.get("maxItems", len(value)):
+        yield node.too_many("maxItems")
 
 
-def _too_many(path: str, count: int, most: int) -> SchemaError:
-    detail = f"Too many: {count}: must have at most {most} item{'s'[: most != 1]}"
-    return SchemaError(_field(path), detail, TOO_MANY)
-
-
-def _check_object(value: dict[str, Json], schema: Schema, path: str) -> Iterator[SchemaError]:
-    fewest, most = schema.get("minProperties"), schema.get("maxProperties")
-    if fewest is not None and len(value) < fewest:
-        yield _invalid(path, len(value), f"{path} in body should have at least {fewest} properties")
-    if most is not None and len(value) > most:
-        yield _too_many(path, len(value), most)
+def _check_object(node: _Node) -> Iterator[SchemaError]:
+    value, schema, path = node.value, node.schema, node.path
+    fewest = schema.get("minProperties", 0)
+    if len(value) < fewest:
+        yield node.invalid("minProperties", f"should have at least {fewest} properties", len(value))
+    if len(value) > schema.get("maxProperties", len(value)):
+        yield node.too_many("maxProperties")
     properties, additional = schema.get("properties", {}), schema.get("additionalProperties")
-    if isinstance(additional, dict):
+    if additional is not None:
         for key, member in value.items():
             if key not in properties:
                 yield from _check(member, additional, f"{path}.{key}")
@@ -339,7 +363,8 @@ def _check_object(value: dict[str, Json], schema: Schema, path: str) -> Iterator
             yield from _check(value[key], child, f"{path}.{key}" if path else key)
     for key in schema.get("required", ()):
         if key not in value:
-            yield SchemaError(_field(f"{path}.{key}"), "Required value", REQUIRED)
+            missing = _Node(None, properties.get(key, {}), f"{path}.{key}")
+            yield missing.error("required", "Required value", REQUIRED)
 
 
 def _duplicates(value: Json, schema: Schema, path: str) -> Iterator[SchemaError]:
@@ -358,6 +383,7 @@ def _duplicates(value: Json, schema: Schema, path: str) -> Iterator[SchemaError]
                 identity = {key: item[key] for key in schema["x-kubernetes-list-map-keys"] if key in item}
             text = marshal(identity)
             if kind != "atomic" and text in seen:
-                yield SchemaError(f"{path}[{index}]", f"Duplicate value: {bad_value(identity)}", DUPLICATE)
+                node = _Node(identity, schema, f"{path}[{index}]")
+                yield node.error("x-kubernetes-list-type", f"Duplicate value: {bad_value(identity)}", DUPLICATE)
             seen.add(text)
             yield from _duplicates(item, items, f"{path}[{index}]")

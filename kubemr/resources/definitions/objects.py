@@ -9,10 +9,10 @@ from typing import ClassVar
 from attrs import frozen
 
 from kubemr.locks.taskstate import MAX_LENGTH, PATTERN
+from kubemr.resources.definitions.spec import JobSpec
+from kubemr.resources.definitions.status import JobStatus
 from kubemr.resources.fields import prop
 from kubemr.resources.jsontypes import Json
-from kubemr.resources.types.spec import JobSpec
-from kubemr.resources.types.status import JobStatus
 
 GROUP = "turbobytes.com"
 VERSION = "v1alpha1"

@@ -1,0 +1,108 @@
+"""What a job's pod template may hold.
+
+The schema takes any object, since Kubernetes will judge the pods itself; but by then the job is
+deployed.  Checked here is what Kubernetes would refuse late, and what would break the worker.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Final
+
+from kubemr.resources.explain import unknown_field
+from kubemr.resources.jsontypes import Json
+from kubemr.resources.problem import Problem
+
+WORKER_CONTAINER: Final = "worker"
+"""A container of this name in the template is merged with the worker's own."""
+
+PATH: Final = "spec.template"
+_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
+_OWN_LABELS = "kubemr.turbobytes.com/"
+_POLICIES = ("Never", "OnFailure")
+
+
+def template_problems(template: Json) -> Iterator[Problem]:
+    """All that is wrong with `spec.template`."""
+    for key in template:
+        if key not in ("metadata", "spec"):
+            yield unknown_field(f"{PATH}.{key}", template[key], ["metadata", "spec"], [])
+    yield from _metadata(template.get("metadata"))
+    spec = template.get("spec")
+    if spec is None:
+        return
+    if not isinstance(spec, dict):
+        yield Problem.of(f"{PATH}.spec", spec, "must be an object with members", "give a pod's spec")
+        return
+    policy = spec.get("restartPolicy", "Never")
+    if policy not in _POLICIES:
+        message = f"must be one of {', '.join(_POLICIES)}"
+        yield Problem.of(
+            f"{PATH}.spec.restartPolicy", policy, message, "leave it out: workers end when the job is over"
+        )
+    names: set[str] = set()
+    for member in ("initContainers", "containers"):
+        containers = spec.get(member) or []
+        if not isinstance(containers, list):
+            yield Problem.of(f"{PATH}.spec.{member}", containers, "must be a list", "begin each container with -")
+            continue
+        for index, container in enumerate(containers):
+            yield from _container(f"{PATH}.spec.{member}[{index}]", container, names)
+
+
+def _metadata(metadata: Json) -> Iterator[Problem]:
+    if metadata is None:
+        return
+    if not isinstance(metadata, dict):
+        yield Problem.of(f"{PATH}.metadata", metadata, "must be an object with members", "give labels and annotations")
+        return
+    for key, value in metadata.items():
+        path = f"{PATH}.metadata.{key}"
+        if key not in ("labels", "annotations"):
+            yield unknown_field(path, value, ["labels", "annotations"], [])
+            continue
+        for name, text in (value or {}).items() if isinstance(value, dict) else ():
+            if not isinstance(text, str):
+                yield Problem.of(f"{path}.{name}", text, "must be a string", f'quote it: "{str(text).lower()}"')
+            if key == "labels" and str(name).startswith(_OWN_LABELS):
+                yield Problem.of(f"{path}.{name}", text, f"{_OWN_LABELS} is kubemr's own", "choose another label")
+        if value is not None and not isinstance(value, dict):
+            yield Problem.of(path, value, "must be an object with members", "give name: value pairs")
+
+
+def _container(path: str, container: Json, names: set[str]) -> Iterator[Problem]:
+    if not isinstance(container, dict):
+        yield Problem.of(path, container, "must be an object with members", "give name and image")
+        return
+    name = container.get("name")
+    if name is None:
+        yield Problem.of(f"{path}.name", None, "is required", f"name it; {WORKER_CONTAINER} is the worker itself")
+    elif not isinstance(name, str) or len(name) > 63 or not _LABEL.fullmatch(name):
+        message = "must be at most 63 lower-case letters, digits and -"
+        yield Problem.of(f"{path}.name", name, message, "give a name such as log-shipper")
+    elif name in names:
+        yield Problem.of(f"{path}.name", name, "is there twice", "give each container a name of its own")
+    names.add(str(name))
+    if name != WORKER_CONTAINER and not container.get("image"):
+        yield Problem.of(f"{path}.image", None, "is required", "give the container's image")
+    env = container.get("env") or []
+    if not isinstance(env, list):
+        yield Problem.of(f"{path}.env", env, "must be a list", "write - name: …, value: …")
+        return
+    for index, variable in enumerate(env):
+        yield from _variable(f"{path}.env[{index}]", variable, name == WORKER_CONTAINER)
+
+
+def _variable(path: str, variable: Json, worker: bool) -> Iterator[Problem]:
+    if not isinstance(variable, dict) or not isinstance(variable.get("name"), str) or not variable["name"]:
+        yield Problem.of(path, variable, "must have a name", "write - name: …, value: …")
+        return
+    if worker and variable["name"].startswith("KUBEMR_"):
+        message = "KUBEMR_ variables are set by the operator"
+        yield Problem.of(f"{path}.name", variable["name"], message, "remove it; give the worker jobargs instead")
+    if "value" in variable and not isinstance(variable["value"], str):
+        text = str(variable["value"]).lower()
+        yield Problem.of(f"{path}.value", variable["value"], "must be a string", f'quote it: "{text}"')
+    if "value" in variable and "valueFrom" in variable:
+        yield Problem.of(path, variable, "has both value and valueFrom", "leave one of them out")

@@ -1,0 +1,100 @@
+"""The one validation of a job, for the operator and the command line.
+
+`validate` says everything that is wrong, each thing once: what the schema and the rules of the CRD
+refuse, what they cannot express (`kubemr.resources.beyond`), and what this version does not do yet
+(`kubemr.resources.not_yet`).  Where the structure is wrong, the checks that need it are left out.
+"""
+
+from __future__ import annotations
+
+import copy
+
+from kubemr.resources.beyond import beyond
+from kubemr.resources.crd import schema
+from kubemr.resources.defaults import with_defaults
+from kubemr.resources.definitions.objects import API_VERSION, MapReduceJob
+from kubemr.resources.explain import explain, unknown_field
+from kubemr.resources.fields import walk
+from kubemr.resources.jsontypes import Json, Schema
+from kubemr.resources.not_yet import not_yet
+from kubemr.resources.problem import Problem
+from kubemr.resources.rules import broken, broken_by_change
+from kubemr.resources.structural import check, prune
+
+KIND = "MapReduceJob"
+
+
+def validate(job: Json) -> list[Problem]:
+    """Everything that is wrong with a MapReduceJob as a user wrote it; empty when it can run."""
+    if not isinstance(job, dict):
+        return [Problem.of("job", job, "must be an object", "give a MapReduceJob as YAML or JSON")]
+    problems = [*_kind(job), *structure(job)]
+    if not problems:
+        complete = with_defaults(job)
+        problems += [_rule(complete, path, rule.message, rule.remedy) for path, rule in broken(complete, KIND)]
+        problems += beyond(complete)
+    return [*problems, *not_yet(job)]
+
+
+def validate_change(new: Json, old: Json) -> list[Problem]:
+    """What may not change between two valid versions of a job."""
+    new, old = with_defaults(new), with_defaults(old)
+    return [_rule(new, path, rule.message, rule.remedy) for path, rule in broken_by_change(new, old, KIND)]
+
+
+def structure(job: Json) -> list[Problem]:
+    """What the schema refuses: unknown fields, types, bounds."""
+    pruned, of_kind = copy.deepcopy(job), schema(KIND)
+    unknown = prune(pruned, of_kind)
+    problems = [_unknown(job, path, of_kind) for path in unknown]
+    errors = check(with_defaults(pruned), of_kind)
+    return [*problems, *(explain(error) for error in errors if error.keyword)]
+
+
+def _kind(job: Json) -> list[Problem]:
+    problems = []
+    for key, right in (("apiVersion", API_VERSION), ("kind", KIND)):
+        if job.get(key) != right:
+            problems.append(Problem.of(key, job.get(key), f"must be {right}", f"write {key}: {right}"))
+    return problems
+
+
+def _unknown(job: Json, path: str, of_kind: Schema) -> Problem:
+    parent, _, _ = path.rpartition(".")
+    node = _schema_at(of_kind, parent)
+    known = list(node.get("properties", {}))
+    everywhere = [one for one, _, _ in walk(MapReduceJob) if not one.startswith("status")]
+    return unknown_field(path, value_at(job, path), known, everywhere)
+
+
+def _parts(path: str) -> list[str | int]:
+    parts: list[str | int] = []
+    for part in path.replace("[", ".[").split("."):
+        if part.startswith("["):
+            parts.append(int(part[1:-1]))
+        elif part:
+            parts.append(part)
+    return parts
+
+
+def _schema_at(node: Schema, path: str) -> Schema:
+    for part in _parts(path):
+        if isinstance(part, int):
+            node = node.get("items", {})
+        else:
+            node = node.get("properties", {}).get(part) or node.get("additionalProperties") or {}
+    return node
+
+
+def value_at(obj: Json, path: str) -> Json:
+    """The value at a path such as `spec.steps[0].mapper`, or None."""
+    for part in _parts(path):
+        try:
+            obj = obj[part]
+        except (KeyError, IndexError, TypeError):
+            return None
+    return obj
+
+
+def _rule(job: Json, path: str, message: str, remedy: str) -> Problem:
+    return Problem.of(path, value_at(job, path), message, remedy)
