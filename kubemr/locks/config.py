@@ -1,0 +1,76 @@
+"""Where the apiserver is and how to speak to it, as docs/protocol.md has it.
+
+``KUBEMR_APISERVER`` names the server outside a cluster, with ``KUBEMR_APISERVER_TOKEN`` and, for https
+with a private authority, ``KUBEMR_APISERVER_CA`` (a file).  Without it the pod's service account is used.
+Kubeconfig files are not read here: ``kubectl proxy`` turns one into an address for ``KUBEMR_APISERVER``.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+from attr import field, frozen
+
+SERVICE_ACCOUNT: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount")
+"""Where Kubernetes mounts a pod's token (rotated about hourly), authority and namespace."""
+
+
+class ConfigError(ValueError):
+    """The settings do not say how to reach an apiserver."""
+
+
+@frozen
+class Server:
+    """An apiserver's address and credentials.
+
+    `url` may have a path, which goes before every request's.  Of `token` and `token_file` the file wins;
+    it is read again whenever it changes.  `cert_file` and `key_file` are a client certificate in PEM.
+    Without `ca_file` https is checked against the system's authorities; it is never left unchecked.
+    `connect_timeout` and `read_timeout` are in seconds; a request's own `timeout` replaces both.
+    """
+
+    url: str = field()
+    token: str | None = field(default=None, repr=False)
+    token_file: Path | None = None
+    ca_file: Path | None = None
+    cert_file: Path | None = None
+    key_file: Path | None = None
+    connect_timeout: float = 10.0
+    read_timeout: float = 60.0
+
+    @url.validator
+    def _check_url(self, _attribute: object, url: str) -> None:
+        scheme, separator, rest = url.partition("://")
+        if not separator or scheme not in ("http", "https") or not rest.partition("/")[0]:
+            raise ConfigError(
+                f"apiserver address {url!r}: expected http://host[:port] or https://host[:port], "
+                "e.g. https://10.0.0.1:6443 or, behind `kubectl proxy`, http://127.0.0.1:8001"
+            )
+
+
+def from_environment(environ: Mapping[str, str] = os.environ, service_account: Path = SERVICE_ACCOUNT) -> Server:
+    """The server that the environment names.  Raises `ConfigError`, which says what to set."""
+    url = environ.get("KUBEMR_APISERVER")
+    if url:
+        ca = environ.get("KUBEMR_APISERVER_CA")
+        if ca and not Path(ca).is_file():
+            raise ConfigError(f"KUBEMR_APISERVER_CA={ca!r}: no such file; name the PEM file of the server's authority")
+        return Server(url, token=environ.get("KUBEMR_APISERVER_TOKEN") or None, ca_file=Path(ca) if ca else None)
+    host, port = environ.get("KUBERNETES_SERVICE_HOST"), environ.get("KUBERNETES_SERVICE_PORT")
+    if not host or not port:
+        raise ConfigError(
+            "no apiserver: neither KUBEMR_APISERVER nor KUBERNETES_SERVICE_HOST and KUBERNETES_SERVICE_PORT are set. "
+            "In a pod Kubernetes sets the latter; elsewhere run `kubectl proxy` and set "
+            "KUBEMR_APISERVER=http://127.0.0.1:8001"
+        )
+    token, ca_file = service_account / "token", service_account / "ca.crt"
+    if not token.is_file():
+        raise ConfigError(
+            f"no service account token at {token}: the pod needs a serviceAccountName and must not set "
+            "automountServiceAccountToken: false; or set KUBEMR_APISERVER and KUBEMR_APISERVER_TOKEN"
+        )
+    address = f"[{host}]" if ":" in host else host
+    return Server(f"https://{address}:{port}", token_file=token, ca_file=ca_file if ca_file.is_file() else None)

@@ -1,0 +1,258 @@
+"""The transport for plain threads: HTTP by the standard library, one connection per thread.
+
+A write is sent once.  When no answer comes, the caller hears so (`UNKNOWN`) and, where it is certain,
+that nothing can have been carried out (`sent` False): the connection or the TLS handshake failed, or the
+request could not be handed to the kernel whole, and an incomplete request is not a request.
+
+A kept connection that the server has closed meanwhile is noticed before it is used, in almost all cases.
+Where it is noticed only afterwards, the write is unknown; a read is sent once more on a new connection.
+
+One transport may be shared by any number of threads.  Each has its own connection, so that no thread
+waits for another's answer; a watch has a connection of its own for as long as it lasts.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import select
+import socket
+import threading
+import time
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack, suppress
+from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
+from typing import TYPE_CHECKING, Final
+from urllib.parse import quote, urlencode, urlsplit
+
+from kubemr.locks.config import ConfigError, Server
+from kubemr.locks.request import UNKNOWN, Answer, Json, Request, Verb, Watch, WatchEvent
+from kubemr.locks.threads import Stop
+from kubemr.locks.token import Bearer
+
+if TYPE_CHECKING:
+    import ssl
+
+METHODS: Final[Mapping[Verb, str]] = {
+    "get": "GET",
+    "list": "GET",
+    "create": "POST",
+    "replace": "PUT",
+    "patch": "PATCH",
+    "delete": "DELETE",
+}
+USER_AGENT: Final = "kubemr"
+
+
+class HttpTransport:
+    """A `kubemr.locks.threads.Transport` that speaks to `server`.
+
+    Raises `ConfigError` at once when a certificate or token file cannot be used.
+    """
+
+    def __init__(self, server: Server, *, clock: Callable[[], float] = time.monotonic) -> None:
+        url = urlsplit(server.url)
+        try:
+            port = url.port
+        except ValueError as problem:
+            raise ConfigError(f"apiserver address {server.url!r}: {problem}") from problem
+        self._server = server
+        self._clock = clock
+        self._host = url.hostname or ""
+        self._port = port or (443 if url.scheme == "https" else 80)
+        self._prefix = url.path.rstrip("/")
+        self._tls = _tls_context(server) if url.scheme == "https" else None
+        self._bearer = Bearer(server.token, server.token_file)
+        self._lock = threading.Lock()
+        # The connection of each thread, used by that thread only; those of ended threads go when one is added.
+        self._kept: dict[threading.Thread, HTTPConnection] = {}
+
+    def send(self, request: Request) -> Answer:
+        """One exchange; see the module's docstring for what is repeated and what is not."""
+        answer, stale = self._exchange(request)
+        if stale and METHODS[request.verb] == "GET":
+            answer, _ = self._exchange(request)
+        return answer
+
+    def wait(self, watch: Watch, stop: Stop | None = None) -> WatchEvent | None:
+        """The first event but bookmarks within `watch.timeout` seconds of this machine's clock, or None."""
+        deadline = self._clock() + watch.timeout
+        connection = self._connection(min(watch.timeout, self._server.connect_timeout))
+        with ExitStack() as cleanup:
+            cleanup.callback(connection.close)
+            try:
+                connection.connect()
+                peer = connection.sock
+                if stop is not None:
+                    cleanup.enter_context(stop.calling(lambda: _wake(peer)))
+                connection.request("GET", self._watch_url(watch), headers=self._headers())
+                response = connection.getresponse()
+                cleanup.callback(response.close)
+                return self._first_event(response, peer, deadline)
+            except (OSError, HTTPException):
+                return None
+
+    def close(self) -> None:
+        """Close every kept connection, when no thread is in `send`.  The next `send` connects anew."""
+        with self._lock:
+            kept, self._kept = self._kept, {}
+        for connection in kept.values():
+            connection.close()
+
+    def __enter__(self) -> HttpTransport:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _exchange(self, request: Request) -> tuple[Answer, bool]:
+        """The answer, and whether it failed because a kept connection had gone stale."""
+        connection = self._kept.get(threading.current_thread())
+        if connection is not None and not _idle(connection.sock):
+            self._drop(connection)
+            connection = None
+        reused = connection is not None
+        if connection is None:
+            connection = self._connection(request.timeout or self._server.connect_timeout)
+            try:
+                connection.connect()
+            except (OSError, HTTPException) as problem:
+                connection.close()
+                return Answer(UNKNOWN, error=self._failure("connecting", problem), sent=False), False
+            self._keep(connection)
+        connection.sock.settimeout(request.timeout or self._server.read_timeout)
+        body = None if request.body is None else json.dumps(request.body, separators=(",", ":")).encode()
+        headers = self._headers() if body is None else self._headers() | {"Content-Type": request.content_type}
+        url = self._url(request.path, request.query)
+        try:
+            connection.request(METHODS[request.verb], url, body, headers)
+        except OSError as problem:
+            self._drop(connection)
+            return Answer(UNKNOWN, error=self._failure("sending", problem), sent=False), reused
+        try:
+            response = connection.getresponse()
+        except (OSError, HTTPException) as problem:
+            self._drop(connection)
+            stale = reused and isinstance(problem, ConnectionError)
+            return Answer(UNKNOWN, error=self._failure("waiting for the answer", problem)), stale
+        try:
+            content = response.read()
+        except (OSError, HTTPException) as problem:
+            self._drop(connection)
+            return Answer(UNKNOWN, error=self._failure("reading the answer", problem)), False
+        if response.will_close:
+            self._drop(connection)
+        return _answer(response.status, response.getheader("Retry-After"), content), False
+
+    def _failure(self, doing: str, problem: Exception) -> str:
+        return f"{doing} ({self._server.url}): {type(problem).__name__}: {problem}"
+
+    def _connection(self, timeout: float) -> HTTPConnection:
+        if self._tls is not None:
+            return HTTPSConnection(self._host, self._port, timeout=timeout, context=self._tls)
+        return HTTPConnection(self._host, self._port, timeout=timeout)
+
+    def _keep(self, connection: HTTPConnection) -> None:
+        with self._lock:
+            ended = [thread for thread in self._kept if not thread.is_alive()]
+            left = [self._kept.pop(thread) for thread in ended]
+            self._kept[threading.current_thread()] = connection
+        for unused in left:
+            unused.close()
+
+    def _drop(self, connection: HTTPConnection) -> None:
+        with self._lock:
+            self._kept.pop(threading.current_thread(), None)
+        connection.close()
+
+    def _headers(self) -> dict[str, str]:
+        headers = {"Accept": "application/json", "User-Agent": USER_AGENT}
+        token = self._bearer.token()
+        if token:
+            headers["Authorization"] = f"Bearer {token}"
+        return headers
+
+    def _url(self, path: str, query: Mapping[str, str]) -> str:
+        return self._prefix + quote(path, safe="/:@") + ("?" + urlencode(query) if query else "")
+
+    def _watch_url(self, watch: Watch) -> str:
+        query = {
+            "watch": "1",
+            "allowWatchBookmarks": "true",
+            "resourceVersion": watch.resource_version,
+            # The deadline is kept by our own clock; the server's, a little later, cleans up after us.
+            "timeoutSeconds": str(math.ceil(watch.timeout) + 1),
+        }
+        if watch.label_selector:
+            query["labelSelector"] = watch.label_selector
+        if watch.field_selector:
+            query["fieldSelector"] = watch.field_selector
+        return self._url(watch.resource.path(watch.namespace or None), query)
+
+    def _first_event(self, response: HTTPResponse, peer: socket.socket, deadline: float) -> WatchEvent | None:
+        while response.status == 200:
+            left = deadline - self._clock()
+            if left <= 0:
+                return None
+            peer.settimeout(left)
+            line = response.readline()
+            if not line.endswith(b"\n"):
+                return None  # the stream ended, perhaps inside an event
+            event = _decode(line)
+            if not isinstance(event, dict):
+                return None
+            if event.get("type") != "BOOKMARK":
+                return WatchEvent(str(event.get("type")), event.get("object"))
+        return None
+
+
+def _tls_context(server: Server) -> ssl.SSLContext:
+    import ssl
+
+    try:
+        context = ssl.create_default_context(cafile=server.ca_file)
+    except (OSError, ssl.SSLError) as problem:
+        raise ConfigError(f"authority file {server.ca_file}: {problem}; it must hold PEM certificates") from problem
+    if server.cert_file is not None:
+        try:
+            context.load_cert_chain(server.cert_file, server.key_file)
+        except (OSError, ssl.SSLError) as problem:
+            raise ConfigError(
+                f"client certificate {server.cert_file} with key {server.key_file}: {problem}; both must be PEM"
+            ) from problem
+    return context
+
+
+def _idle(peer: socket.socket | None) -> bool:
+    """True unless the server closed a kept connection, or said something unasked."""
+    if peer is None:
+        return False
+    poll = select.poll()  # unlike select.select it takes any file descriptor
+    poll.register(peer, select.POLLIN)
+    return not poll.poll(0)
+
+
+def _wake(peer: socket.socket) -> None:
+    """End what another thread reads from `peer`, below TLS, whose own shutdown is not for other threads."""
+    with suppress(OSError):
+        socket.socket.shutdown(peer, socket.SHUT_RDWR)
+
+
+def _decode(content: bytes) -> Json:
+    """The JSON document, or None when it is none."""
+    try:
+        return json.loads(content)
+    except ValueError:
+        return None
+
+
+def _answer(status: int, retry_after: str | None, content: bytes) -> Answer:
+    wait = float(retry_after) if retry_after is not None and retry_after.isdecimal() else None
+    body = _decode(content)
+    if body is not None:
+        return Answer(status, body, retry_after=wait)
+    text = content[:300].decode("utf-8", "replace").strip()
+    if 200 <= status < 300:
+        # Not what an apiserver says: a proxy or portal answered in its place.
+        return Answer(UNKNOWN, error=f"HTTP {status}, but the body is no JSON: {text!r}")
+    return Answer(status, error=text)

@@ -1,0 +1,11 @@
+"""Names for claimants that nobody else has, not even this process before its last restart."""
+
+from __future__ import annotations
+
+import os
+import socket
+
+
+def unique(prefix: str = "") -> str:
+    """`<prefix>-<pid>-<random>`; the prefix is by default the machine's name.  Fit for `Lock.identity`."""
+    return f"{prefix or socket.gethostname()}-{os.getpid()}-{os.urandom(4).hex()}"
