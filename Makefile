@@ -18,6 +18,8 @@ PYTEST_ARGS ?=
 # The packages whose line coverage and branch coverage must each reach 95 %.
 GATED := kubemr/locks kubemr/controller
 
+.NOTPARALLEL:
+
 .PHONY: help
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -66,9 +68,10 @@ manifests: $(READY) ## write the CRDs in manifests/ anew from the resource types
 .PHONY: lock
 lock: $(READY) ## resolve the dependencies in setup.cfg anew into requirements/*.txt
 	@lock() { $(BIN)/uv pip compile --quiet --no-config --upgrade --universal --generate-hashes --python-version 3.11 \
-		--no-emit-package kubemr --custom-compile-command 'make lock' setup.cfg "$$@"; }
-	lock --output-file requirements/runtime.txt
-	lock --extra test --extra dev --constraint requirements/runtime.txt --output-file requirements/dev.txt
+		--no-emit-package kubemr --custom-compile-command 'make lock' "$$@"; }
+	lock setup.cfg --output-file requirements/runtime.txt
+	lock setup.cfg --extra test --extra dev --constraint requirements/runtime.txt --output-file requirements/dev.txt
+	lock requirements/go.in --output-file requirements/go.txt
 
 .PHONY: venv
 venv: $(READY) ## make .venv with the pinned dependencies and kubemr itself

@@ -18,6 +18,7 @@ import fcntl
 import hashlib
 import os
 import platform
+import re
 import shutil
 import subprocess
 import sys
@@ -105,6 +106,11 @@ MINIO = Program("minio", "github.com/minio/minio")
 PROGRAMS = (ETCD, KUBE, MINIO)
 
 
+_GET_GO = """\
+Install Go 1.26 or newer from https://go.dev/dl/ or, where it is new enough, by Debian's package golang;
+or let pip fetch one for this purpose alone: PATH="$(.ci/fetch-go):$PATH" make controlplane"""
+
+
 class BuildError(Exception):
     """A program could not be built; the message says why and what to do."""
 
@@ -118,25 +124,28 @@ def cache() -> Path:
 
 def go_program() -> str:
     """The `go` to build with; an error that names the remedy when there is none."""
-    usual = os.pathsep.join(["/usr/local/go/bin", str(Path.home() / "go" / "bin"), "/usr/lib/go/bin"])
-    found = shutil.which("go") or shutil.which("go", path=usual)
+    found = shutil.which("go") or shutil.which("go", path="/usr/local/go/bin")
     if found is None:
-        raise BuildError(
-            "Go is missing: there is no `go` in PATH. Version 1.26 or newer is needed (1.21 or newer fetches it).\n"
-            "Install it from https://go.dev/dl/ or, where that is new enough, by Debian's package golang;\n"
-            'or let pip fetch one for this purpose alone: PATH="$(.ci/fetch-go):$PATH" make controlplane'
-        )
+        raise BuildError(f"Go is missing: there is no `go` in PATH.\n{_GET_GO}")
     return found
 
 
 def go_version(go: str, module: Path) -> str:
-    """What `go version` says where `module` is built; Go checks there that it is new enough, or fetches one that is."""
+    """What `go version` says where `module` is built; an error when it is older than its go.mod demands.
+
+    From 1.21 on, Go reads that go.mod first and fetches a newer toolchain where it may (GOTOOLCHAIN=auto).
+    """
+    wanted = re.findall(r"^go ([\d.]+)$", (module / "go.mod").read_text(), re.MULTILINE)[0]
     answer = subprocess.run([go, "version"], cwd=module, capture_output=True, text=True, check=False)
-    if answer.returncode != 0:
-        raise BuildError(
-            f"{go} cannot build {module}: {answer.stderr.strip()}\nInstall Go 1.26 or newer: https://go.dev/dl/"
-        )
+    found = re.search(r"go version go([\d.]+)", answer.stdout)
+    if found is None or _numbers(found[1]) < _numbers(wanted):
+        said = (answer.stdout + answer.stderr).strip()
+        raise BuildError(f"{go} is too old: Go {wanted} or newer is needed, and it says: {said}\n{_GET_GO}")
     return answer.stdout.strip()
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in version.split("."))
 
 
 @contextmanager
