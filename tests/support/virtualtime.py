@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import selectors
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
+from contextlib import contextmanager
 from typing import TypeVar, TypeVarTuple, Unpack
 
 T = TypeVar("T")
@@ -60,8 +61,17 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         """Virtual seconds."""
         return self.now
 
+    @contextmanager
+    def standing_still(self) -> Iterator[None]:
+        """No time passes inside: for what happens outside the loop, such as a child process."""
+        self.jobs += 1
+        try:
+            yield
+        finally:
+            self.jobs -= 1
+
     def run_in_executor(
-        self, executor: Executor | None, func: Callable[[Unpack[Ts]], T], *args: Unpack[Ts]
+        self, executor: Executor | None, func: Callable[[Unpack[Ts]], T], *args: *Ts
     ) -> asyncio.Future[T]:
         """As usual, but time stands still until the job is done."""
         future = super().run_in_executor(executor, func, *args)

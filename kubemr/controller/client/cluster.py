@@ -1,0 +1,146 @@
+"""A connection to a cluster, from a kubeconfig or from a pod's service account.
+
+Configuration, authentication (tokens, client certificates, credential plugins, OIDC), TLS, proxies and the pool of
+connections are those of `kubernetes.aio`.  None of its model classes is used: they cost more than the JSON.
+Importing this module imports `kubernetes.aio` (about 0.6 s), so import it only where a cluster is wanted.
+
+Credentials are read again every minute, and after a 401 before the next request: tokens of service accounts are
+rotated on disk, and credential plugins know when theirs expire.
+"""
+
+from __future__ import annotations
+
+import inspect
+import os
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+import aiohttp
+import structlog
+from kubernetes.aio.client import ApiClient, Configuration
+from kubernetes.aio.config import ConfigException, load_kube_config
+from kubernetes.aio.config.incluster_config import (
+    SERVICE_CERT_FILENAME,
+    SERVICE_HOST_ENV_NAME,
+    SERVICE_TOKEN_FILENAME,
+    InClusterConfigLoader,
+)
+
+from kubemr.controller.client.connection import without_retries
+from kubemr.controller.clock import AsyncioClock, Clock
+
+REFRESH_SECONDS = 60.0
+"""Age at which credentials are read again; service account tokens are rotated long before they expire."""
+
+REFUSED_SECONDS = 5.0
+"""The least time between two refreshes, however many requests are answered 401."""
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
+
+
+class ClusterConnection:
+    """`configuration` is filled already; `reload` fills it again with fresh credentials."""
+
+    def __init__(
+        self,
+        configuration: Configuration,
+        reload: Callable[[], Awaitable[None] | None],
+        *,
+        clock: Clock | None = None,
+    ) -> None:
+        self._configuration = configuration
+        self._reload = reload
+        self._clock: Clock = clock or AsyncioClock()
+        self._api: ApiClient | None = None
+        self._session: aiohttp.ClientSession
+        self._loaded_at = self._clock.now()
+        self._refused = False
+
+    @property
+    def base_url(self) -> str:
+        """The configured server."""
+        return str(self._configuration.host).rstrip("/")
+
+    def session(self) -> aiohttp.ClientSession:
+        """The session of an `ApiClient`, with its TLS context and limits."""
+        if self._api is None:
+            api = ApiClient(self._configuration)
+            self._session = api.rest_client.pool_manager = without_retries(api.rest_client._create_pool_manager())
+            self._api = api  # closes the session
+        return self._session
+
+    async def headers(self) -> Mapping[str, str]:
+        """The Authorization header, at most a minute old."""
+        age = self._clock.now() - self._loaded_at
+        if age >= REFRESH_SECONDS or (self._refused and age >= REFUSED_SECONDS):
+            await self._refresh()
+        value = await self._configuration.get_api_key_with_prefix("BearerToken", alias="authorization")
+        return {"Authorization": value.strip()} if value else {}
+
+    def options(self) -> Mapping[str, Any]:
+        """TLS server name and proxy, where configured."""
+        options = {
+            "server_hostname": self._configuration.tls_server_name,
+            "proxy": self._configuration.proxy,
+            "proxy_headers": self._configuration.proxy_headers,
+        }
+        return {name: value for name, value in options.items() if value}
+
+    def unauthorized(self) -> None:
+        """Refresh before the next request."""
+        self._refused = True
+
+    async def close(self) -> None:
+        """Close the session if it was opened."""
+        if self._api is not None:
+            await self._api.close()  # type: ignore[no-untyped-call] # the package's
+            self._api = None
+
+    async def _refresh(self) -> None:
+        """Read the credentials again.  If that fails the old ones are used on: they may well be valid still."""
+        self._loaded_at = self._clock.now()  # first, so that requests made meanwhile do not refresh too
+        self._refused = False
+        try:
+            result = self._reload()
+            if inspect.isawaitable(result):
+                await result
+        except Exception as error:  # whatever a credential plugin or a provider raises
+            log.error("credentials_refresh_failed", server=self.base_url, error=str(error), exc_info=error)
+
+
+async def from_kubeconfig(
+    path: str | None = None, context: str | None = None, *, clock: Clock | None = None
+) -> ClusterConnection:
+    """The cluster and user of a kubeconfig; by default $KUBECONFIG or ~/.kube/config and its current context."""
+    configuration = Configuration()
+    loader = await load_kube_config(  # type: ignore[no-untyped-call] # the package's
+        path or os.environ.get("KUBECONFIG"), context, client_configuration=configuration, persist_config=False
+    )
+    return ClusterConnection(configuration, lambda: loader.load_and_set(configuration), clock=clock)
+
+
+async def in_cluster(
+    *,
+    token_file: str = SERVICE_TOKEN_FILENAME,
+    ca_file: str = SERVICE_CERT_FILENAME,
+    environ: Mapping[str, str] = os.environ,
+    clock: Clock | None = None,
+) -> ClusterConnection:
+    """The cluster that this pod runs in, as its service account.  Raises `ConfigException` elsewhere."""
+    configuration = Configuration()
+    # A class without types: its calls are ours to check.
+    loader: Any = InClusterConfigLoader(token_file, ca_file, try_refresh_token=False, environ=environ)  # type: ignore[no-untyped-call]
+    loader.load_and_set(configuration)
+    return ClusterConnection(configuration, lambda: loader.load_and_set(configuration), clock=clock)
+
+
+async def discover(
+    kubeconfig: str | None = None, context: str | None = None, *, environ: Mapping[str, str] = os.environ
+) -> ClusterConnection:
+    """The named kubeconfig or context, else $KUBECONFIG, else the pod's own cluster, else ~/.kube/config."""
+    if kubeconfig or context or environ.get("KUBECONFIG") or SERVICE_HOST_ENV_NAME not in environ:
+        return await from_kubeconfig(kubeconfig or environ.get("KUBECONFIG"), context)
+    return await in_cluster(environ=environ)
+
+
+__all__ = ["ClusterConnection", "ConfigException", "discover", "from_kubeconfig", "in_cluster"]

@@ -1,0 +1,31 @@
+"""These tests run in virtual time."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import pytest
+from support.fakeserver import FakeServer
+from support.virtualtime import VirtualLoop
+
+from kubemr.controller.client import Client, PlainConnection
+
+
+def pytest_asyncio_loop_factories(config: Any, item: Any) -> dict[str, Callable[[], VirtualLoop]]:
+    """Every test gets an event loop of its own whose time is virtual."""
+    return {"virtual": VirtualLoop}
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[FakeServer]:
+    """A scripted apiserver."""
+    async with FakeServer() as fake:
+        yield fake
+
+
+@pytest.fixture
+async def client(server: FakeServer) -> AsyncIterator[Client]:
+    """A client of it."""
+    async with Client(PlainConnection(server.url, "sesame")) as client:
+        yield client
