@@ -1,0 +1,89 @@
+"""Mistakes that the CEL rules refuse."""
+
+from __future__ import annotations
+
+from support.mistake import FROM, S3, SHA, Mistake, image_job, python_job, step_job
+
+RULE = (
+    Mistake(
+        "steps and program",
+        "rule",
+        python_job("args: []") + "\nsteps: [{mapper: {command: [cat]}}]",
+        "spec",
+        "at most one of steps and program",
+    ),
+    Mistake("no image", "rule", "inputs: [a]", "spec.image", "needs the image.*give image, steps or program"),
+    Mistake("no inputs", "rule", "image: i", "spec", "exactly one of inputs and inputsFrom"),
+    Mistake(
+        "inputs twice",
+        "rule",
+        image_job("inputsFrom: [{prefix: 's3://abc/'}]"),
+        "spec",
+        "exactly one of inputs and inputs",
+    ),
+    Mistake(
+        "many inputs",
+        "rule",
+        "image: i\ninputs: [" + ", ".join([f"'{'é' * 1000}'"] * 66) + "]",
+        "spec.inputs",
+        "131072 bytes in all.*inputsFrom as a manifest",
+    ),
+    Mistake(
+        "output of an image", "rule", image_job("output: {url: 's3://res/x/'}"), "spec.output", "for steps and program"
+    ),
+    Mistake("split of an image", "rule", image_job("split: {maxFiles: 3}"), "spec.split", "one input per task"),
+    Mistake(
+        "inputFormat of an image", "rule", image_job("inputFormat: {type: Lines}"), "spec.inputFormat", "read their inputs"
+    ),
+    Mistake(
+        "a script and a command",
+        "rule",
+        "inputs: [a]\nsteps: [{mapper: {script: x, command: [x]}}]",
+        "spec.steps[0].mapper",
+        "exactly one of script, command",
+    ),
+    Mistake(
+        "neither script nor command", "rule", step_job("reducer: {}"), "spec.steps[0].reducer", "exactly one of script"
+    ),
+    Mistake(
+        "a step without work", "rule", "inputs: [a]\nsteps: [{partitions: 3}]", "spec.steps[0]", "mapper or a reducer"
+    ),
+    Mistake(
+        "a reducer of 0 partitions",
+        "rule",
+        step_job("reducer: {command: [x]}, partitions: 0"),
+        "spec.steps[0].partitions",
+        "would never run",
+    ),
+    Mistake("an empty program", "rule", "inputs: [a]\nprogram: {}", "spec.program", "python is needed"),
+    Mistake(
+        "two sources",
+        "rule",
+        "inputs: [a]
+program: {python: {source: {configMapKeyRef: {name: c, key: k}, "
+        f"url: 'https://x/y', sha256: '{SHA}'}}}}}}",
+        "spec.program.python.source",
+        "exactly one of configMapKeyRef, url",
+    ),
+    Mistake(
+        "a url without its hash",
+        "rule",
+        "inputs: [a]\nprogram: {python: {source: {url: 'https://x/y.py'}}}",
+        "spec.program.python.source",
+        "url and sha256 belong together",
+    ),
+    Mistake(
+        "a prefix and a glob",
+        "rule",
+        FROM.format("prefix: 's3://abc/', glob: 's3://abc/*'"),
+        "spec.inputsFrom[0]",
+        "exactly one of prefix, glob, manifest",
+    ),
+    Mistake(
+        "a prefix that climbs",
+        "rule",
+        image_job(S3.format("prefix: a/../b")),
+        "spec.storage.s3.prefix",
+        "may not have . or",
+    ),
+)

@@ -1,0 +1,59 @@
+"""What people may write passes; what this version does not do yet is refused by name and by nothing else."""
+
+from __future__ import annotations
+
+import pytest
+from support.jobs import EXAMPLES, example
+
+from kubemr.resources import validate, with_defaults
+from kubemr.resources.not_yet import NOT_YET, VERSION
+
+
+@pytest.mark.parametrize("name", ["seed", "image", "nothing-to-do"])
+def test_worker_images_pass(name: str) -> None:
+    """The first kubemr's manifest and everything optional of that form are valid."""
+    assert validate(example(name)) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "fields"),
+    [
+        ("shell", {"inputsFrom", "inputFormat", "split", "files", "steps", "output"}),
+        ("python", {"inputsFrom", "program", "output"}),
+    ],
+)
+def test_later_forms_are_refused_by_name(name: str, fields: set[str]) -> None:
+    """Each field of a later version is a problem of its own, and there is no other."""
+    problems = validate(example(name))
+    assert {problem.path for problem in problems} == {f"spec.{field}" for field in fields}
+    assert all(f"is not supported by this version ({VERSION})" in problem.message for problem in problems)
+
+
+@pytest.mark.parametrize(("field", "asking", "idle"), [("suspend", True, False), ("restarts", 1, 0)])
+def test_idle_values_of_later_fields_pass(field: str, asking: object, idle: object) -> None:
+    """A field that asks for nothing is not refused."""
+    job = example("seed")
+    job["spec"][field] = idle
+    assert validate(job) == []
+    job["spec"][field] = asking
+    assert [problem.path for problem in validate(job)] == [f"spec.{field}"]
+
+
+def test_later_fields_are_refused_in_a_broken_job_too() -> None:
+    """Mistakes elsewhere do not hide that a field is not supported."""
+    job = example("shell")
+    job["spec"]["replicas"] = "4"
+    assert {"spec.replicas", "spec.steps"} <= {problem.path for problem in validate(job)}
+
+
+def test_not_yet_names_fields_of_the_spec() -> None:
+    """The table cannot name a field that does not exist."""
+    known = set(with_defaults(example("image"))["spec"]) | {key for name in EXAMPLES for key in example(name)["spec"]}
+    assert {path.removeprefix("spec.") for path in NOT_YET} <= known
+
+
+def test_validate_leaves_the_job_alone() -> None:
+    """No default appears in the caller's document."""
+    job = example("seed")
+    validate(job)
+    assert job == example("seed")
