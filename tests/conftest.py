@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from support.binaries import ETCD, KUBE, MINIO
 from support.controlplane import ApiServer, ControllerManager, ControlPlane
 from support.left_out import require, summarize

@@ -9,6 +9,7 @@ from pathlib import Path
 import minio
 import pytest
 import urllib3
+
 from support.binaries import ETCD, KUBE
 from support.controlplane import ApiServer, ControllerManager, ControlPlane
 from support.daemon import Daemon, DaemonError

@@ -13,6 +13,7 @@ from collections import defaultdict
 from typing import NoReturn
 
 import pytest
+
 from support.binaries import REMEDY, Program
 
 
