@@ -1,0 +1,172 @@
+"""The embedded apiserver without its network: requests in, answers out.
+
+`ApiServer` is synchronous and deterministic.  It has no thread, socket or clock of its own: time, uids and
+name suffixes are given to it.  One revision counter orders all writes and is every object's
+`resourceVersion`; a bounded history of changes serves watches, exact lists and continue tokens, and what
+is older than it answers 410 as in a real cluster.
+
+Documents in answers, events and lists are shared with the store and with each other: read them, do not
+change them.  (Documents in requests are not changed, and may be shared from then on.)
+
+Which behaviours it has and which it lacks is described in `docs/embedded-apiserver.md`; the suite in
+`tests/differential` holds it to the real kube-apiserver.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Final
+
+from kubemr.local.apiserver import collecting, creating, deleting, errors, listing, scaling, updating
+from kubemr.local.apiserver.custom import CRD_GROUP
+from kubemr.local.apiserver.errors import ApiError
+from kubemr.local.apiserver.history import Store
+from kubemr.local.apiserver.kinds import Kind
+from kubemr.local.apiserver.state import Sources, State
+from kubemr.local.apiserver.watching import Subscription
+from kubemr.locks.request import Answer, Json, Request, Resource
+
+HISTORY: Final = 10_000
+"""How many changes of each kind are kept for watches and old lists, at least."""
+
+_DEFINITIONS: Final = Resource(CRD_GROUP, "v1", "customresourcedefinitions", False)
+_NAMESPACES: Final = Resource("", "v1", "namespaces", False)
+
+
+class ApiServer:
+    """An apiserver in memory.
+
+    `clock` gives seconds since 1970, `uids` a fresh uid, `suffixes` five characters for a `generateName`.
+    `definitions` are custom resource definitions that are there from the start, `namespaces` likewise.
+    `history` bounds how many changes of each kind are kept.
+    """
+
+    def __init__(
+        self,
+        *,
+        clock: Callable[[], float],
+        uids: Callable[[], str],
+        suffixes: Callable[[], str],
+        definitions: Iterable[Json] = (),
+        namespaces: Iterable[str] = ("default",),
+        history: int = HISTORY,
+    ) -> None:
+        self._state = State(Sources(clock, uids, suffixes), Store(history))
+        for name in namespaces:
+            self._must(Request("create", _NAMESPACES, body={"metadata": {"name": name}}))
+        for definition in definitions:
+            self._must(Request("create", _DEFINITIONS, body=definition))
+
+    def _must(self, request: Request) -> None:
+        answer = self.handle(request)
+        if not answer.ok:
+            raise ValueError(f"{request.resource.plural} {request.body!r}: {answer.message}")
+
+    @property
+    def revision(self) -> int:
+        """The newest resourceVersion."""
+        return self._state.store.revision
+
+    @property
+    def kinds(self) -> Iterable[Kind]:
+        """The kinds that are served, for discovery."""
+        return self._state.kinds.values()
+
+    def kind(self, resource: Resource) -> Kind | None:
+        """The kind that is served at a resource's URL."""
+        return self._state.kinds.get((resource.group, resource.version, resource.plural))
+
+    def handle(self, request: Request) -> Answer:
+        """Carry out one request."""
+        try:
+            return self._handle(request)
+        except ApiError as refusal:
+            return refusal.answer()
+
+    def _handle(self, request: Request) -> Answer:
+        state = self._state
+        kind = state.kind(request.resource)
+        namespace, name, verb = request.namespace, request.name, request.verb
+        self._check_subresource(kind, request)
+        if verb == "create":
+            if kind.resource.namespaced and namespace is None:
+                raise errors.method_not_allowed(verb)
+            return creating.create(state, kind, namespace, request.body, request.query)
+        if verb == "list":
+            return listing.list_objects(state, kind, namespace, request.query)
+        if name is None:
+            if verb == "delete":
+                if kind.resource.namespaced and namespace is None:
+                    raise errors.method_not_allowed(verb)
+                return deleting.delete_collection(state, kind, namespace, request.body, request.query)
+            raise errors.bad_request("name must be provided") if kind.custom else errors.method_not_allowed(verb)
+        if verb == "delete":
+            return deleting.delete(state, kind, namespace, name, request.body, request.query)
+        if request.subresource == "scale":
+            return scaling.read(state, kind, request) if verb == "get" else scaling.write(state, kind, request)
+        if verb == "get":
+            return self._get(kind, request, name)
+        return (updating.patch if verb == "patch" else updating.replace)(state, kind, request)
+
+    def _get(self, kind: Kind, request: Request, name: str) -> Answer:
+        asked = listing.options.resource_version(request.query.get("resourceVersion", ""))
+        if asked is not None and asked > self.revision:
+            raise errors.too_new(asked, self.revision)
+        return Answer(200, self._state.existing(kind, request.namespace, name))
+
+    def _check_subresource(self, kind: Kind, request: Request) -> None:
+        subresource = request.subresource
+        if subresource is None or (subresource == "status" and kind.status) or (subresource == "scale" and kind.scale):
+            return
+        if kind.custom:
+            raise errors.not_found(kind.group, kind.plural, request.name or "")
+        raise errors.no_such_subresource()
+
+    def stale_list(self, request: Request, revision: int) -> Answer:
+        """A list as it would have been answered at `revision`: what a lagging watch cache may serve.
+
+        Such a list is a legal answer to a request with `resourceVersion="0"` (or any N up to `revision`).
+        """
+        try:
+            kind = self._state.kind(request.resource)
+            return listing.list_at(self._state, kind, request.namespace, request.query, revision)
+        except ApiError as refusal:
+            return refusal.answer()
+
+    def subscribe(
+        self,
+        resource: Resource,
+        namespace: str | None = None,
+        resource_version: str = "",
+        label_selector: str = "",
+        field_selector: str = "",
+        bookmarks: bool = False,
+        send_initial_events: bool | None = None,
+    ) -> Subscription | Answer:
+        """Watch a collection.  An `Answer` is a refusal of the request itself.
+
+        A resourceVersion that is too old is not: as with the real server, the stream opens and holds one ERROR
+        event with a `Status` of code 410.  Without a version, or with "0", the present objects come first.
+        """
+        try:
+            kind = self._state.kind(resource)
+            return listing.subscribe(
+                self._state,
+                kind,
+                namespace,
+                resource_version,
+                label_selector,
+                field_selector,
+                bookmarks,
+                send_initial_events,
+            )
+        except ApiError as refusal:
+            return refusal.answer()
+
+    def compact(self, revision: int | None = None) -> None:
+        """Forget the history up to `revision` (default: all of it)."""
+        self._state.store.compact(self.revision if revision is None else revision)
+
+    def collect_garbage(self) -> int:
+        """One run of the garbage collector and the namespace controller; returns the number of writes."""
+        return collecting.collect(self._state)
