@@ -1,1 +1,1 @@
-"""The worker runtime: `JobWorker`, the loop that claims, runs and commits tasks, and the process that runs user code."""
+"""The worker runtime: `JobWorker`, the loop that claims, runs and commits tasks, the process that runs user code."""
