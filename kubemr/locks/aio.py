@@ -9,10 +9,10 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from random import random as draw
 from typing import Any, Protocol, TypeVar
 
 from kubemr.locks.request import Answer, Do, Effect, Now, Op, Random, Request, Sleep, Watch, WatchEvent
+from kubemr.locks.threads import draw
 
 T = TypeVar("T")
 

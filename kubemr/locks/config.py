@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from pathlib import Path
-from typing import Final
+from os import PathLike  # not pathlib: its import costs more than all of this package's own
+from os.path import isfile, join
+from typing import Final, TypeAlias
 
 from attr import field, frozen
 
-SERVICE_ACCOUNT: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount")
+File: TypeAlias = str | PathLike[str]
+
+SERVICE_ACCOUNT: Final = "/var/run/secrets/kubernetes.io/serviceaccount"
 """Where Kubernetes mounts a pod's token (rotated about hourly), authority and namespace."""
 
 
@@ -34,10 +37,10 @@ class Server:
 
     url: str = field()
     token: str | None = field(default=None, repr=False)
-    token_file: Path | None = None
-    ca_file: Path | None = None
-    cert_file: Path | None = None
-    key_file: Path | None = None
+    token_file: File | None = None
+    ca_file: File | None = None
+    cert_file: File | None = None
+    key_file: File | None = None
     connect_timeout: float = 10.0
     read_timeout: float = 60.0
 
@@ -51,14 +54,14 @@ class Server:
             )
 
 
-def from_environment(environ: Mapping[str, str] = os.environ, service_account: Path = SERVICE_ACCOUNT) -> Server:
+def from_environment(environ: Mapping[str, str] = os.environ, service_account: File = SERVICE_ACCOUNT) -> Server:
     """The server that the environment names.  Raises `ConfigError`, which says what to set."""
     url = environ.get("KUBEMR_APISERVER")
     if url:
         ca = environ.get("KUBEMR_APISERVER_CA")
-        if ca and not Path(ca).is_file():
+        if ca and not isfile(ca):
             raise ConfigError(f"KUBEMR_APISERVER_CA={ca!r}: no such file; name the PEM file of the server's authority")
-        return Server(url, token=environ.get("KUBEMR_APISERVER_TOKEN") or None, ca_file=Path(ca) if ca else None)
+        return Server(url, token=environ.get("KUBEMR_APISERVER_TOKEN") or None, ca_file=ca or None)
     host, port = environ.get("KUBERNETES_SERVICE_HOST"), environ.get("KUBERNETES_SERVICE_PORT")
     if not host or not port:
         raise ConfigError(
@@ -66,11 +69,11 @@ def from_environment(environ: Mapping[str, str] = os.environ, service_account: P
             "In a pod Kubernetes sets the latter; elsewhere run `kubectl proxy` and set "
             "KUBEMR_APISERVER=http://127.0.0.1:8001"
         )
-    token, ca_file = service_account / "token", service_account / "ca.crt"
-    if not token.is_file():
+    token, ca_file = join(service_account, "token"), join(service_account, "ca.crt")
+    if not isfile(token):
         raise ConfigError(
             f"no service account token at {token}: the pod needs a serviceAccountName and must not set "
             "automountServiceAccountToken: false; or set KUBEMR_APISERVER and KUBEMR_APISERVER_TOKEN"
         )
     address = f"[{host}]" if ":" in host else host
-    return Server(f"https://{address}:{port}", token_file=token, ca_file=ca_file if ca_file.is_file() else None)
+    return Server(f"https://{address}:{port}", token_file=token, ca_file=ca_file if isfile(ca_file) else None)

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import os
-import socket
 
 
 def unique(prefix: str = "") -> str:
     """`<prefix>-<pid>-<random>`; the prefix is by default the machine's name.  Fit for `Lock.identity`."""
-    return f"{prefix or socket.gethostname()}-{os.getpid()}-{os.urandom(4).hex()}"
+    return f"{prefix or os.uname().nodename}-{os.getpid()}-{os.urandom(4).hex()}"

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import os
 import threading
-from pathlib import Path
 
-from kubemr.locks.config import ConfigError
+from kubemr.locks.config import ConfigError, File
 
 
 class Bearer:
@@ -19,7 +18,7 @@ class Bearer:
     Raises `ConfigError` when the file cannot be read at the start.
     """
 
-    def __init__(self, token: str | None, file: Path | None) -> None:
+    def __init__(self, token: str | None, file: File | None) -> None:
         self._token = token
         self._file = file
         self._lock = threading.Lock()
@@ -40,10 +39,11 @@ class Bearer:
                 return self._token  # in the middle of a rotation: the old one is still good
         return self._token
 
-    def _reread(self, file: Path) -> None:
+    def _reread(self, file: File) -> None:
         stat = os.stat(file)
         version = (stat.st_dev, stat.st_ino, stat.st_mtime_ns, stat.st_size)
         with self._lock:
             if version != self._read_at:
-                self._token = file.read_text().strip()
+                with open(file) as content:
+                    self._token = content.read().strip()
                 self._read_at = version
