@@ -32,9 +32,7 @@ RULE = (
         "output of an image", "rule", image_job("output: {url: 's3://res/x/'}"), "spec.output", "for steps and program"
     ),
     Mistake("split of an image", "rule", image_job("split: {maxFiles: 3}"), "spec.split", "one input per task"),
-    Mistake(
-        "inputFormat of an image", "rule", image_job("inputFormat: {type: Lines}"), "spec.inputFormat", "read their inputs"
-    ),
+    Mistake("inputFormat of an image", "rule", image_job("inputFormat: {}"), "spec.inputFormat", "read their inputs"),
     Mistake(
         "a script and a command",
         "rule",
@@ -59,9 +57,8 @@ RULE = (
     Mistake(
         "two sources",
         "rule",
-        "inputs: [a]
-program: {python: {source: {configMapKeyRef: {name: c, key: k}, "
-        f"url: 'https://x/y', sha256: '{SHA}'}}}}}}",
+        "inputs: [a]\nprogram: {python: {source: {configMapKeyRef: {name: c, key: k}, url: 'https://x/y', "
+        f"sha256: '{SHA}'}}}}}}",
         "spec.program.python.source",
         "exactly one of configMapKeyRef, url",
     ),
