@@ -14,11 +14,12 @@ Which behaviours it has and which it lacks is described in `docs/embedded-apiser
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from types import MappingProxyType
 from typing import Final
 
-from kubemr.local.apiserver import collecting, creating, deleting, errors, listing, scaling, updating
-from kubemr.local.apiserver.custom import CRD_GROUP
+from kubemr.local.apiserver import collecting, creating, deleting, errors, listing, options, scaling, updating
+from kubemr.local.apiserver.custom import CRD_GROUP, Rules
 from kubemr.local.apiserver.errors import ApiError
 from kubemr.local.apiserver.history import Store
 from kubemr.local.apiserver.kinds import Kind
@@ -38,6 +39,7 @@ class ApiServer:
 
     `clock` gives seconds since 1970, `uids` a fresh uid, `suffixes` five characters for a `generateName`.
     `definitions` are custom resource definitions that are there from the start, `namespaces` likewise.
+    `rules` stand for the CEL rules of definitions, by group and kind: functions of an object and the one before.
     `history` bounds how many changes of each kind are kept.
     """
 
@@ -48,10 +50,11 @@ class ApiServer:
         uids: Callable[[], str],
         suffixes: Callable[[], str],
         definitions: Iterable[Json] = (),
+        rules: Mapping[tuple[str, str], Rules] = MappingProxyType({}),
         namespaces: Iterable[str] = ("default",),
         history: int = HISTORY,
     ) -> None:
-        self._state = State(Sources(clock, uids, suffixes), Store(history))
+        self._state = State(Sources(clock, uids, suffixes), Store(history), dict(rules))
         for name in namespaces:
             self._must(Request("create", _NAMESPACES, body={"metadata": {"name": name}}))
         for definition in definitions:
@@ -109,7 +112,7 @@ class ApiServer:
         return (updating.patch if verb == "patch" else updating.replace)(state, kind, request)
 
     def _get(self, kind: Kind, request: Request, name: str) -> Answer:
-        asked = listing.options.resource_version(request.query.get("resourceVersion", ""))
+        asked = options.resource_version(request.query.get("resourceVersion", ""))
         if asked is not None and asked > self.revision:
             raise errors.too_new(asked, self.revision)
         return Answer(200, self._state.existing(kind, request.namespace, name))

@@ -122,6 +122,7 @@ def create_decoded(state: State, kind: Kind, obj: Json, query: Mapping[str, str]
 
 def _generated(state: State, kind: Kind, prefix: str, namespace: str | None) -> str:
     """A free name; the server draws a few times before it gives up with a 409."""
+    name = ""
     for _ in range(_MAX_TRIES):
         name = prefix[:_MAX_PREFIX] + state.sources.suffixes()
         if state.store.get(kind.collection, Key(f"{namespace or ''}/{name}")) is None:

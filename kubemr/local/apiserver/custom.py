@@ -8,7 +8,8 @@ looked at, and the whole object only to word a refusal.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypeAlias
 
 from attr import frozen
 
@@ -19,6 +20,9 @@ from kubemr.locks.request import Json, Resource
 from kubemr.resources import structural
 
 CRD_GROUP = "apiextensions.k8s.io"
+Rules: TypeAlias = Callable[[Json, Json], Sequence[Cause]]
+"""The rules of a kind that are not in its structural schema: of an object, and of the one before it or None."""
+
 _TYPE_META = ("apiVersion", "kind", "metadata")
 
 
@@ -31,6 +35,10 @@ def copied(value: Json) -> Json:
     return value
 
 
+def _no_rules(_obj: Json, _old: Json) -> Sequence[Cause]:
+    return ()
+
+
 @frozen
 class Custom:
     """The strategy of a custom kind: everything follows from its structural `schema`."""
@@ -39,6 +47,7 @@ class Custom:
     schema: Json
     status: bool
     replicas_path: tuple[str, ...] = ()
+    rules: Rules = _no_rules
 
     def decode(self, body: Json) -> list[str]:
         """Own the parts that may be pruned or defaulted."""
@@ -61,9 +70,12 @@ class Custom:
     def check(self, obj: Json, old: Json | None) -> Sequence[Cause]:
         """The schema's refusals."""
         if old is not None and not self._changed_is_wrong(obj, old):
-            return []
+            return self.rules(obj, old)
         errors = structural.check(_body(obj), self.schema)
-        return [Cause(error.kind, error.detail, error.path) for error in errors] + self._check_replicas(obj)
+        causes = [Cause(error.kind, error.detail, error.path) for error in errors] + self._check_replicas(obj)
+        # As in the real server, rules are not evaluated on an object whose shape they could not rely on.
+        blocked = any(error.kind in structural.BLOCKING for error in errors)
+        return causes if blocked else [*causes, *self.rules(obj, old)]
 
     def _changed_is_wrong(self, obj: Json, old: Json) -> bool:
         changed = {key: value for key, value in obj.items() if key not in _TYPE_META and old.get(key, _ABSENT) != value}
@@ -110,8 +122,8 @@ def _body(obj: Json) -> Json:
     return {key: value for key, value in obj.items() if key not in _TYPE_META}
 
 
-def kinds_of(definition: Json) -> list[Kind]:
-    """The kinds, one per served version, that a definition adds to the server."""
+def kinds_of(definition: Json, rules: Mapping[tuple[str, str], Rules]) -> list[Kind]:
+    """The kinds, one per served version, that a definition adds to the server; `rules` by group and kind."""
     spec = definition["spec"]
     names = spec["names"]
     found = []
@@ -127,7 +139,7 @@ def kinds_of(definition: Json) -> list[Kind]:
                 Resource(spec["group"], version["name"], names["plural"], spec.get("scope") == "Namespaced"),
                 names["kind"],
                 names.get("singular") or names["kind"].lower(),
-                Custom(names["kind"], schema, status, path),
+                Custom(names["kind"], schema, status, path, rules.get((spec["group"], names["kind"]), _no_rules)),
                 short_names=tuple(names.get("shortNames") or ()),
                 categories=tuple(names.get("categories") or ()),
                 fields=("metadata.name", "metadata.namespace", *_selectable(version)),

@@ -37,7 +37,7 @@ class Cause:
 
 
 def _status(code: int, reason: str, message: str, details: Json = None, **metadata: str) -> ApiError:
-    body = {"kind": "Status", "apiVersion": "v1", "metadata": metadata, "status": "Failure", "message": message}
+    body: Json = {"kind": "Status", "apiVersion": "v1", "metadata": metadata, "status": "Failure", "message": message}
     if reason:
         body["reason"] = reason
     if details is not None:

@@ -42,8 +42,8 @@ class Change:
 
     revision: int
     key: Key
-    old: Json | None
-    new: Json | None
+    old: Json
+    new: Json
     last: Json
 
 
@@ -73,7 +73,7 @@ class Store:
         self._logs: dict[Collection, _Log] = {}
         self._oldest: dict[Collection, int] = {}
 
-    def get(self, collection: Collection, key: Key) -> Json | None:
+    def get(self, collection: Collection, key: Key) -> Json:
         """The stored object, or None."""
         objects = self._objects.get(collection)
         return objects.get(key) if objects else None
@@ -163,7 +163,7 @@ class Store:
         later = self.changes(collection, position)
         if not later:
             return {key: objects[key] for key in self.keys(collection)}
-        before: dict[Key, Json | None] = {}
+        before: dict[Key, Json] = {}
         for change in later:
             before.setdefault(change.key, change.old)
         was = {**objects, **before}

@@ -59,7 +59,7 @@ class Kind:
     categories: tuple[str, ...] = ()
     fields: tuple[str, ...] = METADATA_FIELDS
     status: bool = False
-    scale: Json | None = None
+    scale: Json = None
     generation: bool = False
     custom: bool = False
     create_on_update: bool = False

@@ -124,7 +124,7 @@ def _values(tokens: _Tokens) -> frozenset[str]:
     opening = tokens.next()
     if opening != "(":
         raise _unparsable(opening, "'('")
-    values = set()
+    values: set[str] = set()
     while True:
         token = tokens.next()
         if token == ")":

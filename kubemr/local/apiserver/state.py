@@ -6,13 +6,13 @@ Time, uids and name suffixes come from outside, so that a simulation can replay 
 from __future__ import annotations
 
 import datetime
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from attr import define, field, frozen
 
 from kubemr.local.apiserver import errors
 from kubemr.local.apiserver.builtin import builtin_kinds
-from kubemr.local.apiserver.custom import CRD_GROUP, definition_kind, kinds_of
+from kubemr.local.apiserver.custom import CRD_GROUP, Rules, definition_kind, kinds_of
 from kubemr.local.apiserver.history import Collection, Key, Store, key_of
 from kubemr.local.apiserver.kinds import Kind
 from kubemr.locks.request import Json, Resource
@@ -33,6 +33,7 @@ class State:
 
     sources: Sources
     store: Store
+    rules: Mapping[tuple[str, str], Rules]
     kinds: dict[tuple[str, str, str], Kind] = field(init=False)
     by_collection: dict[Collection, Kind] = field(init=False)
 
@@ -50,7 +51,7 @@ class State:
     def definition_stored(self, definition: Json) -> None:
         """Serve what a custom resource definition, new or changed, says."""
         self.definition_removed(definition)
-        for kind in kinds_of(definition):
+        for kind in kinds_of(definition, self.rules):
             self.add_kind(kind)
 
     def definition_removed(self, definition: Json) -> None:

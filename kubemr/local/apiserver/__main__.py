@@ -1,0 +1,56 @@
+"""`python -m kubemr.local.apiserver`: the embedded apiserver as a process of its own.
+
+It writes one line to stdout when it serves, `{"url": ..., "token": ...}`, and ends at SIGTERM, SIGINT, or when the pipe
+`--lifeline` is closed by whoever started it.  The token comes from `KUBEMR_APISERVER_TOKEN`, or is made up.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import secrets
+import signal
+from pathlib import Path
+
+from kubemr.local.apiserver.http import HttpServer
+from kubemr.local.apiserver.presets import kubemr_server
+
+TOKEN = "KUBEMR_APISERVER_TOKEN"
+
+
+def kubeconfig(url: str, token: str) -> str:
+    """A kubeconfig file for `kubectl`; JSON is YAML."""
+    return json.dumps(
+        {
+            "apiVersion": "v1",
+            "kind": "Config",
+            "clusters": [{"name": "kubemr", "cluster": {"server": url}}],
+            "users": [{"name": "kubemr", "user": {"token": token}}],
+            "contexts": [{"name": "kubemr", "context": {"cluster": "kubemr", "user": "kubemr"}}],
+            "current-context": "kubemr",
+        },
+        indent=2,
+    )
+
+
+def main() -> None:
+    """Serve until told to stop."""
+    parser = argparse.ArgumentParser(prog="python -m kubemr.local.apiserver", description=__doc__)
+    parser.add_argument("--port", type=int, default=0, help="0: any free port")
+    parser.add_argument("--kubeconfig", type=Path, help="write a kubeconfig for kubectl here")
+    parser.add_argument("--lifeline", type=int, metavar="FD", help="end when this pipe is closed at its other end")
+    given = parser.parse_args()
+    token = os.environ.get(TOKEN) or secrets.token_hex(16)
+    server = HttpServer(kubemr_server(), token, given.port)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: server.stop())
+    if given.kubeconfig:
+        given.kubeconfig.touch(mode=0o600)
+        given.kubeconfig.write_text(kubeconfig(server.url, token))
+    print(json.dumps({"url": server.url, "token": token}), flush=True)
+    server.serve(given.lifeline)
+
+
+if __name__ == "__main__":
+    main()
