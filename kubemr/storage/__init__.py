@@ -1,1 +1,85 @@
-"""Object stores behind one protocol: S3, a plain directory, read-only http(s)."""
+"""Object stores behind one protocol: S3, a plain directory, read-only http(s).
+
+`ObjectStore` says what a store can do and `errors` what can go wrong; `open` finds the store for an address or for a
+worker's environment.  The names below are loaded when they are first used (PEP 562): a worker with a directory for a
+store never imports an S3 library.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from kubemr.storage.base import ObjectInfo, ObjectStore
+    from kubemr.storage.directory import DirectoryStore
+    from kubemr.storage.errors import (
+        AccessDenied,
+        BadKey,
+        NoSuchBucket,
+        NoSuchKey,
+        NotSupported,
+        ObjectChanged,
+        ReadOnly,
+        StorageError,
+        StorageFull,
+        Transient,
+    )
+    from kubemr.storage.http import HttpStore
+    from kubemr.storage.open import fetch, open_input, open_store, store_from_environment
+    from kubemr.storage.retry import Retrier
+    from kubemr.storage.s3 import S3Store
+    from kubemr.storage.s3_settings import S3Settings
+
+__all__ = [
+    "AccessDenied",
+    "BadKey",
+    "DirectoryStore",
+    "HttpStore",
+    "NoSuchBucket",
+    "NoSuchKey",
+    "NotSupported",
+    "ObjectChanged",
+    "ObjectInfo",
+    "ObjectStore",
+    "ReadOnly",
+    "Retrier",
+    "S3Settings",
+    "S3Store",
+    "StorageError",
+    "StorageFull",
+    "Transient",
+    "fetch",
+    "open_input",
+    "open_store",
+    "store_from_environment",
+]
+
+_HOMES = {
+    "DirectoryStore": "directory",
+    "HttpStore": "http",
+    "ObjectInfo": "base",
+    "ObjectStore": "base",
+    "Retrier": "retry",
+    "S3Settings": "s3_settings",
+    "S3Store": "s3",
+    "fetch": "open",
+    "open_input": "open",
+    "open_store": "open",
+    "store_from_environment": "open",
+}
+"""The module of each lazy name; all others are errors."""
+
+
+def __getattr__(name: str) -> object:
+    """Load a public name from its home on first use, and keep it."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}; it exports {', '.join(__all__)}")
+    value: object = getattr(import_module(f"{__name__}.{_HOMES.get(name, 'errors')}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    """List the lazy names too, for completion in a shell."""
+    return sorted(set(globals()) | set(__all__))

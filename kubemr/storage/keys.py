@@ -1,0 +1,72 @@
+"""What a key may look like: the same in every store, so that what runs on one runs on all.
+
+A key is a relative path of segments divided by "/", such as `job-x/0/map/17/1-w0-abc123/outputs.json`.  The bounds are
+those of the narrowest store: S3 allows 1,024 bytes, file systems 255 per segment.  Stores compare keys by their UTF-8
+bytes, and list them in that order.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from kubemr.storage.errors import BadKey
+
+KEY_BYTES: Final = 1024
+SEGMENT_BYTES: Final = 255
+
+PART_MARK: Final = ".kubemr-part-"
+"""How the names of files begin that are still being written.  No segment of a key may begin like this."""
+
+
+def problem(key: str) -> str:
+    """What is wrong with `key`, or the empty string."""
+    if not key:
+        return "it is empty"
+    if key.startswith("/"):
+        return "it begins with a slash"
+    if any(ord(letter) < 32 or ord(letter) == 127 for letter in key):
+        return "it contains a control character"
+    try:
+        size = len(key.encode())
+    except UnicodeEncodeError:
+        return "it is not valid Unicode (a lone surrogate)"
+    if size > KEY_BYTES:
+        return f"it has {size} bytes, more than {KEY_BYTES}"
+    for segment in key.split("/"):
+        if not segment:
+            return "it has an empty segment (two slashes in a row, or one at the end)"
+        if segment in (".", ".."):
+            return f"it has the segment {segment!r}"
+        if len(segment.encode()) > SEGMENT_BYTES:
+            return f"its segment {segment[:20]!r}… has more than {SEGMENT_BYTES} bytes"
+        if segment.startswith(PART_MARK):
+            return f"segments that begin with {PART_MARK!r} are kept for unfinished files"
+    return ""
+
+
+def check_key(operation: str, store: str, key: str) -> None:
+    """Raise `BadKey` unless `key` is one."""
+    wrong = problem(key)
+    if wrong:
+        raise BadKey(operation, store, key or "(empty)", f"not a key: {wrong}")
+
+
+def check_prefix(operation: str, store: str, prefix: str) -> None:
+    """Raise `BadKey` unless `prefix` is the beginning of some key; the empty one is, of all."""
+    wrong = problem(prefix.removesuffix("/")) if prefix else ""
+    if wrong:
+        raise BadKey(operation, store, prefix, f"not a prefix of a key: {wrong}")
+
+
+def check_folder(operation: str, store: str, prefix: str) -> str:
+    """The prefix of a whole folder, always with its slash: so that deleting `job-1` never touches `job-10`."""
+    if not prefix.strip("/"):
+        raise BadKey(operation, store, prefix or "(empty)", "that would be the whole store", "name a folder below it")
+    check_prefix(operation, store, prefix)
+    return prefix if prefix.endswith("/") else prefix + "/"
+
+
+def check_range(start: int, length: int) -> None:
+    """Raise ValueError unless the range is made of two numbers from 0."""
+    if start < 0 or length < 0:
+        raise ValueError(f"a range begins at 0 or later and has no negative length, not start={start} length={length}")

@@ -1,0 +1,117 @@
+"""From an address, or a worker's environment, to a store or a stream.
+
+| address | store |
+| --- | --- |
+| `s3://bucket/prefix` | S3, with the service and keys of the `KUBEMR_S3_*` variables |
+| `http://…`, `https://…` | a web server, read-only |
+| `file:///directory`, or a path | a directory |
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, BinaryIO
+from urllib.parse import quote, unquote, urlsplit
+
+from kubemr.storage.base import ObjectStore
+from kubemr.storage.directory import DirectoryStore
+from kubemr.storage.directory_errors import translated
+from kubemr.storage.errors import NoSuchKey
+from kubemr.storage.s3_settings import S3Settings
+
+if TYPE_CHECKING:
+    from kubemr.storage.retry import Retrier
+    from kubemr.storage.s3 import S3Store
+
+_SCHEMES = "s3://bucket/key, https://host/path, file:///path or a plain path"
+
+
+def store_from_environment(environ: Mapping[str, str] | None = None, retrier: Retrier | None = None) -> ObjectStore:
+    """The object store of the job, as docs/protocol.md says: `KUBEMR_STORAGE_URL`, or the `KUBEMR_S3_*` variables.
+
+    Raises ValueError that names the variable which is missing or wrong.
+    """
+    environ = os.environ if environ is None else environ
+    url = environ.get("KUBEMR_STORAGE_URL", "")
+    if url:
+        try:
+            return open_store(url, environ, retrier)
+        except ValueError as error:
+            raise ValueError(f"KUBEMR_STORAGE_URL: {error}") from None
+    bucket = environ.get("KUBEMR_S3_BUCKET_NAME", "")
+    if not bucket:
+        raise ValueError("no object store: set KUBEMR_S3_BUCKET_NAME (and KUBEMR_S3_ENDPOINT, …) or KUBEMR_STORAGE_URL")
+    return _s3(bucket, environ.get("KUBEMR_S3_BUCKET_PREFIX", ""), environ, retrier)
+
+
+def open_store(url: str, environ: Mapping[str, str] | None = None, retrier: Retrier | None = None) -> ObjectStore:
+    """The store at an address; raises ValueError for an address that no store can have."""
+    scheme, rest = _split(url)
+    if scheme == "s3":
+        bucket, _, prefix = rest.partition("/")
+        return _s3(bucket, prefix, os.environ if environ is None else environ, retrier)
+    if scheme in ("http", "https"):
+        from kubemr.storage.http import HttpStore
+
+        return HttpStore(url, retrier)
+    return DirectoryStore(rest)
+
+
+def open_input(url: str, environ: Mapping[str, str] | None = None, retrier: Retrier | None = None) -> BinaryIO:
+    """Open what lies at an address for reading, to be used by `with`; raises a `StorageError` when it is not there.
+
+    For the inputs of a map task, which are often addresses, and for the outputs that a reducer reads.
+    """
+    scheme, rest = _split(url)
+    if scheme == "s3":
+        bucket, _, key = rest.partition("/")
+        return _s3(bucket, "", os.environ if environ is None else environ, retrier).reader(key)
+    if scheme in ("http", "https"):
+        from kubemr.storage.http import HttpObject
+        from kubemr.storage.resuming import buffered
+        from kubemr.storage.retry import Retrier
+
+        return buffered(HttpObject(url, "open", retrier or Retrier()).open())
+    return _open_file(rest)
+
+
+def fetch(url: str, environ: Mapping[str, str] | None = None, retrier: Retrier | None = None) -> bytes:
+    """Read all that lies at an address."""
+    with open_input(url, environ, retrier) as stream:
+        return stream.read()
+
+
+def _open_file(path: str) -> BinaryIO:
+    folder = "file://" + quote(os.path.dirname(os.path.abspath(path)))
+    with translated("open", folder, path):
+        try:
+            return open(path, "rb")
+        except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+            raise NoSuchKey("open", folder, path, "there is no such file") from None
+
+
+def _split(url: str) -> tuple[str, str]:
+    """The scheme, empty for files, and what follows: for files the path."""
+    if "://" not in url:
+        if not url:
+            raise ValueError(f"an empty address; write {_SCHEMES}")
+        return "", url
+    scheme, rest = url.split("://", 1)
+    scheme = scheme.lower()
+    if scheme == "file":
+        parts = urlsplit(url)
+        if parts.netloc not in ("", "localhost") or not parts.path:
+            raise ValueError(f"{url!r} names a host or no path; write file:///an/absolute/path")
+        return "", unquote(parts.path)
+    if scheme not in ("s3", "http", "https"):
+        raise ValueError(f"{url!r} has the unknown scheme {scheme!r}; write {_SCHEMES}")
+    return scheme, rest
+
+
+def _s3(bucket: str, prefix: str, environ: Mapping[str, str], retrier: Retrier | None) -> S3Store:
+    if not bucket:
+        raise ValueError("an s3 address without a bucket; write s3://bucket/key")
+    from kubemr.storage.s3 import S3Store
+
+    return S3Store(bucket, prefix, S3Settings.from_environment(environ), retrier)

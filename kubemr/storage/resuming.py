@@ -1,0 +1,124 @@
+"""A stream over an object that goes on where it broke off.
+
+A long read over a network breaks now and then.  Instead of failing, the stream asks for the rest by range, and insists
+on the version (the ETag) that it began with: what it returns is always one version of the object, or an error.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from typing import BinaryIO
+
+from attr import frozen
+
+from kubemr.storage.errors import Transient
+from kubemr.storage.retry import Retrier
+
+BUFFER: int = 256 * 1024
+"""Bytes of memory per open stream.  Larger reads go past the buffer."""
+
+CHUNK: int = 1024 * 1024
+"""How much is asked of a connection at once when all is read."""
+
+
+@frozen
+class Body:
+    """One answer of a server that delivers an object from some offset on.
+
+    `read` returns at most that many bytes, none at the end, and raises `Transient` when the connection breaks.
+    `version` tells versions apart; None where the server has no such thing, and then nothing can be resumed.
+    `end` is the offset in the object after the last byte delivered, None where the server does not say.
+    """
+
+    read: Callable[[int], bytes]
+    close: Callable[[], None]
+    version: str | None
+    end: int | None
+
+
+class ResumingReader(io.RawIOBase):
+    """The object from offset `start` to its end, or to before `stop`.
+
+    `open_body(offset, version)` asks for the object from `offset` on, in that version unless it is None.  `broken()` is
+    the error for a connection that ended before the object did.
+    """
+
+    def __init__(
+        self,
+        open_body: Callable[[int, str | None], Body],
+        broken: Callable[[str], Transient],
+        retrier: Retrier,
+        start: int = 0,
+        stop: int | None = None,
+    ) -> None:
+        super().__init__()
+        self._open_body = open_body
+        self._broken = broken
+        self._retrier = retrier
+        self._start = self._position = start
+        self._stop = stop
+        self._version: str | None = None
+        self._body: Body | None = None
+        # The first request goes out at once, so that a missing object is known before anybody reads.
+        self._body = retrier.call(self._open)
+
+    def _open(self) -> Body:
+        body = self._open_body(self._position, self._version)
+        self._version = body.version
+        self._end = body.end
+        return body
+
+    def readable(self) -> bool:
+        """Always."""
+        return True
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]  # io calls it with a memoryview only
+        """Fill `buffer` as far as the next bytes go; 0 at the end."""
+        data = self._next(len(buffer))
+        buffer[: len(data)] = data
+        return len(data)
+
+    def readall(self) -> bytes:
+        """The rest of the object."""
+        return b"".join(iter(lambda: self._next(CHUNK), b""))
+
+    def _next(self, size: int) -> bytes:
+        for bound in (self._end, self._stop):
+            if bound is not None:
+                size = min(size, bound - self._position)
+        if size <= 0:
+            return b""
+        attempts = self._retrier.begin()
+        while True:
+            try:
+                if self._body is None:
+                    self._body = self._open()
+                data = self._body.read(size)
+                if not data and self._end is not None and self._position < self._end:
+                    raise self._broken(f"the connection ended after {self._position} of {self._end} bytes")
+            except Transient as error:
+                self._drop()
+                if self._version is None and self._position > self._start:
+                    error.problem += " (the server tells no version of the object, so the rest cannot be asked for)"
+                    raise
+                attempts.failed(error)
+            else:
+                self._position += len(data)
+                return data
+
+    def _drop(self) -> None:
+        body, self._body = self._body, None
+        if body is not None:
+            body.close()
+
+    def close(self) -> None:
+        """Give the connection back."""
+        if not self.closed:
+            self._drop()
+        super().close()
+
+
+def buffered(raw: ResumingReader) -> BinaryIO:
+    """The stream that users read."""
+    return io.BufferedReader(raw, BUFFER)

@@ -1,0 +1,90 @@
+"""Trying again what may pass: exponential backoff with full jitter, bounded in attempts and in time.
+
+A store turns each failure of a single attempt into a `StorageError`.  Only `Transient` is tried again.  What leaves
+here as `Transient` has used up the attempts or the time and says so.  Clock, sleep and randomness are passed in.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+from attr import field, frozen
+
+from kubemr.locks.backoff import Backoff
+from kubemr.storage.errors import Transient
+
+T = TypeVar("T")
+
+
+@frozen
+class Retrier:
+    """How often and how long to try.  Times in seconds.
+
+    The defaults outlast the restart of a storage server, some half a minute, and give up before a task times out.
+    """
+
+    attempts: int = 12
+    """How many attempts at one operation are made in all."""
+    first: float = 0.1
+    """The first wait is drawn from up to this much; the bound doubles each time."""
+    longest: float = 10.0
+    """No wait is longer, unless the server asks for it (Retry-After)."""
+    total: float = 120.0
+    """No attempt begins later than this after the first one began."""
+    clock: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], None] = time.sleep
+    random: Callable[[], float] = random.random
+
+    def begin(self) -> Attempts:
+        """Start counting the attempts at one operation."""
+        return Attempts(self, Backoff(self.first, self.longest), self.clock())
+
+    def call(self, attempt: Callable[[], T]) -> T:
+        """Call `attempt` until it does not raise `Transient`."""
+        attempts = self.begin()
+        while True:
+            try:
+                return attempt()
+            except Transient as error:
+                attempts.failed(error)
+
+
+@frozen
+class Attempts:
+    """The attempts at one operation."""
+
+    retrier: Retrier
+    backoff: Backoff
+    began: float
+    made: list[Transient] = field(factory=list)
+
+    def failed(self, error: Transient) -> None:
+        """Wait before the next attempt; where none is left, raise what `error` says and how much was tried."""
+        self.made.append(error)
+        took = self.retrier.clock() - self.began
+        wait = self.backoff.next(self.retrier.random(), error.retry_after)
+        if len(self.made) >= self.retrier.attempts or took + wait > self.retrier.total:
+            tried = f"gave up after {len(self.made)} attempt{'s' if len(self.made) > 1 else ''} in {took:.1f} s"
+            problem = f"{tried}: {error.problem}"
+            raise Transient(error.operation, error.store, error.key, problem, error.remedy) from error
+        _log(error, len(self.made), wait)
+        self.retrier.sleep(wait)
+
+
+def _log(error: Transient, attempt: int, wait: float) -> None:
+    # Imported here: a store that works needs no log.
+    import structlog
+
+    log = structlog.get_logger("kubemr.storage")
+    log.warning(
+        "storage_retry",
+        operation=error.operation,
+        store=error.store,
+        key=error.key,
+        attempt=attempt,
+        wait_seconds=round(wait, 3),
+        error=error.problem,
+    )

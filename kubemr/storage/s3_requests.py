@@ -1,0 +1,179 @@
+"""The requests of S3 that a store is made of: one attempt each, failures as `StorageError`s.
+
+Repeating them is up to the caller; every one of them may be repeated.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
+from itertools import islice
+
+import urllib3
+from attrs import frozen
+from minio.datatypes import Part
+from minio.deleteobjects import DeleteObject
+from minio.error import S3Error
+
+from kubemr.storage import s3_errors
+from kubemr.storage.errors import NoSuchKey, Transient
+from kubemr.storage.resuming import Body
+from kubemr.storage.s3_client import Client
+
+PAGE = 1000
+"""How many keys are listed, and deleted, by one request."""
+
+_GONE = frozenset({"NoSuchKey", "NoSuchVersion"})
+"""Answers to deleting an object which mean that there is none."""
+
+
+@frozen
+class Unfinished:
+    """A multipart upload that is neither completed nor aborted."""
+
+    key: str
+    upload: str
+
+
+@frozen
+class Requests:
+    """Requests about the object, or the prefix, `full` of a bucket.
+
+    `operation`, `store` and `key` are what errors say, `full` is the key in the bucket with the store's own prefix.
+    """
+
+    client: Client
+    bucket: str
+    operation: str
+    store: str
+    key: str
+    full: str
+
+    def _translated(self) -> AbstractContextManager[None]:
+        return s3_errors.translated(self.operation, self.store, self.key)
+
+    def broken(self, problem: str) -> Transient:
+        """The error for a connection that ended early."""
+        return Transient(self.operation, self.store, self.key, problem)
+
+    # One object
+
+    def get(self, offset: int, stop: int | None, version: str | None) -> Body:
+        """The object from `offset` to before `stop`; nothing where it ends before `offset`."""
+        headers: dict[str, str | list[str] | tuple[str]] = {"Accept-Encoding": "identity"}
+        if version is not None:
+            headers["If-Match"] = version
+        length = 0 if stop is None else stop - offset
+        with self._translated():
+            try:
+                response = self.client.minio.get_object(
+                    self.bucket, self.full, offset=offset, length=length, request_headers=headers
+                )
+            except S3Error as error:
+                if error.code == "InvalidRange":
+                    return Body(lambda size: b"", lambda: None, version, offset)
+                raise
+        told = response.headers.get("content-length")
+        return Body(
+            read=self._reading(response),
+            close=lambda: _give_back(response),
+            version=response.headers.get("etag"),
+            end=None if told is None else offset + int(told),
+        )
+
+    def _reading(self, response: urllib3.BaseHTTPResponse) -> Callable[[int], bytes]:
+        def read(size: int) -> bytes:
+            with self._translated():
+                return response.read(size, decode_content=False)
+
+        return read
+
+    def size(self) -> int:
+        """The object's size; raises `NoSuchKey`, for a missing bucket as well where the service does not say."""
+        with self._translated():
+            return self.client.minio.stat_object(self.bucket, self.full).size or 0
+
+    def bucket_exists(self) -> bool:
+        """Whether the bucket is there."""
+        with self._translated():
+            return self.client.minio.bucket_exists(self.bucket)
+
+    def put_whole(self, data: bytes) -> None:
+        """Write the object by one request."""
+        with self._translated():
+            # With its length known and a part size not below it, this is a single PUT.
+            size = max(len(data), 5 * 1024 * 1024)
+            self.client.minio.put_object(self.bucket, self.full, io.BytesIO(data), len(data), part_size=size)
+
+    def delete(self) -> None:
+        """Remove the object."""
+        with self._translated():
+            self.client.minio.remove_object(self.bucket, self.full)
+
+    # Multipart uploads
+
+    def create(self) -> str:
+        """Begin a multipart upload; its id."""
+        with self._translated():
+            return self.client.multipart._create_multipart_upload(self.bucket, self.full, {})
+
+    def put_part(self, upload: str, number: int, data: bytes) -> str:
+        """Send a part; its ETag."""
+        with self._translated():
+            return self.client.multipart._upload_part(self.bucket, self.full, data, None, upload, number)
+
+    def complete(self, upload: str, parts: list[Part]) -> None:
+        """Make the object of its parts."""
+        with self._translated():
+            made = self.client.multipart._complete_multipart_upload(self.bucket, self.full, upload, parts)
+        if not made.etag:
+            # S3 answers 200 before it has finished, and may then have to put an error into the body.
+            raise self.broken("completing the upload was answered by 200 and an error")
+
+    def is_complete(self, etag: str) -> bool:
+        """Whether the object is there, with this ETag."""
+        try:
+            with self._translated():
+                return self.client.minio.stat_object(self.bucket, self.full).etag == etag
+        except NoSuchKey:
+            return False
+
+    def abort(self, upload: str) -> None:
+        """Give an upload up and free its parts."""
+        try:
+            with self._translated():
+                self.client.multipart._abort_multipart_upload(self.bucket, self.full, upload)
+        except s3_errors.NoSuchUpload:
+            return
+
+    # What lies below a prefix
+
+    def page(self, after: str | None) -> list[tuple[str, int]]:
+        """Up to `PAGE` keys after `after`, with their sizes."""
+        with self._translated():
+            listed = self.client.minio.list_objects(self.bucket, self.full, recursive=True, start_after=after)
+            return [(item.object_name or "", item.size or 0) for item in islice(listed, PAGE)]
+
+    def delete_all(self, keys: Iterable[str]) -> None:
+        """Remove up to `PAGE` objects."""
+        with self._translated():
+            errors = list(self.client.minio.remove_objects(self.bucket, [DeleteObject(key) for key in keys]))
+        for error in errors:
+            if error.code not in _GONE:
+                raise s3_errors.of_code(
+                    error.code, error.message or "", self.operation, self.store, error.name or self.key
+                )
+
+    def unfinished(self, prefix: str, after: str | None) -> tuple[list[Unfinished], str | None]:
+        """Unfinished uploads of keys that begin with `prefix`, and where the next page begins, if there is one."""
+        with self._translated():
+            page = self.client.multipart._list_multipart_uploads(self.bucket, prefix=prefix, key_marker=after)
+        found = [Unfinished(item.object_name, item.upload_id or "") for item in page.uploads]
+        return found, (page.next_key_marker or None) if page.is_truncated else None
+
+
+def _give_back(response: urllib3.BaseHTTPResponse) -> None:
+    # A body that was read to its end has given its connection back; any other is useless for the next request.
+    response.close()
+    response.release_conn()

@@ -1,0 +1,153 @@
+"""One object on its way to S3, part by part.
+
+Up to one part is kept in memory; an object that fits in it goes up by a single request.  A longer one is a multipart
+upload, which S3 shows as an object when it is completed and not before.
+
+A part has 8 MiB; S3 allows 10,000 of them, so the size doubles after each thousand: 8 GiB are written with 8 MiB of
+memory, 5 TiB, the largest object there is, with 4 GiB.  (While a part is sent there is one copy of it besides.)
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from typing import TYPE_CHECKING, Protocol
+
+from minio.datatypes import Part
+
+from kubemr.storage.errors import StorageError
+from kubemr.storage.retry import Retrier
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
+
+PART_SIZE = 8 * 1024 * 1024
+PARTS_PER_SIZE = 1000
+
+
+class Requests(Protocol):
+    """What an upload asks of the service, one attempt each; failures are `StorageError`s."""
+
+    def put_whole(self, data: bytes) -> None:
+        """Write the object by one request."""
+
+    def create(self) -> str:
+        """Begin a multipart upload; its id."""
+
+    def put_part(self, upload: str, number: int, data: bytes) -> str:
+        """Send a part; its ETag."""
+
+    def complete(self, upload: str, parts: list[Part]) -> None:
+        """Make the object of its parts."""
+
+    def is_complete(self, etag: str) -> bool:
+        """Whether the object is there, with this ETag."""
+
+    def abort(self, upload: str) -> None:
+        """Give the upload up and free its parts."""
+
+
+class Upload(io.RawIOBase):
+    """Takes bytes; `commit` makes the object of them, `abort` removes every trace."""
+
+    def __init__(self, requests: Requests, retrier: Retrier, part_size: int = PART_SIZE) -> None:
+        super().__init__()
+        self._requests = requests
+        self._retrier = retrier
+        self._part_size = part_size
+        self._buffer = bytearray()
+        self._upload = ""
+        self._parts: list[Part] = []
+        self._over = False
+        self._aborted = False
+        self._failure: StorageError | None = None
+
+    def writable(self) -> bool:
+        """Always."""
+        return True
+
+    def write(self, data: ReadableBuffer, /) -> int:
+        """Take all of `data`, sending parts as they fill."""
+        view = memoryview(data).cast("B")
+        if self._aborted:
+            return len(view)  # what a buffer still held
+        if self._over:
+            raise ValueError("the object is complete already: flush or close wrappers before the `with` block ends")
+        taken = 0
+        while taken < len(view):
+            size = self._part_size << (len(self._parts) // PARTS_PER_SIZE)
+            if len(self._buffer) >= size:
+                self._send_part()
+                continue
+            piece = view[taken : taken + size - len(self._buffer)]
+            self._buffer += piece
+            taken += len(piece)
+        return taken
+
+    def _send_part(self) -> None:
+        if not self._upload:
+            self._upload = self._retrier.call(self._requests.create)
+        number, data = len(self._parts) + 1, bytes(self._buffer)
+        self._buffer.clear()
+        try:
+            etag = self._retrier.call(lambda: self._requests.put_part(self._upload, number, data))
+        except StorageError as error:
+            self._failure = error
+            raise
+        self._parts.append(Part(number, etag))
+
+    def commit(self) -> None:
+        """Make the object visible."""
+        if self._failure is not None:
+            raise self._failure  # whoever wrote may have passed over it, but a part is missing
+        if self._upload:
+            self._send_part()
+            self._retrier.call(_Completion(self._requests, self._upload, self._parts))
+        else:
+            data = bytes(self._buffer)
+            self._retrier.call(lambda: self._requests.put_whole(data))
+        self._buffer.clear()
+        self._over = True
+
+    def abort(self, because: BaseException) -> None:
+        """Remove what was sent.  When that fails too, a note on `because` says so."""
+        self._aborted = True
+        self._buffer.clear()
+        if not self._upload:
+            return
+        try:
+            self._retrier.call(lambda: self._requests.abort(self._upload))
+        except StorageError as error:
+            because.add_note(
+                f"The unfinished upload {self._upload} is still there ({error}); delete_prefix removes it."
+            )
+
+
+class _Completion:
+    """The request that completes an upload.
+
+    When its answer is lost, asking again finds no such upload, since it has become the object.  Whether it has is seen
+    by the ETag: the MD5 of the parts' MD5s and their number.
+    """
+
+    def __init__(self, requests: Requests, upload: str, parts: list[Part]) -> None:
+        self._requests = requests
+        self._upload = upload
+        self._parts = parts
+        self._attempted = False
+
+    def __call__(self) -> None:
+        again, self._attempted = self._attempted, True
+        try:
+            self._requests.complete(self._upload, self._parts)
+        except StorageError:
+            etag = self._etag()
+            if not (again and etag and self._requests.is_complete(etag)):
+                raise
+
+    def _etag(self) -> str:
+        try:
+            digests = b"".join(bytes.fromhex(part.etag) for part in self._parts)
+        except ValueError:
+            return ""
+        return f"{hashlib.md5(digests, usedforsecurity=False).hexdigest()}-{len(self._parts)}"

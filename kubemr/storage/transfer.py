@@ -1,0 +1,45 @@
+"""Local files into stores and back, for stores that can only stream."""
+
+from __future__ import annotations
+
+import os
+import shutil
+
+from kubemr.storage.base import ObjectStore, Path
+from kubemr.storage.keys import PART_MARK
+
+CHUNK = 1024 * 1024
+
+
+def put_file(store: ObjectStore, key: str, path: Path) -> None:
+    """Store a local file as an object."""
+    with open(path, "rb") as source, store.writer(key) as target:
+        shutil.copyfileobj(source, target, CHUNK)
+
+
+def get_file(store: ObjectStore, key: str, path: Path) -> None:
+    """Store an object as a local file: written beside it under another name, then renamed."""
+    path = os.fspath(path)
+    with store.reader(key) as source:
+        part = part_path(os.path.dirname(path))
+        try:
+            with open(part, "xb") as target:
+                shutil.copyfileobj(source, target, CHUNK)
+            os.replace(part, path)
+        except BaseException:
+            remove_if_there(part)
+            raise
+
+
+def part_path(folder: str) -> str:
+    """A fresh name for an unfinished file in `folder`."""
+    return os.path.join(folder, PART_MARK + os.urandom(8).hex())
+
+
+def remove_if_there(path: str) -> bool:
+    """Remove a file; whether there was one."""
+    try:
+        os.unlink(path)
+    except FileNotFoundError:
+        return False
+    return True
