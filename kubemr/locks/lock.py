@@ -177,20 +177,17 @@ def acquire(lock: Lock, judge: Judge | None = None, *, timeout: float | None = N
     With `timeout` (seconds) it ends as LOST when the time runs out while somebody else holds it.
     """
     judge = judge or OwnBeat(lock.duration)
-    started: float = yield Now()
+    deadline = float("inf") if timeout is None else (yield Now()) + timeout
+    result: Result | None = None
     while True:
-        elapsed = (yield Now()) - started
-        left = None if timeout is None else timeout - elapsed
+        left = deadline - (yield Now())
+        if result is not None and left <= 0:
+            return result
         result = yield from try_acquire(lock, judge, timeout=left)
         if result.fate is not Fate.LOST:
             return result
-        now: float = yield Now()
         pause = judge.poll * (0.5 + 0.5 * (yield Random()))
-        if timeout is not None:
-            pause = min(pause, started + timeout - now)
-            if pause <= 0:
-                return result
-        yield from _wait_for_change(lock, result, pause)
+        yield from _wait_for_change(lock, result, min(pause, deadline - (yield Now())))
 
 
 def renew(held: Held, *, timeout: float | None = None) -> Op[Result]:

@@ -23,7 +23,7 @@ def within(op: Op[T], seconds: float | None, otherwise: T, *, each: float) -> Op
     try:
         while True:
             effect = op.send(sent) if failure is None else op.throw(failure)
-            if isinstance(effect, (Request, Sleep, Watch)):
+            if isinstance(effect, Request | Sleep | Watch):
                 left: float = deadline - (yield Now())
                 if left <= 0:
                     return otherwise

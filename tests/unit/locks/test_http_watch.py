@@ -1,0 +1,113 @@
+"""Waiting for the first event of a watch."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Callable
+
+import pytest
+from support.gadgets import Gadgets
+from support.rawserver import RawServer, read_request, reply, until_client_leaves
+
+from kubemr.locks import HttpTransport, Resource, Server, Stop
+from kubemr.locks.request import Watch, WatchEvent
+
+Start = Callable[..., RawServer]
+HEAD = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+GADGETS = Resource("example.com", "v1", "gadgets")
+
+
+def chunk(data: bytes) -> bytes:
+    """One chunk of a chunked answer."""
+    return b"%x\r\n%s\r\n" % (len(data), data)
+
+
+def streaming(*parts: bytes) -> Callable[[socket.socket], None]:
+    """Answers with a stream of these parts, and keeps it open."""
+
+    def behave(peer: socket.socket) -> None:
+        read_request(peer)
+        peer.sendall(HEAD + b"".join(chunk(part) for part in parts))
+        until_client_leaves(peer)
+
+    return behave
+
+
+def test_a_change_is_reported(gadgets: Gadgets, transport: HttpTransport) -> None:
+    """The real server's first event after the version that was named."""
+    target = gadgets.create()
+    version = gadgets.get(target)["metadata"]["resourceVersion"]
+    gadgets.patch(target, {"op": "add", "path": "/made", "value": 5})
+    watch = Watch(target.resource, gadgets.namespace, version, 30, field_selector=f"metadata.name={target.name}")
+    event = transport.wait(watch)
+    assert event is not None
+    assert (event.type, event.object["made"]) == ("MODIFIED", 5)
+
+
+def test_nothing_happens_in_the_time(gadgets: Gadgets, transport: HttpTransport) -> None:
+    """None, after the time given and by our own clock."""
+    target = gadgets.create()
+    version = gadgets.get(target)["metadata"]["resourceVersion"]
+    selector = f"metadata.name={target.name}"
+    assert transport.wait(Watch(target.resource, gadgets.namespace, version, 0.2, field_selector=selector)) is None
+
+
+def test_bookmarks_are_passed_over(raw_server: Start) -> None:
+    """They are no news; and an event may come in pieces."""
+    bookmark = b'{"type": "BOOKMARK", "object": {}}\n'
+    server = raw_server(streaming(bookmark, b'{"type": "ADD', b'ED", "object": {"a": 1}}\n'))
+    with HttpTransport(Server(server.url)) as transport:
+        event = transport.wait(Watch(GADGETS, "n", "1", 30, label_selector="a=b"))
+    assert event == WatchEvent("ADDED", {"a": 1})
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        reply(b'{"kind": "Status"}', "410 Gone"),
+        HEAD + b"0\r\n\r\n",
+        HEAD + chunk(b'{"type": "ADDED"') + b"0\r\n\r\n",
+        HEAD + chunk(b"junk\n"),
+        b"junk\r\n",
+    ],
+)
+def test_a_watch_that_fails_is_none(raw_server: Start, answer: bytes) -> None:
+    """Refused, ended, broken off inside an event, no JSON, no HTTP: a hint that did not come."""
+
+    def behave(peer: socket.socket) -> None:
+        read_request(peer)
+        peer.sendall(answer)
+
+    server = raw_server(behave)
+    with HttpTransport(Server(server.url)) as transport:
+        assert transport.wait(Watch(GADGETS, "n", "1", 30)) is None
+
+
+def test_a_watch_of_a_server_that_is_away_is_none() -> None:
+    """At once."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    assert HttpTransport(Server(f"http://127.0.0.1:{port}")).wait(Watch(GADGETS, "n", "1", 30)) is None
+
+
+def test_the_time_may_be_over_between_two_events(raw_server: Start) -> None:
+    """A server that keeps sending bookmarks does not hold us longer."""
+    times = iter([0.0, 1.0, 31.0])
+    server = raw_server(streaming(b'{"type": "BOOKMARK", "object": {}}\n'))
+    transport = HttpTransport(Server(server.url), clock=lambda: next(times))
+    assert transport.wait(Watch(GADGETS, "n", "1", 30)) is None
+
+
+def test_a_stop_wakes_the_watcher(gadgets: Gadgets, transport: HttpTransport) -> None:
+    """Another thread ends a watch of the real server that would have lasted ten minutes."""
+    target = gadgets.create()
+    version = gadgets.get(target)["metadata"]["resourceVersion"]
+    stop = Stop()
+    watch = Watch(target.resource, gadgets.namespace, version, 600, field_selector=f"metadata.name={target.name}")
+    thread = threading.Thread(target=transport.wait, args=(watch, stop))
+    thread.start()
+    threading.Timer(0.2, stop.set).start()
+    thread.join(30)
+    assert not thread.is_alive()
+    assert transport.wait(watch, stop) is None
