@@ -15,14 +15,11 @@ import stat
 import sys
 import time
 from collections.abc import MutableMapping
-from typing import TYPE_CHECKING, Final, NoReturn
+from typing import Final, NoReturn
 
 from kubemr.worker.channel import Channel
 from kubemr.worker.child_process import CHILD_FD
 from kubemr.worker.jobworker import JobWorker
-
-if TYPE_CHECKING:
-    from kubemr.storage import ObjectStore
 
 _PR_SET_PDEATHSIG: Final = 1
 _PROGRESS_SECONDS: Final = 0.05
@@ -39,6 +36,7 @@ def run_child(worker: JobWorker) -> NoReturn:
     # Imported here, because the parent imports this module too and needs none of it.
     import faulthandler
 
+    from kubemr.storage.open import store_from_environment
     from kubemr.worker.assignment import Assignment, JobInfo
     from kubemr.worker.failure import describe_error
     from kubemr.worker.tasks import TaskRunner
@@ -51,7 +49,7 @@ def run_child(worker: JobWorker) -> NoReturn:
     hello = channel.receive()
     if hello is None:
         sys.exit(0)
-    runner = TaskRunner(worker, JobInfo(**hello["job"]), hello["directory"], _open_store)
+    runner = TaskRunner(worker, JobInfo(**hello["job"]), hello["directory"], store_from_environment)
     try:
         runner.prepare()
     except BaseException as error:
@@ -109,9 +107,3 @@ def _die_with_parent(connection: socket.socket) -> None:
     poll.register(connection, 0)  # only what is always reported: POLLHUP and POLLERR
     if poll.poll(0):
         sys.exit(0)
-
-
-def _open_store() -> ObjectStore:
-    from kubemr.storage import store_from_environment
-
-    return store_from_environment(os.environ)

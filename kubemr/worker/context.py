@@ -9,13 +9,14 @@ import shutil
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import BinaryIO
 
 from kubemr.coordination.outputs import ERROR, OUTPUTS
+from kubemr.storage.base import ObjectStore
+from kubemr.storage.keys import problem
+from kubemr.storage.open import fetch, open_input
 from kubemr.worker.assignment import JobInfo, TaskInfo
-
-if TYPE_CHECKING:
-    from kubemr.storage import ObjectStore
+from kubemr.worker.locate import own_key
 
 
 class TaskContext:
@@ -40,19 +41,19 @@ class TaskContext:
 
     def fetch(self, url_or_key: str) -> bytes:
         """A whole object, by URL or by key in the job's own store."""
-        from kubemr.storage import locate
-
-        store, key = locate(url_or_key, self._store())
-        data = store.get(key)
+        store = self._store()
+        key = own_key(url_or_key, store)
+        data = fetch(url_or_key) if key is None else store.get(key)
         self.progress()
         return data
 
     def open(self, url_or_key: str) -> BinaryIO:
-        """An object as a stream."""
-        from kubemr.storage import locate
-
-        store, key = locate(url_or_key, self._store())
-        return store.reader(key)
+        """An object as a stream, by URL or by key in the job's own store."""
+        store = self._store()
+        key = own_key(url_or_key, store)
+        stream = open_input(url_or_key) if key is None else store.reader(key)
+        self.progress()
+        return stream
 
     def put(self, name: str, data: bytes) -> str:
         """Write an object under the attempt's prefix and return its URL."""
@@ -84,12 +85,10 @@ class TaskContext:
             shutil.rmtree(self._workdir, ignore_errors=True)
 
     def _key(self, name: str) -> str:
-        if name in (OUTPUTS, ERROR):
-            raise ValueError(f"{self.task}: the name {name!r} is kubemr's own; store under another")
-        parts = name.split("/")
-        if not name or any(part in ("", ".", "..") for part in parts):
+        wrong = "kubemr writes an object of that name itself" if name in (OUTPUTS, ERROR) else problem(name)
+        if wrong:
             raise ValueError(
-                f"{self.task}: cannot store under the name {name!r}; "
-                "use a relative name such as 'part.txt' or 'dir/part.txt', without empty, '.' or '..' parts"
+                f"{self.task}: cannot store under the name {name!r}: {wrong}; "
+                "use another, e.g. 'part.txt' or 'dir/part.txt'"
             )
         return f"{self._prefix}{name}"

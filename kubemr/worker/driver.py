@@ -35,7 +35,7 @@ _LONGEST_WAIT: Final = 10.0
 _LAST_WORDS: Final = 1.0
 """How long a process may take to end after its channel has ended, before it is ended."""
 _OVERSLEPT: Final = 1.0
-"""A wake-up this much too late means that this process was stopped, its child with it: that time does not count."""
+"""A wake-up this much too late means that this process was stopped, its child with it: the time starts anew."""
 
 
 class Driver:
@@ -97,7 +97,8 @@ class Driver:
             flight.began = time.monotonic()
             flight.deadline = flight.began + self._task_timeout
             self._child.begin_tail()
-            self._child.send({"type": "task", "seq": flight.seq, "assignment": asdict(flight.assignment)})
+            assignment = asdict(flight.assignment, recurse=False)
+            self._child.send({"type": "task", "seq": flight.seq, "assignment": assignment})
 
     def _start(self) -> None:
         try:
@@ -120,8 +121,8 @@ class Driver:
         before = time.monotonic()
         timeout = self._timeout(flight, before)
         ready = {number for number, _ in poll.poll(None if timeout is None else timeout * 1000)}
-        if timeout is not None and flight is not None and (late := time.monotonic() - before - timeout) > _OVERSLEPT:
-            flight.deadline += late
+        if timeout is not None and flight is not None and time.monotonic() - before - timeout > _OVERSLEPT:
+            flight.deadline = time.monotonic() + self._task_timeout
         if self._desk.bell in ready:
             self._desk.hush()
         if child is None:

@@ -11,20 +11,17 @@ import os
 import sys
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from attr import evolve
 
 from kubemr.coordination.outputs import OUTPUTS, encode_outputs
+from kubemr.storage.base import ObjectStore
 from kubemr.worker.assignment import Assignment, JobInfo, Kind
 from kubemr.worker.context import TaskContext
 from kubemr.worker.failure import describe_error
 from kubemr.worker.gather import Gatherer
 from kubemr.worker.jobworker import JobWorker
 from kubemr.worker.returns import WrongReturn, map_outputs, reduce_output
-
-if TYPE_CHECKING:
-    from kubemr.storage import ObjectStore
 
 
 class TaskRunner:

@@ -1,0 +1,140 @@
+"""Workers as real programs, in real processes, over a real directory store."""
+
+from __future__ import annotations
+
+import os
+import select
+import sys
+import textwrap
+from collections.abc import Sequence
+from pathlib import Path
+
+from kubemr.worker.assignment import Assignment, JobInfo, Outcome
+from kubemr.worker.executor import ProcessExecutor
+
+ROOT = Path(__file__).parents[2]
+PATIENCE = 60.0
+"""Seconds after which something that should have come by itself is given up."""
+
+HEAD = """\
+import os, signal, subprocess, sys, threading, time
+from kubemr.worker.child import run_child
+from kubemr.worker.jobworker import JobWorker
+"""
+FOOT = "\nif __name__ == '__main__':\n    run_child(Worker())\n"
+
+
+class Pipe:
+    """A pipe whose reader waits for a line instead of sleeping."""
+
+    def __init__(self) -> None:
+        reading, self.writing = os.pipe()
+        self.lines = os.fdopen(reading, "r", encoding="utf-8", errors="replace")
+
+    def close(self) -> None:
+        """Close both ends."""
+        os.close(self.writing)
+        self.lines.close()
+
+
+class Harness:
+    """Makes worker programs and the executors that run them, and stops them in the end."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.store = directory / "store"
+        self.store.mkdir()
+        self.temporary = directory / "tmp"
+        self.temporary.mkdir()
+        self.events: list[str] = []
+        self._executors: list[ProcessExecutor] = []
+
+    def environ(self) -> dict[str, str]:
+        """What a worker's process is given."""
+        return {
+            **os.environ,
+            "PYTHONPATH": str(ROOT),
+            "TMPDIR": str(self.temporary),
+            "KUBEMR_STORAGE_URL": self.store.as_uri(),
+        }
+
+    def program(self, source: str) -> list[str]:
+        """The command of a worker whose module is `source`, which defines `Worker`; imports are there already."""
+        path = self.directory / f"worker{len(self._executors)}.py"
+        path.write_text(HEAD + textwrap.dedent(source) + FOOT)
+        return [sys.executable, str(path)]
+
+    def executor(
+        self,
+        source: str = "",
+        *,
+        command: Sequence[str] | None = None,
+        task_timeout: float = PATIENCE,
+        job: JobInfo | None = None,
+        stdout: int = 1,
+        stderr: int = 2,
+    ) -> ProcessExecutor:
+        """An executor for that worker."""
+
+        def log(event: str, **fields: object) -> None:
+            self.events.append(event)
+
+        executor = ProcessExecutor(
+            job or JobInfo("words", "default", partitions=4),
+            task_timeout=task_timeout,
+            command=command or self.program(source),
+            environ=self.environ(),
+            stdout=stdout,
+            stderr=stderr,
+            log=log,
+        )
+        self._executors.append(executor)
+        return executor
+
+    def run(self, source: str, *tasks: Assignment) -> list[Outcome]:
+        """Run the tasks by that worker to their end."""
+        executor = self.executor(source)
+        executor.begin(tasks)
+        return outcomes(executor, len(tasks))
+
+    def close(self) -> None:
+        """Stop all executors."""
+        for executor in self._executors:
+            executor.stop()
+
+
+def outcomes(executor: ProcessExecutor, count: int) -> list[Outcome]:
+    """The next `count` outcomes."""
+    found: list[Outcome] = []
+    while len(found) < count:
+        more = executor.wait(PATIENCE)
+        assert more, f"no outcome in {PATIENCE} s; in flight: {executor.running()}"
+        found += more
+    return found
+
+
+def map_task(number: int, input: str = "", attempt: str = "1-w0-abc123", partitions: int = 4) -> Assignment:
+    """A map task of step 0."""
+    return Assignment(0, "map", number, attempt, f"job/0/map/{number}/{attempt}/", partitions, input)
+
+
+def reduce_task(number: int, attempt: str = "1-w0-abc123", partitions: int = 4) -> Assignment:
+    """A reduce task of step 0."""
+    prefix = f"job/0/reduce/{number}/{attempt}/"
+    return Assignment(
+        0, "reduce", number, attempt, prefix, partitions, index_key="job/run-1/0-map.index.json", source="job/0/map/"
+    )
+
+
+def wait_for_end(pid: int) -> None:
+    """Wait until a process, which need not be a child of ours, has ended."""
+    try:
+        descriptor = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return
+    try:
+        poll = select.poll()
+        poll.register(descriptor, select.POLLIN)
+        assert poll.poll(PATIENCE * 1000), f"process {pid} still lives after {PATIENCE} s"
+    finally:
+        os.close(descriptor)
