@@ -19,15 +19,14 @@ from kubemr.local.apiserver.presets import kubemr_server
 TOKEN = "KUBEMR_APISERVER_TOKEN"
 
 
-def kubeconfig(url: str, token: str) -> str:
-    """A kubeconfig file for `kubectl`; JSON is YAML."""
+def kubeconfig(url: str) -> str:
+    """A kubeconfig file for `kubectl`; JSON is YAML.  `url` is `HttpServer.kubectl_url`."""
     return json.dumps(
         {
             "apiVersion": "v1",
             "kind": "Config",
             "clusters": [{"name": "kubemr", "cluster": {"server": url}}],
-            "users": [{"name": "kubemr", "user": {"token": token}}],
-            "contexts": [{"name": "kubemr", "context": {"cluster": "kubemr", "user": "kubemr"}}],
+            "contexts": [{"name": "kubemr", "context": {"cluster": "kubemr"}}],
             "current-context": "kubemr",
         },
         indent=2,
@@ -47,7 +46,7 @@ def main() -> None:
         signal.signal(number, lambda *_: server.stop())
     if given.kubeconfig:
         given.kubeconfig.touch(mode=0o600)
-        given.kubeconfig.write_text(kubeconfig(server.url, token))
+        given.kubeconfig.write_text(kubeconfig(server.kubectl_url))
     print(json.dumps({"url": server.url, "token": token}), flush=True)
     server.serve(given.lifeline)
 

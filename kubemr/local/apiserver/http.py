@@ -34,6 +34,7 @@ from kubemr.local.apiserver.wire import HttpRequest
 from kubemr.locks.request import Answer, Json
 
 LOOPBACK: Final = "127.0.0.1"
+_TOKEN_PATH: Final = "/token/"
 _SUFFIX_LETTERS: Final = "bcdfghjklmnpqrstvwxz2456789"
 _BOOKMARK_SECONDS: Final = 60.0
 _BEFORE_TIMEOUT: Final = 2.0
@@ -128,10 +129,20 @@ class HttpServer:
             self._thread.join()
             self._thread = None
 
-    def allowed(self, request: HttpRequest) -> bool:
-        """Whether the request carries the token."""
-        given = request.headers.get("authorization", "").encode()
-        return self._expected is None or hmac.compare_digest(given, self._expected)
+    @property
+    def kubectl_url(self) -> str:
+        """The address with the token in its path: kubectl sends no bearer token over plain HTTP."""
+        return self.url if self.token is None else f"{self.url}{_TOKEN_PATH}{self.token}"
+
+    def authorized(self, request: HttpRequest) -> str:
+        """The request's target without the token, which it carries in a header or in its path; else a 401."""
+        given, target = request.headers.get("authorization", ""), request.target
+        if target.startswith(_TOKEN_PATH):
+            token, slash, rest = target.removeprefix(_TOKEN_PATH).partition("/")
+            given, target = f"Bearer {token}", slash + rest
+        if self._expected is not None and not hmac.compare_digest(given.encode(), self._expected):
+            raise errors.unauthorized()
+        return target
 
     def _after_turn(self) -> None:
         if self.unclean and self.collect:
@@ -186,9 +197,7 @@ class _Session:
 
     def _answer(self, request: HttpRequest) -> None:
         try:
-            if not self._server.allowed(request):
-                raise errors.unauthorized()
-            path, _, text = request.target.partition("?")
+            path, _, text = self._server.authorized(request).partition("?")
             query = dict(urllib.parse.parse_qsl(text, keep_blank_values=True))
             target = routing.parse_path(path)
             if target is None:
