@@ -8,6 +8,7 @@ from typing import ClassVar
 
 from attrs import frozen
 
+from kubemr.locks.shard import TASKS_PER_SHARD
 from kubemr.locks.taskstate import MAX_LENGTH, PATTERN
 from kubemr.resources.definitions.spec import JobSpec
 from kubemr.resources.definitions.status import JobStatus
@@ -17,7 +18,6 @@ from kubemr.resources.jsontypes import Json
 GROUP = "turbobytes.com"
 VERSION = "v1alpha1"
 API_VERSION = f"{GROUP}/{VERSION}"
-TASKS_PER_SHARD = 32
 
 
 @frozen(kw_only=True)

@@ -15,9 +15,10 @@ Phase = Literal["PENDING", "DEPLOYING", "DEPLOYED", "COMPLETE", "FAIL"]
 
 MAX_TASKS = 2**31 - 1
 MAX_ERROR = 4096
-MAX_RESULTS = 512
+MAX_RESULTS = 256
 """How many results are listed in `status.results`; beyond, `status.resultsManifest` names a list."""
-MAX_RESULT = 1024
+MAX_RESULT = 4096
+"""Characters of one result."""
 
 
 @frozen(kw_only=True)
@@ -62,7 +63,9 @@ class JobStatus:
 
     phase: Phase | None = prop("Where the job is in its life.  COMPLETE and FAIL are final, except by a retry.")
     stage: str | None = prop(
-        "The stage that is on, `<step>-<name>`, e.g. `0-map`.", max_length=32, pattern=r"^([0-9]+-[a-z]+)?$"
+        "The stage that is on: `map`, or `1/map` in a job of several steps.",
+        max_length=32,
+        pattern=r"^([0-9]+/)?[a-z]+$",
     )
     stages: list[StageStatus] | None = prop(
         "All stages in their order.", max_items=64, x_list_map_keys=["step", "name"]
