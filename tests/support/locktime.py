@@ -1,4 +1,4 @@
-"""What lock tests drive operations with: virtual time, and answers made by hand for what no server can be made to say."""
+"""What lock tests drive operations with: virtual time, and answers made by hand that no server can be made to give."""
 
 from __future__ import annotations
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 import pytest
+
+from kubemr.locks import HttpTransport, Server
 from support.controlplane import ApiServer
 from support.gadgets import Gadgets, define_gadgets
 from support.locktime import VirtualTime
 from support.rawserver import Behaviour, RawServer
-
-from kubemr.locks import HttpTransport, Server
 
 
 @pytest.fixture

@@ -8,10 +8,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from support.rawserver import RawServer, read_request, reply, serving, until_client_leaves
 
 from kubemr.locks import ConfigError, HttpTransport, Request, Resource, Server
 from kubemr.locks.request import JSON_PATCH, UNKNOWN
+from support.rawserver import RawServer, read_request, reply, serving, until_client_leaves
 
 PODS = Resource("", "v1", "pods")
 GET = Request("get", PODS, "default", "p")
@@ -230,7 +230,7 @@ def test_files_that_cannot_be_used_are_named(tmp_path: Path) -> None:
         HttpTransport(Server("https://h", ca_file=junk))
     with pytest.raises(ConfigError, match=r"client certificate .*junk.pem"):
         HttpTransport(Server("https://h", cert_file=junk, key_file=junk))
-    with pytest.raises(ConfigError, match="token file .*none"):
+    with pytest.raises(ConfigError, match=r"token file .*none"):
         HttpTransport(Server("https://h", token_file=tmp_path / "none"))
     with pytest.raises(ConfigError, match="99999"):
         HttpTransport(Server("http://h:99999"))

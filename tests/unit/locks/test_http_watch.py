@@ -7,11 +7,11 @@ import threading
 from collections.abc import Callable
 
 import pytest
-from support.gadgets import Gadgets
-from support.rawserver import RawServer, read_request, reply, until_client_leaves
 
 from kubemr.locks import HttpTransport, Resource, Server, Stop
 from kubemr.locks.request import Watch, WatchEvent
+from support.gadgets import Gadgets
+from support.rawserver import RawServer, read_request, reply, until_client_leaves
 
 Start = Callable[..., RawServer]
 HEAD = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import pytest
-from support.gadgets import GADGETS, Gadgets
-from support.locktime import NoWatch, VirtualTime
 
 from kubemr.locks import (
     BadLock,
@@ -21,6 +19,8 @@ from kubemr.locks import (
     try_acquire,
     write,
 )
+from support.gadgets import GADGETS, Gadgets
+from support.locktime import NoWatch, VirtualTime
 
 
 def test_a_lock_that_was_never_taken_is_taken_with_the_first_fence(gadgets: Gadgets, transport: HttpTransport) -> None:
@@ -234,7 +234,7 @@ def test_a_subresource_that_does_not_exist_is_an_error(gadgets: Gadgets, transpo
 def test_a_path_that_holds_something_else_is_an_error(gadgets: Gadgets, transport: HttpTransport) -> None:
     """Numbers and objects are nobody's lock; the error names path, object and value."""
     target = gadgets.create(made=3)
-    with pytest.raises(BadLock, match="lock /made of gadgets .* 3 is no lock"):
+    with pytest.raises(BadLock, match=r"lock /made of gadgets .* 3 is no lock"):
         run(try_acquire(Lock(target, "/made", "me")), transport)
 
 

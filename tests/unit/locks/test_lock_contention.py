@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import threading
 
-from support.gadgets import Gadgets
-
 from kubemr.locks import HttpTransport, Lock, Server, acquire, held, release, run
+from support.gadgets import Gadgets
 
 THREADS = 12
 TURNS = 3
@@ -52,7 +51,7 @@ def test_one_at_a_time_and_fences_strictly_increase(gadgets: Gadgets, server: Se
 
 
 def test_threads_that_share_an_identity_are_told_apart(gadgets: Gadgets, server: Server) -> None:
-    """A mistake that must not make two holders: they take the lock from one another, and each taking is one thread's."""
+    """A mistake that must not make two holders: they take it from one another, and each taking is one thread's."""
     target = gadgets.create()
     lock = Lock(target, "/lockholder", "same", 60)
     start = threading.Barrier(8)

@@ -7,11 +7,11 @@ from urllib.parse import urlsplit
 
 import pytest
 from attr import evolve
+
+from kubemr.locks import HttpTransport, Lock, Patch, Request, Server, release, renew, try_acquire, write
 from support.gadgets import Gadgets
 from support.locktime import NoWatch, VirtualTime
 from support.lossyproxy import LossyProxy
-
-from kubemr.locks import HttpTransport, Lock, Patch, Request, Server, release, renew, try_acquire, write
 
 
 @pytest.fixture

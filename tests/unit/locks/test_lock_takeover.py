@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from support.gadgets import LEASES, Gadgets
-from support.locktime import NoWatch, Scripted, VirtualTime
-
 from kubemr.locks import Answer, Fate, HolderLease, HttpTransport, Lock, Target, acquire, renew, run, try_acquire
 from kubemr.locks.request import UNKNOWN, Request
+from support.gadgets import LEASES, Gadgets
+from support.locktime import NoWatch, Scripted, VirtualTime
 
 
 def test_a_killed_holder_is_succeeded_after_the_duration(

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from support.locktime import Scripted, VirtualTime
 
 from kubemr.locks import Answer, Fate, Lock, Refused, Resource, Target, acquire
 from kubemr.locks.request import Watch, WatchEvent
+from support.locktime import Scripted, VirtualTime
 
 TARGET = Target(Resource("example.com", "v1", "gadgets"), "default", "g")
 
@@ -58,7 +58,7 @@ def test_a_deletion_ends_the_wait(time: VirtualTime) -> None:
 def test_a_denied_read_is_an_error(time: VirtualTime) -> None:
     """It says which object, and the server's reason."""
     denied = Answer(403, {"kind": "Status", "reason": "Forbidden", "message": "no right to get gadgets"})
-    with pytest.raises(Refused, match="reading gadgets default/g.*no right to get"):
+    with pytest.raises(Refused, match=r"reading gadgets default/g.*no right to get"):
         time.run(acquire(Lock(TARGET, "/lock", "me", 8)), Scripted([denied]))
 
 

@@ -1,0 +1,122 @@
+"""The fate of one conditional patch, from every sequence of answers that a server can give."""
+
+from __future__ import annotations
+
+import pytest
+
+from kubemr.locks import Answer, HttpTransport, Patch, Refused, Request, Resource, Target, Verdict, apply, read, run
+from kubemr.locks.request import UNKNOWN, Json
+from support.gadgets import Gadgets
+from support.locktime import Scripted, VirtualTime
+
+TARGET = Target(Resource("example.com", "v1", "gadgets"), "default", "g")
+PATCH = Patch().swap("/lock", "old", "mine")
+
+FAILED_TEST = Answer(422, {"kind": "Status", "reason": "Invalid", "message": "the server rejected", "details": {}})
+SCHEMA = Answer(422, {"kind": "Status", "reason": "Invalid", "details": {"causes": [{"field": "lock"}]}})
+SILENCE = Answer(UNKNOWN, error="timed out")
+NOT_SENT = Answer(UNKNOWN, error="refused", sent=False)
+TIMEOUT = Answer(504)
+CONFLICT = Answer(409)
+BUSY = Answer(429, retry_after=7)
+DENIED = Answer(403, {"kind": "Status", "reason": "Forbidden", "message": "no"})
+NOT_FOUND = Answer(404)
+UNCHANGED = Answer(200, {"lock": "old"})
+MINE = Answer(200, {"lock": "mine"})
+OTHERS = Answer(200, {"lock": "other"})
+
+
+def mine(document: Json) -> bool:
+    """Nobody else writes this."""
+    return bool(document["lock"] == "mine")
+
+
+@pytest.mark.parametrize(
+    ("answers", "verdict"),
+    [
+        ([MINE], Verdict.WON),
+        ([NOT_FOUND], Verdict.GONE),
+        ([DENIED], Verdict.REFUSED),
+        ([SCHEMA], Verdict.REFUSED),
+        # A 422 without details: look.  One's own mark (a proxy sent the patch twice); another's; nobody's, twice.
+        ([FAILED_TEST, MINE], Verdict.WON),
+        ([FAILED_TEST, OTHERS], Verdict.LOST),
+        ([FAILED_TEST, UNCHANGED, FAILED_TEST, UNCHANGED], Verdict.REFUSED),
+        ([FAILED_TEST, UNCHANGED, MINE], Verdict.WON),
+        ([FAILED_TEST, NOT_FOUND], Verdict.GONE),
+        # No answer, or one that says nothing: look, and repeat until it is definite.
+        ([SILENCE, MINE], Verdict.WON),
+        ([SILENCE, OTHERS], Verdict.LOST),
+        ([SILENCE, UNCHANGED, MINE], Verdict.WON),
+        ([TIMEOUT, UNCHANGED, FAILED_TEST, MINE], Verdict.WON),
+        ([SILENCE, SILENCE, TIMEOUT, NOT_SENT, BUSY, UNCHANGED, SILENCE, OTHERS], Verdict.LOST),
+        ([CONFLICT, UNCHANGED, MINE], Verdict.WON),
+        ([BUSY, UNCHANGED, MINE], Verdict.WON),
+        ([NOT_SENT, UNCHANGED, MINE], Verdict.WON),
+        # Refused, but an earlier attempt may have landed: look first.
+        ([SILENCE, UNCHANGED, DENIED, MINE], Verdict.WON),
+        ([SILENCE, UNCHANGED, DENIED, UNCHANGED], Verdict.REFUSED),
+        ([SILENCE, UNCHANGED, SCHEMA, OTHERS], Verdict.LOST),
+    ],
+)
+def test_every_sequence_has_one_verdict(time: VirtualTime, answers: list[Answer], verdict: Verdict) -> None:
+    """And all answers are needed for it."""
+    script = Scripted(answers)
+    outcome = time.run(apply(TARGET, PATCH, mine), script)
+    assert outcome.verdict is verdict
+    assert outcome.won is (verdict is Verdict.WON)
+    assert script.answers == []
+
+
+def test_what_is_repeated_is_identical(time: VirtualTime) -> None:
+    """The same patch to the same object, with the shared field manager."""
+    script = Scripted([SILENCE, UNCHANGED, MINE])
+    time.run(apply(TARGET, PATCH, mine), script)
+    first, reading, second = script.seen
+    assert first == second == TARGET.patch(PATCH)
+    assert isinstance(first, Request)
+    assert first.query == {"fieldManager": "kubemr"}
+    assert reading == TARGET.get()
+
+
+def test_a_busy_server_is_given_the_time_it_asks_for(time: VirtualTime) -> None:
+    """Retry-After, and a jittered wait on top."""
+    time.run(apply(TARGET, PATCH, mine), Scripted([BUSY, UNCHANGED, MINE]))
+    assert time.slept[0] > 7
+
+
+def test_a_server_that_is_away_is_not_asked_in_a_hot_loop(time: VirtualTime) -> None:
+    """Waits grow up to some seconds."""
+    time.run(apply(TARGET, PATCH, mine), Scripted([NOT_SENT] * 20 + [OTHERS]))
+    assert len(time.slept) >= 19
+    assert time.slept[-1] > time.slept[0]
+    assert max(time.slept) <= 5
+
+
+def test_a_denied_read_is_an_error(time: VirtualTime) -> None:
+    """Nothing is known then, and nothing is assumed."""
+    with pytest.raises(Refused, match=r"reading gadgets default/g: the apiserver refused it with 403 Forbidden: no"):
+        time.run(read(TARGET), Scripted([DENIED]))
+
+
+def test_a_target_names_itself() -> None:
+    """With its namespace, where it has one."""
+    assert str(TARGET) == "gadgets default/g"
+    assert str(Target(Resource("", "v1", "nodes", namespaced=False), None, "n1")) == "nodes n1"
+
+
+def test_the_real_server_says_what_the_table_says(gadgets: Gadgets, transport: HttpTransport) -> None:
+    """Won, lost, refused by the schema, refused for a path that leads nowhere, gone."""
+    target = gadgets.create(lockholder="old")
+    path = "/lockholder"
+
+    def attempt(patch: Patch) -> Verdict:
+        return run(apply(target, patch, lambda document: document.get("lockholder") == "mine"), transport).verdict
+
+    assert attempt(Patch().swap(path, "other", "mine")) is Verdict.LOST
+    assert attempt(Patch().swap(path, "old", "x" * 500)) is Verdict.REFUSED
+    assert attempt(Patch().test(path, "old").add("/no/such/parent", 1)) is Verdict.REFUSED
+    assert attempt(Patch().swap(path, "old", "mine")) is Verdict.WON
+    gadgets.delete(target)
+    assert attempt(Patch().swap(path, "mine", "old")) is Verdict.GONE
+    assert run(read(target), transport) is None
