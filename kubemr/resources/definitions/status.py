@@ -20,6 +20,9 @@ MAX_RESULTS = 256
 MAX_RESULT = 4096
 """Characters of one result."""
 
+COUNTER = {"type": "integer", "format": "int64", "minimum": -(2**53), "maximum": 2**53}
+"""The schema of one counter: what every JSON reader holds exactly."""
+
 
 @frozen(kw_only=True)
 class StageStatus:
@@ -84,7 +87,9 @@ class JobStatus:
     )
     result_count: int | None = prop("How many results there are.", minimum=0, maximum=MAX_TASKS)
     counters: dict[str, dict[str, int]] | None = prop(
-        "Sums of what tasks counted, by group and name.", max_properties=32, items={"maxProperties": 32}
+        "Sums of what tasks counted, by group and name.",
+        max_properties=32,
+        items={"maxProperties": 32, "additionalProperties": COUNTER},
     )
     conditions: list[Condition] | None = prop("As in other Kubernetes objects.", max_items=16, x_list_map_keys=["type"])
     observed_generation: int | None = prop("The generation of the spec last acted on.", minimum=0, maximum=2**53)
