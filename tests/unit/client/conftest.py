@@ -6,10 +6,10 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
-from support.fakeserver import FakeServer
-from support.virtualtime import VirtualLoop
 
 from kubemr.controller.client import Client, PlainConnection
+from support.fakeserver import FakeServer
+from support.virtualtime import VirtualLoop
 
 
 def pytest_asyncio_loop_factories(config: Any, item: Any) -> dict[str, Callable[[], VirtualLoop]]:

@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 import structlog
-from support.certificates import make_certificates
-from support.fakeserver import FakeServer, refuse, reply, watching
-from support.virtualtime import VirtualLoop
 
 from kubemr.controller.client import Client, PlainConnection
 from kubemr.controller.client.cluster import ConfigException, discover, from_kubeconfig, in_cluster
 from kubemr.locks.request import UNKNOWN, Request, Resource
+from support.certificates import make_certificates
+from support.fakeserver import FakeServer, refuse, reply, watching
+from support.virtualtime import VirtualLoop
 
 GET = Request("get", Resource("", "v1", "pods"), "ns", "a")
 

@@ -9,10 +9,10 @@ import subprocess
 import sys
 
 import pytest
-from support.fakeserver import Exchange, FakeServer, refuse, reply
 
 from kubemr.controller.client import Client, PlainConnection
 from kubemr.locks.request import JSON_PATCH, UNKNOWN, Request, Resource
+from support.fakeserver import Exchange, FakeServer, refuse, reply
 
 PODS = Resource("", "v1", "pods")
 SHARDS = Resource("turbobytes.com", "v1alpha1", "mapreducetaskshards")

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from support.fakeserver import FakeServer, refuse, watching
 
 from kubemr.controller.client import Client
 from kubemr.locks.request import Resource, Watch, WatchEvent
+from support.fakeserver import FakeServer, refuse, watching
 
 PODS = Resource("", "v1", "pods")
 

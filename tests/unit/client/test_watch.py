@@ -6,11 +6,11 @@ import asyncio
 import json
 
 import pytest
-from support.fakeserver import Exchange, FakeServer, refuse, watching
 
 from kubemr.controller.client import Client, WatchBroken, WatchError, WatchGarbled, WatchRefused, WatchSilent
 from kubemr.controller.client import stream as stream_module
 from kubemr.locks.request import Request, Resource, WatchEvent
+from support.fakeserver import Exchange, FakeServer, refuse, watching
 
 WATCH = Request("list", Resource("", "v1", "pods"), "ns", query={"watch": "true", "resourceVersion": "5"})
 

@@ -1,20 +1,22 @@
-"""These tests run in virtual time."""
+"""These tests run in virtual time, except those against a real apiserver."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
+
+from kubemr.controller.client import Client, PlainConnection
 from support.fakeserver import FakeServer
 from support.virtualtime import VirtualLoop
 
-from kubemr.controller.client import Client, PlainConnection
 
-
-def pytest_asyncio_loop_factories(config: Any, item: Any) -> dict[str, Callable[[], VirtualLoop]]:
-    """Every test gets an event loop of its own whose time is virtual."""
-    return {"virtual": VirtualLoop}
+def pytest_asyncio_loop_factories(config: Any, item: Any) -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """Every test gets an event loop of its own; where all ends of all sockets are on it, its time is virtual."""
+    real = "apiserver" in item.fixturenames
+    return {"real": asyncio.SelectorEventLoop} if real else {"virtual": VirtualLoop}
 
 
 @pytest.fixture

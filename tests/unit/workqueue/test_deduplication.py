@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from support.virtualtime import settle
 
 from kubemr.controller.workqueue import Queue
+from support.virtualtime import settle
 
 
 async def test_a_waiting_key_is_not_added_again() -> None:

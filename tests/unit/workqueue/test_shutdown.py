@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from support.virtualtime import settle
 
 from kubemr.controller.workqueue import Queue, RateLimitedQueue, ShutDown
+from support.virtualtime import settle
 
 
 async def test_what_waits_is_still_handed_out() -> None:

@@ -1,0 +1,103 @@
+"""Which failure of a list or a watch leads to what.
+
+=====================================================  ======================================================
+failure                                                what follows
+=====================================================  ======================================================
+list: 410, or a version the server has not reached     a consistent list, at once (if it was one: after a wait)
+list: anything else                                    the same list again after a wait
+watch: 410, as status or as ERROR event                relist after a wait, not older than what was seen
+watch: 429, as status or as ERROR event                resume at the same version after Retry-After and a wait
+watch: 5xx; connection refused, broken or silent       resume at the same version after a wait
+watch: ended within a second                           resume at the same version after a wait
+watch: other ERROR event, other status, garbage        an error: relist after a wait, events may have been lost
+streaming list: 400 or 422, or no end of the list      the server has none: ordinary lists from now on, at once
+=====================================================  ======================================================
+
+A wait is drawn from the backoff, so no failure however frequent leads to a hot loop.
+"""
+
+from __future__ import annotations
+
+from enum import Enum, auto
+
+from attrs import frozen
+
+from kubemr.controller.client.errors import WatchBroken, WatchRefused
+from kubemr.controller.informer.listing import ListRefused
+from kubemr.controller.informer.objects import Object
+from kubemr.locks.request import UNKNOWN, Answer
+
+
+class ErrorEvent(Exception):
+    """The server ended the watch by an ERROR event, which carries a Status."""
+
+    def __init__(self, status: Object) -> None:
+        code = status.get("code")
+        details = status.get("details")
+        wait = details.get("retryAfterSeconds") if isinstance(details, dict) else None
+        self.answer = Answer(
+            code if isinstance(code, int) else UNKNOWN,
+            status,
+            retry_after=float(wait) if isinstance(wait, int | float) and wait else None,
+        )
+        super().__init__(f"ERROR event: {self.answer.status} {self.answer.message}")
+
+
+class ShortWatch(Exception):
+    """A watch that ended properly, but at once."""
+
+
+class NoStreamingList(Exception):
+    """The server does not do streaming lists."""
+
+
+class Next(Enum):
+    """What to do after a wait."""
+
+    RESUME = auto()
+    RELIST = auto()
+    CONSISTENT = auto()
+    """Relist, by a quorum read."""
+
+
+@frozen
+class Verdict:
+    """What follows from a failure.  `expected` ones happen in a healthy cluster and are no errors."""
+
+    next: Next
+    expected: bool
+    retry_after: float | None = None
+
+
+def judge_watch(error: Exception) -> Verdict:
+    """What follows from the end of a watch."""
+    if isinstance(error, WatchBroken | ShortWatch):
+        return Verdict(Next.RESUME, expected=True)
+    if isinstance(error, WatchRefused | ErrorEvent):
+        answer = error.answer
+        if answer.status == 410:
+            return Verdict(Next.RELIST, expected=True)
+        if answer.status == 429:
+            return Verdict(Next.RESUME, expected=True, retry_after=answer.retry_after)
+        if isinstance(error, WatchRefused) and (answer.status == UNKNOWN or answer.status >= 500):
+            return Verdict(Next.RESUME, expected=True, retry_after=answer.retry_after)
+        return Verdict(Next.RELIST, expected=False, retry_after=answer.retry_after)
+    return Verdict(Next.RELIST, expected=False)
+
+
+def judge_list(error: ListRefused) -> Verdict:
+    """What follows from a list that was not given."""
+    answer = error.answer
+    if needs_consistent_list(answer):
+        return Verdict(Next.CONSISTENT, expected=True, retry_after=answer.retry_after)
+    expected = answer.status in (UNKNOWN, 429) or answer.status >= 500
+    return Verdict(Next.RELIST, expected=expected, retry_after=answer.retry_after)
+
+
+def needs_consistent_list(answer: Answer) -> bool:
+    """True for 410, and for a version that this server has not reached (504, ResourceVersionTooLarge)."""
+    if answer.status == 410:
+        return True
+    details = answer.body.get("details") if answer.status == 504 and isinstance(answer.body, dict) else None
+    causes = details.get("causes") if isinstance(details, dict) else None
+    return any(cause.get("reason") == "ResourceVersionTooLarge" for cause in causes or [])

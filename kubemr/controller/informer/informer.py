@@ -1,0 +1,156 @@
+"""An informer: one kind of object, kept in a store, its changes told to handlers.
+
+    informer = Informer(client, JOBS, indexes={"uid": by_label(JOB_UID)})
+    registration = informer.add_handler(EnqueueKeys(queue.add))
+    async with asyncio.TaskGroup() as group:
+        group.create_task(informer.run())
+        await registration.wait_synced()
+
+The store is changed first and handlers are told afterwards, so what a handler reads from the store is never older than
+what it hears.  An object never goes back to an older version.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable, Mapping
+
+import structlog
+
+from kubemr.controller.backoff import QuietBackoff
+from kubemr.controller.client.transport import Client
+from kubemr.controller.clock import AsyncioClock, Clock
+from kubemr.controller.informer.changes import Added, Change, Deleted, Updated
+from kubemr.controller.informer.handlers import Handler, Registration
+from kubemr.controller.informer.objects import (
+    Object,
+    is_older,
+    key_of,
+    strip_managed_fields,
+    uid_of,
+    version_of,
+)
+from kubemr.controller.informer.reflector import Reflector
+from kubemr.controller.informer.store import IndexFunction, Store
+from kubemr.locks.request import Resource
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
+
+
+class Informer:
+    """Without `namespace`: all namespaces.  `transform` is applied to each object before it is stored."""
+
+    def __init__(
+        self,
+        client: Client,
+        resource: Resource,
+        namespace: str | None = None,
+        *,
+        label_selector: str = "",
+        field_selector: str = "",
+        indexes: Mapping[str, IndexFunction] | None = None,
+        transform: Callable[[Object], Object] = strip_managed_fields,
+        streaming: bool = True,
+        page_size: int = 500,
+        clock: Clock | None = None,
+        draw: Callable[[], float] = random.random,
+    ) -> None:
+        clock = clock or AsyncioClock()
+        self.name = resource.plural
+        self.store = Store(indexes)
+        self._reflector = Reflector(
+            client,
+            resource,
+            namespace,
+            sink=self,
+            label_selector=label_selector,
+            field_selector=field_selector,
+            transform=transform,
+            streaming=streaming,
+            page_size=page_size,
+            clock=clock,
+            backoff=QuietBackoff(clock, draw),
+            draw=draw,
+        )
+        self._registrations: list[Registration] = []
+        self._synced = asyncio.Event()
+        self._group: asyncio.TaskGroup | None = None
+
+    @property
+    def has_synced(self) -> bool:
+        """True once the store holds a complete list.  (What a handler has dealt with: `Registration.has_synced`.)"""
+        return self._synced.is_set()
+
+    @property
+    def resource_version(self) -> str:
+        """How far the store has come; empty before the first list."""
+        return self._reflector.version
+
+    async def wait_synced(self) -> None:
+        """Return when `has_synced`."""
+        await self._synced.wait()
+
+    def add_handler(self, handler: Handler, name: str = "") -> Registration:
+        """Tell `handler` of everything in the store (`initial=True`) and of every change from now on."""
+        registration = Registration(handler, f"{self.name}/{name or type(handler).__name__}")
+        for obj in self.store:
+            registration.tell(key_of(obj), Added(obj, initial=True))
+        if self.has_synced:
+            registration.mark_synced()
+        self._registrations.append(registration)
+        if self._group is not None:
+            self._group.create_task(registration.feed())
+        return registration
+
+    async def run(self) -> None:
+        """List, watch and tell, until cancelled."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                self._group = group
+                group.create_task(self._reflector.run())
+                for registration in self._registrations:
+                    group.create_task(registration.feed())
+        finally:
+            self._group = None
+
+    def replace(self, objects: list[Object]) -> None:
+        """For the reflector: these are all objects there are."""
+        before = {key_of(obj): obj for obj in self.store}
+        self.store.replace(objects)
+        initial = not self.has_synced
+        for obj in objects:
+            self._tell_change(before.pop(key_of(obj), None), obj, initial=initial)
+        for key, obj in before.items():
+            self._tell(key, Deleted(obj, tombstone=True))
+        if initial:
+            self._synced.set()
+            for registration in self._registrations:
+                registration.mark_synced()
+
+    def apply(self, event: str, obj: Object) -> None:
+        """For the reflector: ADDED, MODIFIED or DELETED."""
+        key = key_of(obj)
+        before = self.store.get(key)
+        if before is not None and is_older(version_of(obj), version_of(before)):
+            log.warning("stale_event_ignored", informer=self.name, type=event, key=key, version=version_of(obj))
+        elif event != "DELETED":
+            self.store.put(obj)
+            self._tell_change(before, obj, initial=False)
+        elif before is not None:
+            self.store.remove(key)
+            self._tell(key, Deleted(obj, tombstone=False))
+
+    def _tell_change(self, before: Object | None, obj: Object, *, initial: bool) -> None:
+        key = key_of(obj)
+        if before is None:
+            self._tell(key, Added(obj, initial))
+        elif uid_of(before) != uid_of(obj):
+            self._tell(key, Deleted(before, tombstone=True))
+            self._tell(key, Added(obj, initial=False))
+        elif version_of(before) != version_of(obj):
+            self._tell(key, Updated(before, obj))
+
+    def _tell(self, key: str, change: Change) -> None:
+        for registration in self._registrations:
+            registration.tell(key, change)

@@ -1,0 +1,241 @@
+"""Keeps a sink equal to what the apiserver has: list, then watch from there, and again when that fails.
+
+The first list may be as old as the apiserver's cache (version "0"); later ones are not older than what was seen.
+A watch asks for bookmarks, so that after a quiet time its version is not so old that the server has forgotten it, and
+for an end after 5 to 10 minutes, so that watches spread anew over the apiservers.  Where the server offers streaming
+lists, list and watch are one request.  What follows from which failure is written down in `failures`.
+
+A connection whose other end is gone without a word is noticed by silence: no watch outlasts its server timeout, and
+once a server has shown that it sends bookmarks, which come every minute, three minutes without one are too long.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from typing import Protocol
+
+import structlog
+
+from kubemr.controller.backoff import QuietBackoff
+from kubemr.controller.client.errors import WatchError, WatchGarbled, WatchRefused, WatchSilent
+from kubemr.controller.client.stream import WatchStream
+from kubemr.controller.client.transport import Client
+from kubemr.controller.clock import Clock
+from kubemr.controller.informer.failures import (
+    ErrorEvent,
+    Next,
+    NoStreamingList,
+    ShortWatch,
+    judge_list,
+    judge_watch,
+    needs_consistent_list,
+)
+from kubemr.controller.informer.listing import ListRefused, list_all
+from kubemr.controller.informer.objects import Object, is_older, key_of, strip_managed_fields, version_of
+from kubemr.locks.request import Request, Resource, WatchEvent
+
+SHORTEST_SERVER_TIMEOUT = 300.0
+"""Seconds.  Drawn from this to its double, as in client-go, so that watches do not end together."""
+
+GRACE = 30.0
+"""Seconds that a server may be late in ending a watch before the connection counts as half-open."""
+
+BOOKMARK_SILENCE = 180.0
+"""Seconds without anything after a bookmark; the apiserver sends one every minute."""
+
+INITIAL_SILENCE = 30.0
+"""Seconds without anything inside a streaming list."""
+
+SHORT = 1.0
+"""Seconds.  A watch that ended sooner is not opened again at once."""
+
+INITIAL_EVENTS_END = "k8s.io/initial-events-end"
+"""The annotation of the bookmark that ends a streaming list."""
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
+
+
+class Sink(Protocol):
+    """What a reflector fills."""
+
+    def replace(self, objects: list[Object]) -> None:
+        """These are all objects there are."""
+
+    def apply(self, event: str, obj: Object) -> None:
+        """ADDED, MODIFIED or DELETED happened to `obj`."""
+
+
+class Reflector:
+    """Lists and watches `resource` in `namespace`, or in all of them."""
+
+    def __init__(
+        self,
+        client: Client,
+        resource: Resource,
+        namespace: str | None = None,
+        *,
+        sink: Sink,
+        clock: Clock,
+        backoff: QuietBackoff,
+        label_selector: str = "",
+        field_selector: str = "",
+        transform: Callable[[Object], Object] = strip_managed_fields,
+        streaming: bool = True,
+        page_size: int = 500,
+        draw: Callable[[], float] = random.random,
+    ) -> None:
+        self.version = ""
+        """The newest version that was seen; everything up to it is in the sink.  Empty before the first list."""
+        self._client = client
+        self._resource = resource
+        self._namespace = namespace
+        self._sink = sink
+        self._clock = clock
+        self._backoff = backoff
+        self._selectors = {"labelSelector": label_selector, "fieldSelector": field_selector}
+        self._selectors = {name: value for name, value in self._selectors.items() if value}
+        self._transform = transform
+        self._streaming = streaming
+        self._page_size = page_size
+        self._draw = draw
+        self._next = Next.RELIST
+        self._log = log.bind(resource=resource.plural, namespace=namespace)
+
+    async def run(self) -> None:
+        """List and watch until cancelled.  No failure ends it."""
+        while True:
+            try:
+                if self._next is Next.RESUME:
+                    await self._watch()
+                elif self._streaming:
+                    await self._stream()
+                else:
+                    await self._list()
+            except ListRefused as error:
+                verdict = judge_list(error)
+                at_once = verdict.next is Next.CONSISTENT and self._next is not Next.CONSISTENT
+                if self._next is not Next.CONSISTENT:  # once it has to be consistent it stays so until it succeeds
+                    self._next = verdict.next
+                self._report("list_failed", error, expected=verdict.expected)
+                if not at_once:
+                    await self._clock.sleep(self._backoff.next(verdict.retry_after))
+            except NoStreamingList as error:
+                self._streaming = False
+                self._log.info("streaming_list_unavailable", reason=str(error))
+            except Exception as error:  # also what the sink or the transform raises: without a relist it would be lost
+                await self._recover(error)
+
+    async def _recover(self, error: Exception) -> None:
+        verdict = judge_watch(error)
+        if self._next is Next.RESUME:
+            self._next = verdict.next
+        elif isinstance(error, WatchRefused | ErrorEvent) and needs_consistent_list(error.answer):
+            self._next = Next.CONSISTENT  # a streaming list: it was refused before there was anything to resume
+        known = isinstance(error, WatchError | ErrorEvent | ShortWatch)
+        self._report("watch_failed" if known else "reflector_failed", error, expected=verdict.expected)
+        await self._clock.sleep(self._backoff.next(verdict.retry_after))
+
+    def _report(self, event: str, error: Exception, *, expected: bool) -> None:
+        if expected:
+            self._log.info(event, error=str(error), version=self.version, next=self._next.name.lower())
+        else:
+            self._log.error(event, error=str(error), version=self.version, next=self._next.name.lower(), exc_info=error)
+
+    async def _list(self) -> None:
+        consistent = self._next is Next.CONSISTENT
+        at = "" if consistent else self.version or "0"
+        listed = await list_all(self._client, self._resource, self._namespace, self._selectors, at, self._page_size)
+        if not consistent and is_older(listed.resource_version, self.version):
+            self._log.warning("stale_list_ignored", version=self.version, listed=listed.resource_version)
+            self._next = Next.CONSISTENT
+            return
+        self._accept(listed.items, listed.resource_version)
+
+    def _accept(self, items: list[Object], version: str) -> None:
+        """The sink is what was listed, as of `version`."""
+        if is_older(version, self.version):
+            # Even a quorum says so: etcd was restored from a backup, and that is the truth now.
+            self._log.error("server_went_back", version=self.version, listed=version)
+        self._sink.replace([self._transform(item) for item in items])
+        self.version = version
+        self._next = Next.RESUME
+        self._log.debug("listed", objects=len(items), version=version)
+
+    async def _watch(self) -> None:
+        started = self._clock.now()
+        request, silence = self._watch_request({"resourceVersion": self.version})
+        async with self._client.watch(request, silence=silence) as stream:
+            await self._follow(stream)
+        if self._clock.now() - started < SHORT:
+            raise ShortWatch(f"the server ended the watch within {SHORT:g} s")
+
+    async def _stream(self) -> None:
+        """A streaming list, then the watch that the same request goes on as."""
+        at = "" if self._next is Next.CONSISTENT else self.version
+        started = self._clock.now()
+        request, silence = self._watch_request(
+            {"resourceVersion": at, "resourceVersionMatch": "NotOlderThan", "sendInitialEvents": "true"}
+        )
+        try:
+            async with self._client.watch(request, silence=INITIAL_SILENCE) as stream:
+                items, version = await self._initial(stream)
+                self._accept(items, version)
+                stream.silence = silence
+                await self._follow(stream)
+        except WatchRefused as error:
+            if error.answer.status in (400, 422):
+                raise NoStreamingList(str(error)) from error
+            raise
+        if self._clock.now() - started < SHORT:
+            raise ShortWatch(f"the server ended the watch within {SHORT:g} s")
+
+    async def _initial(self, stream: WatchStream) -> tuple[list[Object], str]:
+        """The objects of a streaming list and its version."""
+        found: dict[str, Object] = {}
+        try:
+            async for event in stream:
+                obj = self._object(event)
+                if event.type == "DELETED":
+                    found.pop(key_of(obj), None)
+                elif event.type != "BOOKMARK":
+                    found[key_of(obj)] = obj
+                elif (obj["metadata"].get("annotations") or {}).get(INITIAL_EVENTS_END) == "true":
+                    return list(found.values()), version_of(obj)
+        except WatchSilent as error:
+            raise NoStreamingList(f"no bookmark ended the list: {error}") from error
+        raise NoStreamingList("the watch ended before a bookmark ended the list")
+
+    async def _follow(self, stream: WatchStream) -> None:
+        async for event in stream:
+            obj = self._object(event)
+            if event.type == "BOOKMARK":
+                stream.silence = min(stream.silence, BOOKMARK_SILENCE)
+            else:
+                self._sink.apply(event.type, self._transform(obj))
+            if not is_older(version_of(obj), self.version):
+                self.version = version_of(obj)
+
+    def _object(self, event: WatchEvent) -> Object:
+        """The event's object, which has at least a name (if it is no bookmark) and a version."""
+        obj: Object = event.object
+        if event.type == "ERROR":
+            raise ErrorEvent(obj)
+        metadata = obj.get("metadata")
+        wanted = ["resourceVersion"] if event.type == "BOOKMARK" else ["resourceVersion", "name"]
+        known = event.type in ("ADDED", "MODIFIED", "DELETED", "BOOKMARK")
+        if not known or not isinstance(metadata, dict) or not all(metadata.get(name) for name in wanted):
+            raise WatchGarbled(f"event of type {event.type!r} with the metadata {metadata!r:.200}")
+        return obj
+
+    def _watch_request(self, query: dict[str, str]) -> tuple[Request, float]:
+        """The request, and the silence after which its connection counts as half-open."""
+        timeout = SHORTEST_SERVER_TIMEOUT * (1.0 + self._draw())
+        query = {
+            **self._selectors,
+            "watch": "true",
+            "allowWatchBookmarks": "true",
+            "timeoutSeconds": str(int(timeout)),
+            **query,
+        }
+        return Request("list", self._resource, self._namespace, query=query), timeout + GRACE
