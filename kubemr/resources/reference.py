@@ -90,13 +90,18 @@ def _changes() -> Iterator[str]:
 
 
 def _rules() -> Iterator[str]:
-    yield f"- `spec`: {'; '.join(rule.message for rule in rules_of(JobSpec))}."
+    yield from _rules_of("spec", JobSpec)
     seen: set[type] = set()
     for path, _, field in walk(JobSpec, "spec"):
         cls = _class_of(field)
-        if cls is not None and cls not in seen and rules_of(cls):
+        if cls is not None and cls not in seen:
             seen.add(cls)
-            yield f"- `{path}`: {'; '.join(rule.message for rule in rules_of(cls))}."
+            yield from _rules_of(path, cls)
+
+
+def _rules_of(path: str, cls: type) -> Iterator[str]:
+    for rule in rules_of(cls):
+        yield f"- `{path}`: {rule.message}."
 
 
 def _class_of(field: Field) -> type | None:

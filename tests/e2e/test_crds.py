@@ -13,15 +13,15 @@ import urllib.request
 from typing import Any
 
 import pytest
-from support.controlplane import ApiServer, Reply
-from support.jobs import EXAMPLES, example
-from support.mistake import Mistake
-from support.mistakes import MISTAKES
 
 from kubemr.resources import crd, schema, with_defaults
 from kubemr.resources.definitions.objects import KINDS
 from kubemr.resources.rules import check_rules
 from kubemr.resources.structural import BLOCKING, check, prune
+from support.controlplane import ApiServer, Reply
+from support.jobs import EXAMPLES, example
+from support.mistake import Mistake
+from support.mistakes import MISTAKES
 
 CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 REFUSED = tuple(mistake for mistake in MISTAKES if mistake.by != "beyond")
@@ -135,7 +135,7 @@ def test_the_rest_is_really_beyond_the_schema(jobs: Jobs, mistake: Mistake) -> N
     assert reply.status == 201, reply.body
 
 
-ALLOWED = (
+ALLOWED: tuple[tuple[str, object], ...] = (
     ("replicas", 3),
     ("suspend", True),
     ("restarts", 2),
@@ -145,7 +145,7 @@ ALLOWED = (
     ("activeDeadlineSeconds", None),
 )
 
-FORBIDDEN = (
+FORBIDDEN: tuple[tuple[str, object], ...] = (
     ("image", "another"),
     ("inputs", ["another"]),
     ("partitions", 3),

@@ -9,11 +9,11 @@ import pytest
 from attrs import evolve
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from support.jobs import EXAMPLES, example
 
 from kubemr.resources import MapReduceJob, MapReduceTaskShard, ParseError, parse, schema, to_json, with_defaults
 from kubemr.resources.jsontypes import Json, Schema
 from kubemr.resources.structural import apply_defaults, check, compile_pattern, prune
+from support.jobs import EXAMPLES, example
 
 
 def values(node: Schema) -> st.SearchStrategy[Any]:

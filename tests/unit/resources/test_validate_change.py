@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from support.jobs import example
 
 from kubemr.resources import validate_change
+from support.jobs import example
 
 
 @pytest.mark.parametrize(("key", "value"), [("replicas", 3), ("suspend", True), ("restarts", 1)])

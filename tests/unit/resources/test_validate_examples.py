@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from support.jobs import EXAMPLES, example
 
 from kubemr.resources import validate, with_defaults
 from kubemr.resources.not_yet import NOT_YET, VERSION
+from support.jobs import EXAMPLES, example
 
 
 @pytest.mark.parametrize("name", ["seed", "image", "nothing-to-do"])

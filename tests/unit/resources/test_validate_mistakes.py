@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 
 import pytest
-from support.mistakes import MISTAKES, Mistake
 
 from kubemr.resources import validate
+from support.mistake import Mistake
+from support.mistakes import MISTAKES
 
 
 @pytest.mark.parametrize("mistake", MISTAKES, ids=lambda mistake: mistake.name)
