@@ -6,9 +6,10 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from kubemr.local.apiserver.http import HttpServer, new_server
 from kubemr.locks import HttpTransport, Server
 from support.controlplane import ApiServer
-from support.gadgets import Gadgets, define_gadgets
+from support.gadgets import CRD, Gadgets, define_gadgets
 from support.locktime import VirtualTime
 from support.rawserver import Behaviour, RawServer
 
@@ -33,9 +34,21 @@ def raw_server() -> Iterator[Callable[..., RawServer]]:
         server.close()
 
 
-@pytest.fixture(scope="session", params=["real"])
+@pytest.fixture(scope="session")
+def embedded() -> Iterator[Server]:
+    """Local mode's own apiserver, on a real socket."""
+    server = HttpServer(new_server([CRD], {}), "token")
+    server.start()
+    yield Server(server.url, token="token")
+    server.stop()
+
+
+@pytest.fixture(scope="session", params=["embedded", "real"])
 def server(request: pytest.FixtureRequest) -> Server:
-    """Where requests go: the real kube-apiserver."""
+    """Where requests go: each test runs against both apiservers."""
+    if request.param == "embedded":
+        embedded: Server = request.getfixturevalue("embedded")
+        return embedded
     real: ApiServer = request.getfixturevalue("apiserver")
     return Server(real.url, token=real.token, ca_file=real.ca_file)
 
