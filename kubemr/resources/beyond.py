@@ -155,7 +155,7 @@ def _requirements(job: Json) -> Iterator[Problem]:
 
 def _template(job: Json) -> Iterator[Problem]:
     if "template" in job["spec"]:
-        yield from template_problems(job["spec"]["template"])
+        yield from template_problems(job["spec"])
 
 
 CHECKS: tuple[Callable[[Json], Iterator[Problem]], ...] = (

@@ -66,9 +66,7 @@ def _type(value: Json, schema: Schema) -> tuple[str, str]:
 
 def _span(low: str, high: str, unit: str, remedy: str) -> Callable[[Json, Schema], tuple[str, str]]:
     def explained(value: Json, schema: Schema) -> tuple[str, str]:
-        least, most = schema.get(low, 0), schema.get(high)
-        if most is None:
-            return f"must have at least {least}{unit}", remedy
+        least, most = schema.get(low, 0), schema[high]
         verb = "be between" if not unit else "have between"
         return f"must {verb} {least} and {most}{unit}", remedy
 

@@ -20,11 +20,12 @@ WORKER_CONTAINER: Final = "worker"
 PATH: Final = "spec.template"
 _LABEL = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
 _OWN_LABELS = "kubemr.turbobytes.com/"
-_POLICIES = ("Never", "OnFailure")
+_RESTART_POLICY = "Never"
 
 
-def template_problems(template: Json) -> Iterator[Problem]:
-    """All that is wrong with `spec.template`."""
+def template_problems(job_spec: Json) -> Iterator[Problem]:
+    """All that is wrong with the `template` of a job's spec."""
+    template = job_spec["template"]
     for key in template:
         if key not in ("metadata", "spec"):
             yield unknown_field(f"{PATH}.{key}", template[key], ["metadata", "spec"], [])
@@ -35,12 +36,10 @@ def template_problems(template: Json) -> Iterator[Problem]:
     if not isinstance(spec, dict):
         yield Problem.of(f"{PATH}.spec", spec, "must be an object with members", "give a pod's spec")
         return
-    policy = spec.get("restartPolicy", "Never")
-    if policy not in _POLICIES:
-        message = f"must be one of {', '.join(_POLICIES)}"
-        yield Problem.of(
-            f"{PATH}.spec.restartPolicy", policy, message, "leave it out: workers end when the job is over"
-        )
+    policy = spec.get("restartPolicy", _RESTART_POLICY)
+    if policy != _RESTART_POLICY:
+        message = f"must be {_RESTART_POLICY}: a restarted worker is another pod"
+        yield Problem.of(f"{PATH}.spec.restartPolicy", policy, message, "leave it out")
     names: set[str] = set()
     for member in ("initContainers", "containers"):
         containers = spec.get(member) or []
@@ -48,7 +47,10 @@ def template_problems(template: Json) -> Iterator[Problem]:
             yield Problem.of(f"{PATH}.spec.{member}", containers, "must be a list", "begin each container with -")
             continue
         for index, container in enumerate(containers):
-            yield from _container(f"{PATH}.spec.{member}[{index}]", container, names)
+            path = f"{PATH}.spec.{member}[{index}]"
+            yield from _container(path, container, names)
+            if isinstance(container, dict) and container.get("name") == WORKER_CONTAINER:
+                yield from _worker(path, container, member, job_spec)
 
 
 def _metadata(metadata: Json) -> Iterator[Problem]:
@@ -92,6 +94,16 @@ def _container(path: str, container: Json, names: set[str]) -> Iterator[Problem]
         return
     for index, variable in enumerate(env):
         yield from _variable(f"{path}.env[{index}]", variable, name == WORKER_CONTAINER)
+
+
+def _worker(path: str, worker: Json, member: str, job_spec: Json) -> Iterator[Problem]:
+    """What the operator would set over the template's own."""
+    if member == "initContainers":
+        yield Problem.of(f"{path}.name", WORKER_CONTAINER, "is the name of the worker itself", "give another name")
+    for key in ("image", "resources"):
+        if key in worker and worker[key] != job_spec.get(key, worker[key]):
+            message = f"differs from spec.{key}, which counts"
+            yield Problem.of(f"{path}.{key}", worker[key], message, "leave it out of the template")
 
 
 def _variable(path: str, variable: Json, worker: bool) -> Iterator[Problem]:

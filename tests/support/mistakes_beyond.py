@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from support.mistake import FROM, Mistake, image_job, python_job, step_job
+from support.mistake import FROM, SHA, Mistake, image_job, python_job, step_job
 
 BEYOND = (
     Mistake("another kind", "beyond", "kind: MapReduce\nspec: {image: i, inputs: []}", "kind", "must be MapReduceJob"),
@@ -218,7 +218,7 @@ BEYOND = (
         "beyond",
         image_job("template: {spec: {restartPolicy: Always}}"),
         "spec.template.spec.restartPolicy",
-        "one of Never, OnFailure",
+        "must be Never",
     ),
     Mistake(
         "kubemr's own label",
@@ -240,5 +240,67 @@ BEYOND = (
         image_job("template: {metadata: {name: x}}"),
         "spec.template.metadata.name",
         "labels, annotations",
+    ),
+    Mistake(
+        "a bad beginning of a name",
+        "beyond",
+        "metadata: {generateName: My_}\nspec: {image: i, inputs: []}",
+        "metadata.generateName",
+        "a beginning such as wordcount-",
+    ),
+    Mistake(
+        "no address at all", "beyond", FROM.format("prefix: 'http://[x/'"), "spec.inputsFrom[0].prefix", "is no address"
+    ),
+    Mistake(
+        "a file of no bucket",
+        "beyond",
+        image_job(f"files: [{{name: a, url: 's3:///a', sha256: '{SHA}'}}]"),
+        "spec.files[0].url",
+        "no bucket",
+    ),
+    Mistake(
+        "a program of no host",
+        "beyond",
+        f"inputs: []\nprogram: {{python: {{source: {{url: 'http:///a', sha256: '{SHA}'}}}}}}",
+        "spec.program.python.source.url",
+        "no host",
+    ),
+    Mistake(
+        "another image in the template",
+        "beyond",
+        image_job("template: {spec: {containers: [{name: worker, image: other}]}}"),
+        "spec.template.spec.containers[0].image",
+        "differs from spec.image",
+    ),
+    Mistake(
+        "other resources in the template",
+        "beyond",
+        image_job(
+            "resources: {limits: {cpu: 1}}\n"
+            "template: {spec: {containers: [{name: worker, resources: {limits: {cpu: 2}}}]}}"
+        ),
+        "spec.template.spec.containers[0].resources",
+        "leave it out of the template",
+    ),
+    Mistake(
+        "a worker that only initializes",
+        "beyond",
+        image_job("template: {spec: {initContainers: [{name: worker, image: x}]}}"),
+        "spec.template.spec.initContainers[0].name",
+        "give another name",
+    ),
+    Mistake(
+        "metadata that is text",
+        "beyond",
+        image_job("template: {metadata: x}"),
+        "spec.template.metadata",
+        "object with members",
+    ),
+    Mistake(
+        "labels as list",
+        "beyond",
+        image_job("template: {metadata: {labels: [a]}}"),
+        "spec.template.metadata.labels",
+        "name: value pairs",
     ),
 )
