@@ -26,7 +26,7 @@ from kubernetes.aio.config.incluster_config import (
     InClusterConfigLoader,
 )
 
-from kubemr.controller.client.connection import without_retries
+from kubemr.controller.client.connection import close_now, without_retries
 from kubemr.controller.clock import AsyncioClock, Clock
 
 REFRESH_SECONDS = 60.0
@@ -93,6 +93,7 @@ class ClusterConnection:
     async def close(self) -> None:
         """Close the session if it was opened."""
         if self._api is not None:
+            await close_now(self._session)
             await self._api.close()  # type: ignore[no-untyped-call] # the package's
             self._api = None
 

@@ -43,6 +43,13 @@ def without_retries(session: aiohttp.ClientSession) -> aiohttp.ClientSession:
     return session
 
 
+async def close_now(session: aiohttp.ClientSession) -> None:
+    """Close all connections without waiting for the other side's end of TLS; it may be gone."""
+    if session.connector is not None:  # closed already otherwise
+        await session.connector.close(abort_ssl=True)
+    await session.close()
+
+
 class PlainConnection:
     """A URL and a bearer token, as in local mode.  `ca_file` replaces the system's certificates for https."""
 
@@ -85,5 +92,5 @@ class PlainConnection:
     async def close(self) -> None:
         """Close the session if it was opened."""
         if self._session is not None:
-            await self._session.close()
+            await close_now(self._session)
             self._session = None

@@ -97,7 +97,7 @@ class Client:
                     try:
                         raise WatchRefused(self._answer(response, await response.read()))
                     finally:
-                        response.close()
+                        _break_off(response)
         except TimeoutError as error:
             raise WatchBroken(f"no answer: {str(error) or _named(error)}") from error
         except (aiohttp.ClientError, OSError) as error:
@@ -106,7 +106,7 @@ class Client:
             _keep_alive(response)
             yield WatchStream(response.content, silence)
         finally:
-            response.close()
+            _break_off(response)
 
     async def wait(self, watch: Watch) -> WatchEvent | None:
         """The first event of `watch` (never a bookmark), or None: too late, or it could not be watched."""
@@ -165,11 +165,24 @@ class Client:
         return Answer(status, error=error, retry_after=wait)
 
 
+def _transport(response: aiohttp.ClientResponse) -> asyncio.Transport | None:
+    """The connection's transport; None if the answer is all here already and the connection given back."""
+    return response.connection.transport if response.connection else None
+
+
+def _break_off(response: aiohttp.ClientResponse) -> None:
+    """Close the connection now: a polite end of TLS would wait for the other side, which may be gone."""
+    transport = _transport(response)
+    if transport is not None:
+        transport.abort()
+    response.close()
+
+
 def _keep_alive(response: aiohttp.ClientResponse) -> None:
-    transport = response.connection.transport if response.connection else None
+    transport = _transport(response)
     sock = transport.get_extra_info("socket") if transport else None
     if sock is None:
-        return  # the answer is all here already
+        return
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     for name, value in KEEPALIVE.items():
         if hasattr(socket, name):  # not every system has them all
