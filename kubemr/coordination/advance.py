@@ -8,6 +8,7 @@ anywhere leaves the job as it was or as it should be, and the next to look goes 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 
 from attr import frozen
@@ -24,7 +25,11 @@ from kubemr.locks.shard import HINT_PATH, SHARDS
 from kubemr.locks.taskstate import TaskState
 
 MAX_RESULTS = 256
-"""Results on the object itself; all of them are in the manifest where there are more."""
+MAX_RESULT_BYTES = 1024
+MAX_RESULTS_BYTES = 64 * 1024
+"""What fits on the object itself: so many results, each and all together of so many bytes (UTF-8).
+
+Where there is more, all of them are in the manifest, and the object holds the first ones."""
 MAX_ERROR = 1024
 """Characters of `status.error`."""
 
@@ -80,9 +85,10 @@ def finish(job: JobView, seen: Survey, means: Means) -> Op[bool]:
     """All stages are done: results, counts, phase and condition in one patch."""
     results = yield Do(lambda: _results(job, seen.stage, seen.index.attempts, means.store), "read results")
     manifest = ""
-    if len(results) > MAX_RESULTS:
-        key = f"{job.storage_prefix}run-{job.run}/results.txt"
-        yield Do(lambda: means.store.put(key, "".join(f"{line}\n" for line in results).encode()), "write results")
+    if len(fitting(results)) < len(results):
+        key = f"{job.storage_prefix}run-{job.run}/results.json"
+        data = json.dumps(results, ensure_ascii=False).encode()
+        yield Do(lambda: means.store.put(key, data), "write results")
         manifest = means.store.url(key)
     return (yield from complete(job, results, manifest, (yield Do(means.stamp, "wall clock"))))
 
@@ -90,7 +96,7 @@ def finish(job: JobView, seen: Survey, means: Means) -> Op[bool]:
 def complete(job: JobView, results: Sequence[str], manifest: str, now: str) -> Op[bool]:
     """Flip the job to COMPLETE with its results; `manifest` is the address of all of them where they are many."""
     patch = job.guard().replace("/status/phase", "COMPLETE")
-    patch = patch.add("/status/results", list(results[:MAX_RESULTS])).add("/status/resultCount", len(results))
+    patch = patch.add("/status/results", fitting(results)).add("/status/resultCount", len(results))
     if manifest:
         patch = patch.add("/status/resultsManifest", manifest)
     for number, each in enumerate(job.stages):
@@ -104,6 +110,19 @@ def complete(job: JobView, results: Sequence[str], manifest: str, now: str) -> O
     patch += condition(job, "Complete", "AllTasksDone", f"{len(results)} results", now)
     outcome = yield from apply(job.status, patch, lambda document: JobView.of(document).phase == "COMPLETE")
     return _landed(job, outcome)
+
+
+def fitting(results: Sequence[str]) -> list[str]:
+    """The first results, as many as fit on the object."""
+    fits: list[str] = []
+    total = 0
+    for result in results[:MAX_RESULTS]:
+        size = len(result.encode())
+        total += size
+        if size > MAX_RESULT_BYTES or total > MAX_RESULTS_BYTES:
+            break
+        fits.append(result)
+    return fits
 
 
 def fail(job: JobView, cause: str, means: Means, reason: str = "TaskFailed") -> Op[bool]:

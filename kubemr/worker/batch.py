@@ -8,13 +8,14 @@ committed and what has not begun is given back, so that idle workers can take it
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Literal, Protocol
+from typing import Generic, Literal, Protocol, TypeVar
 
 from attr import define, field
 
 from kubemr.coordination.outputs import ERROR, AttemptError
 from kubemr.coordination.store import Store
 from kubemr.locks.claims import Change, settle
+from kubemr.locks.conditional import read
 from kubemr.locks.request import Do, Now, Op
 from kubemr.locks.shard import Shard
 from kubemr.locks.taskstate import TaskState, Token
@@ -39,11 +40,15 @@ class Assignment(Protocol):
         ...
 
 
-class Outcome(Protocol):
+A = TypeVar("A", bound=Assignment)
+A_co = TypeVar("A_co", bound=Assignment, covariant=True)
+
+
+class Outcome(Protocol[A_co]):
     """How an attempt ended."""
 
     @property
-    def assignment(self) -> Assignment:
+    def assignment(self) -> A_co:
         """Which attempt."""
         ...
 
@@ -58,28 +63,28 @@ class Outcome(Protocol):
         ...
 
 
-class Executor(Protocol):
+class Executor(Protocol[A]):
     """Runs attempts one after another, apart from this process's own loop."""
 
-    def begin(self, assignments: Sequence[Assignment]) -> None:
+    def begin(self, assignments: Sequence[A]) -> None:
         """Queue attempts; returns at once."""
         ...
 
-    def wait(self, timeout: float) -> Sequence[Outcome]:
+    def wait(self, timeout: float) -> Sequence[Outcome[A]]:
         """The attempts that ended since; waits `timeout` seconds for the first."""
         ...
 
-    def take_back(self) -> Sequence[Assignment]:
+    def take_back(self) -> Sequence[A]:
         """Those that have not begun; they will not."""
         ...
 
-    def cancel(self, assignment: Assignment) -> None:
+    def cancel(self, assignment: A) -> None:
         """Stop it if it is running, and forget it: there will be no outcome."""
         ...
 
 
 @define
-class Batch:
+class Batch(Generic[A]):
     """The tasks of one shard that this worker holds now.
 
     `shard` is the shard as last seen; `left` the attempts without an outcome; `changes` what is to become of
@@ -89,21 +94,21 @@ class Batch:
 
     token: Token
     shard: Shard
-    executor: Executor
+    executor: Executor[A]
     store: Store
     max_attempts: int
     check: Callable[[], Op[None]]
-    left: dict[int, Assignment] = field(factory=dict)
+    left: dict[int, A] = field(factory=dict)
     changes: dict[int, Change] = field(factory=dict)
     failures: int = 0
 
-    def run(self, assignments: Sequence[Assignment]) -> Op[None]:
+    def run(self, assignments: Sequence[A]) -> Op[None]:
         """Run `assignments` to their ends.  `check` is called every second of waiting and may raise."""
         self.left = {each.number: each for each in assignments}
         self.executor.begin(assignments)
         quiet_since: float = yield Now()
         while self.left:
-            outcomes: Sequence[Outcome] = yield Do(lambda: self.executor.wait(WAIT_SECONDS), "wait for tasks")
+            outcomes: Sequence[Outcome[A]] = yield Do(lambda: self.executor.wait(WAIT_SECONDS), "wait for tasks")
             now: float = yield Now()
             for outcome in outcomes:
                 yield from self._note(outcome)
@@ -129,19 +134,25 @@ class Batch:
             self.executor.cancel(self.left.pop(number))
 
     def hand_back(self) -> Op[None]:
-        """Stop everything and give back all that is held: the worker was told to go."""
-        self.executor.take_back()
-        for number, assignment in self.left.items():
-            self.executor.cancel(assignment)
-            self.changes[number] = self._release
-        self.left = {}
-        held = self.shard.held_by(self.token)
-        changes = {number: self.changes.get(number, self._release) for number in held}
-        self.changes = {}
-        settled = yield from settle(self.shard, self.token, changes)
-        self.shard = settled.shard
+        """Stop everything, commit what is finished and give back the rest: the worker was told to go.
 
-    def _note(self, outcome: Outcome) -> Op[None]:
+        It begins with a fresh look, because it may be called in the middle of a change whose fate is unknown.
+        """
+        self.executor.take_back()
+        for assignment in self.left.values():
+            self.executor.cancel(assignment)
+        document = yield from read(self.shard.target)
+        if document is None:
+            return
+        before, self.shard = self.shard, Shard.parse(document)
+        changes: dict[int, Change] = {}
+        for number, state in self.shard.held_by(self.token).items():
+            finished = number in self.changes and before.tasks[number].epoch == state.epoch
+            changes[number] = self.changes[number] if finished else self._release
+        self.left, self.changes = {}, {}
+        yield from settle(self.shard, self.token, changes)
+
+    def _note(self, outcome: Outcome[A]) -> Op[None]:
         number = outcome.assignment.number
         if self.left.pop(number, None) is None:
             return
@@ -167,10 +178,6 @@ class Batch:
         return state.commit(self.token, empty=True)
 
 
-Assign = Callable[[int, TaskState], Assignment]
-"""Makes the assignment for a task that was claimed: its number, and its state with the epoch."""
-
-
-def assignments(held: Mapping[int, TaskState], assign: Assign) -> list[Assignment]:
-    """The attempts at what is held, in order of task number."""
+def assignments(held: Mapping[int, TaskState], assign: Callable[[int, TaskState], A]) -> list[A]:
+    """The attempts at what is held, in order of task number; `assign` makes one from a number and its state."""
     return [assign(number, state) for number, state in sorted(held.items())]

@@ -18,6 +18,7 @@ import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from enum import Enum
+from typing import Generic
 
 from attr import define, field, frozen
 
@@ -32,7 +33,7 @@ from kubemr.locks.lease import LEASES, RENEWALS_PER_DURATION, Census
 from kubemr.locks.request import Now, Op, Random, Sleep, Watch
 from kubemr.locks.shard import LABEL_TASKS, SHARDS, Shard
 from kubemr.locks.taskstate import TaskState, Token, parse_token
-from kubemr.worker.batch import Assignment, Batch, Executor, assignments
+from kubemr.worker.batch import A, Batch, Executor, assignments
 from kubemr.worker.pace import Pace
 
 OPEN_SAMPLE = 16
@@ -87,19 +88,18 @@ class Identity:
 
 
 Held = Mapping[int, TaskState]
-AssignFor = Callable[[JobView, Stage, int, TaskState], Assignment]
 
 
 @define
-class Worker:
+class Worker(Generic[A]):
     """One worker process's share in a job."""
 
     identity: Identity
-    executor: Executor
+    executor: Executor[A]
     means: Means
-    assign: AssignFor
+    assign: Callable[[JobView, Stage, int, TaskState], A]
     pace: Pace = field(factory=Pace)
-    batch: Batch | None = None
+    batch: Batch[A] | None = None
     _rounds: set[str] = field(factory=set, init=False)
     """The stages in which the worker's own round is over."""
     _census: Census = field(init=False)
@@ -214,7 +214,7 @@ class Worker:
             yield from self._read()
         self.batch = None
 
-    def _run(self, job: JobView, stage: Stage, batch: Batch, held: Held) -> Op[Held]:
+    def _run(self, job: JobView, stage: Stage, batch: Batch[A], held: Held) -> Op[Held]:
         """Run what is held, settle it, and claim more in the same patch; gives what is held then."""
         from_time: float = yield Now()
         yield from batch.run(assignments(held, lambda number, state: self.assign(job, stage, number, state)))

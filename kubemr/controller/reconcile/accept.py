@@ -31,8 +31,8 @@ def accept(document: Json, operator: Operator) -> Op[After]:
         return DONE
     now: str = yield Do(operator.settings.stamp, "wall clock")
     status = _failed(job, problems, now) if problems else _pending(job, now)
-    patch = Patch().test("/metadata/uid", job.uid).test("/status/phase", None)
-    patch = patch.test("/status", document.get("status")).add("/status", status)
+    # The status is tested as a whole: a path below one that does not exist leads nowhere, and fails.
+    patch = Patch().test("/metadata/uid", job.uid).test("/status", document.get("status")).add("/status", status)
     phase = status["phase"]
     marked = yield from patch_job(job.status, patch, lambda seen: JobView.of(seen).phase == phase)
     if marked is not None:

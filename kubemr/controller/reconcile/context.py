@@ -103,6 +103,8 @@ class Operator:
     cache: Cache
     censuses: dict[str, Census] = field(factory=dict)
     """Who of a job's workers is dead, by the job's uid."""
+    cleaned: dict[tuple[str, int], float] = field(factory=dict)
+    """When this process first found nothing left of a finished run (uid, run); infinity once it looked again."""
 
 
 @frozen

@@ -32,6 +32,7 @@ def delete(document: Json, operator: Operator) -> Op[After]:
     """One look at a job with a deletionTimestamp."""
     job = JobView.of(document)
     operator.censuses.pop(job.uid, None)
+    operator.cleaned.pop((job.uid, job.run), None)
     finalizers = document["metadata"].get("finalizers") or []
     if FINALIZER not in finalizers:
         return DONE

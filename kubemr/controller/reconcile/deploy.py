@@ -35,7 +35,8 @@ def deploy(document: Json, operator: Operator) -> Op[After]:
         storage: StorageSettings = yield Do(lambda: operator.settings.storage(document), "storage settings")
         yield from create_means(job, storage, operator.settings.lease_seconds)
         if not (yield from still_driving(job, operator)):
-            return DONE
+            operator.cleaned.pop((job.uid, job.run), None)  # What was just created may have to go again.
+            return After(0.0)
         body = children.workers(job, 0, has_secret=bool(storage.secret))
         yield from ensure(job, KUBERNETES_JOBS, body)
     now: str = yield Do(operator.settings.stamp, "wall clock")

@@ -1,13 +1,17 @@
 """COMPLETE or FAIL: remove what the run no longer needs, and the job itself when its time has come.
 
-The ConfigMap goes last.  As long as it is there, the run has not been cleaned up; so a crash in between
-leaves no doubt about where to go on, and a job that is clean costs one look at the cache.
+The ConfigMap goes last: as long as it is there, the run has not been cleaned up, and whoever looks goes on.
+Two things may still appear afterwards: what an operator creates that was paused in the middle of the
+deployment, and what a request creates that was long under way.  So every operator looks once more a while
+after it first found nothing, and again when it finds itself creating for a job that is over.  After that a
+finished job costs one look at the cache.
 """
 
 from __future__ import annotations
 
 from datetime import datetime, timedelta
 from functools import partial
+from typing import Final
 
 from kubemr.controller.reconcile.context import (
     CONFIG_MAPS,
@@ -23,27 +27,40 @@ from kubemr.coordination import names
 from kubemr.coordination.job import JobView
 from kubemr.locks.conditional import Target, read
 from kubemr.locks.lease import LEASES
-from kubemr.locks.request import Do, Json, Op
+from kubemr.locks.request import Do, Json, Now, Op
 from kubemr.locks.shard import SHARDS
+
+SETTLE_SECONDS: Final = 90.0
+"""Longer than an apiserver lets any request take (its --request-timeout is 60 s)."""
 
 
 def tidy(document: Json, operator: Operator) -> Op[After]:
     """Clean up after a finished run; any operator may."""
     job = JobView.of(document)
     operator.censuses.pop(job.uid, None)
+    key = (job.uid, job.run)
+    now: float = yield Now()
+    first = operator.cleaned.setdefault(key, now)
+    settled = first == float("inf")
+    if not settled or operator.cache.worker_jobs(job.uid) or operator.cache.shards(job.uid):
+        yield from _clean(job, operator)
+        if now - first >= SETTLE_SECONDS:
+            operator.cleaned[key] = float("inf")
+    expiry = yield from _expire(job, operator)
+    if operator.cleaned.get(key) != float("inf"):
+        return After(min(SETTLE_SECONDS, SETTLE_SECONDS if expiry.seconds is None else expiry.seconds))
+    return expiry
+
+
+def _clean(job: JobView, operator: Operator) -> Op[None]:
+    for resource in (KUBERNETES_JOBS, LEASES, SHARDS, SECRETS):
+        yield from remove_all(job, resource)
     settings: Json = yield from read(Target(CONFIG_MAPS, job.namespace, names.config_map(job.base)))
     if settings is not None:
-        for resource in (KUBERNETES_JOBS, LEASES, SHARDS, SECRETS):
-            yield from remove_all(job, resource)
-        store: CleanStore = yield Do(lambda: operator.settings.store(document), "open store")
+        store: CleanStore = yield Do(lambda: operator.settings.store(job.document), "open store")
         for prefix in superfluous(job):
             yield Do(partial(store.delete_prefix, prefix), "retention")
-        yield from remove(CONFIG_MAPS, settings)
-    elif operator.cache.worker_jobs(job.uid) or operator.cache.shards(job.uid):
-        # Somebody who was paused created it after the clean-up, or the cache is behind.
-        for resource in (KUBERNETES_JOBS, SHARDS):
-            yield from remove_all(job, resource)
-    return (yield from _expire(job, operator))
+        yield from remove_all(job, CONFIG_MAPS)
 
 
 def superfluous(job: JobView) -> list[str]:

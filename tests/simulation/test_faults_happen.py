@@ -1,0 +1,20 @@
+"""The simulation is only worth something if what it promises to break does break."""
+
+from __future__ import annotations
+
+from attr import asdict
+
+from support.simulation.scenario import play, spec_of
+
+
+def test_the_seeds_cover_every_kind_of_fault() -> None:
+    """Over the first seeds every fault is drawn, calm and wild, and processes really die and come back."""
+    stories = [play(seed) for seed in range(40)]
+    for name in asdict(stories[0].faults):
+        drawn = {asdict(story.faults)[name] for story in stories}
+        assert len(drawn) > 2, f"{name} was only ever {drawn}"
+    restarted = [story for story in stories if story.processes > spec_of(story.seed)["replicas"]]
+    assert len(restarted) > 5, "hardly any worker ever died"
+    history = "\n".join(line for story in stories for line in story.history)
+    for sign in ("late: patch", "frozen until", "connection reset", "connection refused", "503"):
+        assert sign in history, f"no {sign!r} in any history"

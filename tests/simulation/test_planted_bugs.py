@@ -1,0 +1,83 @@
+"""The simulation catches the mistakes that the design's rules are there to prevent.
+
+Each test takes one rule out of the real code and demands that some seed notices.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pytest
+from attr import evolve
+
+from kubemr.coordination import survey
+from kubemr.coordination.job import JobView, Stage
+from kubemr.locks.patch import Patch, pointer
+from kubemr.locks.request import Op
+from kubemr.locks.shard import HINT_PATH, Shard, hint_of
+from kubemr.locks.taskstate import TaskState, Token, make_token
+from kubemr.worker import loop
+from support.simulation import cluster
+from support.simulation.scenario import play
+
+MOST_SEEDS = 300
+
+
+def caught() -> str | None:
+    """What the first seed that notices says, or None when none does.
+
+    Only what the referee, the check of the result or the clock say counts: a crash of the mutated code is no catch.
+    """
+    for seed in range(MOST_SEEDS):
+        story = play(seed)
+        if isinstance(story.problem, AssertionError):
+            return f"seed {seed}: {story.problem}"
+    return None
+
+
+def test_a_test_left_out_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A patch that does not test the old state takes tasks away from their holders."""
+
+    def change(shard: Shard, states: Mapping[int, TaskState]) -> Patch:
+        patch = Patch()
+        for number, state in states.items():
+            patch = patch.replace(pointer("tasks", number), str(state))
+        return patch.add(HINT_PATH, hint_of({**shard.tasks, **states}))
+
+    monkeypatch.setattr(Shard, "change", change)
+    assert caught() is not None
+
+
+def test_an_epoch_that_is_not_raised_on_release_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a new epoch a task that came back looks as if it had never been away."""
+
+    def without(state: TaskState, gone: set[Token]) -> TaskState:
+        left = tuple(token for token in state.holders if token not in gone)
+        return evolve(state, holders=left) if left else evolve(state, name="pending", holders=())
+
+    monkeypatch.setattr(TaskState, "_without", without)
+    assert caught() is not None
+
+
+def test_sealing_from_a_label_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No shard labelled `open` does not mean that every task is committed: some may still be running."""
+
+    def complete(seen: survey.Survey) -> bool:
+        return all(shard.hint != "open" for shard in seen.shards)
+
+    def unfinished(job: JobView, stage: Stage) -> Op[survey.Unfinished]:
+        return (yield from survey.open_shards(job, stage, limit=500))
+
+    monkeypatch.setattr(survey.Survey, "complete", property(complete))
+    monkeypatch.setattr(loop, "unfinished", unfinished)
+    assert caught() is not None
+
+
+def test_a_token_reused_after_a_restart_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process that goes on under its former self's name shares attempts with it."""
+
+    def new_token(self: cluster.Cluster, index: int) -> Token:
+        return make_token(index, 0)
+
+    monkeypatch.setattr(cluster.Cluster, "new_token", new_token)
+    assert caught() is not None

@@ -1,0 +1,266 @@
+"""Operators, workers and pods in the world, and one job that goes through it.
+
+The Kubernetes Job controller and the kubelet are a few lines here: they keep one process per worker index
+alive as long as the Kubernetes Job is there and the worker has not exited with success.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from functools import partial
+
+from attr import define, field
+
+from kubemr.controller.reconcile.context import CONFIG_MAPS, KUBERNETES_JOBS, Operator, Peers, StorageSettings
+from kubemr.controller.reconcile.creating import InTheWay
+from kubemr.controller.reconcile.machine import reconcile
+from kubemr.coordination import names
+from kubemr.coordination.advance import Means
+from kubemr.locks.conditional import Refused, Target
+from kubemr.locks.lease import LEASES, Census, keep, release, take
+from kubemr.locks.request import Answer, Do, Json, Op, Random, Request, Sleep
+from kubemr.locks.shard import SHARDS
+from kubemr.locks.taskstate import Token, make_token
+from kubemr.worker.loop import Ending, Identity, Worker
+from support.simulation.store import MemoryStore, StoreFailed
+from support.simulation.user_code import SimulatedExecutor, assign, check_results
+from support.simulation.world import Group, World
+
+NAMESPACE = "default"
+JOB = "sim"
+LEASE_SECONDS = 8.0
+OPERATOR_NAMESPACE = "kubemr"
+LAG = 60
+"""Revisions that a cache may be behind."""
+
+
+@define
+class SimulatedSettings:
+    """What an installation decides, in the world."""
+
+    world: World
+    lease_seconds: float = LEASE_SECONDS
+
+    def storage(self, document: Json) -> StorageSettings:
+        """Nothing that matters here."""
+        return StorageSettings({"KUBEMR_STORAGE_URL": "memory://"}, {})
+
+    def store(self, document: Json) -> MemoryStore:
+        """The world's store."""
+        return self.world.store
+
+    def stamp(self) -> str:
+        """Virtual wall-clock time."""
+        return stamp(self.world)
+
+
+@define
+class StaleCache:
+    """What an operator's informers show: the state at some earlier revision, which only moves forward."""
+
+    world: World
+    revision: int = 0
+
+    def refresh(self) -> None:
+        """Catch up, but not always, and not always all the way."""
+        newest = self.world.server.revision
+        self.revision = max(self.revision, newest - LAG)
+        if self.world.random.random() < 0.8:
+            self.revision = self.world.random.choice([newest, newest, self.world.random.randint(self.revision, newest)])
+
+    def jobs(self) -> Sequence[Json]:
+        """The jobs of all namespaces."""
+        return self._list(Request("list", names.JOBS))
+
+    def shards(self, uid: str) -> Sequence[Json]:
+        """The job's shards."""
+        return self._list(Request("list", SHARDS, query={"labelSelector": f"{names.LABEL_UID}={uid}"}))
+
+    def worker_jobs(self, uid: str) -> Sequence[Json]:
+        """The job's Kubernetes Jobs."""
+        return self._list(Request("list", KUBERNETES_JOBS, query={"labelSelector": f"{names.LABEL_UID}={uid}"}))
+
+    def _list(self, request: Request) -> list[Json]:
+        answer = self.world.server.stale_list(request, self.revision)
+        return list(answer.body["items"])
+
+
+@define(eq=False)
+class Cluster:
+    """One job, some operators, and the pods that come of it."""
+
+    world: World
+    operators: int
+    processes: int = 0
+    """How many worker processes were started."""
+    _pods: dict[tuple[str, int], Group | None] = field(factory=dict)
+    _succeeded: set[tuple[str, int]] = field(factory=set)
+    endings: list[object] = field(factory=list)
+    tokens: set[str] = field(factory=set)
+
+    def begin(self, spec: Json) -> None:
+        """Create the job and start the operators and the node."""
+        document = {
+            "apiVersion": names.API_VERSION,
+            "kind": names.KIND,
+            "metadata": {"name": JOB, "namespace": NAMESPACE},
+            "spec": spec,
+        }
+        answer = self.world.server.handle(Request("create", names.JOBS, NAMESPACE, body=document))
+        assert answer.ok, answer
+        for number in range(self.operators):
+            self._start_operator(number, 0)
+        self.world.start("node", {"kubelet": self._node()}, self._node_ended, immune=True)
+
+    @property
+    def job(self) -> Json:
+        """The job as it is, without any network in between."""
+        answer = self.world.server.handle(Request("get", names.JOBS, NAMESPACE, JOB))
+        return answer.body if answer.ok else None
+
+    @property
+    def over(self) -> bool:
+        """The job has a final phase, and everything that served it is gone."""
+        job = self.job
+        if job is None or (job.get("status") or {}).get("phase") not in ("COMPLETE", "FAIL"):
+            return False
+        return not self.leftovers() and not any(self._pods.values())
+
+    def leftovers(self) -> list[str]:
+        """What still belongs to the job in the apiserver."""
+        found = []
+        for resource in (SHARDS, LEASES, CONFIG_MAPS, KUBERNETES_JOBS):
+            answer = self.world.server.handle(Request("list", resource, NAMESPACE))
+            found += [f"{resource.plural}/{item['metadata']['name']}" for item in answer.body["items"]]
+        return found
+
+    def check(self, spec: Json) -> None:
+        """The result is exactly what the inputs call for."""
+        status = self.job["status"]
+        assert status["phase"] == "COMPLETE", f"{status['phase']}: {status.get('error')}"
+        results = status["results"]
+        if "resultsManifest" in status:
+            results = json.loads(self.world.store.objects[status["resultsManifest"].removeprefix("memory://")])
+        assert len(results) == status["resultCount"], status
+        check_results(spec["inputs"], spec["partitions"], results)
+
+    # -- operators -------------------------------------------------------------------------------------
+
+    def _start_operator(self, number: int, incarnation: int) -> None:
+        identity = f"operator-{number}-{self.world.random.randrange(10**6):06d}"
+        group = self.world.start(
+            identity,
+            {"reconcile": self._operator(identity), "lease": self._operator_lease(identity)},
+            lambda _: self._start_operator(number, incarnation + 1),
+            delay=self.world.random.uniform(0.0, 10.0) if incarnation else 0.0,
+        )
+        del group
+
+    def _operator(self, identity: str) -> Op[None]:
+        cache = StaleCache(self.world)
+        census = Census(operator_lease, LEASE_SECONDS)
+        operator = Operator(identity, SimulatedSettings(self.world), Peers(census, LEASE_SECONDS / 4), cache)
+        while True:
+            yield Do(cache.refresh, "refresh cache")
+            for document in cache.jobs():
+                try:
+                    yield from reconcile(document, operator)
+                except (Refused, InTheWay, StoreFailed) as problem:
+                    self.world.note(f"{identity}: reconcile failed: {problem}")
+            yield Sleep(0.2 + (yield Random()))
+
+    def _operator_lease(self, identity: str) -> Op[None]:
+        target = operator_lease(Token(identity))
+        body = {
+            "apiVersion": "coordination.k8s.io/v1",
+            "kind": "Lease",
+            "metadata": {"name": target.name, "namespace": OPERATOR_NAMESPACE},
+            "spec": {"leaseDurationSeconds": int(LEASE_SECONDS)},
+        }
+        answer: Answer = Answer(0)
+        while not answer.ok and answer.status != 409:
+            answer = yield Request("create", LEASES, OPERATOR_NAMESPACE, body=body)
+            yield Sleep(0.1)
+        clock = partial(stamp, self.world)
+        yield from take(target, Token(identity), clock)
+        yield from keep(target, Token(identity), LEASE_SECONDS, alive=lambda: True, stamp=clock)
+
+    # -- pods ------------------------------------------------------------------------------------------
+
+    def _node_ended(self, result: object) -> None:
+        raise AssertionError(f"the node ended: {result!r}")
+
+    def _node(self) -> Op[None]:
+        while True:
+            answer = self.world.server.handle(Request("list", KUBERNETES_JOBS, NAMESPACE))
+            wanted = {
+                (item["metadata"]["uid"], index): item
+                for item in answer.body["items"]
+                if not item["metadata"].get("deletionTimestamp")
+                for index in range(item["spec"]["parallelism"])
+            }
+            for key, pod in list(self._pods.items()):
+                if key not in wanted:
+                    del self._pods[key]
+                    if pod is not None:
+                        self.world.kill(pod, "pod deleted")
+            for key, item in wanted.items():
+                if self._pods.get(key) is None and key not in self._succeeded:
+                    self._start_pod(key, item)
+            yield Sleep(0.5 + (yield Random()))
+
+    def _start_pod(self, key: tuple[str, int], item: Json) -> None:
+        owner = item["metadata"]["ownerReferences"][0]
+        run = int(item["metadata"]["labels"][names.LABEL_RUN])
+        token = self.new_token(key[1])
+        identity = Identity(NAMESPACE, owner["name"], owner["uid"], run, token, LEASE_SECONDS)
+        executor = SimulatedExecutor(
+            self.world.store, self.world.random, lambda: self.world.faults, lambda: self.world.now, token
+        )
+        clock = partial(stamp, self.world)
+        worker = Worker(identity, executor, Means(self.world.store, clock), assign(token))
+        lease = identity.lease_of(token)
+        held = [False]
+
+        def life() -> Op[Ending]:
+            yield from take(lease, token, clock)
+            held[0] = True
+            ending = yield from worker.run()
+            yield from release(lease, token)
+            return ending
+
+        def keeper() -> Op[None]:
+            while not held[0]:
+                yield Sleep(0.1)
+            yield from keep(lease, token, LEASE_SECONDS, alive=lambda: True, stamp=clock)
+
+        def ended(result: object) -> None:
+            self.endings.append(result)
+            if key in self._pods:
+                self._pods[key] = None
+            if isinstance(result, Ending):
+                self._succeeded.add(key)
+
+        self.processes += 1
+        self._pods[key] = self.world.start(token, {"loop": life(), "keeper": keeper()}, ended)
+
+    def new_token(self, index: int) -> Token:
+        """A token that no process had before."""
+        token = make_token(index, self.world.random.getrandbits(64))
+        self.tokens.add(token)
+        return token
+
+
+def operator_lease(identity: Token) -> Target:
+    """The Lease of an operator."""
+    return Target(LEASES, OPERATOR_NAMESPACE, f"kubemr-{identity}")
+
+
+def stamp(world: World) -> str:
+    """Virtual wall-clock time; every call gives another, as a heartbeat must change something."""
+    micros = int(world.now * 1e6)
+    seconds = micros // 1_000_000
+    return (
+        f"2026-01-01T{seconds // 3600 % 24:02d}:{seconds // 60 % 60:02d}:{seconds % 60:02d}.{micros % 1_000_000:06d}Z"
+    )

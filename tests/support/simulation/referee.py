@@ -1,0 +1,67 @@
+"""Sees every write to a task shard and to the store, and knows the rules of docs/protocol.md.
+
+The rules are written down here a second time, from that page and as plain comparisons of strings, so that
+a mistake in `TaskState` is not judged by itself.
+"""
+
+from __future__ import annotations
+
+import re
+
+from attr import define, field
+
+
+class Foul(AssertionError):
+    """Something happened that the protocol forbids."""
+
+
+_STATE = re.compile(r"^(pending|running|done|empty|failed)/(\d+)/(\d+)/(\d+)/([a-z0-9+-]*)$")
+
+
+@define
+class Referee:
+    """`attempts` are the committed ones, by the key prefix of their task."""
+
+    committed: dict[str, str] = field(factory=dict)
+    written: dict[str, bytes] = field(factory=dict)
+
+    def task_changed(self, shard: str, number: str, old: str, new: str) -> None:
+        """One task of a shard went from `old` to `new` in one patch."""
+        if not legal(old, new):
+            raise Foul(f"{shard} task {number}: {old} -> {new} is no legal change")
+
+    def object_written(self, key: str, data: bytes) -> None:
+        """An attempt's outputs may be written again by nobody, unless they are the same."""
+        before = self.written.get(key)
+        if before is not None and before != data:
+            raise Foul(f"{key} was written twice with different content: an attempt's name was used by two")
+        self.written[key] = data
+
+
+def legal(old: str, new: str) -> bool:
+    """The table "Legal changes of one task", and going on unchanged."""
+    if old == new:
+        return True
+    before, after = _STATE.match(old), _STATE.match(new)
+    if before is None or after is None:
+        return False
+    was, epoch, failures, losses = before[1], int(before[2]), int(before[3]), int(before[4])
+    now, new_epoch, new_failures, new_losses = after[1], int(after[2]), int(after[3]), int(after[4])
+    had = before[5].split("+") if before[5] else []
+    has = after[5].split("+") if after[5] else []
+    counts = (new_failures - failures, new_losses - losses)
+    if was == "pending" and now == "running":
+        return new_epoch == epoch and counts == (0, 0) and len(has) == 1
+    if was != "running":
+        return False
+    if now in ("done", "empty"):
+        return new_epoch == epoch and counts == (0, 0) and len(has) == 1 and has[0] in had
+    if now == "pending":
+        return new_epoch == epoch + 1 and counts in ((0, 0), (1, 0), (0, 1)) and not has
+    if now == "failed":
+        return new_epoch == epoch and counts in ((1, 0), (0, 1)) and not has
+    if new_epoch != epoch or not set(has) or len(has) > 2:
+        return False
+    if len(has) > len(had):
+        return counts == (0, 0) and has[0] == had[0]
+    return set(has) < set(had) and counts in ((0, 0), (1, 0))

@@ -1,0 +1,64 @@
+"""One seed, one whole story: a job of some shape, run to its end and deleted, with everything checked."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from random import Random
+
+from attr import frozen
+
+from kubemr.coordination import names
+from kubemr.locks.request import Json, Request
+from support.simulation.cluster import JOB, NAMESPACE, Cluster
+from support.simulation.faults import Faults
+from support.simulation.world import World
+
+
+@frozen
+class Story:
+    """What came of a seed.  `problem` is None when all was as it should be."""
+
+    seed: int
+    faults: Faults
+    steps: int
+    seconds: float
+    processes: int
+    history: Sequence[str]
+    problem: BaseException | None
+
+    def account(self, lines: int = 80) -> str:
+        """The end of the history, and what was wrong: enough to go looking."""
+        head = f"seed {self.seed}: {self.steps} steps, {self.seconds:.0f} virtual seconds, {self.faults}"
+        return "\n".join([head, *self.history[-lines:], f"seed {self.seed}: {self.problem!r}"])
+
+
+def spec_of(seed: int) -> Json:
+    """The job: no inputs, a few, or more than fit in one shard; some give no output at all."""
+    random = Random(f"spec {seed}")
+    inputs = random.choice([0, 1, 3, 10, 40, 70])
+    return {
+        "image": "simulated",
+        "replicas": random.randint(1, 4),
+        "inputs": ["nothing" if random.random() < 0.1 else f"i{number}" for number in range(inputs)],
+        "partitions": random.choice([1, 2, 5]),
+        "maxAttempts": 100,
+    }
+
+
+def play(seed: int) -> Story:
+    """Run the seed's job to its end, delete it, and check that the result is exact and nothing is left."""
+    world = World(seed)
+    cluster = Cluster(world, operators=Random(f"operators {seed}").randint(1, 3))
+    spec = spec_of(seed)
+    cluster.begin(spec)
+    problem: BaseException | None = None
+    try:
+        world.run(lambda: cluster.over)
+        cluster.check(spec)
+        world.server.handle(Request("delete", names.JOBS, NAMESPACE, JOB))
+        world.run(lambda: cluster.job is None)
+        left = cluster.leftovers() + sorted(world.store.objects)
+        assert not left, f"left over after the job's deletion: {left}"
+    except Exception as found:  # Whatever it is, the caller wants the seed and the history with it.
+        problem = found
+    return Story(seed, world.drawn, world.steps, world.now, cluster.processes, list(world.history), problem)

@@ -1,0 +1,63 @@
+"""An object store in memory, whose every write the referee sees, and which fails when it is told to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from attr import define, field, frozen
+
+from support.simulation.referee import Referee
+
+
+class StoreFailed(Exception):
+    """The store did not do it."""
+
+
+@frozen
+class Found:
+    """One object of a listing."""
+
+    key: str
+
+
+@define
+class MemoryStore:
+    """`fails()` is asked at every call."""
+
+    referee: Referee
+    fails: Callable[[], bool]
+    objects: dict[str, bytes] = field(factory=dict)
+
+    def put(self, key: str, data: bytes) -> None:
+        """Write, whole or not at all."""
+        self._may_fail("put", key)
+        self.referee.object_written(key, data)
+        self.objects[key] = data
+
+    def get(self, key: str) -> bytes:
+        """Read."""
+        self._may_fail("get", key)
+        if key not in self.objects:
+            raise StoreFailed(f"get {key}: no such key")
+        return self.objects[key]
+
+    def list(self, prefix: str) -> Iterator[Found]:
+        """Sorted by key."""
+        self._may_fail("list", prefix)
+        return iter([Found(key) for key in sorted(self.objects) if key.startswith(prefix)])
+
+    def url(self, key: str) -> str:
+        """Its address."""
+        return f"memory://{key}"
+
+    def delete_prefix(self, prefix: str) -> int:
+        """Remove what is below."""
+        self._may_fail("delete", prefix)
+        keys = [key for key in self.objects if key.startswith(prefix)]
+        for key in keys:
+            del self.objects[key]
+        return len(keys)
+
+    def _may_fail(self, what: str, key: str) -> None:
+        if self.fails():
+            raise StoreFailed(f"{what} {key}: the store is not answering")

@@ -1,0 +1,147 @@
+"""The user's job in the simulation, and the executor that runs it in virtual time.
+
+A map task of input *i* gives each partition one output that names the input, the partition and *the very
+execution* that made it: outputs of different executions of one task differ, as those of real code may.  So
+if two reduce tasks ever read two different attempts at the same map task, the result shows it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from random import Random
+from typing import Literal
+
+from attr import define, field, frozen
+
+from kubemr.coordination import names
+from kubemr.coordination.job import JobView, Stage
+from kubemr.coordination.outputs import OUTPUTS, Index, decode_outputs, encode_outputs
+from kubemr.locks.taskstate import TaskState, attempt_of
+from support.simulation.faults import Faults
+from support.simulation.store import MemoryStore, StoreFailed
+
+
+@frozen
+class Work:
+    """One attempt at one task."""
+
+    job: JobView
+    stage: Stage
+    number: int
+    prefix: str
+
+
+@frozen
+class Ended:
+    """How it ended."""
+
+    assignment: Work
+    kind: Literal["done", "empty", "failed"]
+    message: str = ""
+
+
+@define
+class SimulatedExecutor:
+    """Runs attempts one after another; each takes some virtual time."""
+
+    store: MemoryStore
+    random: Random
+    faults: Callable[[], Faults]
+    clock: Callable[[], float]
+    token: str
+    queue: list[Work] = field(factory=list)
+    current: tuple[Work, float] | None = None
+    executions: int = 0
+
+    def begin(self, assignments: Sequence[Work]) -> None:
+        """Queue them."""
+        self.queue += assignments
+        self._next()
+
+    def wait(self, timeout: float) -> Sequence[Ended]:
+        """The one that is due, if it is."""
+        del timeout  # The world moves its clock at every effect; a wait that finds nothing is simply asked again.
+        if self.current is None or self.clock() < self.current[1]:
+            return []
+        work, _ = self.current
+        self.current = None
+        ended = self._run(work)
+        self._next()
+        return [ended]
+
+    def take_back(self) -> Sequence[Work]:
+        """Those that have not begun."""
+        queue, self.queue = self.queue, []
+        return queue
+
+    def cancel(self, assignment: Work) -> None:
+        """Forget it."""
+        if self.current is not None and self.current[0] == assignment:
+            self.current = None
+            self._next()
+
+    def _next(self) -> None:
+        if self.current is None and self.queue:
+            slow = self.random.random() < self.faults().slow_task
+            seconds = self.random.uniform(3.0, 30.0) if slow else self.random.uniform(0.0, 0.3)
+            self.current = (self.queue.pop(0), self.clock() + seconds)
+
+    def _run(self, work: Work) -> Ended:
+        if self.random.random() < self.faults().task_failure:
+            return Ended(work, "failed", "ValueError: the user's code failed")
+        self.executions += 1
+        try:
+            outputs = self._map(work) if work.stage.name == "map" else self._reduce(work)
+            if outputs:
+                self.store.put(work.prefix + OUTPUTS, encode_outputs(outputs))
+        except StoreFailed as problem:
+            return Ended(work, "failed", str(problem))
+        return Ended(work, "done" if outputs else "empty")
+
+    def _map(self, work: Work) -> dict[int, str]:
+        text: str = work.job.document["spec"]["inputs"][work.number]
+        if text == "nothing":
+            return {}
+        execution = f"{self.token}#{self.executions}"
+        return {partition: f"{text}/{partition}@{execution}" for partition in range(work.job.partitions)}
+
+    def _reduce(self, work: Work) -> dict[int, str]:
+        job = work.job
+        source = job.stages[job.position(work.stage) - 1]
+        index = Index.decode(self.store.get(names.index_key(job.storage_prefix, job.run, source.step, source.name)))
+        collected = []
+        for number, attempt in enumerate(index.attempts):
+            if attempt:
+                prefix = names.attempt_prefix(job.storage_prefix, source.step, source.name, number, attempt)
+                outputs = decode_outputs(self.store.get(prefix + OUTPUTS))
+                collected.append(outputs[work.number])
+        return {work.number: " ".join(collected)} if collected else {}
+
+
+def assign(token: str) -> Callable[[JobView, Stage, int, TaskState], Work]:
+    """How a worker with this token makes its assignments."""
+
+    def make(job: JobView, stage: Stage, number: int, state: TaskState) -> Work:
+        attempt = attempt_of(state.epoch, state.holders[state.holders.index(token)])
+        prefix = names.attempt_prefix(job.storage_prefix, stage.step, stage.name, number, attempt)
+        return Work(job, stage, number, prefix)
+
+    return make
+
+
+def check_results(inputs: Sequence[str], partitions: int, results: Sequence[str]) -> None:
+    """The exact result: every input once in every partition, all partitions from one execution of it."""
+    texts = [text for text in inputs if text != "nothing"]
+    expected = partitions if texts else 0
+    if len(results) != expected:
+        raise AssertionError(f"{len(results)} results instead of {expected}: {results}")
+    executions: dict[int, set[str]] = {}
+    for partition, result in enumerate(results):
+        parts = result.split(" ")
+        if [part.partition("@")[0] for part in parts] != [f"{text}/{partition}" for text in texts]:
+            raise AssertionError(f"partition {partition} is {result!r}, expected one of each of {texts}")
+        for position, part in enumerate(parts):
+            executions.setdefault(position, set()).add(part.partition("@")[2])
+    mixed = {texts[position]: sorted(found) for position, found in executions.items() if len(found) > 1}
+    if mixed:
+        raise AssertionError(f"partitions come from different executions of one map task: {mixed}")
