@@ -2,7 +2,8 @@
 
 A write is sent once.  When no answer comes, the caller hears so (`UNKNOWN`) and, where it is certain,
 that nothing can have been carried out (`sent` False): the connection or the TLS handshake failed, or the
-request could not be handed to the kernel whole, and an incomplete request is not a request.
+request could not be handed to the kernel whole, and an incomplete request is not a request.  (If the
+server gave its reason for hanging up, that is the answer.)
 
 A kept connection that the server has closed meanwhile is noticed before it is used, in almost all cases.
 Where it is noticed only afterwards, the write is unknown; a read is sent once more on a new connection.
@@ -127,7 +128,10 @@ class HttpTransport:
         try:
             connection.request(METHODS[request.verb], url, body, headers)
         except OSError as problem:
+            early = _early_answer(connection)
             self._drop(connection)
+            if early is not None:
+                return early, False
             return Answer(UNKNOWN, error=self._failure("sending", problem), sent=False), reused
         try:
             response = connection.getresponse()
@@ -223,13 +227,20 @@ def _tls_context(server: Server) -> ssl.SSLContext:
     return context
 
 
-def _idle(peer: socket.socket | None) -> bool:
+def _idle(peer: socket.socket) -> bool:
     """True unless the server closed a kept connection, or said something unasked."""
-    if peer is None:
-        return False
     poll = select.poll()  # unlike select.select it takes any file descriptor
     poll.register(peer, select.POLLIN)
     return not poll.poll(0)
+
+
+def _early_answer(connection: HTTPConnection) -> Answer | None:
+    """What the server said before it hung up on a request it would not read to its end (413, say)."""
+    try:
+        response = connection.getresponse()
+        return _answer(response.status, response.getheader("Retry-After"), response.read())
+    except (OSError, HTTPException):
+        return None
 
 
 def _wake(peer: socket.socket) -> None:

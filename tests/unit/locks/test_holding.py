@@ -145,7 +145,12 @@ def away(time: VirtualTime, seconds: float) -> Scripted:
 def test_a_holder_without_answers_gives_up_before_others_may_take_over(time: VirtualTime) -> None:
     """After `patience`, two thirds of the duration, the lock counts as lost."""
     holding = holding_of(away(time, 1.0), time)
-    holding.keep(lambda interval: bool(time.sleep(interval)))
+
+    def pass_time(interval: float) -> bool:
+        time.sleep(interval)
+        return False
+
+    holding.keep(pass_time)
     assert holding.lost.is_set()
     assert 8 <= time.now - 1000 < 12
     with pytest.raises(LockLost, match="no renewal was confirmed for 8 s"):
@@ -183,7 +188,12 @@ def test_renewing_ends_when_told(time: VirtualTime) -> None:
     """The end of the block ends the thread."""
     holding = holding_of(Scripted(), time)
     asked: list[float] = []
-    holding.keep(lambda interval: asked.append(interval) is None)
+
+    def told(interval: float) -> bool:
+        asked.append(interval)
+        return True
+
+    holding.keep(told)
     assert asked == [3.0]
     assert not holding.lost.is_set()
 

@@ -125,12 +125,14 @@ def test_a_read_whose_kept_connection_breaks_is_sent_once_more(raw_server: Start
 
 def test_a_read_on_a_fresh_connection_is_not_repeated(raw_server: Start) -> None:
     """What breaks at once is the server's trouble, for the caller to judge."""
-    server = raw_server(serving())
-    server_closes = raw_server(lambda peer: read_request(peer) and None)
-    with HttpTransport(Server(server_closes.url)) as transport:
+
+    def hangs_up(peer: socket.socket) -> None:
+        read_request(peer)
+
+    server = raw_server(hangs_up)
+    with HttpTransport(Server(server.url)) as transport:
         assert transport.send(GET).status == UNKNOWN
-    assert server_closes.connections == 1
-    assert server.connections == 0
+    assert server.connections == 1
 
 
 def test_a_refused_connection_was_certainly_not_sent() -> None:
@@ -173,9 +175,24 @@ def test_a_request_that_could_not_be_handed_over_whole_was_certainly_not_carried
     assert "sending" in answer.error
 
 
+def test_a_server_that_hangs_up_with_a_reason_is_heard(raw_server: Start) -> None:
+    """Too large, it says, and reads no further: that is definite, and sending it again would not help."""
+
+    def hangs_up(peer: socket.socket) -> None:
+        peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\x00\x00\x00\x00\x00\x00\x00")
+        peer.recv(100)
+        peer.sendall(reply(b'{"kind": "Status", "reason": "RequestEntityTooLarge"}', "413 Too Large"))
+
+    server = raw_server(hangs_up)
+    large = Request("create", PODS, "default", body={"data": "x" * 30_000_000})
+    with HttpTransport(Server(server.url)) as transport:
+        answer = transport.send(large)
+    assert (answer.status, answer.reason, answer.definite) == (413, "RequestEntityTooLarge", True)
+
+
 def test_an_answer_that_does_not_come_in_time_is_unknown(raw_server: Start) -> None:
     """The request's own timeout counts; the connection is not used again."""
-    server = raw_server(lambda peer: read_request(peer) and until_client_leaves(peer), serving(reply()))
+    server = raw_server(until_client_leaves, serving(reply()))
     slow = Request("patch", PODS, "default", "p", body=[], timeout=0.05)
     with HttpTransport(Server(server.url)) as transport:
         answer = transport.send(slow)

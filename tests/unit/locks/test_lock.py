@@ -19,6 +19,7 @@ from kubemr.locks import (
     try_acquire,
     write,
 )
+from kubemr.locks.request import Json
 from support.gadgets import GADGETS, Gadgets
 from support.locktime import NoWatch, VirtualTime
 
@@ -153,7 +154,7 @@ def test_the_lock_of_an_object_made_again_is_another_one(gadgets: Gadgets, trans
     ],
 )
 def test_any_path_can_hold_a_lock(
-    gadgets: Gadgets, transport: HttpTransport, path: str, subresource: str | None, fields: dict[str, object]
+    gadgets: Gadgets, transport: HttpTransport, path: str, subresource: str | None, fields: dict[str, Json]
 ) -> None:
     """Missing parents are made, escapes and lists work, the status subresource too; neighbours are left alone."""
     target = gadgets.create(subresource=subresource, **fields)
