@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from kubemr.locks import Answer, Fate, Lock, Refused, Resource, Target, acquire
+from kubemr.locks import Answer, Fate, Lock, Refused, Resource, Target, acquire, try_acquire
 from kubemr.locks.request import Watch, WatchEvent
 from support.locktime import Scripted, VirtualTime
 
@@ -66,3 +66,22 @@ def test_an_object_deleted_between_read_and_patch_is_gone(time: VirtualTime) -> 
     """Its 404 is checked by another read."""
     script = Scripted([shows("/1/0"), Answer(404), Answer(404)])
     assert time.run(acquire(Lock(TARGET, "/lock", "me", 8)), script).fate is Fate.GONE
+
+
+def test_a_read_that_fails_is_repeated(time: VirtualTime) -> None:
+    """With a pause, when nobody judges the holder too."""
+    script = Scripted([Answer(503), Answer(429, retry_after=4), shows("/1/0"), shows("me/2/500000", 2)])
+    assert time.run(try_acquire(Lock(TARGET, "/lock", "me", 8)), script).won
+    assert time.slept[1] > 4
+
+
+def test_no_time_to_wait_is_no_wait(time: VirtualTime) -> None:
+    """A timeout that ran out during the attempt itself: LOST, and no watch is opened."""
+
+    def slowly(request: object) -> Answer:
+        time.now += 5
+        return shows("old/1/5")
+
+    script = Scripted([slowly])
+    assert time.run(acquire(Lock(TARGET, "/lock", "me", 40), timeout=5), script).fate is Fate.LOST
+    assert not [effect for effect in script.seen if isinstance(effect, Watch)]
