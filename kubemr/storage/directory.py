@@ -22,7 +22,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from stat import S_ISREG
+from stat import S_ISDIR, S_ISREG
 from typing import TYPE_CHECKING, BinaryIO
 from urllib.parse import quote
 
@@ -111,9 +111,11 @@ class DirectoryStore:
             try:
                 os.makedirs(folder, exist_ok=True)
                 return _PartFile(part_path(folder), lambda error: of(error, operation, self._name, key))
-            except FileNotFoundError:
-                continue  # another process pruned the folder while it was still empty
-            except (FileExistsError, NotADirectoryError):
+            except (FileNotFoundError, FileExistsError, NotADirectoryError):
+                # Another process may have pruned the folder between the steps: makedirs takes one that vanished after
+                # it was found to exist for a file.
+                if not _has_file_in(folder):
+                    continue
                 problem = "part of its path is an object, so it cannot be a folder as well"
                 raise BadKey(operation, self._name, key, problem) from None
         problem = f"its folder was removed {_MAKE_FOLDER_ATTEMPTS} times in a row while a file was being created in it"
@@ -259,6 +261,15 @@ class _PartFile(io.FileIO):
     def discard(self) -> None:
         """Let what is still buffered vanish, now that the file is given up."""
         self._discarded = True
+
+
+def _has_file_in(folder: str) -> bool:
+    """Whether some part of the path is there and is no folder."""
+    while True:
+        try:
+            return not S_ISDIR(os.stat(folder).st_mode)
+        except (FileNotFoundError, NotADirectoryError):
+            folder = os.path.dirname(folder)
 
 
 def _fsync(path: str) -> None:

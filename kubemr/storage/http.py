@@ -1,7 +1,7 @@
 """Objects on a web server, for reading: inputs such as https://tools.ietf.org/rfc/rfc4501.txt.
 
 Redirects are followed, ranges asked for, and reads that break off resumed (if the server tells versions apart by an
-ETag or a date).  The bytes are those that the server stores: nothing is unpacked on the way.  Proxies are taken from the
+ETag or a date).  The bytes are those that the server stores: nothing is unpacked on the way.  Proxies are named by the
 environment (`https_proxy`, `no_proxy`).  A server that ignores ranges serves them too, by reading up to them.
 """
 

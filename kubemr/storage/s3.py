@@ -2,8 +2,8 @@
 
 Keys lie below `prefix` in one bucket.  Small objects are one request, longer ones multipart uploads (`s3_upload`); S3
 itself sees to it that an object appears whole or not at all.  A process killed while it uploads leaves an unfinished
-upload, which is no object; `delete_prefix` aborts it.  (MinIO lists unfinished uploads only until its own restart; those it
-then forgets it removes itself after a day.)
+upload, which is no object; `delete_prefix` aborts it.  (MinIO lists unfinished uploads only until its own restart; it
+removes those that it then forgets itself after a day.)
 
 Every request is one attempt; `Retrier` repeats it where that may help.  All of them are safe to repeat.  A stored
 Content-Encoding is not undone: readers get the bytes that are stored.
