@@ -11,7 +11,7 @@ import pytest
 
 from differential.cases import Case
 from differential.definitions import all_definitions
-from differential.normal import Transcript, shown
+from differential.normal import Transcript, differences
 from differential.servers import Server
 from kubemr.local.apiserver.http import HttpServer, new_server
 from kubemr.local.apiserver.presets import rules
@@ -68,6 +68,7 @@ def compare(real: Server, embedded: Server, numbers: Iterator[int]) -> Compare:
         namespace = f"case-{next(numbers)}"
         wanted = Transcript(real.run(namespace, case.steps)).answers
         given = Transcript(embedded.run(namespace, case.steps)).answers
-        assert shown(given) == shown(wanted)
+        different = differences(given, wanted)
+        assert not different, "\n".join(different)
 
     return run

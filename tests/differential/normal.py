@@ -146,6 +146,18 @@ def _without_defaults(node: Any) -> Any:
     return kept
 
 
-def shown(answers: list[Any]) -> list[str]:
-    """One line for each answer, for a readable difference."""
-    return [json.dumps(answer, sort_keys=True, ensure_ascii=False) for answer in answers]
+def differences(given: Any, wanted: Any, path: str = "") -> list[str]:
+    """Where two normal forms differ: one line for each place."""
+    if isinstance(given, dict) and isinstance(wanted, dict):
+        keys = sorted({*given, *wanted})
+        return [line for key in keys for line in differences(given.get(key), wanted.get(key), f"{path}.{key}")]
+    if isinstance(given, list) and isinstance(wanted, list) and len(given) == len(wanted):
+        pairs = enumerate(zip(given, wanted, strict=True))
+        return [line for index, pair in pairs for line in differences(*pair, f"{path}[{index}]")]
+    if type(given) is type(wanted) and given == wanted:
+        return []
+    return [f"{path}: embedded {_text(given)}, real {_text(wanted)}"]
+
+
+def _text(value: Any) -> str:
+    return json.dumps(value, sort_keys=True, ensure_ascii=False)
