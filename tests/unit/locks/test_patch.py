@@ -75,3 +75,11 @@ def test_a_pointer_leads_to_its_segments(segments: list[str], value: int) -> Non
 def test_conditions(patch: Patch, holds: bool) -> None:
     """A test of null holds where there is nothing; a test of what the patch itself wrote is not about the object."""
     assert patch.holds({"a": 1, "null": None}) is holds
+
+
+def test_what_a_patch_set_shows() -> None:
+    """Every value it adds or replaces is there; tests and removals do not count."""
+    patch = Patch().test("/a", 0).replace("/a", 1).add("/b", {"c": 2}).remove("/d")
+    assert patch.shows({"a": 1, "b": {"c": 2}})
+    assert not patch.shows({"a": 1})
+    assert not patch.shows({"a": 0, "b": {"c": 2}})
