@@ -36,6 +36,7 @@ async def test_list_and_watch_are_one_request(server: FakeServer, client: Client
         await server.wait_for(1)
         assert recorder.heard == ["+a@6!", "+c@11"]
     first, second = server.requests
+    assert second.at - first.at > 400  # once the list is there, a quiet watch is not taken for a dead one
     assert 300 <= int(first.query.pop("timeoutSeconds")) <= 600
     assert first.query == {
         "watch": "true",
