@@ -28,7 +28,7 @@ class Exchange(BaseHTTPRequestHandler):
 
     def setup(self) -> None:
         """A client that says nothing is not waited for."""
-        self.timeout = 20
+        self.request.settimeout(20)
         super().setup()
 
     def handle_any(self) -> None:
@@ -37,7 +37,7 @@ class Exchange(BaseHTTPRequestHandler):
         self.web.requests.append((self.command, self.path, dict(self.headers.items())))
         self.web.answer(self)
 
-    do_GET = do_PUT = do_HEAD = do_POST = do_DELETE = handle_any  # noqa: N815
+    do_GET = do_PUT = do_HEAD = do_POST = do_DELETE = handle_any
 
     def answer(
         self, status: int, body: bytes = b"", headers: dict[str, str] | None = None, sent: int | None = None

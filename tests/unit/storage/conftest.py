@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 from minio import Minio
-from support.minioserver import MinioServer
-from support.webservers import FileServer, ScriptedServer, Step
 
 from kubemr.storage import DirectoryStore, HttpStore, ObjectStore, Retrier, S3Settings, S3Store
+from support.minioserver import MinioServer
+from support.webservers import FileServer, ScriptedServer, Step
 
 PART_SIZE = 5 * 1024 * 1024
 """The smallest part that S3 takes."""

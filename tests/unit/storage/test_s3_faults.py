@@ -4,18 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
-from support.webservers import (
-    Exchange,
-    ScriptedServer,
-    Step,
-    etag,
-    reset,
-    respond,
-    s3_error,
-    serving,
-)
 
 from kubemr.storage import (
     AccessDenied,
@@ -30,6 +21,16 @@ from kubemr.storage import (
     Transient,
 )
 from kubemr.storage.s3_upload import Upload
+from support.webservers import (
+    Exchange,
+    ScriptedServer,
+    Step,
+    etag,
+    reset,
+    respond,
+    s3_error,
+    serving,
+)
 
 Start = Callable[..., tuple[S3Store, ScriptedServer]]
 DATA = bytes(range(256)) * 4096
@@ -119,7 +120,7 @@ def test_what_will_not_pass_is_an_error_at_once(
 def test_retries_are_not_doubled(scripted_s3: Start) -> None:
     """The libraries below make one request per attempt, and the last error tells the number of attempts."""
     store, server = scripted_s3(*[s3_error(503, "SlowDown")] * 30)
-    with pytest.raises(Transient, match="gave up after 12 attempts in .* s: SlowDown"):
+    with pytest.raises(Transient, match=r"gave up after 12 attempts in .* s: SlowDown"):
         store.get("k")
     assert len(server.requests) == 12
 
@@ -128,7 +129,7 @@ def test_retry_after_is_kept(scripted_s3: Start, time: object) -> None:
     """The server's own wish comes before our backoff."""
     store, _ = scripted_s3(s3_error(503, "SlowDown", {"Retry-After": "9"}), serving(b"x"))
     assert store.get("k") == b"x"
-    assert getattr(time, "slept") == [9.05]  # noqa: B009  # a fixture's class is not importable
+    assert getattr(time, "slept") == [9.05]  # a fixture's class is not importable
 
 
 def test_nobody_listening_is_tried_again_and_then_told(scripted_s3: Start) -> None:
@@ -180,6 +181,16 @@ def test_a_body_that_never_comes_whole_is_given_up(scripted_s3: Start) -> None:
     assert 12 <= len(server.requests) <= 13
 
 
+def test_a_file_that_breaks_off_is_not_left(scripted_s3: Start, tmp_path: Path) -> None:
+    """What was there before stays, and nothing lies beside it."""
+    target = tmp_path / "file"
+    target.write_text("old")
+    store, _ = scripted_s3(serving(DATA, 600_000), s3_error(403, "AccessDenied"))
+    with pytest.raises(AccessDenied):
+        store.get_file("k", target)
+    assert [(path, path.read_text()) for path in tmp_path.iterdir()] == [(target, "old")]
+
+
 def test_each_part_is_tried_again(scripted_s3: Start) -> None:
     """Beginning, parts and completion of a multipart upload, each by itself."""
     slow = s3_error(503, "SlowDown")
@@ -204,7 +215,7 @@ def test_a_completion_whose_answer_is_lost_is_recognized(scripted_s3: Start) -> 
 def test_an_upload_that_somebody_removed_is_an_error(scripted_s3: Start) -> None:
     """There is no such upload and no such object either."""
     store, _ = scripted_s3(created, took_part, took_part, s3_error(404, "NoSuchUpload"), respond(204))
-    with pytest.raises(StorageError, match="NoSuchUpload.*do not delete a prefix while it is in use"):
+    with pytest.raises(StorageError, match=r"NoSuchUpload.*do not delete a prefix while it is in use"):
         store.put("k", b"x" * (PART + 1))
 
 
@@ -219,7 +230,7 @@ def test_a_completion_that_fails_with_200_is_tried_again(scripted_s3: Start) -> 
 def test_a_full_store_aborts_the_upload(scripted_s3: Start) -> None:
     """The error is the first one; the parts are removed."""
     store, server = scripted_s3(created, took_part, s3_error(507, "XMinioStorageFull"), respond(204))
-    with pytest.raises(StorageFull, match="writer 'k'"), store.writer("k") as stream:
+    with pytest.raises(StorageFull, match="writer 'k'"), store.writer("k") as stream:  # noqa: PT012
         for _ in range(3 * PART // 1_000_000 + 1):
             stream.write(b"x" * 1_000_000)
     assert server.requests[-1][0] == "DELETE"
@@ -230,7 +241,7 @@ def test_a_full_store_aborts_the_upload(scripted_s3: Start) -> None:
 def test_an_abort_that_fails_is_noted(scripted_s3: Start) -> None:
     """The user's exception goes on and says that something is left."""
     store, _ = scripted_s3(created, took_part, s3_error(403, "AccessDenied"))
-    with pytest.raises(RuntimeError, match="user's") as raised, store.writer("k") as stream:
+    with pytest.raises(RuntimeError, match="user's") as raised, store.writer("k") as stream:  # noqa: PT012
         stream.write(b"x" * (PART + 1_000_000))
         raise RuntimeError("user's")
     assert "unfinished upload U1 is still there" in raised.value.__notes__[0]

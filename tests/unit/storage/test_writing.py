@@ -52,7 +52,7 @@ def test_an_exception_leaves_nothing(store: ObjectStore, size: int, error: BaseE
     """The exception goes on as it is; a former object stays."""
     store.put("kept", b"old")
     for key in ("folder/new", "kept"):
-        with pytest.raises(type(error)) as raised, store.writer(key) as stream:
+        with pytest.raises(type(error)) as raised, store.writer(key) as stream:  # noqa: PT012
             stream.write(b"x" * size)
             raise error
         assert raised.value is error
@@ -72,7 +72,7 @@ def test_wrappers_may_close_the_stream(store: ObjectStore) -> None:
 
 def test_a_closed_stream_does_not_make_the_object(store: ObjectStore) -> None:
     """Closing is not the block's end: an exception after it still leaves nothing."""
-    with pytest.raises(RuntimeError), store.writer("k") as stream:
+    with pytest.raises(RuntimeError), store.writer("k") as stream:  # noqa: PT012
         stream.write(b"x")
         stream.close()
         raise RuntimeError
