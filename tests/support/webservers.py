@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import re
 import socket
+import ssl
 import struct
 import threading
 from collections.abc import Callable
@@ -72,6 +73,10 @@ class WebServer:
     def url(self) -> str:
         """Its address, without a slash at the end."""
         return f"http://127.0.0.1:{self._http.server_port}"
+
+    def use_tls(self, context: ssl.SSLContext) -> None:
+        """Speak TLS from the next connection on."""
+        self._http.socket = context.wrap_socket(self._http.socket, server_side=True)
 
     def answer(self, exchange: Exchange) -> None:
         """Answer one request."""

@@ -39,5 +39,6 @@ def test_every_public_name_is_there() -> None:
     for name in kubemr.storage.__all__:
         assert getattr(kubemr.storage, name).__name__ == name
         assert name in dir(kubemr.storage)
+    name = "nothing"
     with pytest.raises(AttributeError, match="it exports AccessDenied"):
-        getattr(kubemr.storage, "nothing")
+        getattr(kubemr.storage, name)
