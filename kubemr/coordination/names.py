@@ -91,9 +91,14 @@ def storage_prefix(name: str, uid: str) -> str:
     return f"{slug(name)}-{short_hash(uid)}/"
 
 
+def stage_prefix(job_prefix: str, step: int, stage: str) -> str:
+    """The prefix under which all attempts at a stage's tasks write."""
+    return f"{job_prefix}{step}/{stage}/"
+
+
 def task_prefix(job_prefix: str, step: int, stage: str, number: int) -> str:
     """The prefix under which all attempts at one task write."""
-    return f"{job_prefix}{step}/{stage}/{number}/"
+    return f"{stage_prefix(job_prefix, step, stage)}{number}/"
 
 
 def attempt_prefix(job_prefix: str, step: int, stage: str, number: int, attempt: str) -> str:

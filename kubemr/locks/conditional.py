@@ -119,7 +119,7 @@ def apply(target: Target, patch: Patch, mine: Callable[[Json], bool]) -> Op[Outc
             return Outcome(Verdict.GONE, None, answer)
         if _is_refusal(answer) and not doubted:
             return Outcome(Verdict.REFUSED, None, answer)
-        if answer.status in (409, 429) or not answer.definite:
+        if answer.status in (409, 429) or not (answer.definite and answer.sent):
             yield Sleep(backoff.next((yield Random()), answer.retry_after))
         doubted = doubted or not answer.definite
         seen = yield from read(target)

@@ -78,7 +78,7 @@ class Executor(Protocol[A]):
         """Those that have not begun; they will not."""
         ...
 
-    def cancel(self, assignment: A) -> None:
+    def cancel(self, assignment: A) -> object:
         """Stop it if it is running, and forget it: there will be no outcome."""
         ...
 

@@ -7,6 +7,7 @@ killed by its process group's guardian (see `process_group`) and, on Linux, by t
 
 from __future__ import annotations
 
+import io
 import os
 import select
 import signal
@@ -19,7 +20,7 @@ from typing import Final, NoReturn
 
 from kubemr.worker.channel import Channel
 from kubemr.worker.child_process import CHILD_FD
-from kubemr.worker.jobworker import JobWorker
+from kubemr.worker.jobworker import JobWorker, require_worker
 
 _PR_SET_PDEATHSIG: Final = 1
 _PROGRESS_SECONDS: Final = 0.05
@@ -33,6 +34,7 @@ def is_child() -> bool:
 
 def run_child(worker: JobWorker) -> NoReturn:
     """Run tasks until the parent closes the channel; then end the process."""
+    require_worker(worker)
     # Imported here, because the parent imports this module too and needs none of it.
     import faulthandler
 
@@ -43,7 +45,10 @@ def run_child(worker: JobWorker) -> NoReturn:
 
     connection = _connection(os.environ)
     # A crash in native code then leaves a Python traceback on stderr, which becomes the attempt's error.
-    faulthandler.enable()
+    faulthandler.enable(2)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # What a task prints before it hangs or crashes must not stay in a buffer.
+        sys.stdout.reconfigure(line_buffering=True)
     _die_with_parent(connection)
     channel = Channel(connection)
     hello = channel.receive()

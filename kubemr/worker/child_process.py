@@ -32,13 +32,12 @@ _CHUNK: Final = 1 << 18
 
 def own_command() -> list[str]:
     """The command that runs this very program again: `python file.py …` or `python -m package …`."""
-    arguments = sys.orig_argv[1:]
-    if not any(argument != "-" for argument in arguments):
+    if sys.argv[:1] in ([], [""], ["-"]):
         raise RuntimeError(
             "kubemr runs user code in a second process, which executes the same program again; a program read from "
             "stdin or typed at a prompt cannot be: save it to a file and run `python that_file.py`"
         )
-    return [sys.executable, *arguments]
+    return [sys.executable, *sys.orig_argv[1:]]
 
 
 class ChildProcess:

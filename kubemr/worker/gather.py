@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Final, Protocol
 
 from kubemr.coordination.outputs import OUTPUTS, Index, decode_outputs
+from kubemr.storage.errors import NoSuchKey
 
 READERS: Final = 8
 """Objects that are read at the same time: a store's answer takes milliseconds, most of them waiting."""
@@ -83,7 +84,13 @@ class Gatherer:
         kept = self._kept.get(key)
         if kept is not None:
             return kept
-        data = self._store.get(key)
+        try:
+            data = self._store.get(key)
+        except NoSuchKey as error:
+            raise GatherError(
+                f"{self._store.url(key)}: missing, although this attempt is the one that counts; "
+                "it was deleted since, so the job has to be run anew"
+            ) from error
         try:
             outputs = decode_outputs(data)
         except ValueError as error:

@@ -100,3 +100,12 @@ class JobWorker:
         if self._kubemr_context is None:
             raise RuntimeError(f"{what} is available only while a task runs: in map and reduce")
         return self._kubemr_context
+
+
+def require_worker(worker: object) -> None:
+    """Raise TypeError unless `worker` is what `kubemr.serve` takes."""
+    if isinstance(worker, JobWorker):
+        return
+    if isinstance(worker, type) and issubclass(worker, JobWorker):
+        raise TypeError(f"kubemr.serve({worker.__name__}): that is the class; give an instance, {worker.__name__}()")
+    raise TypeError(f"kubemr.serve({worker!r}): give an instance of a subclass of kubemr.JobWorker")

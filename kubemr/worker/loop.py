@@ -111,7 +111,7 @@ class Worker(Generic[A]):
     def run(self) -> Op[Ending]:
         """Work until the job is over.  The Lease must be held already."""
         try:
-            job = yield from self._first_read()
+            job = yield from first_read(self.identity)
             while True:
                 stage = job.current
                 if stage is not None and job.phase == "DEPLOYED":
@@ -132,29 +132,8 @@ class Worker(Generic[A]):
 
     # -- the job ---------------------------------------------------------------------------------------
 
-    def _first_read(self) -> Op[JobView]:
-        backoff = Backoff()
-        while True:
-            try:
-                return (yield from self._read())
-            except Refused as refused:
-                if refused.answer.status not in (401, 403) or backoff.attempts >= FIRST_READ_TRIES:
-                    raise
-            yield Sleep(backoff.next((yield Random())))
-
     def _read(self) -> Op[JobView]:
-        """The job as it is; raises `Over` when it needs no worker any more."""
-        document = yield from read(Target(names.JOBS, self.identity.namespace, self.identity.job))
-        if document is None or document["metadata"]["uid"] != self.identity.uid:
-            raise Over(Ending.GONE)
-        job = JobView.of(document)
-        if document["metadata"].get("deletionTimestamp"):
-            raise Over(Ending.GONE)
-        if job.run != self.identity.run:
-            raise Over(Ending.SUPERSEDED)
-        if job.final:
-            raise Over(Ending(job.phase))
-        return job
+        return (yield from read_job(self.identity))
 
     # -- tasks -----------------------------------------------------------------------------------------
 
@@ -278,6 +257,33 @@ class Worker(Generic[A]):
     def _watched(self, tokens: set[Token]) -> list[Token]:
         """The holders this worker keeps an eye on: always the same ones, as an observation must not have gaps."""
         return sorted(tokens, key=lambda token: _rank(self.identity.token, token))[:WATCHED_HOLDERS]
+
+
+def read_job(identity: Identity) -> Op[JobView]:
+    """The job as it is; raises `Over` when it needs no worker any more."""
+    document = yield from read(Target(names.JOBS, identity.namespace, identity.job))
+    if document is None or document["metadata"]["uid"] != identity.uid:
+        raise Over(Ending.GONE)
+    job = JobView.of(document)
+    if document["metadata"].get("deletionTimestamp"):
+        raise Over(Ending.GONE)
+    if job.run != identity.run:
+        raise Over(Ending.SUPERSEDED)
+    if job.final:
+        raise Over(Ending(job.phase))
+    return job
+
+
+def first_read(identity: Identity) -> Op[JobView]:
+    """`read_job`, which sits out that a worker's rights are granted a moment after its pod has started."""
+    backoff = Backoff()
+    while True:
+        try:
+            return (yield from read_job(identity))
+        except Refused as refused:
+            if refused.answer.status not in (401, 403) or backoff.attempts >= FIRST_READ_TRIES:
+                raise
+        yield Sleep(backoff.next((yield Random())))
 
 
 def _rank(observer: Token, token: Token) -> bytes:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from kubemr.controller.reconcile.context import DONE, After, Operator
 from kubemr.controller.reconcile.events import event
-from kubemr.controller.reconcile.lockholder import PATH, driven, value
+from kubemr.controller.reconcile.lockholder import PATH, driven, taken
 from kubemr.controller.reconcile.patching import patch_job
 from kubemr.coordination.job import JobView, shards_for
 from kubemr.locks.patch import lookup
@@ -16,19 +16,19 @@ def claim(document: Json, operator: Operator) -> Op[After]:
     job = JobView.of(document)
     now: str = yield Do(operator.settings.stamp, "wall clock")
     stages = stages_of(job)
-    mine = value(operator.identity, 1)
+    mine = yield from taken(job, operator)
     total = sum(stage["total"] for stage in stages)
     patch = (
         driven(job)
         .replace("/status/phase", "DEPLOYING")
-        .add(PATH, mine)
+        .add(PATH, mine.raw)
         .add("/status/stages", stages)
         .add("/status/stage", stages[0]["name"])
         .add("/status/progress", f"0/{total}")
         .add("/status/replicas", job.replicas)
         .add("/status/startTime", now)
     )
-    marked = yield from patch_job(job.status, patch, lambda seen: bool(lookup(seen, PATH) == mine))
+    marked = yield from patch_job(job.status, patch, lambda seen: mine.same_acquisition_as(lookup(seen, PATH)))
     if marked is not None:
         yield from event(marked, "Normal", "Deploying", f"driven by {operator.identity}", now)
     return DONE

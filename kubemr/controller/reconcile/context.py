@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final, Protocol
 
-from attr import define, field, frozen
+from attr import field, frozen
 
 from kubemr.coordination.store import Store
+from kubemr.locks.holders import Judge
 from kubemr.locks.lease import Census
-from kubemr.locks.request import Json, Now, Op, Resource
-from kubemr.locks.taskstate import Token
+from kubemr.locks.request import Json, Op, Resource
 
 FINALIZER: Final = "kubemr.turbobytes.com/cleanup"
 
@@ -52,8 +52,10 @@ class StorageSettings:
 class Settings(Protocol):
     """What an installation decides."""
 
-    lease_seconds: float
-    """Duration of worker Leases."""
+    @property
+    def lease_seconds(self) -> float:
+        """Duration of worker Leases."""
+        ...
 
     def storage(self, document: Json) -> StorageSettings:
         """Where the job's outputs go.  Raises ValueError with a remedy when that is not known."""
@@ -68,38 +70,14 @@ class Settings(Protocol):
         ...
 
 
-@define
-class Peers:
-    """Which operators are dead.  One Lease per operator is watched, whatever the number of jobs.
-
-    Reads are shared by all jobs: at most one round per `interval` seconds.
-    """
-
-    census: Census
-    interval: float
-    _known: dict[str, float] = field(factory=dict, init=False)
-    _dead: set[Token] = field(factory=set, init=False)
-    _looked: float = field(default=float("-inf"), init=False)
-
-    def is_dead(self, identity: str) -> Op[bool]:
-        """True when that operator's Lease has expired, or is another's."""
-        now: float = yield Now()
-        new = identity not in self._known
-        self._known[identity] = now
-        if new or now - self._looked >= self.interval:
-            self._looked = now
-            self._known = {each: at for each, at in self._known.items() if now - at < 20 * self.interval}
-            self._dead = yield from self.census.look(Token(each) for each in self._known)
-        return identity in self._dead
-
-
 @frozen
 class Operator:
     """This operator process.  `identity` is what `status.lockholder` names."""
 
     identity: str
     settings: Settings
-    peers: Peers
+    judge: Judge
+    """Which operators are dead."""
     cache: Cache
     censuses: dict[str, Census] = field(factory=dict)
     """Who of a job's workers is dead, by the job's uid."""

@@ -72,7 +72,7 @@ def superfluous(job: JobView) -> list[str]:
         return [job.storage_prefix]
     if job.phase == "FAIL":
         return []  # What was committed serves a retry, and the errors tell why.
-    return [f"{job.storage_prefix}{stage.step}/{stage.name}/" for stage in job.stages[:-1]]
+    return [names.stage_prefix(job.storage_prefix, stage.step, stage.name) for stage in job.stages[:-1]]
 
 
 def _expire(job: JobView, operator: Operator) -> Op[After]:

@@ -33,7 +33,7 @@ def reconcile(document: Json, operator: Operator) -> Op[After]:
     if not is_ours(document, operator):
         taken = yield from take_over(job, operator)
         if taken is None:
-            return After(operator.peers.interval)
+            return After(operator.judge.poll)
         document = taken.document
         if taken.phase not in DRIVER:
             return DONE

@@ -12,13 +12,14 @@ from functools import partial
 
 from attr import define, field
 
-from kubemr.controller.reconcile.context import CONFIG_MAPS, KUBERNETES_JOBS, Operator, Peers, StorageSettings
+from kubemr.controller.reconcile.context import CONFIG_MAPS, KUBERNETES_JOBS, Operator, StorageSettings
 from kubemr.controller.reconcile.creating import InTheWay
 from kubemr.controller.reconcile.machine import reconcile
 from kubemr.coordination import names
 from kubemr.coordination.advance import Means
 from kubemr.locks.conditional import Refused, Target
-from kubemr.locks.lease import LEASES, Census, keep, release, take
+from kubemr.locks.holders import HolderLease
+from kubemr.locks.lease import LEASES, keep, release, take
 from kubemr.locks.request import Answer, Do, Json, Op, Random, Request, Sleep
 from kubemr.locks.shard import SHARDS
 from kubemr.locks.taskstate import Token, make_token
@@ -159,8 +160,8 @@ class Cluster:
 
     def _operator(self, identity: str) -> Op[None]:
         cache = StaleCache(self.world)
-        census = Census(operator_lease, LEASE_SECONDS)
-        operator = Operator(identity, SimulatedSettings(self.world), Peers(census, LEASE_SECONDS / 4), cache)
+        judge = HolderLease(operator_lease, LEASE_SECONDS)
+        operator = Operator(identity, SimulatedSettings(self.world), judge, cache)
         while True:
             yield Do(cache.refresh, "refresh cache")
             for document in cache.jobs():
@@ -171,7 +172,7 @@ class Cluster:
             yield Sleep(0.2 + (yield Random()))
 
     def _operator_lease(self, identity: str) -> Op[None]:
-        target = operator_lease(Token(identity))
+        target = operator_lease(identity)
         body = {
             "apiVersion": "coordination.k8s.io/v1",
             "kind": "Lease",
@@ -252,7 +253,7 @@ class Cluster:
         return token
 
 
-def operator_lease(identity: Token) -> Target:
+def operator_lease(identity: str) -> Target:
     """The Lease of an operator."""
     return Target(LEASES, OPERATOR_NAMESPACE, f"kubemr-{identity}")
 

@@ -1,0 +1,62 @@
+"""`python -m kubemr.controller`: the operator's process.
+
+It finds its apiserver from `KUBEMR_APISERVER` (a URL, with `KUBEMR_APISERVER_TOKEN`), or else from a
+kubeconfig or the pod's service account.  SIGTERM and SIGINT stop it in an orderly way.
+Exit codes: 0 told to end; 1 it lost its Lease or may not do what it must; 2 its settings are wrong.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+
+import structlog
+
+from kubemr.controller.client import Client, Connection, PlainConnection
+from kubemr.controller.operator import OperatorProcess
+from kubemr.controller.settings import OperatorSettings
+from kubemr.coordination.logs import configure
+from kubemr.locks.lease import LeaseLost
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
+
+
+async def _connection() -> Connection:
+    url = os.environ.get("KUBEMR_APISERVER")
+    if url:
+        ca_file = os.environ.get("KUBEMR_APISERVER_CA") or None
+        return PlainConnection(url, os.environ.get("KUBEMR_APISERVER_TOKEN", ""), ca_file=ca_file)
+    from kubemr.controller.client.cluster import discover
+
+    return await discover()
+
+
+async def _run(settings: OperatorSettings) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    async with Client(await _connection()) as client:
+        await OperatorProcess(client, settings).run(stop)
+
+
+def main() -> int:
+    """Run one operator until it is told to end."""
+    configure()
+    try:
+        settings = OperatorSettings.from_environment()
+    except ValueError as error:
+        log.error("settings_wrong", error=str(error))
+        return 2
+    try:
+        asyncio.run(_run(settings))
+    except (LeaseLost, PermissionError) as error:
+        log.error("operator_cannot_go_on", error=str(error))
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

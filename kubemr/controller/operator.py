@@ -1,0 +1,172 @@
+"""The operator: informers feed a work queue, workers reconcile jobs, a Lease says that this process lives.
+
+Several operators run at once.  Each sees all jobs; which one drives a job is settled on the job itself
+(`reconcile.lockholder`).  An operator that loses its Lease stops: others have taken its jobs over by then.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Sequence
+
+import structlog
+from attrs import define, field
+
+from kubemr.controller.client import Client
+from kubemr.controller.informer import EnqueueKeys, Informer, Object, by_label, make_key
+from kubemr.controller.reconcile.context import KUBERNETES_JOBS, Operator
+from kubemr.controller.reconcile.creating import InTheWay
+from kubemr.controller.reconcile.machine import reconcile
+from kubemr.controller.settings import OperatorSettings
+from kubemr.controller.workqueue import Controller, RateLimitedQueue
+from kubemr.coordination import names
+from kubemr.coordination.wallclock import micro_timestamp
+from kubemr.locks import aio
+from kubemr.locks.conditional import Target
+from kubemr.locks.holders import HolderLease
+from kubemr.locks.identity import unique
+from kubemr.locks.lease import LEASES, LeaseLost, keep, release, take
+from kubemr.locks.request import Answer, Op, Request, Sleep
+from kubemr.locks.shard import SHARDS
+from kubemr.locks.taskstate import Token
+
+BY_UID = "job-uid"
+DRAIN_SECONDS = 20.0
+BLOCKED_SECONDS = 2.0
+"""How soon to look again at a job whose child's name is still taken."""
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
+
+
+@define(eq=False)
+class InformerCache:
+    """What the reconcile steps may look at without asking the apiserver (`reconcile.context.Cache`)."""
+
+    client: Client
+    jobs: Informer = field(init=False)
+    _shards: Informer = field(init=False)
+    _workers: Informer = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        index = {BY_UID: by_label(names.LABEL_UID)}
+        ours = "app.kubernetes.io/managed-by=kubemr"
+        self.jobs = Informer(self.client, names.JOBS)
+        self._shards = Informer(self.client, SHARDS, label_selector=ours, indexes=index)
+        self._workers = Informer(self.client, KUBERNETES_JOBS, label_selector=ours, indexes=index)
+
+    @property
+    def informers(self) -> Sequence[Informer]:
+        """All of them."""
+        return (self.jobs, self._shards, self._workers)
+
+    def shards(self, uid: str) -> Sequence[Object]:
+        """The job's task shards."""
+        return self._shards.store.select(BY_UID, uid)
+
+    def worker_jobs(self, uid: str) -> Sequence[Object]:
+        """The Kubernetes Jobs that run the job's workers."""
+        return self._workers.store.select(BY_UID, uid)
+
+    def feed(self, queue: RateLimitedQueue[str]) -> None:
+        """Add a job's key whenever the job or its Kubernetes Job changes.
+
+        Shards change with every patch of every worker: they are counted from time to time, not reacted to.
+        """
+        self.jobs.add_handler(EnqueueKeys(queue.add), "jobs")
+        self._workers.add_handler(EnqueueKeys(queue.add, _owners), "workers")
+
+
+def _owners(child: Object) -> Iterable[str]:
+    metadata = child["metadata"]
+    return [
+        make_key(metadata["namespace"], owner["name"])
+        for owner in metadata.get("ownerReferences") or []
+        if owner.get("kind") == names.KIND
+    ]
+
+
+class OperatorProcess:
+    """One operator.  `run` until `stop` is set, or raise `LeaseLost`."""
+
+    def __init__(self, client: Client, settings: OperatorSettings) -> None:
+        self._client = client
+        self._settings = settings
+        self.identity = unique(settings.instance)
+        self.cache = InformerCache(client)
+        self.queue: RateLimitedQueue[str] = RateLimitedQueue("mapreducejobs")
+        self._operator = Operator(
+            self.identity, settings, HolderLease(self._lease_of, settings.lease_seconds), self.cache
+        )
+        self._log = log.bind(operator=self.identity)
+
+    def _lease_of(self, identity: str) -> Target:
+        return Target(LEASES, self._settings.namespace, f"kubemr-{identity}")
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Work until `stop`, then finish what was begun and give the Lease up."""
+        lease, token = self._lease_of(self.identity), Token(self.identity)
+        await aio.run(_create_lease(lease, self._settings.lease_seconds), self._client)
+        await aio.run(take(lease, token, micro_timestamp), self._client)
+        self._log.info("operator_started", namespace=self._settings.namespace)
+        controller = Controller("mapreducejobs", self.queue, self._reconcile, workers=self._settings.workers)
+        self.cache.feed(self.queue)
+        try:
+            async with asyncio.TaskGroup() as group:
+                keeping = group.create_task(self._keep(lease, token))
+                following = [group.create_task(informer.run()) for informer in self.cache.informers]
+                for informer in self.cache.informers:
+                    await informer.wait_synced()
+                working = group.create_task(controller.run())
+                await stop.wait()
+                await controller.stop(DRAIN_SECONDS)
+                await working
+                for task in (keeping, *following):
+                    task.cancel()
+        except* LeaseLost as lost:
+            self._log.error("lease_lost", error=str(lost.exceptions[0]))
+            raise lost.exceptions[0] from None
+        finally:
+            await asyncio.shield(self._leave(lease, token))
+            self._log.info("operator_stopped")
+
+    async def _keep(self, lease: Target, token: Token) -> None:
+        duration = self._settings.lease_seconds
+        await aio.run(keep(lease, token, duration, alive=lambda: True, stamp=micro_timestamp), self._client)
+
+    async def _leave(self, lease: Target, token: Token) -> None:
+        """Free the Lease, so that others take this operator's jobs over at once, and remove it."""
+        async with asyncio.timeout(5):
+            await aio.run(release(lease, token), self._client)
+            await self._client.send(Request("delete", LEASES, lease.namespace, lease.name))
+
+    async def _reconcile(self, key: str) -> float | None:
+        document = self.cache.jobs.store.get(key)
+        if document is None:
+            return None
+        try:
+            after = await aio.run(reconcile(document, self._operator), self._client)
+        except InTheWay as blocked:
+            self._log.info("child_in_the_way", job=key, reason=str(blocked))
+            return BLOCKED_SECONDS
+        return after.seconds
+
+
+def _create_lease(target: Target, duration: float) -> Op[None]:
+    """Make this operator's own Lease; its name is new with every start."""
+    body = {
+        "apiVersion": "coordination.k8s.io/v1",
+        "kind": "Lease",
+        "metadata": {
+            "name": target.name,
+            "namespace": target.namespace,
+            "labels": {"app.kubernetes.io/managed-by": "kubemr", "app.kubernetes.io/component": "operator"},
+        },
+        "spec": {"leaseDurationSeconds": max(1, round(duration))},
+    }
+    while True:
+        answer: Answer = yield Request("create", LEASES, target.namespace, body=body)
+        if answer.ok or answer.status == 409:
+            return
+        if answer.definite and answer.sent and answer.status != 429:
+            raise PermissionError(f"creating {target}: the apiserver refused it with {answer.status}: {answer.message}")
+        yield Sleep(1.0)

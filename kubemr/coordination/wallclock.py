@@ -1,0 +1,16 @@
+"""Wall-clock time as Kubernetes writes it.  For people: nothing in kubemr compares two clocks."""
+
+from __future__ import annotations
+
+import time
+
+
+def timestamp() -> str:
+    """A metav1.Time: `2026-01-31T12:00:00Z`."""
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+
+
+def micro_timestamp() -> str:
+    """A metav1.MicroTime: `2026-01-31T12:00:00.000000Z`, as Leases have it."""
+    seconds, nanoseconds = divmod(time.time_ns(), 1_000_000_000)
+    return f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(seconds))}.{nanoseconds // 1000:06d}Z"

@@ -1,0 +1,67 @@
+"""A worker's settings, from the environment that the operator gave its pod (docs/protocol.md, "Environment")."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from attr import frozen
+
+DEFAULT_LEASE_SECONDS = 15.0
+DEFAULT_TASK_TIMEOUT = 600.0
+
+
+class SettingsError(ValueError):
+    """A variable is missing or makes no sense."""
+
+
+@frozen
+class Settings:
+    """Which worker of which job this process is; times in seconds."""
+
+    namespace: str
+    job: str
+    uid: str
+    run: int
+    index: int
+    lease_seconds: float = DEFAULT_LEASE_SECONDS
+    task_timeout: float = DEFAULT_TASK_TIMEOUT
+
+    @classmethod
+    def from_environment(cls, environ: Mapping[str, str]) -> Settings:
+        """Raises `SettingsError` that names the variable and what it should be."""
+        index = "KUBEMR_WORKER_INDEX" if "KUBEMR_WORKER_INDEX" in environ else "JOB_COMPLETION_INDEX"
+        return cls(
+            namespace=_text(environ, "KUBEMR_JOB_NAMESPACE"),
+            job=_text(environ, "KUBEMR_JOB_NAME"),
+            uid=_text(environ, "KUBEMR_JOB_UID"),
+            run=int(_number(environ, "KUBEMR_RUN", whole=True, least=1)),
+            index=int(_number(environ, index, whole=True, least=0)),
+            lease_seconds=_number(environ, "KUBEMR_LEASE_SECONDS", default=DEFAULT_LEASE_SECONDS),
+            task_timeout=_number(environ, "KUBEMR_TASK_TIMEOUT_SECONDS", default=DEFAULT_TASK_TIMEOUT),
+        )
+
+
+def _text(environ: Mapping[str, str], name: str) -> str:
+    value = environ.get(name, "")
+    if not value:
+        raise SettingsError(
+            f"{name} is not set: a worker is started by a kubemr job; to try one by hand, use "
+            "`kubemr run job.yaml -- python your_worker.py`"
+        )
+    return value
+
+
+def _number(
+    environ: Mapping[str, str], name: str, *, default: float | None = None, whole: bool = False, least: float = 0.001
+) -> float:
+    if default is not None and not environ.get(name):
+        return default
+    text = _text(environ, name)
+    try:
+        number = float(int(text)) if whole else float(text)
+    except ValueError:
+        kind = "a whole number" if whole else "a number"
+        raise SettingsError(f"{name} is {text!r}: must be {kind}") from None
+    if not least <= number < 1e9:
+        raise SettingsError(f"{name} is {text!r}: must be at least {least:g} and below 1e9")
+    return number
