@@ -53,7 +53,7 @@ class Harness:
         """What a worker's process is given."""
         return {
             **os.environ,
-            "PYTHONPATH": str(ROOT),
+            "PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")])),
             "TMPDIR": str(self.temporary),
             "KUBEMR_STORAGE_URL": self.store.as_uri(),
         }

@@ -136,3 +136,18 @@ def test_a_crash_is_noticed_while_a_forked_process_holds_the_socket(harness: Har
     )
     assert "exited with status 4" in outcome.message
     assert outcome.seconds < 15
+
+
+def test_what_was_printed_before_a_crash_is_not_lost(harness: Harness, pipe: Pipe) -> None:
+    """stdout is passed on line by line."""
+    executor = harness.executor(
+        """
+        class Worker(JobWorker):
+            def map(self, input):
+                print("the last line")
+                os._exit(1)
+        """,
+        stdout=pipe.writing,
+    )
+    executor.begin([map_task(0)])
+    assert pipe.lines.readline() == "the last line\n"

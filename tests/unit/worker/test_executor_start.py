@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import sys
+import threading
 import time
 
 import pytest
 
+from kubemr.worker.assignment import Assignment, JobInfo
+from kubemr.worker.executor import ProcessExecutor
 from support.workerharness import Harness, map_task, outcomes
 
 NOT_READY = "before it was ready (at import, in worker_init, or without a call of kubemr.serve)"
@@ -30,6 +33,16 @@ STARTS = {
         "class Worker(JobWorker):\n    def worker_init(self): os._exit(9)",
         f"the worker process exited with status 9 {NOT_READY}; it wrote nothing to stderr",
         "",
+    ),
+    "serves the class": (
+        "class Worker(JobWorker): pass\nWorker = lambda made=Worker: made",
+        f"the worker process exited with status 1 {NOT_READY}",
+        "TypeError: kubemr.serve(Worker): that is the class; give an instance, Worker()",
+    ),
+    "serves something else": (
+        "Worker = dict",
+        f"the worker process exited with status 1 {NOT_READY}",
+        "TypeError: kubemr.serve({}): give an instance of a subclass of kubemr.JobWorker",
     ),
     "never serves": (
         "sys.exit(0)",
@@ -93,3 +106,36 @@ def test_worker_init_runs_once_in_a_process_and_knows_the_job(harness: Harness) 
         *(map_task(number) for number in range(3)),
     )
     assert [outcome.kind for outcome in found] == ["empty"] * 3
+
+
+def test_a_bug_of_the_runtime_is_not_a_silent_hang(harness: Harness) -> None:
+    """When the thread that owns the child ends by an error of its own, whoever waits hears of it."""
+
+    def broken(event: str, **fields: object) -> None:
+        raise LookupError("no such logger")
+
+    seen: list[threading.ExceptHookArgs] = []
+    hook, threading.excepthook = threading.excepthook, seen.append
+    try:
+        with ProcessExecutor(
+            JobInfo("j"), task_timeout=60, command=[sys.executable, "-c", ""], environ=harness.environ(), log=broken
+        ) as executor:
+            executor.begin([map_task(0)])
+            with pytest.raises(RuntimeError, match="ended by an error of its own") as caught:
+                executor.wait(60)
+    finally:
+        threading.excepthook = hook
+    assert isinstance(caught.value.__cause__, LookupError)
+    assert seen
+
+
+def test_a_time_out_must_be_positive() -> None:
+    """The value is named."""
+    with pytest.raises(ValueError, match="task timeout 0 s: must be above 0"):
+        ProcessExecutor(JobInfo("j"), task_timeout=0, command=["true"])
+
+
+def test_a_key_prefix_ends_in_a_slash() -> None:
+    """Otherwise `1-w0-abc123` and `outputs.json` would make one name."""
+    with pytest.raises(ValueError, match="prefix 'job/0/map/0': a key prefix ends in a slash"):
+        Assignment(0, "map", 0, "1-w0-abc123", "job/0/map/0", 4)

@@ -101,7 +101,7 @@ def test_missing_outputs_are_an_error_and_never_empty(store: CountingStore) -> N
     """The error names the key."""
     write_stage(store, [{0: "a"}, {0: "b"}])
     store.delete(f"{SOURCE}1/1-w1-abc123/outputs.json")
-    with pytest.raises(NoSuchKey, match=r"job/0/map/1/1-w1-abc123/outputs\.json"):
+    with pytest.raises(GatherError, match=r"file://.*job/0/map/1/1-w1-abc123/outputs\.json: missing, although"):
         gatherer(store).inputs(INDEX, SOURCE, 0)
 
 

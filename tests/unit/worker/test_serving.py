@@ -66,10 +66,11 @@ def test_a_module_is_executed_again(harness: Harness, package: Path) -> None:
     assert sorted(run(harness, [sys.executable, "-m", "words", "x"]).splitlines()) == ["empty ", "in child x"]
 
 
-def test_a_program_from_stdin_cannot_be_executed_again(harness: Harness) -> None:
+@pytest.mark.parametrize("command", [["-"], [], ["-X", "dev", "-"]], ids=["dash", "nothing", "options"])
+def test_a_program_from_stdin_cannot_be_executed_again(harness: Harness, command: list[str]) -> None:
     """The error says what to do."""
     result = subprocess.run(
-        [sys.executable, "-"], input=PROGRAM, env=harness.environ(), capture_output=True, text=True, timeout=60
+        [sys.executable, *command], input=PROGRAM, env=harness.environ(), capture_output=True, text=True, timeout=60
     )
     assert result.returncode == 1
     assert "save it to a file and run `python that_file.py`" in result.stderr
