@@ -19,7 +19,6 @@ from __future__ import annotations
 
 import io
 import os
-import shutil
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from stat import S_ISDIR, S_ISREG
@@ -139,7 +138,7 @@ class DirectoryStore:
     def put_file(self, key: str, path: Path) -> None:
         """Store a local file as an object."""
         with open(path, "rb") as source, self._written("put_file", key) as target:
-            shutil.copyfileobj(source, target, transfer.CHUNK)
+            transfer.copy(source, target)
 
     def get_file(self, key: str, path: Path) -> None:
         """Store an object as a local file."""

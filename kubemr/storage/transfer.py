@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import shutil
+from typing import BinaryIO
 
 from kubemr.storage.base import ObjectStore, Path
 from kubemr.storage.keys import PART_MARK
@@ -14,7 +14,7 @@ CHUNK = 1024 * 1024
 def put_file(store: ObjectStore, key: str, path: Path) -> None:
     """Store a local file as an object."""
     with open(path, "rb") as source, store.writer(key) as target:
-        shutil.copyfileobj(source, target, CHUNK)
+        copy(source, target)
 
 
 def get_file(store: ObjectStore, key: str, path: Path) -> None:
@@ -24,11 +24,17 @@ def get_file(store: ObjectStore, key: str, path: Path) -> None:
         part = part_path(os.path.dirname(path))
         try:
             with open(part, "xb") as target:
-                shutil.copyfileobj(source, target, CHUNK)
+                copy(source, target)
             os.replace(part, path)
         except BaseException:
             remove_if_there(part)
             raise
+
+
+def copy(source: BinaryIO, target: BinaryIO) -> None:
+    """Write all that is left in `source` to `target`.  (`shutil` does the same, and takes 5 ms to import.)"""
+    while data := source.read(CHUNK):
+        target.write(data)
 
 
 def part_path(folder: str) -> str:

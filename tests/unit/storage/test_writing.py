@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -86,6 +87,25 @@ def test_many_small_writes_are_one_object(store: ObjectStore) -> None:
         for piece in pieces:
             stream.write(piece)
     assert store.get("k") == b"".join(pieces)
+
+
+def test_streams_need_little_memory(store: ObjectStore) -> None:
+    """Of an object of 12 parts, no more than two are held at once while writing, and far less while reading."""
+    piece = b"x" * 1_000_000
+    tracemalloc.start()
+    try:
+        with store.writer("k") as stream:
+            for _ in range(63):
+                stream.write(piece)
+        _, written = tracemalloc.get_traced_memory()
+        tracemalloc.reset_peak()
+        with store.reader("k") as stream:
+            assert sum(map(len, iter(lambda: stream.read(100_000), b""))) == 63_000_000
+        _, read = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert written < 3 * PART
+    assert read < PART
 
 
 def test_a_file_is_stored(store: ObjectStore, tmp_path: Path) -> None:
