@@ -21,7 +21,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the options of this test suite."""
     group = parser.getgroup("kubemr")
     group.addoption(
-        "--seeds", type=int, default=25, metavar="N", help="how many seeds each simulation runs (default 25)"
+        "--seeds", type=int, default=500, metavar="N", help="how many seeds the simulation runs (default 500)"
     )
 
 
