@@ -104,9 +104,10 @@ def test_check_makes_the_directory(tmp_path: Path) -> None:
 def test_a_directory_that_refuses_is_told(tmp_path: Path) -> None:
     """`AccessDenied` names the mode and the owner as what to check; run as nobody where the test is run by root."""
     locked = tmp_path / "locked"
-    locked.mkdir(mode=0o500)
+    locked.mkdir()
     (locked / "secret").write_text("x")
     (locked / "secret").chmod(0)
+    locked.chmod(0o500)
     script = """
 import os, sys
 from kubemr.storage import AccessDenied, DirectoryStore
@@ -127,6 +128,7 @@ for operation in operations:
         print(error)
 """
     done = subprocess.run([sys.executable, "-c", script, str(locked)], capture_output=True, text=True, check=True)
+    locked.chmod(0o700)
     said = done.stdout.splitlines()
     assert [line.split(" in ")[0] for line in said] == ["check", "put 'k'", "get 'secret'", "delete 'secret'"]
     assert all("Permission denied (EACCES); check the owner and the mode" in line for line in said)

@@ -47,7 +47,7 @@ def test_a_full_file_system_is_told(tmp_path: Path) -> None:
     own = ["unshare", "--mount"] if os.geteuid() == 0 else ["unshare", "--user", "--map-root-user", "--mount"]
     if (
         not shutil.which("unshare")
-        or subprocess.run([*own, "sh", "-c", mount, "sh", "true"], capture_output=True).returncode
+        or subprocess.run([*own, "sh", "-c", mount, "sh", sys.executable, "-c", ""], capture_output=True).returncode
     ):
         leave_out("a mount of its own", "run as root, or allow user namespaces")
     done = subprocess.run(
