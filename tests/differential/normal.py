@@ -9,6 +9,8 @@ resourceVersions of lists      `rv-list`; checked to be no older than what is in
 timestamps                     `<time>`
 generated names                `<prefix><generated-1>`
 continue tokens                `<continue>`
+order of `causes`              sorted, as the real server's order changes from one time to the next
+repeated causes                once: the real server checks metadata up to four times on an update, and lists each
 `managedFields`                dropped: the embedded server keeps none
 the document in `patch: …`     `<document>`: it holds the managedFields
 pods and Jobs                  the defaults of the real server that are listed in `DEFAULTS` are dropped
@@ -48,6 +50,7 @@ class Transcript:
 
     def __init__(self, answers: list[Any]) -> None:
         answers = [_cleaned(answer) for answer in answers]
+        _sort_causes(answers)
         self._replacements: dict[str, str] = {}
         self._collect(answers)
         versions = sorted({int(v) for v in _versions(answers)})
@@ -66,6 +69,9 @@ class Transcript:
                     self._replacements[uid] = f"uid-{len(self._replacements) + 1}"
                 if prefix and name.startswith(prefix) and len(name) == len(prefix) + 5:
                     self._replacements.setdefault(name, f"{prefix}<generated-{len(self._replacements) + 1}>")
+            details = node.get("details")
+            if isinstance(details, dict) and _generated_badly(details):
+                self._replacements[details["name"]] = "<refused generated name>"
             for item in node.values():
                 self._collect(item)
 
@@ -94,6 +100,26 @@ class Transcript:
         text = re.sub(r'^( "" is invalid: patch: )?Invalid value: "\{.*\}": ', r"\1Invalid value: <document>: ", text)
         text = re.sub(r'(" is invalid: patch: Invalid value: )"\{.*\}": ', r"\1<document>: ", text)
         return re.sub(r"Object 'Kind' is missing in '.*'", "Object 'Kind' is missing in <document>", text)
+
+
+def _generated_badly(details: Any) -> bool:
+    return any(cause.get("field") == "metadata.generateName" for cause in details.get("causes", ()))
+
+
+def _sort_causes(node: Any) -> None:
+    """The real server walks a schema's properties in an order that changes; so causes are compared sorted."""
+    for item in node if isinstance(node, list) else node.values() if isinstance(node, dict) else ():
+        _sort_causes(item)
+    if not isinstance(node, dict) or node.get("reason") != "Invalid" or not (node.get("details") or {}).get("causes"):
+        return
+    causes = list({json.dumps(cause, sort_keys=True): cause for cause in node["details"]["causes"]}.values())
+    node["details"]["causes"] = causes
+    texts = sorted({f"{cause.get('field')}: {cause['message']}" for cause in causes})
+    start, _, listed = node["message"].partition(" is invalid: ")
+    if any(text not in listed for text in texts):
+        raise AssertionError(f"the message {node['message']!r} does not hold all of {texts}")
+    node["message"] = f"{start} is invalid: {', '.join(texts)}"
+    causes.sort(key=lambda cause: (cause.get("field") or "", cause["message"]))
 
 
 def _versions(node: Any) -> list[str]:

@@ -121,11 +121,6 @@ CASES = [
         merge("{widgets}/a", {"spec": {"replicas": -1}}),
     ),
     case(
-        "scale: to the same",
-        post("{widgets}", widget("a", spec={"replicas": 2})),
-        merge("{widgets}/a/scale", {"spec": {"replicas": 2}}),
-    ),
-    case(
         "scale: to zero",
         post("{widgets}", widget("a", spec={"replicas": 2})),
         merge("{widgets}/a/scale", {"spec": {"replicas": 0}}),

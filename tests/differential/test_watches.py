@@ -100,7 +100,7 @@ CASES = [
     case(
         "with a bookmark before the end",
         post("{cm}", config_map("a"), save="a"),
-        watch("{cm}?watch=1&timeoutSeconds=4&allowWatchBookmarks=true&resourceVersion={a.rv}"),
+        watch("{cm}?watch=1&timeoutSeconds=10&allowWatchBookmarks=true&resourceVersion={a.rv}"),
     ),
     case(
         "of an object with finalizers",

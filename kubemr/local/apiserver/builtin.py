@@ -25,11 +25,11 @@ from kubemr.locks.request import Json, Resource
 _MICRO_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}(Z|[+-]\d\d:\d\d)", re.ASCII)
 _CONFIG_KEY = re.compile(r"[-._a-zA-Z0-9]+", re.ASCII)
 
-Check = Callable[[Json, Json | None], Iterator[Cause]]
+Check = Callable[[Json, Json], Iterator[Cause]]
 Fill = Callable[[Json], None]
 
 
-def _nothing(_obj: Json, _old: Json | None) -> Iterator[Cause]:
+def _nothing(_obj: Json, _old: Json) -> Iterator[Cause]:
     return iter(())
 
 
@@ -92,7 +92,7 @@ class Builtin:
         """Defaults."""
         self.complete(obj)
 
-    def check(self, obj: Json, old: Json | None) -> Sequence[Cause]:
+    def check(self, obj: Json, old: Json, subresource: str | None) -> Sequence[Cause]:
         """The kind's rules."""
         return list(self.rules(obj, old))
 
@@ -144,18 +144,24 @@ def _cannot(value: Json, where: str, what: str) -> Undecodable:
     return Undecodable(f"json: cannot unmarshal {go_type(value)} into Go struct field {where} of type {what}")
 
 
-def _keys(obj: Json, _old: Json | None) -> Iterator[Cause]:
+def _keys(obj: Json, _old: Json) -> Iterator[Cause]:
     for part in ("data", "binaryData"):
         for key in sorted(obj.get(part) or {}):
+            why = ""
             if not _CONFIG_KEY.fullmatch(key):
                 why = (
                     "a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g. 'key.name',  or "
                     "'KEY_NAME',  or 'key-name', regex used for validation is '[-._a-zA-Z0-9]+')"
                 )
+            elif key in (".", ".."):
+                why = f"must not be '{key}'"
+            elif key.startswith(".."):
+                why = "must not start with '..'"
+            if why:
                 yield Cause("FieldValueInvalid", f"Invalid value: {spell_str(key)}: {why}", f"{part}[{key}]")
 
 
-def _immutable(obj: Json, old: Json | None) -> Iterator[Cause]:
+def _immutable(obj: Json, old: Json) -> Iterator[Cause]:
     if old is not None and old.get("immutable"):
         forbidden = "Forbidden: field is immutable when `immutable` is set"
         if not obj.get("immutable"):
@@ -165,12 +171,12 @@ def _immutable(obj: Json, old: Json | None) -> Iterator[Cause]:
                 yield Cause("FieldValueForbidden", forbidden, part)
 
 
-def _config_map(obj: Json, old: Json | None) -> Iterator[Cause]:
+def _config_map(obj: Json, old: Json) -> Iterator[Cause]:
     yield from _immutable(obj, old)
     yield from _keys(obj, old)
 
 
-def _secret(obj: Json, old: Json | None) -> Iterator[Cause]:
+def _secret(obj: Json, old: Json) -> Iterator[Cause]:
     if old is not None and obj.get("type") != old.get("type"):
         message = f"Invalid value: {spell_str(str(obj.get('type')))}: field is immutable"
         yield Cause("FieldValueInvalid", message, "type")
@@ -187,7 +193,7 @@ def _complete_secret(obj: Json) -> None:
         obj["type"] = "Opaque"
 
 
-def _lease(obj: Json, _old: Json | None) -> Iterator[Cause]:
+def _lease(obj: Json, _old: Json) -> Iterator[Cause]:
     spec = obj.get("spec") or {}
     for key, least, why in (
         ("leaseDurationSeconds", 1, "must be greater than 0"),
@@ -212,7 +218,7 @@ def _pod_new(obj: Json) -> None:
     obj["status"] = {"phase": "Pending"}
 
 
-def _pod(obj: Json, _old: Json | None) -> Iterator[Cause]:
+def _pod(obj: Json, _old: Json) -> Iterator[Cause]:
     yield from _containers(obj.get("spec") or {}, "spec")
 
 
@@ -255,10 +261,11 @@ def _job_new(obj: Json) -> None:
     template["metadata"]["labels"] = {**(template["metadata"].get("labels") or {}), **labels}
     spec["template"] = template
     spec["selector"] = {"matchLabels": {"batch.kubernetes.io/controller-uid": uid}}
-    metadata["labels"] = {**(metadata.get("labels") or {}), **labels}
+    if not metadata.get("labels"):
+        metadata["labels"] = template["metadata"]["labels"]
 
 
-def _job(obj: Json, _old: Json | None) -> Iterator[Cause]:
+def _job(obj: Json, _old: Json) -> Iterator[Cause]:
     spec = obj["spec"]
     for key in ("parallelism", "completions", "backoffLimit"):
         if spec.get(key) is not None and spec[key] < 0:
@@ -278,7 +285,7 @@ def _job(obj: Json, _old: Json | None) -> Iterator[Cause]:
         yield Cause("FieldValueRequired", why, "spec.completions")
 
 
-def _event(obj: Json, old: Json | None) -> Iterator[Cause]:
+def _event(obj: Json, old: Json) -> Iterator[Cause]:
     if old is None:
         involved, namespace = (obj.get("involvedObject") or {}).get("namespace", ""), obj["metadata"].get("namespace")
         if involved != namespace and not (involved == "" and namespace == "default"):

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from kubemr.local.apiserver import errors, options
 from kubemr.local.apiserver.errors import Cause
 from kubemr.local.apiserver.gojson import canonical, plain
 from kubemr.local.apiserver.history import Collection, Key
 from kubemr.local.apiserver.kinds import Kind, Undecodable
-from kubemr.local.apiserver.metadata import check_metadata
+from kubemr.local.apiserver.metadata import check_metadata, check_metadata_change
 from kubemr.local.apiserver.state import State
 from kubemr.locks.request import Answer, Json
 
@@ -32,10 +32,6 @@ def decode(kind: Kind, body: Json, query: Mapping[str, str]) -> Json:
                 f"the API version in the data ({version}) does not match the expected API version ({kind.api_version})"
             )
         obj = {**body}
-        if obj["kind"] != kind.name:
-            why = f'Invalid value: "{obj["kind"]}": must be {kind.name}'
-            name = (obj.get("metadata") or {}).get("name") or ""
-            raise errors.invalid(kind.group, obj["kind"], name, [Cause("FieldValueInvalid", why, "kind")])
     else:
         obj = _decode_builtin(kind, body)
     if not canonical(obj):
@@ -81,9 +77,19 @@ def settle_namespace(kind: Kind, namespace: str | None, metadata: Json) -> None:
         metadata["namespace"] = wanted
 
 
-def check(kind: Kind, obj: Json, old: Json | None, causes: Sequence[Cause] = ()) -> None:
-    """Refuse with all that is wrong at once."""
-    problems = [*causes, *check_metadata(obj["metadata"], kind), *kind.strategy.check(obj, old)]
+def check(kind: Kind, obj: Json, old: Json, subresource: str | None = None) -> None:
+    """Refuse with all that is wrong at once.  `old` is None for a new object."""
+    metadata = obj["metadata"]
+    if obj["kind"] != kind.name:
+        why = f'Invalid value: "{obj["kind"]}": must be {kind.name}'
+        raise errors.invalid(
+            kind.group, obj["kind"], metadata.get("name", ""), [Cause("FieldValueInvalid", why, "kind")]
+        )
+    if old is None:
+        problems = [*check_metadata(metadata, kind), *kind.strategy.check(obj, old, subresource)]
+    else:
+        changes = check_metadata_change(metadata, old["metadata"], kind)
+        problems = [*changes, *kind.strategy.check(obj, old, subresource)]
     if problems:
         raise errors.invalid(kind.group, kind.name, obj["metadata"].get("name", ""), problems)
 
@@ -115,8 +121,10 @@ def create_decoded(state: State, kind: Kind, obj: Json, query: Mapping[str, str]
     check(kind, obj, None)
     if version and version != "0":
         raise errors.server_error("resourceVersion should not be set on objects to be created")
-    if state.store.get(kind.collection, state.key(obj)) is not None:
-        raise errors.already_exists(kind.group, kind.plural, metadata["name"])
+    there = state.store.get(kind.collection, state.key(obj))
+    if there is not None:
+        going = bool(there["metadata"].get("deletionTimestamp"))
+        raise errors.already_exists(kind.group, kind.plural, metadata["name"], going)
     return Answer(201, obj if options.dry_run(query) else state.put(kind, obj))
 
 

@@ -9,7 +9,7 @@ looked at, and the whole object only to word a refusal.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from attr import frozen
 
@@ -35,6 +35,15 @@ def copied(value: Json) -> Json:
     return value
 
 
+_BLOCKING: Final = structural.BLOCKING | {structural.NOT_SUPPORTED}
+_UNCHECKED: Final = Cause(
+    "FieldValueInvalid",
+    "Invalid value: null: some validation rules were not checked because the object was invalid; correct the existing "
+    "errors to complete validation",
+    "<nil>",
+)
+
+
 def _no_rules(_obj: Json, _old: Json) -> Sequence[Cause]:
     return ()
 
@@ -47,6 +56,8 @@ class Custom:
     schema: Json
     status: bool
     replicas_path: tuple[str, ...] = ()
+    status_path: tuple[str, ...] = ()
+    ruled: bool = False
     rules: Rules = _no_rules
 
     def decode(self, body: Json) -> list[str]:
@@ -67,15 +78,32 @@ class Custom:
         """Defaults."""
         structural.apply_defaults(obj, self.schema)
 
-    def check(self, obj: Json, old: Json | None) -> Sequence[Cause]:
+    def check(self, obj: Json, old: Json, subresource: str | None) -> Sequence[Cause]:
         """The schema's refusals."""
+        if subresource == "status":
+            return self._check_status(obj, old)
         if old is not None and not self._changed_is_wrong(obj, old):
             return self.rules(obj, old)
         errors = structural.check(_body(obj), self.schema)
-        causes = [Cause(error.kind, error.detail, error.path) for error in errors] + self._check_replicas(obj)
-        # As in the real server, rules are not evaluated on an object whose shape they could not rely on.
-        blocked = any(error.kind in structural.BLOCKING for error in errors)
-        return causes if blocked else [*causes, *self.rules(obj, old)]
+        causes = [Cause(error.kind, error.detail, error.path) for error in errors]
+        return self._with_rules([*causes, *self._check_replicas(obj, self.replicas_path)], obj, old)
+
+    def _with_rules(self, causes: list[Cause], obj: Json, old: Json) -> Sequence[Cause]:
+        """As in the real server, rules are not evaluated on an object whose shape they could not rely on."""
+        if not any(cause.reason in _BLOCKING for cause in causes):
+            return [*causes, *self.rules(obj, old)]
+        return [*causes, _UNCHECKED] if self.ruled else causes
+
+    def _check_status(self, obj: Json, old: Json) -> Sequence[Cause]:
+        """Only the status is checked, as a document of its own; so messages name the fields below it."""
+        schema = self.schema.get("properties", {}).get("status")
+        if schema is None or "status" not in obj:
+            return self.rules(obj, old)
+        causes = [
+            Cause(error.kind, error.detail, "status" if error.path == "<nil>" else f"status.{error.path}")
+            for error in structural.check(obj["status"], schema)
+        ]
+        return self._with_rules([*causes, *self._check_replicas(obj, self.status_path)], obj, old)
 
     def _changed_is_wrong(self, obj: Json, old: Json) -> bool:
         changed = {key: value for key, value in obj.items() if key not in _TYPE_META and old.get(key, _ABSENT) != value}
@@ -84,22 +112,23 @@ class Custom:
         if removed or any(key not in properties for key in changed):
             return True
         part = {"type": "object", "properties": {key: properties[key] for key in changed}}
-        return bool(structural.check(changed, part)) or bool(self._check_replicas(obj))
+        return bool(structural.check(changed, part)) or bool(self._check_replicas(obj, self.replicas_path))
 
-    def _check_replicas(self, obj: Json) -> list[Cause]:
-        """`specReplicasPath` of the scale subresource must lead to a number that is not negative."""
-        at, where = obj, "." + ".".join(self.replicas_path)
-        for part in self.replicas_path:
+    @staticmethod
+    def _check_replicas(obj: Json, path: tuple[str, ...]) -> list[Cause]:
+        """A path of the scale subresource must lead to a number that is not negative."""
+        at, where = obj, "." + ".".join(path)
+        for part in path:
             if not isinstance(at, dict):
                 why = f"Invalid value: 0: {where} accessor error: {_shown(at)}, expected map[string]interface{{}}"
                 return [Cause("FieldValueInvalid", why, where)]
             at = at.get(part)
             if at is None:
                 return []
-        if self.replicas_path and (not isinstance(at, int) or isinstance(at, bool)):
+        if path and (not isinstance(at, int) or isinstance(at, bool)):
             why = f"Invalid value: 0: {where} accessor error: {_shown(at)}, expected int64"
             return [Cause("FieldValueInvalid", why, where)]
-        if self.replicas_path and at < 0:
+        if path and at < 0:
             return [Cause("FieldValueInvalid", f"Invalid value: {at}: should be a non-negative integer", where)]
         return []
 
@@ -133,13 +162,24 @@ def kinds_of(definition: Json, rules: Mapping[tuple[str, str], Rules]) -> list[K
         subresources = version.get("subresources") or {}
         scale, status = subresources.get("scale"), "status" in subresources
         schema = (version.get("schema") or {}).get("openAPIV3Schema") or {"x-kubernetes-preserve-unknown-fields": True}
-        path = tuple(scale["specReplicasPath"].removeprefix(".").split(".")) if scale else ()
+        path, status_path = (
+            tuple(scale[key].removeprefix(".").split(".")) if scale else ()
+            for key in ("specReplicasPath", "statusReplicasPath")
+        )
         found.append(
             Kind(
                 Resource(spec["group"], version["name"], names["plural"], spec.get("scope") == "Namespaced"),
                 names["kind"],
                 names.get("singular") or names["kind"].lower(),
-                Custom(names["kind"], schema, status, path, rules.get((spec["group"], names["kind"]), _no_rules)),
+                Custom(
+                    names["kind"],
+                    schema,
+                    status,
+                    path,
+                    status_path,
+                    _ruled(schema),
+                    rules.get((spec["group"], names["kind"]), _no_rules),
+                ),
                 short_names=tuple(names.get("shortNames") or ()),
                 categories=tuple(names.get("categories") or ()),
                 fields=("metadata.name", "metadata.namespace", *_selectable(version)),
@@ -153,6 +193,13 @@ def kinds_of(definition: Json, rules: Mapping[tuple[str, str], Rules]) -> list[K
             )
         )
     return found
+
+
+def _ruled(schema: Json) -> bool:
+    """Whether a schema has rules in CEL, anywhere."""
+    if isinstance(schema, dict):
+        return "x-kubernetes-validations" in schema or any(map(_ruled, schema.values()))
+    return isinstance(schema, list) and any(map(_ruled, schema))
 
 
 def _selectable(version: Json) -> list[str]:
@@ -195,7 +242,7 @@ class Definition:
         names.setdefault("listKind", names["kind"] + "List")
         obj["spec"].setdefault("conversion", {"strategy": "None"})
 
-    def check(self, obj: Json, old: Json | None) -> Sequence[Cause]:
+    def check(self, obj: Json, old: Json, subresource: str | None) -> Sequence[Cause]:
         """Only the name is checked: it must be `plural.group`."""
         spec = obj["spec"]
         want = f"{spec['names']['plural']}.{spec['group']}"

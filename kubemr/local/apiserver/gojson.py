@@ -52,6 +52,16 @@ def spell_str(value: str) -> str:
     return json.dumps(value, ensure_ascii=False).translate(_HTML)
 
 
+def integral(value: float) -> int:
+    """An integral float as the integer that its shortest digits spell: 1.2345678901234567e19 ends in 000."""
+    mantissa, _, exponent = repr(value).partition("e")
+    if not exponent:
+        return int(value)
+    digits, _, fraction = mantissa.partition(".")
+    fraction = "" if fraction == "0" else fraction
+    return int(digits + fraction.ljust(int(exponent), "0"))
+
+
 def spell_number(value: float) -> str:
     """An int64 or float64 as Go's `encoding/json` writes it: exponents below 1e-6 and from 1e21 on."""
     if isinstance(value, int):
@@ -63,7 +73,7 @@ def spell_number(value: float) -> str:
             raise ValueError(f"{value!r}: no exponent in a number of this size")
         return f"{mantissa.removesuffix('.0')}e{exponent[0]}{exponent[1:].lstrip('0')}"
     if value == int(value):
-        return ("-0" if value == 0 and str(value)[0] == "-" else "") or str(int(value))
+        return "-0" if value == 0 and str(value)[0] == "-" else str(integral(value))
     text = repr(value)
     if "e" in text:
         text = f"{value:.20f}".rstrip("0")
@@ -81,6 +91,9 @@ def spell(value: Json) -> str:
     return spell_number(value)
 
 
+_INT64 = range(-(2**63), 2**63)
+
+
 def plain(value: Json) -> Json:
     """A copy of a decoded document without remembered spellings, integral floats as ints (as Go stores them)."""
     if isinstance(value, dict):
@@ -90,9 +103,9 @@ def plain(value: Json) -> Json:
     if isinstance(value, str):
         return value if type(value) is str else str.__str__(value)
     if isinstance(value, float):
-        return int(value) if value.is_integer() and abs(value) < 1e21 else float(value)
+        return integral(float(value)) if value.is_integer() and abs(value) < 1e21 else float(value)
     if isinstance(value, int) and not isinstance(value, bool):
-        return int(value)
+        return int(value) if value in _INT64 else plain(float(value))
     return value
 
 
@@ -102,7 +115,9 @@ def canonical(value: Json) -> bool:
         return all(map(canonical, value.values()))
     if isinstance(value, list):
         return all(map(canonical, value))
-    return value is None or type(value) in (str, int, bool) or (type(value) is float and not value.is_integer())
+    if type(value) is int:
+        return value in _INT64
+    return value is None or type(value) in (str, bool) or (type(value) is float and not value.is_integer())
 
 
 _decode = json.JSONDecoder().decode

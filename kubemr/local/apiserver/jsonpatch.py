@@ -298,6 +298,8 @@ def merge(document: Json, patch: Json) -> Json:
 
 def check_merge_patch(patch: Json) -> Json:
     """A decoded merge patch; a 400 `ApiError` when it is no object."""
+    if patch is None:
+        raise bad_request("Invalid JSON Patch")
     if not isinstance(patch, dict):
         raise _shape(patch, "value of type map[string]interface {}")
     return patch

@@ -33,8 +33,8 @@ class Strategy(Protocol):
     def update(self, obj: Json, old: Json) -> None:
         """Fill in defaults of a changed object."""
 
-    def check(self, obj: Json, old: Json | None) -> Sequence[Cause]:
-        """What is wrong with it."""
+    def check(self, obj: Json, old: Json, subresource: str | None) -> Sequence[Cause]:
+        """What is wrong with it; `old` is None for a new object."""
 
 
 class Undecodable(Exception):

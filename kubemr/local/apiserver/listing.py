@@ -85,9 +85,9 @@ def list_objects(state: State, kind: Kind, namespace: str | None, query: Mapping
     asked = options.resource_version(text)
     store = state.store
     if token:
+        page = _Page.decode(token)
         if text not in ("", "0"):
             raise errors.bad_request("specifying resource version is not allowed when using continue")
-        page = _Page.decode(token)
         if page.revision <= 0:
             return _page(state, kind, namespace, matches, limit, store.revision, page.start)
         try:
@@ -144,7 +144,7 @@ def _page(
         metadata["continue"] = _Page(revision, more).encode()
         if matches is everything:
             metadata["remainingItemCount"] = len(candidates) - seen + 1
-    elif kind.custom and limit > 0:
+    elif kind.custom:
         metadata["continue"] = ""
     if not kind.custom:
         items = [_without_type(obj) for obj in items]

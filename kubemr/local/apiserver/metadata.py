@@ -44,6 +44,10 @@ _NAME_PART_MESSAGE: Final = (
     "name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric "
     f"character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is '{_NAME_PART_RE}')"
 )
+_QUALIFIED_MESSAGE: Final = (
+    f"{_NAME_PART_MESSAGE.replace('name part', 'a valid label key')} with an optional DNS subdomain prefix and '/' "
+    "(e.g. 'example.com/MyName')"
+)
 _LABEL_VALUE_MESSAGE: Final = (
     "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start and "
     "end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', regex used for validation is "
@@ -109,7 +113,7 @@ def _cannot(value: Json, struct: str, key: str, what: str) -> Undecodable:
 
 
 def check_metadata(metadata: Json, kind: Kind) -> Iterator[Cause]:
-    """What is wrong with the metadata of any object."""
+    """What is wrong with the metadata of a new object."""
     prefix = metadata.get("generateName")
     if prefix and (problem := _name_problem(prefix.removesuffix("-"), kind)):
         yield _invalid("metadata.generateName", prefix, problem)
@@ -118,6 +122,10 @@ def check_metadata(metadata: Json, kind: Kind) -> Iterator[Cause]:
         yield Cause("FieldValueRequired", "Required value: name or generateName is required", "metadata.name")
     elif problem := _name_problem(name, kind):
         yield _invalid("metadata.name", name, problem)
+    yield from _check_rest(metadata, kind)
+
+
+def _check_rest(metadata: Json, kind: Kind) -> Iterator[Cause]:
     yield from _check_labels(metadata.get("labels") or {})
     for key in metadata.get("annotations") or {}:
         yield from _check_qualified(key.lower(), key, "metadata.annotations")
@@ -127,7 +135,10 @@ def check_metadata(metadata: Json, kind: Kind) -> Iterator[Cause]:
         yield Cause("FieldValueTooLong", why, "metadata.annotations")
     yield from _check_owners(metadata.get("ownerReferences") or [])
     for index, finalizer in enumerate(metadata.get("finalizers") or []):
-        yield from _check_finalizer(finalizer, f"metadata.finalizers[{index}]")
+        yield from _check_qualified(finalizer, finalizer, "metadata.finalizers")
+        if not kind.custom and "/" not in finalizer and finalizer not in SYSTEM_FINALIZERS:
+            why = "name is neither a standard finalizer name nor is it fully qualified"
+            yield _invalid(f"metadata.finalizers[{index}]", finalizer, why)
 
 
 def _invalid(field: str, value: str, why: str) -> Cause:
@@ -141,7 +152,9 @@ def _name_problem(name: str, kind: Kind) -> str:
         return "" if _SUBDOMAIN.fullmatch(name) else _SUBDOMAIN_MESSAGE
     if len(name) > 63:
         return "must be no more than 63 characters"
-    return "" if _LABEL.fullmatch(name) else _LABEL_MESSAGE
+    if _LABEL.fullmatch(name):
+        return ""
+    return "must not contain dots" if _SUBDOMAIN.fullmatch(name) else _LABEL_MESSAGE
 
 
 def _check_labels(labels: Json) -> Iterator[Cause]:
@@ -157,11 +170,12 @@ def _check_labels(labels: Json) -> Iterator[Cause]:
 def _check_qualified(key: str, shown: str, field: str) -> Iterator[Cause]:
     prefix, slash, name = key.rpartition("/")
     if key.count("/") > 1:
-        why = "a valid label key must consist of alphanumeric characters, '-', '_' or '.', and must start and end with"
-        yield _invalid(field, shown, f"{why} an alphanumeric character")
+        yield _invalid(field, shown, _QUALIFIED_MESSAGE)
         return
     if slash and not prefix:
         yield _invalid(field, shown, "prefix part must be non-empty")
+    elif len(prefix) > 253:
+        yield _invalid(field, shown, "prefix part must be no more than 253 bytes")
     elif slash and not _SUBDOMAIN.fullmatch(prefix):
         yield _invalid(field, shown, f"prefix part {_SUBDOMAIN_MESSAGE}")
     if not name:
@@ -201,16 +215,9 @@ def _spell_owner(owner: Json) -> str:
     return "{" + ",".join(members) + "}"
 
 
-def _check_finalizer(finalizer: str, field: str) -> Iterator[Cause]:
-    problems = list(_check_qualified(finalizer, finalizer, field))
-    yield from problems
-    if not problems and "/" not in finalizer and finalizer not in SYSTEM_FINALIZERS:
-        yield _invalid(field, finalizer, "name is neither a standard finalizer name nor is it fully qualified")
-
-
-def check_metadata_change(metadata: Json, old: Json) -> list[Cause]:
-    """What may not change.  Listed twice, because the real server checks it twice."""
-    causes = []
+def check_metadata_change(metadata: Json, old: Json, kind: Kind) -> list[Cause]:
+    """What is wrong with the metadata of a changed object."""
+    causes = list(_check_rest(metadata, kind))
     if old.get("deletionTimestamp"):
         had = old.get("finalizers") or []
         extra = sorted(f for f in metadata.get("finalizers") or [] if f not in had)
@@ -220,4 +227,4 @@ def check_metadata_change(metadata: Json, old: Json) -> list[Cause]:
             causes.append(Cause("FieldValueForbidden", f"Forbidden: {why} []string{{{listed}}}", "metadata.finalizers"))
     if metadata.get("uid") != old.get("uid"):
         causes.append(_invalid("metadata.uid", metadata.get("uid", ""), "field is immutable"))
-    return causes * 2
+    return causes

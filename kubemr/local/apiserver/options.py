@@ -49,8 +49,12 @@ def check_list_query(query: Mapping[str, str], watch: bool) -> None:
 
     if watch and initial:
         if match != "NotOlderThan":
-            why = "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan"
-            forbid("resourceVersionMatch", why)
+            why = "Forbidden: sendInitialEvents requires setting resourceVersionMatch to NotOlderThan"
+            causes = [Cause("FieldValueForbidden", why, "resourceVersionMatch")]
+            if match:
+                why = f'Unsupported value: {spell_str(match)}: supported values: "NotOlderThan"'
+                causes.append(Cause("FieldValueNotSupported", why, "resourceVersionMatch"))
+            raise _options_invalid("ListOptions", *causes)
         return
     if initial:
         forbid("sendInitialEvents", "sendInitialEvents is forbidden for list")

@@ -20,6 +20,7 @@ MAX_REQUEST: Final = 3 * 1024 * 1024
 
 _BODY_TYPES: Final = ("application/json", "application/yaml", "application/vnd.kubernetes.protobuf")
 _VERBS: Final[Mapping[str, Verb]] = {"POST": "create", "PUT": "replace", "PATCH": "patch", "DELETE": "delete"}
+_BUILTIN_GROUPS: Final = ("", "batch", "coordination.k8s.io", "apiextensions.k8s.io")
 _OF_NAMESPACES: Final = ("status", "finalize")
 
 
@@ -55,7 +56,7 @@ def to_request(server: ApiServer, target: Target, http: HttpRequest, query: Mapp
     """The core's request; an `ApiError` where the body cannot be read."""
     kind = server.kind(target.resource)
     if kind is None or (target.namespace is not None and not kind.resource.namespaced):
-        raise errors.no_such_resource()
+        raise errors.no_such_subresource() if target.resource.group in _BUILTIN_GROUPS else errors.no_such_resource()
     if len(http.body) > MAX_REQUEST:
         raise errors.too_large(f"limit is {MAX_REQUEST}")
     content_type = http.headers.get("content-type", "").partition(";")[0].strip() or JSON

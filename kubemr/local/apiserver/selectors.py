@@ -21,6 +21,7 @@ Requirement: TypeAlias = Callable[[Labels], bool]
 
 _TOKEN = re.compile(r"\s*(==|!=|=|!|\(|\)|,|>|<|[^\s=!(),<>]+|$)")
 _SYMBOLS = frozenset(("==", "!=", "=", "!", "(", ")", ",", ">", "<", ""))
+_NO_START = _SYMBOLS - {"!"}
 _NONE: Labels = {}
 
 
@@ -51,6 +52,10 @@ class _Tokens:
         return token
 
 
+def _misplaced(found: str, expected: str) -> Exception:
+    return bad_request(f"found '{found}', expected: {expected}")
+
+
 def _unparsable(found: str, expected: str) -> Exception:
     return bad_request(f"unable to parse requirement: found '{found}', expected: {expected}")
 
@@ -62,15 +67,17 @@ def label_predicate(text: str) -> Predicate:
         return everything
     tokens = _Tokens(text)
     requirements: list[Requirement] = []
+    if tokens.peek() in _NO_START:
+        raise _misplaced(tokens.peek(), "!, identifier, or 'end of string'")
     while True:
         requirements.append(_requirement(tokens))
         mark = tokens.next()
         if mark == "":
             break
         if mark != ",":
-            raise _unparsable(mark, "',' or 'end of string'")
-        if tokens.peek() == "":
-            raise _unparsable("", "identifier after ','")
+            raise _misplaced(mark, "',' or 'end of string'")
+        if tokens.peek() in _NO_START:
+            raise _misplaced(tokens.peek(), "identifier after ','")
 
     def matches(obj: Json) -> bool:
         labels = obj["metadata"].get("labels") or _NONE
@@ -123,7 +130,7 @@ def _value(tokens: _Tokens) -> str:
 def _values(tokens: _Tokens) -> frozenset[str]:
     opening = tokens.next()
     if opening != "(":
-        raise _unparsable(opening, "'('")
+        raise bad_request(f"unable to parse requirement: found '{opening}' expected: '('")
     values: set[str] = set()
     while True:
         token = tokens.next()
@@ -149,7 +156,8 @@ def _numeric(key: str, operator: str, bound: str) -> Requirement:
         limit = int(bound)
     except ValueError:
         raise bad_request(
-            f"values[0][{key}]: Invalid value: \"{bound}\": for 'Gt', 'Lt' operators, the value must be an integer"
+            f"unable to parse requirement: values[0]: Invalid value: \"{bound}\": for 'Gt', 'Lt' operators, the value "
+            "must be an integer"
         ) from None
 
     def compares(labels: Labels) -> bool:
@@ -193,11 +201,7 @@ def _unknown_field(field: str, known: tuple[str, ...], kind: str, custom: bool) 
         return f"field label not supported: {field}"
     if known == METADATA_FIELDS:
         return f'"{field}" is not a known field selector: only "metadata.name", "metadata.namespace"'
-    return (
-        f"field label not supported: {field}"
-        if kind in ("Pod", "Event")
-        else (f'field label "{field}" not supported for {kind}')
-    )
+    return f'field label "{field}" not supported for Job' if kind == "Job" else f"field label not supported: {field}"
 
 
 def _field(obj: Json, path: tuple[str, ...]) -> str:

@@ -16,7 +16,6 @@ from kubemr.local.apiserver.creating import check, create_decoded, decode, settl
 from kubemr.local.apiserver.errors import Cause
 from kubemr.local.apiserver.gojson import canonical, plain, spell_str
 from kubemr.local.apiserver.kinds import Kind, Undecodable
-from kubemr.local.apiserver.metadata import check_metadata_change
 from kubemr.local.apiserver.state import State
 from kubemr.locks.request import JSON_PATCH, MERGE_PATCH, Answer, Json, Request
 
@@ -37,7 +36,9 @@ def replace(state: State, kind: Kind, request: Request) -> Answer:
         raise errors.not_found(kind.group, kind.plural, name)
     given, have = obj["metadata"].get("uid"), old["metadata"]["uid"]
     if given and given != have:
-        why = f"Precondition failed: UID in precondition: {given}, UID in object meta: {have}"
+        key = "/".join(filter(None, (kind.group if kind.custom else "", kind.plural, request.namespace, name)))
+        why = f"StorageError: invalid object, Code: 4, Key: /registry/{key}, ResourceVersion: 0, AdditionalErrorMsg: "
+        why += f"Precondition failed: UID in precondition: {given}, UID in object meta: {have}"
         raise errors.conflict(kind.group, kind.plural, name, why)
     obj["metadata"]["uid"] = have
     return _write(state, kind, obj, old, request)
@@ -81,13 +82,8 @@ def _decode_patched(kind: Kind, patched: Json, query: Mapping[str, str]) -> Json
         text = f"json: cannot unmarshal array into Go value of type {what}"
         raise _unfit(patched, f"couldn't get version/kind; json parse error: {text}")
     obj = {**patched}
-    if kind.custom:
-        if not obj.get("kind"):
-            raise _unfit(patched, f"Object 'Kind' is missing in '{_go_text(patched)}'")
-        if obj["kind"] != kind.name:
-            why = f'Invalid value: "{obj["kind"]}": must be {kind.name}'
-            name = (obj.get("metadata") or {}).get("name") or ""
-            raise errors.invalid(kind.group, obj["kind"], name, [Cause("FieldValueInvalid", why, "kind")])
+    if kind.custom and not obj.get("kind"):
+        raise _unfit(patched, f"Object 'Kind' is missing in '{_go_text(patched)}'")
     try:
         dropped = kind.strategy.decode(obj)
     except Undecodable as problem:
@@ -121,6 +117,8 @@ def _check_name(kind: Kind, metadata: Json, name: str, namespace: str | None) ->
 def _check_version(kind: Kind, metadata: Json, old: Json) -> None:
     given = metadata.get("resourceVersion") or "0"
     name = old["metadata"]["name"]
+    if not (given.isascii() and given.isdigit()):
+        raise errors.server_error(f"strconv.ParseUint: parsing {spell_str(given)}: invalid syntax")
     if given == "0":
         if not kind.unconditional_update:
             why = "Invalid value: 0: must be specified for an update"
@@ -146,10 +144,10 @@ def _write(state: State, kind: Kind, obj: Json, old: Json, request: Request) -> 
     elif kind.status:
         _replace_member(obj, old, "status")
     kind.strategy.update(obj, old)
-    if kind.generation and _counted(kind, obj) != _counted(kind, old):
+    if kind.generation and not _same(_counted(kind, obj), _counted(kind, old)):
         obj["metadata"]["generation"] = before.get("generation", 0) + 1
-    check(kind, obj, old, check_metadata_change(obj["metadata"], before))
-    if obj == old and _same_types(obj, old):
+    check(kind, obj, old, request.subresource)
+    if _same(obj, old):
         return Answer(200, old)
     if options.dry_run(request.query):
         return Answer(200, obj)
@@ -182,6 +180,11 @@ def _counted(kind: Kind, obj: Json) -> Json:
         return obj.get("spec")
     leave_out = _NOT_COUNTED if kind.status else _NOT_COUNTED - {"status"}
     return {key: value for key, value in obj.items() if key not in leave_out}
+
+
+def _same(obj: Json, old: Json) -> bool:
+    """Whether two documents are equal as JSON."""
+    return bool(obj == old) and _same_types(obj, old)
 
 
 def _same_types(obj: Json, old: Json) -> bool:
