@@ -26,6 +26,8 @@ from support.simulation.store import MemoryStore
 
 HISTORY = 400
 """Steps of the history that are kept for the account of a failed seed."""
+LOOKS = 20
+"""Steps between two looks at whether the run is finished."""
 EPOCH = 1_767_225_600.0
 """2026-01-01: when virtual time begins, for people."""
 
@@ -75,6 +77,8 @@ class World:
     server: ApiServer = field(init=False)
     history: deque[str] = field(factory=lambda: deque(maxlen=HISTORY), init=False)
     steps: int = field(default=0, init=False)
+    collect: bool = field(default=False, init=False)
+    """Something was deleted since the garbage collector ran."""
     _processes: list[Process] = field(factory=list, init=False)
     _late: list[tuple[float, int, Request]] = field(factory=list, init=False)
     _numbers: Iterator[int] = field(factory=count, init=False)
@@ -124,9 +128,13 @@ class World:
     def run(self, finished: Callable[[], bool], *, steps: int = 400_000, seconds: float = 4000.0) -> None:
         """Step until `finished()`.  Raises `Stuck`, and whatever the referee finds."""
         while not finished():
+            for _ in range(LOOKS):
+                self.step()
+            if self.collect:
+                self.collect = False
+                self.server.collect_garbage()
             if self.steps > steps or self.now > seconds:
                 raise Stuck(f"not finished after {self.steps} steps and {self.now:.0f} virtual seconds")
-            self.step()
 
     def step(self) -> None:
         """One effect of one process, or one late write."""
@@ -242,7 +250,8 @@ class World:
         if watched and answer.ok:
             for number, text in answer.body["tasks"].items():
                 self.referee.task_changed(str(request.name), number, before.get(number, ""), text)
-        self.server.collect_garbage()
+        if request.verb in ("delete", "patch"):  # a patch may remove the last finalizer
+            self.collect = True
         return answer
 
     def _tasks(self, request: Request) -> dict[str, str]:
