@@ -91,7 +91,7 @@ def spell(value: Json) -> str:
     return spell_number(value)
 
 
-_INT64 = range(-(2**63), 2**63)
+_INT64 = (-(2**63), 2**63 - 1)
 
 
 def plain(value: Json) -> Json:
@@ -105,7 +105,7 @@ def plain(value: Json) -> Json:
     if isinstance(value, float):
         return integral(float(value)) if value.is_integer() and abs(value) < 1e21 else float(value)
     if isinstance(value, int) and not isinstance(value, bool):
-        return int(value) if value in _INT64 else plain(float(value))
+        return int(value) if _INT64[0] <= value <= _INT64[1] else plain(float(value))
     return value
 
 
@@ -116,7 +116,7 @@ def canonical(value: Json) -> bool:
     if isinstance(value, list):
         return all(map(canonical, value))
     if type(value) is int:
-        return value in _INT64
+        return bool(_INT64[0] <= value <= _INT64[1])
     return value is None or type(value) in (str, bool) or (type(value) is float and not value.is_integer())
 
 
