@@ -17,8 +17,8 @@ import structlog
 from kubemr.controller.client import Client, Connection, PlainConnection
 from kubemr.controller.operator import OperatorProcess
 from kubemr.controller.settings import OperatorSettings
-from kubemr.coordination.logs import configure
 from kubemr.locks.lease import LeaseLost
+from kubemr.logs import configure_structlog
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
@@ -44,7 +44,7 @@ async def _run(settings: OperatorSettings) -> None:
 
 def main() -> int:
     """Run one operator until it is told to end."""
-    configure()
+    configure_structlog()
     try:
         settings = OperatorSettings.from_environment()
     except ValueError as error:

@@ -14,6 +14,7 @@ from typing import TypeVar
 from attr import field, frozen
 
 from kubemr.locks.backoff import Backoff
+from kubemr.logs import Log
 from kubemr.storage.errors import Transient
 
 T = TypeVar("T")
@@ -75,11 +76,7 @@ class Attempts:
 
 
 def _log(error: Transient, attempt: int, wait: float) -> None:
-    # Imported here: a store that works needs no log.
-    import structlog
-
-    log = structlog.get_logger("kubemr.storage")
-    log.warning(
+    Log().warning(
         "storage_retry",
         operation=error.operation,
         store=error.store,

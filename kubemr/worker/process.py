@@ -1,0 +1,161 @@
+"""The worker process: it holds the Lease, claims and commits, and never runs user code.
+
+Its threads: the main one runs the loop (`loop`); one renews the Lease (`keep`); one owns the child.
+A signal to end, or the loss of the Lease, stops the loop at its next effect; it then gives back what it holds.
+"""
+
+from __future__ import annotations
+
+import secrets
+import signal
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from types import FrameType
+
+from kubemr.coordination.advance import Means
+from kubemr.coordination.wallclock import micro_timestamp, timestamp
+from kubemr.locks.conditional import Refused
+from kubemr.locks.config import ConfigError, from_environment
+from kubemr.locks.http import HttpTransport
+from kubemr.locks.lease import LeaseLost, keep, release, take
+from kubemr.locks.request import Op
+from kubemr.locks.taskstate import make_token
+from kubemr.locks.threads import Stop, Stopped, Transport, run
+from kubemr.logs import Log
+from kubemr.storage import StorageError, store_from_environment
+from kubemr.worker.assigning import assigner, job_info
+from kubemr.worker.assignment import Assignment
+from kubemr.worker.executor import ProcessExecutor
+from kubemr.worker.loop import Ending, Identity, Over, Worker, first_read
+from kubemr.worker.pulse import Pulse
+from kubemr.worker.settings import Settings, SettingsError
+
+EXIT_OVER = 0
+EXIT_CANNOT = 1
+EXIT_SETTINGS = 2
+EXIT_TOLD = 128 + signal.SIGTERM
+
+
+def work(environ: Mapping[str, str]) -> int:
+    """One worker's whole life; gives the exit code."""
+    log = Log()
+    try:
+        settings = Settings.from_environment(environ)
+        server = from_environment(environ)
+        store = store_from_environment(environ)
+    except (SettingsError, ConfigError, ValueError) as error:
+        log.error("settings_wrong", error=str(error))
+        return EXIT_SETTINGS
+    token = make_token(settings.index, secrets.randbits(64))
+    identity = Identity(settings.namespace, settings.job, settings.uid, settings.run, token, settings.lease_seconds)
+    log = log.bind(job=settings.job, worker=token)
+    stop = Stop()
+    with HttpTransport(server) as transport, _told_to_end(stop):
+        try:
+            job = run(first_read(identity), transport, stop=stop)
+            with ProcessExecutor(job_info(job), task_timeout=settings.task_timeout, log=log.debug) as executor:
+                executor.start()
+                runner = Worker(identity, executor, Means(store, timestamp), assigner(token))
+                with stop.calling(executor.interrupt):
+                    ending = _live(runner, transport, stop, log)
+        except Over as over:
+            ending = over.ending
+        except Stopped:
+            log.info("worker_told_to_end")
+            return EXIT_TOLD
+        except LeaseLost as lost:
+            log.error("lease_lost", error=str(lost))
+            return EXIT_CANNOT
+        except (Refused, StorageError) as problem:
+            log.error("worker_cannot_go_on", error=str(problem))
+            return EXIT_CANNOT
+    log.info("job_over", ending=ending.value)
+    return EXIT_OVER
+
+
+def _live(runner: Worker[Assignment], transport: Transport, stop: Stop, log: Log) -> Ending:
+    """Hold the Lease and run the loop; `LeaseLost` when another process took it."""
+    identity = runner.identity
+    lease = identity.lease_of(identity.token)
+    pulse = Pulse()
+    run(take(lease, identity.token, micro_timestamp), transport, stop=stop)
+    log.info("lease_taken", lease=lease.name)
+    renewal = _Renewal(
+        lambda: run(
+            keep(lease, identity.token, identity.lease_seconds, alive=pulse.alive, stamp=micro_timestamp),
+            transport,
+            stop=renewal.stop,
+        ),
+        stop,
+    )
+    with renewal:
+        try:
+            ending = run(pulse.felt(_until_stopped(runner)), transport, stop=stop)
+        except Stopped:
+            if renewal.lost is not None:
+                raise renewal.lost from None
+            raise
+        finally:
+            renewal.end()
+            if renewal.lost is None:
+                run(release(lease, identity.token), transport)
+    return ending
+
+
+def _until_stopped(runner: Worker[Assignment]) -> Op[Ending]:
+    """The loop; told to stop, it gives back what it holds."""
+    try:
+        return (yield from runner.run())
+    except Stopped:
+        yield from runner.hand_back()
+        raise
+
+
+class _Renewal:
+    """The thread that renews the Lease.  When it cannot go on, the loop is stopped."""
+
+    def __init__(self, renew: Callable[[], None], loop_stop: Stop) -> None:
+        self.stop = Stop()
+        self.lost: LeaseLost | Refused | None = None
+        self._renew = renew
+        self._loop_stop = loop_stop
+        self._thread = threading.Thread(target=self._run, name="lease", daemon=True)
+
+    def __enter__(self) -> _Renewal:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.end()
+
+    def end(self) -> None:
+        """Stop renewing."""
+        self.stop.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        try:
+            self._renew()
+        except Stopped:
+            return
+        except (LeaseLost, Refused) as lost:
+            self.lost = lost
+        # Also when `keep` returned because the loop is stuck: should it wake up after all, it must stop.
+        self._loop_stop.set()
+
+
+@contextmanager
+def _told_to_end(stop: Stop) -> Iterator[None]:
+    """SIGTERM and SIGINT raise the flag."""
+
+    def on_signal(number: int, frame: FrameType | None) -> None:
+        # In a thread, as the main one may be inside the flag's own lock at this moment.
+        threading.Thread(target=stop.set, name="signal").start()
+
+    before = {number: signal.signal(number, on_signal) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
