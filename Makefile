@@ -6,6 +6,9 @@ SHELL := /bin/bash
 MAKEFLAGS += --no-builtin-rules
 .DEFAULT_GOAL := help
 
+# A job is many short processes: compiling every import again in each would be most of their time.
+export PYTHONDONTWRITEBYTECODE :=
+
 # The Python that makes .venv: the first of these that is new enough, unless given (make PYTHON=... venv).
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done; true)
