@@ -15,24 +15,37 @@ from differential.normal import Transcript, differences
 from differential.servers import Server
 from kubemr.local.apiserver.http import HttpServer, new_server
 from kubemr.local.apiserver.presets import rules
+from support.binaries import ETCD, KUBE
 from support.controlplane import ControlPlane
+from support.left_out import require
 
 Compare = Callable[[Case], None]
 
 
 @pytest.fixture(scope="session")
-def real(control_plane: ControlPlane) -> Iterator[Server]:
+def plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
+    """A control plane of this suite's own: it forgets its past, and no controller may add objects to the cases'."""
+    require(ETCD, KUBE)
+    started = ControlPlane(tmp_path_factory.mktemp("differential"))
+    try:
+        yield started
+    finally:
+        started.stop()
+
+
+@pytest.fixture(scope="session")
+def real(plane: ControlPlane) -> Iterator[Server]:
     """The real kube-apiserver with the custom resources of the cases, and an etcd that has forgotten the past.
 
     Its watch caches begin when a definition is first served, and etcd is compacted through its gateway: so the first
     revisions are too old for a watch of widgets and for a list, as they are in the embedded server.
     """
-    apiserver = control_plane.apiserver
+    apiserver = plane.apiserver
     server = Server(apiserver.url, apiserver.token, apiserver.ca_file)
     server.install(all_definitions())
     namespaces = json.loads(server.exchange("GET", "/api/v1/namespaces")[1])
     revision = {"revision": namespaces["metadata"]["resourceVersion"], "physical": True}
-    request = urllib.request.Request(f"{control_plane.etcd.url}/v3/kv/compaction", json.dumps(revision).encode())
+    request = urllib.request.Request(f"{plane.etcd.url}/v3/kv/compaction", json.dumps(revision).encode())
     with urllib.request.urlopen(request, timeout=10) as answer:
         answer.read()
     yield server

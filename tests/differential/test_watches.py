@@ -100,6 +100,7 @@ CASES = [
     case(
         "with a bookmark before the end",
         post("{cm}", config_map("a"), save="a"),
+        post("{cm}", config_map("b")),
         watch("{cm}?watch=1&timeoutSeconds=10&allowWatchBookmarks=true&resourceVersion={a.rv}"),
     ),
     case(

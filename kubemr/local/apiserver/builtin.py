@@ -18,9 +18,9 @@ from attr import frozen
 from kubemr.local.apiserver.errors import Cause
 from kubemr.local.apiserver.gojson import spell_str
 from kubemr.local.apiserver.jsonpatch import go_type
-from kubemr.local.apiserver.kinds import Kind, Undecodable
+from kubemr.local.apiserver.kinds import Undecodable
 from kubemr.local.apiserver.metadata import decode_metadata
-from kubemr.locks.request import Json, Resource
+from kubemr.locks.request import Json
 
 _MICRO_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}(Z|[+-]\d\d:\d\d)", re.ASCII)
 _CONFIG_KEY = re.compile(r"[-._a-zA-Z0-9]+", re.ASCII)
@@ -171,12 +171,14 @@ def _immutable(obj: Json, old: Json) -> Iterator[Cause]:
                 yield Cause("FieldValueForbidden", forbidden, part)
 
 
-def _config_map(obj: Json, old: Json) -> Iterator[Cause]:
+def check_config_map(obj: Json, old: Json) -> Iterator[Cause]:
+    """Keys that are no file names, changes of an immutable one."""
     yield from _immutable(obj, old)
     yield from _keys(obj, old)
 
 
-def _secret(obj: Json, old: Json) -> Iterator[Cause]:
+def check_secret(obj: Json, old: Json) -> Iterator[Cause]:
+    """The same, and the type, which stays."""
     if old is not None and obj.get("type") != old.get("type"):
         message = f"Invalid value: {spell_str(str(obj.get('type')))}: field is immutable"
         yield Cause("FieldValueInvalid", message, "type")
@@ -184,7 +186,8 @@ def _secret(obj: Json, old: Json) -> Iterator[Cause]:
     yield from _keys(obj, old)
 
 
-def _complete_secret(obj: Json) -> None:
+def complete_secret(obj: Json) -> None:
+    """`stringData` becomes `data`."""
     texts = obj.pop("stringData", None)
     if texts:
         coded = {key: base64.b64encode((text or "").encode()).decode() for key, text in texts.items()}
@@ -193,7 +196,8 @@ def _complete_secret(obj: Json) -> None:
         obj["type"] = "Opaque"
 
 
-def _lease(obj: Json, _old: Json) -> Iterator[Cause]:
+def check_lease(obj: Json, _old: Json) -> Iterator[Cause]:
+    """Durations and counts."""
     spec = obj.get("spec") or {}
     for key, least, why in (
         ("leaseDurationSeconds", 1, "must be greater than 0"),
@@ -203,22 +207,26 @@ def _lease(obj: Json, _old: Json) -> Iterator[Cause]:
             yield Cause("FieldValueInvalid", f"Invalid value: {spec[key]}: {why}", f"spec.{key}")
 
 
-def _namespace_new(obj: Json) -> None:
+def fill_namespace(obj: Json) -> None:
+    """A new namespace is active."""
     obj["spec"] = {"finalizers": ["kubernetes"]}
     obj["status"] = {"phase": "Active"}
 
 
-def _namespace_labels(obj: Json) -> None:
+def label_namespace(obj: Json) -> None:
+    """Its name as a label."""
     metadata = obj["metadata"]
     if metadata.get("name"):
         metadata["labels"] = {**(metadata.get("labels") or {}), "kubernetes.io/metadata.name": metadata["name"]}
 
 
-def _pod_new(obj: Json) -> None:
+def fill_pod(obj: Json) -> None:
+    """A new pod is pending."""
     obj["status"] = {"phase": "Pending"}
 
 
-def _pod(obj: Json, _old: Json) -> Iterator[Cause]:
+def check_pod(obj: Json, _old: Json) -> Iterator[Cause]:
+    """It has containers."""
     yield from _containers(obj.get("spec") or {}, "spec")
 
 
@@ -232,7 +240,8 @@ def _containers(spec: Json, where: str) -> Iterator[Cause]:
                 yield Cause("FieldValueRequired", "Required value", f"{where}.containers[{index}].{key}")
 
 
-def _job_complete(obj: Json) -> None:
+def complete_job(obj: Json) -> None:
+    """Defaults."""
     spec = obj["spec"] = dict(obj.get("spec") or {})
     if spec.get("completions") is None and spec.get("parallelism") is None:
         spec["completions"] = 1
@@ -244,7 +253,8 @@ def _job_complete(obj: Json) -> None:
             spec[key] = default
 
 
-def _job_new(obj: Json) -> None:
+def fill_job(obj: Json) -> None:
+    """A new Job selects its pods by its uid."""
     metadata, spec = obj["metadata"], obj["spec"]
     obj["status"] = {}
     if spec.get("manualSelector"):
@@ -265,7 +275,8 @@ def _job_new(obj: Json) -> None:
         metadata["labels"] = template["metadata"]["labels"]
 
 
-def _job(obj: Json, _old: Json) -> Iterator[Cause]:
+def check_job(obj: Json, _old: Json) -> Iterator[Cause]:
+    """Counts, containers, restart policy."""
     spec = obj["spec"]
     for key in ("parallelism", "completions", "backoffLimit"):
         if spec.get(key) is not None and spec[key] < 0:
@@ -285,123 +296,10 @@ def _job(obj: Json, _old: Json) -> Iterator[Cause]:
         yield Cause("FieldValueRequired", why, "spec.completions")
 
 
-def _event(obj: Json, old: Json) -> Iterator[Cause]:
+def check_event(obj: Json, old: Json) -> Iterator[Cause]:
+    """It lies in the namespace of what it is about."""
     if old is None:
         involved, namespace = (obj.get("involvedObject") or {}).get("namespace", ""), obj["metadata"].get("namespace")
         if involved != namespace and not (involved == "" and namespace == "default"):
             why = f"Invalid value: {spell_str(involved)}: does not match event.namespace"
             yield Cause("FieldValueInvalid", why, "involvedObject.namespace")
-
-
-_DATA: Final = {"data": "strings", "binaryData": "base64", "immutable": "bool"}
-_EVENT: Final = {
-    **dict.fromkeys(("involvedObject", "source", "series", "related"), "object"),
-    **dict.fromkeys(("reason", "message", "type", "action", "reportingComponent", "reportingInstance"), "string"),
-    **dict.fromkeys(("firstTimestamp", "lastTimestamp"), "string"),
-    "count": "int32",
-    "eventTime": "microtime",
-}
-_EVENT_ALWAYS: Final[Mapping[str, Json]] = {
-    "involvedObject": {},
-    "source": {},
-    "firstTimestamp": None,
-    "lastTimestamp": None,
-    "eventTime": None,
-    "reportingComponent": "",
-    "reportingInstance": "",
-}
-_LEASE_SPEC: Final = {
-    **dict.fromkeys(("holderIdentity", "strategy", "preferredHolder"), "string"),
-    **dict.fromkeys(("leaseDurationSeconds", "leaseTransitions"), "int32"),
-    **dict.fromkeys(("acquireTime", "renewTime"), "microtime"),
-}
-_SPEC_STATUS: Final = {"spec": "object", "status": "object"}
-_ACCOUNT: Final = {"secrets": "list", "imagePullSecrets": "list", "automountServiceAccountToken": "bool"}
-_SECRET: Final = {"data": "base64", "stringData": "strings", "immutable": "bool", "type": "string"}
-
-
-def _core(plural: str, namespaced: bool = True) -> Resource:
-    return Resource("", "v1", plural, namespaced)
-
-
-_METADATA: Final = ("metadata.name", "metadata.namespace")
-
-
-def builtin_kinds() -> list[Kind]:
-    """The built-in kinds, without custom resource definitions."""
-    return [
-        Kind(
-            _core("namespaces", False),
-            *("Namespace", "namespace"),
-            Builtin(*("Namespace", "v1", _SPEC_STATUS), fill=_namespace_new, complete=_namespace_labels),
-            short_names=("ns",),
-            fields=("metadata.name", "status.phase"),
-            status=True,
-            label_name=True,
-        ),
-        Kind(
-            _core("pods"),
-            *("Pod", "pod"),
-            Builtin("Pod", "v1", _SPEC_STATUS, fill=_pod_new, rules=_pod),
-            short_names=("po",),
-            categories=("all",),
-            fields=(
-                *_METADATA,
-                *("spec.nodeName", "spec.restartPolicy", "spec.schedulerName", "spec.serviceAccountName"),
-                *("spec.hostNetwork", "status.phase", "status.podIP", "status.podIPs", "status.nominatedNodeName"),
-            ),
-            status=True,
-            generation=True,
-            returns_deleted=True,
-            graceful=True,
-        ),
-        Kind(
-            _core("configmaps"),
-            *("ConfigMap", "configmap"),
-            Builtin("ConfigMap", "v1", _DATA, rules=_config_map),
-            short_names=("cm",),
-        ),
-        Kind(
-            _core("secrets"),
-            *("Secret", "secret"),
-            Builtin("Secret", "v1", _SECRET, complete=_complete_secret, rules=_secret),
-            fields=(*_METADATA, "type"),
-        ),
-        Kind(
-            _core("serviceaccounts"),
-            *("ServiceAccount", "serviceaccount"),
-            Builtin("ServiceAccount", "v1", _ACCOUNT),
-            short_names=("sa",),
-            returns_deleted=True,
-        ),
-        Kind(
-            _core("events"),
-            *("Event", "event"),
-            Builtin("Event", "v1", _EVENT, always=_EVENT_ALWAYS, rules=_event),
-            short_names=("ev",),
-            fields=(
-                *_METADATA,
-                *(f"involvedObject.{key}" for key in ("kind", "namespace", "name", "uid", "apiVersion", "fieldPath")),
-                *("involvedObject.resourceVersion", "reason", "reportingComponent", "source", "type"),
-            ),
-            create_on_update=True,
-        ),
-        Kind(
-            Resource("coordination.k8s.io", "v1", "leases"),
-            *("Lease", "lease"),
-            Builtin("Lease", "v1", {"spec": "object"}, _LEASE_SPEC, always={"spec": {}}, rules=_lease),
-            create_on_update=True,
-            unconditional_update=False,
-        ),
-        Kind(
-            Resource("batch", "v1", "jobs"),
-            *("Job", "job"),
-            Builtin("Job", "v1", _SPEC_STATUS, fill=_job_new, complete=_job_complete, rules=_job),
-            categories=("all",),
-            fields=(*_METADATA, "status.successful"),
-            status=True,
-            generation=True,
-            returns_deleted=False,
-            orphans=True,
-        ),
-    ]

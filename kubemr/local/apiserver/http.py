@@ -291,7 +291,8 @@ class _Session:
         def send() -> None:
             if self._watch is watch:
                 self.deliver()
-                self._connection.send(wire.chunk(wire.json_bytes(watch.bookmark()) + b"\n"))
+                if self._server.core.revision > watch.started:  # else it would say what the client said
+                    self._connection.send(wire.chunk(wire.json_bytes(watch.bookmark()) + b"\n"))
                 self._plan_bookmark(watch)
 
         self._server.loop.at(moment, send)

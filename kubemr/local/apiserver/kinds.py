@@ -1,7 +1,7 @@
 """The kinds that the server knows: their names, what may be done to them, and their strategy.
 
 A `Kind` says how a kind is named and addressed.  Its `Strategy` says what the server does to an object of that
-kind on the way in: decode, default, validate.  Built-in kinds have theirs in `builtin`, custom ones get one
+kind on the way in: decode, default, validate.  Built-in kinds have theirs in `builtin_kinds`, custom ones get one
 from their definition's schema (`custom`).
 """
 

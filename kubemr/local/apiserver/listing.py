@@ -179,7 +179,9 @@ def subscribe(
             body = errors.expired(f"too old resource version: {asked} ({gone.oldest})").body
             refused = Subscription(store, collection, namespace, matches, kind.type_meta, 0, [])
             return refused.refuse(body)
-        return Subscription(store, collection, namespace, matches, kind.type_meta, position, [])
+        resumed = Subscription(store, collection, namespace, matches, kind.type_meta, position, [])
+        resumed.started = asked
+        return resumed
     position = store.after(collection, store.revision)
     initial: list[Json] = []
     if initial_events is not False:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from attr import define, field, frozen
 
 from kubemr.local.apiserver import errors
-from kubemr.local.apiserver.builtin import builtin_kinds
+from kubemr.local.apiserver.builtin_kinds import builtin_kinds
 from kubemr.local.apiserver.custom import CRD_GROUP, Rules, definition_kind, kinds_of
 from kubemr.local.apiserver.history import Collection, Key, Store, key_of
 from kubemr.local.apiserver.kinds import Kind

@@ -50,6 +50,8 @@ class Subscription:
         self._position = position
         self._initial = initial
         self.closed = False
+        self.started = 0
+        """The revision from which it was asked for; 0 when it began with the present objects."""
 
     def poll(self) -> list[Json]:
         """The events that are due: `{"type": ..., "object": ...}`.  Objects are shared, do not change them."""

@@ -39,9 +39,10 @@ def test_a_copy_within_a_patch_is_independent() -> None:
 
 def test_a_patch_value_is_not_written_to() -> None:
     """An operation that writes into what an earlier one added leaves the request's body alone."""
-    operations = [{"op": "add", "path": "/a", "value": {}}, {"op": "add", "path": "/a/b", "value": 1}]
+    added: dict[str, object] = {}
+    operations = [{"op": "add", "path": "/a", "value": added}, {"op": "add", "path": "/a/b", "value": 1}]
     apply({}, operations)
-    assert operations[0]["value"] == {}
+    assert added == {}
 
 
 def test_the_same_requests_give_the_same_answers() -> None:

@@ -1,0 +1,137 @@
+"""The table of built-in kinds: the shapes of their types, their names, and what is particular to each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from kubemr.local.apiserver.builtin import (
+    Builtin,
+    check_config_map,
+    check_event,
+    check_job,
+    check_lease,
+    check_pod,
+    check_secret,
+    complete_job,
+    complete_secret,
+    fill_job,
+    fill_namespace,
+    fill_pod,
+    label_namespace,
+)
+from kubemr.local.apiserver.kinds import Kind
+from kubemr.locks.request import Json, Resource
+
+_DATA: Final = {"data": "strings", "binaryData": "base64", "immutable": "bool"}
+_EVENT: Final = {
+    **dict.fromkeys(("involvedObject", "source", "series", "related"), "object"),
+    **dict.fromkeys(("reason", "message", "type", "action", "reportingComponent", "reportingInstance"), "string"),
+    **dict.fromkeys(("firstTimestamp", "lastTimestamp"), "string"),
+    "count": "int32",
+    "eventTime": "microtime",
+}
+_EVENT_ALWAYS: Final[Mapping[str, Json]] = {
+    "involvedObject": {},
+    "source": {},
+    "firstTimestamp": None,
+    "lastTimestamp": None,
+    "eventTime": None,
+    "reportingComponent": "",
+    "reportingInstance": "",
+}
+_LEASE_SPEC: Final = {
+    **dict.fromkeys(("holderIdentity", "strategy", "preferredHolder"), "string"),
+    **dict.fromkeys(("leaseDurationSeconds", "leaseTransitions"), "int32"),
+    **dict.fromkeys(("acquireTime", "renewTime"), "microtime"),
+}
+_SPEC_STATUS: Final = {"spec": "object", "status": "object"}
+_ACCOUNT: Final = {"secrets": "list", "imagePullSecrets": "list", "automountServiceAccountToken": "bool"}
+_SECRET: Final = {"data": "base64", "stringData": "strings", "immutable": "bool", "type": "string"}
+
+
+def _core(plural: str, namespaced: bool = True) -> Resource:
+    return Resource("", "v1", plural, namespaced)
+
+
+_METADATA: Final = ("metadata.name", "metadata.namespace")
+
+
+def builtin_kinds() -> list[Kind]:
+    """The built-in kinds, without custom resource definitions."""
+    return [
+        Kind(
+            _core("namespaces", False),
+            *("Namespace", "namespace"),
+            Builtin(*("Namespace", "v1", _SPEC_STATUS), fill=fill_namespace, complete=label_namespace),
+            short_names=("ns",),
+            fields=("metadata.name", "status.phase"),
+            status=True,
+            label_name=True,
+        ),
+        Kind(
+            _core("pods"),
+            *("Pod", "pod"),
+            Builtin("Pod", "v1", _SPEC_STATUS, fill=fill_pod, rules=check_pod),
+            short_names=("po",),
+            categories=("all",),
+            fields=(
+                *_METADATA,
+                *("spec.nodeName", "spec.restartPolicy", "spec.schedulerName", "spec.serviceAccountName"),
+                *("spec.hostNetwork", "status.phase", "status.podIP", "status.podIPs", "status.nominatedNodeName"),
+            ),
+            status=True,
+            generation=True,
+            returns_deleted=True,
+            graceful=True,
+        ),
+        Kind(
+            _core("configmaps"),
+            *("ConfigMap", "configmap"),
+            Builtin("ConfigMap", "v1", _DATA, rules=check_config_map),
+            short_names=("cm",),
+        ),
+        Kind(
+            _core("secrets"),
+            *("Secret", "secret"),
+            Builtin("Secret", "v1", _SECRET, complete=complete_secret, rules=check_secret),
+            fields=(*_METADATA, "type"),
+        ),
+        Kind(
+            _core("serviceaccounts"),
+            *("ServiceAccount", "serviceaccount"),
+            Builtin("ServiceAccount", "v1", _ACCOUNT),
+            short_names=("sa",),
+            returns_deleted=True,
+        ),
+        Kind(
+            _core("events"),
+            *("Event", "event"),
+            Builtin("Event", "v1", _EVENT, always=_EVENT_ALWAYS, rules=check_event),
+            short_names=("ev",),
+            fields=(
+                *_METADATA,
+                *(f"involvedObject.{key}" for key in ("kind", "namespace", "name", "uid", "apiVersion", "fieldPath")),
+                *("involvedObject.resourceVersion", "reason", "reportingComponent", "source", "type"),
+            ),
+            create_on_update=True,
+        ),
+        Kind(
+            Resource("coordination.k8s.io", "v1", "leases"),
+            *("Lease", "lease"),
+            Builtin("Lease", "v1", {"spec": "object"}, _LEASE_SPEC, always={"spec": {}}, rules=check_lease),
+            create_on_update=True,
+            unconditional_update=False,
+        ),
+        Kind(
+            Resource("batch", "v1", "jobs"),
+            *("Job", "job"),
+            Builtin("Job", "v1", _SPEC_STATUS, fill=fill_job, complete=complete_job, rules=check_job),
+            categories=("all",),
+            fields=(*_METADATA, "status.successful"),
+            status=True,
+            generation=True,
+            returns_deleted=False,
+            orphans=True,
+        ),
+    ]
