@@ -83,6 +83,11 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         future.add_done_callback(finished)
         return future
 
+    async def shutdown_default_executor(self, timeout: float | None = None) -> None:
+        """As usual, but time stands still: newer Pythons give the threads a time limit, which would be jumped over."""
+        with self.standing_still():
+            await super().shutdown_default_executor()
+
 
 async def settle(turns: int = 20) -> None:
     """Let every task that can run do so; no time passes."""
