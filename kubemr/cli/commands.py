@@ -1,0 +1,86 @@
+"""The commands and their options.  What they do is imported when they do it: `--help` must not wait."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import click
+
+EXIT_USAGE = 2
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(package_name="kubemr")
+def main() -> None:
+    """MapReduce inside a Kubernetes cluster, without a master."""
+
+
+@main.command()
+@click.argument("manifest")
+@click.argument("command", nargs=-1, type=click.UNPROCESSED)
+@click.option("--replicas", type=click.IntRange(min=1), help="Workers. [default: the manifest's, else one per CPU]")
+@click.option("--store", metavar="URL", help="Where results go: a directory or s3://…  [default: ./kubemr-results]")
+@click.option("--timeout", type=click.FloatRange(min=0, min_open=True), metavar="SECONDS", help="Give up after this.")
+@click.option("--keep", is_flag=True, help="Keep intermediate files too, also of a job that fails.")
+@click.option("-o", "--output", type=click.Choice(["yaml", "json"]), help="Print the job object when it is over.")
+@click.option("-v", "--verbose", is_flag=True, help="Show the logs of operator and workers.")
+def run(
+    manifest: str,
+    command: tuple[str, ...],
+    replicas: int | None,
+    store: str | None,
+    timeout: float | None,
+    keep: bool,
+    output: str | None,
+    verbose: bool,
+) -> None:
+    """Run the job in MANIFEST (- for stdin) on this machine, with COMMAND as its worker.
+
+    \b
+    kubemr run job.yaml -- python worker.py
+
+    Prints the results' addresses, one a line.  Exit codes: 0 done, 1 the job failed, 2 usage, 124 timeout,
+    130 interrupted.
+    """
+    from kubemr.cli.document import ManifestError, load
+    from kubemr.cli.session import RunOptions, run_job
+
+    try:
+        job = load(manifest)
+    except ManifestError as error:
+        _usage(str(error))
+    options = RunOptions(
+        command=command,
+        replicas=replicas,
+        store=store,
+        timeout=timeout,
+        keep=keep,
+        output=output,
+        verbose=verbose,
+    )
+    sys.exit(run_job(job, options).code)
+
+
+@main.command()
+@click.argument("manifest")
+def validate(manifest: str) -> None:
+    """Say everything that is wrong with the job in MANIFEST (- for stdin).  Exit codes: 0 nothing, 2 something."""
+    from kubemr.cli.document import ManifestError, load
+    from kubemr.resources import validate as problems_of
+
+    try:
+        job = load(manifest)
+    except ManifestError as error:
+        _usage(str(error))
+    problems = problems_of(job)
+    for problem in problems:
+        click.echo(str(problem), err=True)
+    if problems:
+        sys.exit(EXIT_USAGE)
+    click.echo(f"{os.path.basename(manifest) if manifest != '-' else 'stdin'}: valid")
+
+
+def _usage(message: str) -> None:
+    click.echo(f"Error: {message}", err=True)
+    sys.exit(EXIT_USAGE)

@@ -1,0 +1,85 @@
+"""A cluster on this machine, for as long as it is needed: apiserver, operator and node.
+
+The apiserver serves from a thread of this process, the operator and the workers are processes of their own.
+They speak to each other as they would in Kubernetes, by HTTP, and all of them end with this process.
+"""
+
+from __future__ import annotations
+
+import secrets
+import shutil
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from kubemr.local.apiserver.http import HttpServer
+from kubemr.local.apiserver.presets import kubemr_server
+from kubemr.local.logbook import Logbook
+from kubemr.local.node.node import Node
+from kubemr.local.operator import OperatorKeeper
+from kubemr.local.process import inherited
+from kubemr.locks.config import Server
+
+NAMESPACE: Final = "default"
+LEASE_SECONDS: Final = 4.0
+"""How long a dead worker is waited for.  Shorter than in a cluster, where a lost packet must not count as a death."""
+
+
+class LocalCluster:
+    """Use it as a context manager; `stop` when it ends removes all processes and working files.
+
+    `store_url` is the object store of all jobs.  `failed` is called, from some thread, when a part cannot go on.
+    """
+
+    def __init__(
+        self,
+        store_url: str,
+        logbook: Logbook,
+        failed: Callable[[Exception], None],
+        *,
+        lease_seconds: float = LEASE_SECONDS,
+        log_level: str = "info",
+    ) -> None:
+        self.directory = Path(tempfile.mkdtemp(prefix="kubemr-run-"))
+        self.namespace = NAMESPACE
+        self._apiserver = HttpServer(kubemr_server(), secrets.token_hex(16))
+        self.server = Server(self._apiserver.url, token=self._apiserver.token)
+        self._own_files = True
+        common = {**inherited(), "KUBEMR_LOG_LEVEL": log_level}
+        environ = {
+            **common,
+            "KUBEMR_APISERVER": self.server.url,
+            "KUBEMR_APISERVER_TOKEN": self._apiserver.token or "",
+            "KUBEMR_STORAGE_URL": store_url,
+            "KUBEMR_LEASE_SECONDS": f"{lease_seconds:g}",
+            "KUBEMR_NAMESPACE": self.namespace,
+        }
+        self.operator = OperatorKeeper(environ, str(self.directory), logbook, failed)
+        self.node = Node(self.server, self.directory, common, logbook, failed)
+
+    @property
+    def kubectl_url(self) -> str:
+        """An address for `kubectl --server`."""
+        return self._apiserver.kubectl_url
+
+    def start(self) -> None:
+        """Start everything; returns at once."""
+        self._apiserver.start()
+        self.operator.start()
+        self.node.start()
+
+    def stop(self) -> None:
+        """End everything and return when it is gone."""
+        self.operator.stop()
+        self.node.stop()
+        self._apiserver.stop()
+
+    def kill(self) -> None:
+        """End all processes at once; `stop` then has nothing to wait for."""
+        self.operator.kill()
+        self.node.kill()
+
+    def remove_files(self) -> None:
+        """Remove the working files, when no process can write any more."""
+        shutil.rmtree(self.directory)

@@ -1,0 +1,78 @@
+"""A job as it is run on this machine: what a local run adds to the manifest, and what it cannot honour."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from kubemr.controller.reconcile.children import CONTAINER
+from kubemr.locks.request import Json
+from kubemr.resources import Problem, validate
+
+CONTAINERS: Final = "spec.template.spec.containers"
+
+
+def localized(job: Json, *, command: Sequence[str], replicas: int | None, cpus: int, keep: bool) -> Json:
+    """The job with the worker's command, as many workers as wanted, and what is kept of its files.
+
+    `replicas` None means as many as the manifest says, or else as `cpus`.  A manifest of the wrong structure is
+    left as it is, for `problems` to name.
+    """
+    if not isinstance(job, dict) or not isinstance(job.get("spec"), dict):
+        return job
+    job = copy.deepcopy(job)
+    spec = job["spec"]
+    if replicas is not None:
+        spec["replicas"] = replicas
+    elif spec.get("replicas") is None:
+        spec["replicas"] = cpus
+    if keep and isinstance(spec.setdefault("storage", {}), dict):
+        spec["storage"]["retentionPolicy"] = "All"
+    if command:
+        _set_command(spec, command)
+    return job
+
+
+def _set_command(spec: Json, command: Sequence[str]) -> None:
+    pod = spec.setdefault("template", {})
+    pod = pod.setdefault("spec", {}) if isinstance(pod, dict) else None
+    containers = pod.setdefault("containers", []) if isinstance(pod, dict) else None
+    if not isinstance(containers, list):
+        return
+    worker = next((each for each in containers if isinstance(each, dict) and each.get("name") == CONTAINER), None)
+    if worker is None:
+        worker = {"name": CONTAINER}
+        containers.insert(0, worker)
+    worker["command"] = list(command)
+    worker.pop("args", None)
+
+
+def problems(job: Json) -> list[Problem]:
+    """Everything that is wrong with a job that is to run on this machine."""
+    found = validate(job)
+    return found or list(_not_here(job))
+
+
+def _not_here(job: Json) -> Iterator[Problem]:
+    """What a valid job may ask for that a local run would have to ignore."""
+    spec = job["spec"]
+    pod = (spec.get("template") or {}).get("spec") or {}
+    for key in ("initContainers", "volumes"):
+        if pod.get(key):
+            message = "is for pods: there are none in a local run"
+            yield Problem.of(f"spec.template.spec.{key}", pod[key], message, "leave it out for local runs")
+    worker: Json = {}
+    for index, container in enumerate(pod.get("containers") or []):
+        if container["name"] == CONTAINER:
+            worker = container
+            continue
+        path = f"{CONTAINERS}[{index}]"
+        yield Problem.of(path, container["name"], "a local run has no other container", "leave it out for local runs")
+    if not worker.get("command") and not worker.get("args"):
+        message = f"image {spec.get('image')!r} is not run on this machine, and no command is given instead"
+        remedy = "append the worker's command, e.g. `-- python worker.py`, or set command of the container named worker"
+        yield Problem.of(f"{CONTAINERS}[{CONTAINER}].command", None, message, remedy)
+    if (spec.get("storage") or {}).get("s3"):
+        message = "a local run has one store for all jobs"
+        yield Problem.of("spec.storage.s3", spec["storage"]["s3"], message, "leave it out, and name it by --store")

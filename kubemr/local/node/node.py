@@ -1,0 +1,363 @@
+"""The local node's loop: Jobs become pods, pods become processes, and what becomes of them is written down.
+
+One thread owns all state.  Others only bring it news: two follow Jobs and Pods in the apiserver, one waits for
+each process.  Nothing is restored after a crash, because the apiserver and all processes end with this one.
+"""
+
+from __future__ import annotations
+
+import queue
+import shutil
+import threading
+import time
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+from attrs import define, frozen
+
+from kubemr.coordination.wallclock import timestamp
+from kubemr.local.logbook import Logbook
+from kubemr.local.node import pod as pods
+from kubemr.local.node.environment import ContainerConfigError, command, environment
+from kubemr.local.node.indexed import IndexedJob
+from kubemr.local.process import LocalProcess
+from kubemr.local.stream import Changed, Listed, follow
+from kubemr.locks.config import Server
+from kubemr.locks.http import HttpTransport
+from kubemr.locks.request import MERGE_PATCH, Answer, Json, Request, Resource
+from kubemr.locks.threads import Stop
+
+JOBS: Final = Resource("batch", "v1", "jobs")
+PODS: Final = Resource("", "v1", "pods")
+GRACE_SECONDS: Final = 2.0
+"""Between SIGTERM and SIGKILL."""
+
+
+class NodeError(Exception):
+    """The apiserver refused what a node must be able to do."""
+
+
+@define
+class _Pod:
+    document: Json
+    job: str
+    index: int
+    directory: Path
+    process: LocalProcess | None = None
+    deleted: bool = False
+
+
+@frozen
+class _JobNews:
+    event: Listed | Changed
+
+
+@frozen
+class _PodNews:
+    event: Listed | Changed
+
+
+@frozen
+class _Ended:
+    """A process has ended."""
+
+    pod: str
+    code: int
+    message: str
+
+
+@frozen
+class _Failed:
+    """A thread of the node has failed."""
+
+    error: Exception
+
+
+class _Leave:
+    """End all processes, then the loop."""
+
+
+_News = _JobNews | _PodNews | _Ended | _Failed | _Leave
+
+
+class Node:
+    """Runs the pods of all Indexed Jobs of one apiserver as local processes.
+
+    `environ` is what every process gets besides its pod's own variables, `directory` where their working files lie.
+    `failed` is called, in the node's thread, when the node cannot go on.
+    """
+
+    def __init__(
+        self,
+        server: Server,
+        directory: Path,
+        environ: Mapping[str, str],
+        logbook: Logbook,
+        failed: Callable[[Exception], None],
+    ) -> None:
+        self._server = server
+        self._directory = directory
+        self._environ = environ
+        self._logbook = logbook
+        self._failed = failed
+        self._transport = HttpTransport(server)
+        self._news: queue.SimpleQueue[_News] = queue.SimpleQueue()
+        self._stop = Stop()
+        self._jobs: dict[str, IndexedJob] = {}
+        self._pods: dict[str, _Pod] = {}
+        self._leaving = False
+        self._threads = [
+            threading.Thread(target=self._run, name="node", daemon=True),
+            threading.Thread(target=self._follow, args=(JOBS, _JobNews), name="node-jobs", daemon=True),
+            threading.Thread(target=self._follow, args=(PODS, _PodNews), name="node-pods", daemon=True),
+        ]
+
+    def start(self) -> None:
+        """Begin."""
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self) -> None:
+        """End all processes, SIGTERM first, and return when they are gone."""
+        self._news.put(_Leave())
+        self._threads[0].join()
+        self._stop.set()
+        for thread in self._threads[1:]:
+            thread.join()
+        self._transport.close()
+
+    def kill(self) -> None:
+        """SIGKILL to all processes.  For a `stop` that takes too long; from any thread."""
+        for pod in list(self._pods.values()):
+            if pod.process is not None:
+                pod.process.kill()
+
+    def _follow(self, resource: Resource, news: Callable[[Listed | Changed], _News]) -> None:
+        try:
+            for event in follow(self._server, resource, None, self._stop):
+                self._news.put(news(event))
+        except Exception as error:
+            self._news.put(_Failed(error))
+
+    def _run(self) -> None:
+        try:
+            while not (self._leaving and not self._pods):
+                self._wait_and_handle()
+        except Exception as error:
+            self._failed(error)
+        finally:
+            for pod in self._pods.values():
+                if pod.process is not None:
+                    pod.process.kill()
+                    pod.process.join()
+
+    def _wait_and_handle(self) -> None:
+        moments = [moment for job in self._jobs.values() if (moment := job.next_due()) is not None]
+        timeout = None if self._leaving or not moments else max(min(moments) - time.monotonic(), 0.0)
+        try:
+            news = self._news.get(timeout=timeout)
+        except queue.Empty:
+            pass
+        else:
+            self._handle(news)
+        if not self._leaving:
+            for job in list(self._jobs.values()):
+                self._start_due(job)
+
+    def _handle(self, news: _News) -> None:
+        match news:
+            case _JobNews(Listed(items)):
+                known = {item["metadata"]["uid"] for item in items}
+                for uid in self._jobs.keys() - known:
+                    self._jobs.pop(uid).deleted = True
+                for item in items:
+                    self._see_job(item)
+            case _JobNews(Changed("DELETED", document)):
+                gone = self._jobs.pop(document["metadata"]["uid"], None)
+                if gone is not None:
+                    gone.deleted = True
+            case _JobNews(Changed(_, document)):
+                self._see_job(document)
+            case _PodNews(Listed(items)):
+                for item in items:
+                    self._see_pod(item)
+                for uid in self._pods.keys() - {item["metadata"]["uid"] for item in items}:
+                    self._end_pod(uid)
+            case _PodNews(Changed("DELETED", document)):
+                self._end_pod(document["metadata"]["uid"])
+            case _PodNews(Changed(_, document)):
+                self._see_pod(document)
+            case _Ended():
+                self._process_ended(news)
+            case _Failed(error):
+                raise error
+            case _Leave():
+                self._leaving = True
+                for pod in self._pods.values():
+                    if pod.process is not None:
+                        pod.process.terminate(GRACE_SECONDS)
+
+    def _see_job(self, document: Json) -> None:
+        uid = document["metadata"]["uid"]
+        if document["spec"].get("completionMode") != "Indexed":
+            return
+        if uid not in self._jobs:
+            self._jobs[uid] = IndexedJob(document)
+        if document["metadata"].get("deletionTimestamp"):
+            self._jobs[uid].deleted = True
+
+    def _see_pod(self, document: Json) -> None:
+        if document["metadata"].get("deletionTimestamp"):
+            self._end_pod(document["metadata"]["uid"])
+
+    def _end_pod(self, uid: str) -> None:
+        """Somebody deleted it: end its process; the object goes when that is gone."""
+        pod = self._pods.get(uid)
+        if pod is not None and not pod.deleted:
+            pod.deleted = True
+            if pod.process is not None:
+                pod.process.terminate(GRACE_SECONDS)
+
+    def _start_due(self, job: IndexedJob) -> None:
+        ready = job.ready(time.monotonic())
+        for index in ready:
+            self._start_pod(job, index)
+        if ready and not job.deleted:
+            self._report(job)
+
+    def _start_pod(self, job: IndexedJob, index: int) -> None:
+        body = pods.new_pod(job.document, index)
+        namespace = body["metadata"]["namespace"]
+        answer = self._transport.send(Request("create", PODS, namespace, body=body))
+        if not answer.ok:
+            raise NodeError(f"creating a pod for index {index} of {job.document['metadata']['name']}: {answer.message}")
+        document = answer.body
+        uid, name = document["metadata"]["uid"], document["metadata"]["name"]
+        pod = _Pod(document, job.document["metadata"]["uid"], index, self._directory / name)
+        self._pods[uid] = pod
+        job.started(index, name)
+        try:
+            pod.process = self._launch(pod)
+        except (OSError, ContainerConfigError) as error:
+            message = f"cannot start the worker: {error}"
+            self._logbook.add(name, message)
+            self._news.put(_Ended(uid, pods.START_ERROR, message))
+            return
+        self._write_status(pod, pods.running())
+
+    def _launch(self, pod: _Pod) -> LocalProcess:
+        uid, name = pod.document["metadata"]["uid"], pod.document["metadata"]["name"]
+        container = pods.container_of(pod.document)
+        own = environment(container, pod.document, partial(self._read, pod.document["metadata"]["namespace"]))
+        pod.directory.mkdir()
+        environ = {
+            **self._environ,
+            "TMPDIR": str(pod.directory),
+            **own,
+            "KUBEMR_APISERVER": self._server.url,
+            "KUBEMR_APISERVER_TOKEN": self._server.token or "",
+        }
+        return LocalProcess(
+            command(container, own),
+            environ,
+            container.get("workingDir"),
+            partial(self._logbook.add, name),
+            lambda code, message: self._news.put(_Ended(uid, code, message)),
+        )
+
+    def _read(self, namespace: str, resource: Resource, name: str) -> Json:
+        answer = self._transport.send(Request("get", resource, namespace, name))
+        if answer.ok or answer.status == 404:
+            return answer.body if answer.ok else None
+        raise NodeError(f"reading {resource.plural} {namespace}/{name}: {answer.message}")
+
+    def _process_ended(self, news: _Ended) -> None:
+        pod = self._pods.pop(news.pod)
+        # What a killed worker's own child still holds open goes with the run's whole directory.
+        shutil.rmtree(pod.directory, ignore_errors=True)
+        reason = "StartError" if pod.process is None else ""
+        self._write_status(pod, pods.terminated(news.code, news.message, reason))
+        if pod.deleted:
+            self._remove(pod)
+        job = self._jobs.get(pod.job)
+        if job is not None and not self._leaving:
+            job.ended(pod.index, news.code == 0, time.monotonic(), disrupted=pod.deleted)
+            self._report(job)
+
+    def _write_status(self, pod: _Pod, status: Json) -> None:
+        metadata = pod.document["metadata"]
+        body = {"metadata": {"uid": metadata["uid"]}, "status": status}
+        self._must(
+            Request(
+                *("patch", PODS, metadata["namespace"], metadata["name"], "status"),
+                body=body,
+                content_type=MERGE_PATCH,
+            )
+        )
+
+    def _remove(self, pod: _Pod) -> None:
+        """The process is gone: so is the pod."""
+        metadata = pod.document["metadata"]
+        body = {
+            "apiVersion": "v1",
+            "kind": "DeleteOptions",
+            "gracePeriodSeconds": 0,
+            "preconditions": {"uid": metadata["uid"]},
+        }
+        self._must(Request("delete", PODS, metadata["namespace"], metadata["name"], body=body))
+
+    def _report(self, job: IndexedJob) -> None:
+        """Bring the Job's status up to date."""
+        metadata, now = job.document["metadata"], timestamp()
+        status: Json = {
+            "startTime": (job.document.get("status") or {}).get("startTime") or now,
+            "active": len(job.active),
+            "ready": len(job.active),
+            "failed": job.failed,
+            "succeeded": len(job.succeeded),
+            "completedIndexes": ",".join(str(index) for index in sorted(job.succeeded)),
+        }
+        if job.complete:
+            status["completionTime"] = now
+            status["conditions"] = [_condition("Complete", "CompletionsReached", "all workers have ended", now)]
+        elif job.exhausted and not job.active:
+            message = "Job has reached the specified backoff limit"
+            status["conditions"] = [_condition("Failed", "BackoffLimitExceeded", message, now)]
+        elif job.exhausted:
+            self._end_all(metadata["uid"])
+        answer = self._must(
+            Request(
+                *("patch", JOBS, metadata["namespace"], metadata["name"], "status"),
+                body={"metadata": {"uid": metadata["uid"]}, "status": status},
+                content_type=MERGE_PATCH,
+            )
+        )
+        if answer.ok:
+            job.document = answer.body
+
+    def _end_all(self, job: str) -> None:
+        for pod in self._pods.values():
+            if pod.job == job and pod.process is not None:
+                pod.process.terminate(GRACE_SECONDS)
+
+    def _must(self, request: Request) -> Answer:
+        """A change of an object that may be gone by now, or be another of the same name."""
+        answer = self._transport.send(request)
+        if answer.ok or answer.status in (404, 409):
+            return answer
+        raise NodeError(
+            f"{request.verb} {request.resource.plural} {request.namespace}/{request.name}: {answer.message}"
+        )
+
+
+def _condition(kind: str, reason: str, message: str, now: str) -> Json:
+    return {
+        "type": kind,
+        "status": "True",
+        "reason": reason,
+        "message": message,
+        "lastProbeTime": now,
+        "lastTransitionTime": now,
+    }

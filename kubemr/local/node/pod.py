@@ -1,0 +1,84 @@
+"""Pod objects as Kubernetes' Job controller creates them and a kubelet reports on them."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from kubemr.controller.reconcile.children import CONTAINER
+from kubemr.coordination.wallclock import timestamp
+from kubemr.locks.request import Json
+
+NODE: Final = "local"
+INDEX: Final = "batch.kubernetes.io/job-completion-index"
+START_ERROR: Final = 128
+"""The exit code of a container that could not be started."""
+
+
+def new_pod(job: Json, index: int) -> Json:
+    """The pod of one index of an Indexed Job, already placed on this node."""
+    name, template = job["metadata"]["name"], job["spec"]["template"]
+    given = template.get("metadata") or {}
+    labels = {
+        **(given.get("labels") or {}),
+        "batch.kubernetes.io/job-name": name,
+        "batch.kubernetes.io/controller-uid": job["metadata"]["uid"],
+        INDEX: str(index),
+    }
+    completion = {"name": "JOB_COMPLETION_INDEX", "value": str(index)}
+    containers = [{**each, "env": [completion, *(each.get("env") or [])]} for each in template["spec"]["containers"]]
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {
+            "generateName": f"{name}-{index}-",
+            "namespace": job["metadata"]["namespace"],
+            "labels": labels,
+            "annotations": {**(given.get("annotations") or {}), INDEX: str(index)},
+            "ownerReferences": [
+                {
+                    "apiVersion": "batch/v1",
+                    "kind": "Job",
+                    "name": name,
+                    "uid": job["metadata"]["uid"],
+                    "controller": True,
+                    "blockOwnerDeletion": True,
+                }
+            ],
+        },
+        "spec": {**template["spec"], "containers": containers, "nodeName": NODE},
+    }
+
+
+def container_of(pod: Json) -> Json:
+    """The worker's container."""
+    return next(each for each in pod["spec"]["containers"] if each["name"] == CONTAINER)
+
+
+def running() -> Json:
+    """The status of a pod whose process runs."""
+    now = timestamp()
+    return _status("Running", now, {"running": {"startedAt": now}})
+
+
+def terminated(code: int, message: str, reason: str = "") -> Json:
+    """The status of a pod whose process has ended; the message is what it said last, if it failed."""
+    now = timestamp()
+    state = {
+        "exitCode": code,
+        "reason": reason or ("Completed" if code == 0 else "Error"),
+        "finishedAt": now,
+        **({"message": message} if code and message else {}),
+    }
+    return _status("Succeeded" if code == 0 else "Failed", now, {"terminated": state})
+
+
+def _status(phase: str, now: str, state: Json) -> Json:
+    container = {
+        "name": CONTAINER,
+        "image": "",
+        "imageID": "",
+        "ready": phase == "Running",
+        "restartCount": 0,
+        "state": state,
+    }
+    return {"phase": phase, "containerStatuses": [container]}
