@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import quote, urlencode, urlsplit
 
 from kubemr.locks.config import ConfigError, Server
+from kubemr.locks.encoding import encode
 from kubemr.locks.request import UNKNOWN, Answer, Json, Request, Verb, Watch, WatchEvent
 from kubemr.locks.threads import Stop
 from kubemr.locks.token import Bearer
@@ -122,7 +123,7 @@ class HttpTransport:
                 return Answer(UNKNOWN, error=self._failure("connecting", problem), sent=False), False
             self._keep(connection)
         connection.sock.settimeout(request.timeout or self._server.read_timeout)
-        body = None if request.body is None else json.dumps(request.body, separators=(",", ":")).encode()
+        body = None if request.body is None else encode(request.body)
         headers = self._headers() if body is None else self._headers() | {"Content-Type": request.content_type}
         url = self._url(request.path, request.query)
         try:

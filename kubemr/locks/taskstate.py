@@ -24,12 +24,14 @@ Attempt = NewType("Attempt", str)
 """One try at a task: `<epoch>-<token>`.  Unique over all runs of a job, since epochs never fall."""
 
 TOKEN: Final = r"w[0-9]{1,6}-[a-z0-9]{6}"
+_COUNT: Final = r"(0|[1-9][0-9]{0,3})"
+_NUMBERS: Final = rf"[1-9][0-9]{{0,6}}/{_COUNT}/{_COUNT}"
 PATTERN: Final = (
-    rf"^(pending|failed)/[1-9][0-9]{{0,6}}/[0-9]{{1,4}}/[0-9]{{1,4}}/$"
-    rf"|^running/[1-9][0-9]{{0,6}}/[0-9]{{1,4}}/[0-9]{{1,4}}/{TOKEN}(\+{TOKEN})?$"
-    rf"|^(done|empty)/[1-9][0-9]{{0,6}}/[0-9]{{1,4}}/[0-9]{{1,4}}/{TOKEN}$"
+    rf"^(pending|failed)/{_NUMBERS}/$|^running/{_NUMBERS}/{TOKEN}(\+{TOKEN})?$|^(done|empty)/{_NUMBERS}/{TOKEN}$"
 )
-"""The grammar as one regular expression: the CRD's schema carries it too."""
+"""The grammar as one regular expression: the CRD's schema carries it too.
+
+A state has one spelling (no leading zeros), as it is compared as a string."""
 MAX_LENGTH: Final = 64
 """No state is longer than this many characters."""
 
@@ -59,7 +61,7 @@ def make_token(index: int, entropy: int) -> Token:
 
 def parse_token(text: str) -> tuple[int, str]:
     """The worker index and the incarnation of a token."""
-    if not _TOKEN.match(text):
+    if not _TOKEN.fullmatch(text):
         raise BadState(f"{text!r} is not a holder token: expected w<index>-<six of a-z0-9>")
     index, _, incarnation = text[1:].partition("-")
     return int(index), incarnation
@@ -78,7 +80,7 @@ class TaskState:
     @classmethod
     def parse(cls, text: object) -> TaskState:
         """Raises `BadState` for anything but the grammar."""
-        if not isinstance(text, str) or not _PATTERN.match(text):
+        if not isinstance(text, str) or not _PATTERN.fullmatch(text):
             raise BadState(f"{text!r} is not a task state: expected state/epoch/failures/losses/holders")
         name, epoch, failures, losses, holders = text.split("/")
         tokens = tuple(Token(token) for token in holders.split("+")) if holders else ()

@@ -23,6 +23,7 @@ from kubemr.controller.client.connection import Connection
 from kubemr.controller.client.errors import WatchBroken, WatchError, WatchRefused
 from kubemr.controller.client.retryafter import retry_after
 from kubemr.controller.client.stream import WatchStream
+from kubemr.locks.encoding import encode
 from kubemr.locks.request import UNKNOWN, Answer, Request, Watch, WatchEvent
 
 METHODS: Final[Mapping[str, str]] = {
@@ -138,7 +139,7 @@ class Client:
             url += "?" + urlencode(request.query)
         body = None
         if request.body is not None:
-            body = json.dumps(request.body, ensure_ascii=False, separators=(",", ":")).encode()
+            body = encode(request.body)
         return self._connection.session().request(
             METHODS[request.verb],
             yarl.URL(url, encoded=True),

@@ -1,0 +1,22 @@
+"""JSON as the apiserver itself writes it.
+
+Its JSON Patch compares the *text* of two strings, not what they mean: a `test` for "é" sent as ``"\\u00e9"``
+fails on an object that holds it, and so does one for "<" that is not sent as ``"\\u003c"``.  (Go's
+`encoding/json` escapes ``< > &`` and the two Unicode line separators, and nothing else that need not be.)
+A condition on a value that was read has to be sent in the same words.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Final
+
+from kubemr.locks.request import Json
+
+_ESCAPES: Final = {ord(char): f"\\u{ord(char):04x}" for char in "<>&\u2028\u2029"}
+
+
+def encode(document: Json) -> bytes:
+    """`document` as the body of a request.  A lone surrogate, which JSON cannot carry, becomes "?"."""
+    text = json.dumps(document, ensure_ascii=False, separators=(",", ":"))
+    return text.translate(_ESCAPES).encode("utf-8", "replace")
