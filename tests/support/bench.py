@@ -1,0 +1,361 @@
+"""One operation at a time against the embedded apiserver's core, in virtual time, with faults where a test wants them.
+
+The driver is the real one (`kubemr.locks.run`) and so is the server; a `Bench` is the wire between them.  Before a
+request is carried out each of `before` may act (as another process would) or answer in the server's place; after it,
+each of `after` may change the answer, e.g. lose it.  `crash_after` ends the process that asks, as kill -9 would.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import TypeVar
+
+from attr import define, field
+
+from kubemr.controller.reconcile.context import KUBERNETES_JOBS, PODS, Operator, StorageSettings
+from kubemr.controller.reconcile.machine import reconcile
+from kubemr.coordination import names
+from kubemr.coordination.advance import Means
+from kubemr.coordination.job import JobView
+from kubemr.local.apiserver.core import ApiServer
+from kubemr.local.apiserver.presets import definitions, rules
+from kubemr.locks import Answer, Op, Request, Resource, Stop, run
+from kubemr.locks.conditional import Target
+from kubemr.locks.holders import HolderLease
+from kubemr.locks.lease import LEASES
+from kubemr.locks.request import JSON_PATCH, UNKNOWN, Json, Watch, WatchEvent
+from kubemr.locks.shard import SHARDS, Shard
+from support.simulation.referee import Referee
+from support.simulation.store import MemoryStore
+
+T = TypeVar("T")
+
+NAMESPACE = "default"
+LEASE_SECONDS = 8.0
+SILENCE = Answer(UNKNOWN, error="connection reset")
+UNAVAILABLE = Answer(503, {"kind": "Status", "reason": "ServiceUnavailable", "message": "try again"})
+DENIED = Answer(403, {"kind": "Status", "reason": "Forbidden", "message": "no"})
+INVALID = Answer(
+    422,
+    {
+        "kind": "Status",
+        "reason": "Invalid",
+        "message": "spec.template: Invalid value",
+        "details": {"causes": [{"field": "spec.template"}]},
+    },
+)
+
+
+class Crash(BaseException):
+    """The process that asked is no more."""
+
+
+@define(eq=False)
+class Bench:
+    """A server, a store, a clock, and the wire to the one operation that runs."""
+
+    now: float = 1000.0
+    server: ApiServer = field(init=False)
+    store: MemoryStore = field(init=False)
+    requests: list[Request] = field(factory=list)
+    """All that were carried out or answered in the server's place, in order."""
+    watches: list[Watch] = field(factory=list)
+    slept: list[float] = field(factory=list)
+    before: list[Callable[[Request], Answer | None]] = field(factory=list)
+    after: list[Callable[[Request, Answer], Answer]] = field(factory=list)
+    draws: Callable[[], float] = lambda: 0.5
+    storage_fails: bool = False
+    on_sleep: Callable[[], None] = lambda: None
+
+    def __attrs_post_init__(self) -> None:
+        numbers = itertools.count(1)
+        self.server = ApiServer(
+            clock=lambda: 1_767_225_600.0 + self.now,
+            uids=lambda: f"00000000-0000-4000-8000-{next(numbers):012d}",
+            suffixes=lambda: f"{next(numbers):05d}",
+            definitions=definitions(),
+            rules=rules(),
+            namespaces=("default", "kubemr"),
+        )
+        self.store = MemoryStore(Referee(), lambda: self.storage_fails)
+
+    # -- the driver's side: a `kubemr.locks.Transport`
+
+    def send(self, request: Request) -> Answer:
+        """One exchange, with what the test put in between."""
+        for hook in list(self.before):
+            answer = hook(request)
+            if answer is not None:
+                self.requests.append(request)
+                return answer
+        answer = self.server.handle(request)
+        self.requests.append(request)
+        for change in list(self.after):
+            answer = change(request, answer)
+        return answer
+
+    def wait(self, watch: Watch, stop: Stop | None = None) -> WatchEvent | None:
+        """Nothing happens, for the whole time."""
+        self.watches.append(watch)
+        self._sleep(watch.timeout)
+        return None
+
+    def run(self, op: Op[T], stop: Stop | None = None) -> T:
+        """Carry `op` out."""
+        return run(op, self, clock=lambda: self.now, sleep=self._sleep, random=self.draws, stop=stop)
+
+    def _sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        self.now += seconds
+        self.on_sleep()
+
+    def stamp(self) -> str:
+        """The wall clock, in whole seconds."""
+        return datetime.fromtimestamp(1_767_225_600.0 + self.now, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+    def micro_stamp(self) -> str:
+        """A new time at every call."""
+        self.now += 0.001
+        return datetime.fromtimestamp(1_767_225_600.0 + self.now, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+    # -- faults
+
+    def answer(self, matches: Callable[[Request], bool], *answers: Answer) -> None:
+        """Answer the next requests that match in the server's place, one by one; then nothing more."""
+        left = list(answers)
+
+        def hook(request: Request) -> Answer | None:
+            return left.pop(0) if left and matches(request) else None
+
+        self.before.append(hook)
+
+    def lose(self, matches: Callable[[Request], bool], times: int = 1) -> None:
+        """Carry the next requests that match out, but let their answers be lost."""
+        left = [None] * times
+
+        def change(request: Request, answer: Answer) -> Answer:
+            if left and matches(request):
+                left.pop()
+                return SILENCE
+            return answer
+
+        self.after.append(change)
+
+    def meanwhile(self, matches: Callable[[Request], bool], act: Callable[[], object]) -> None:
+        """Somebody else acts just before the next request that matches."""
+        done: list[object] = []
+
+        def hook(request: Request) -> Answer | None:
+            if not done and matches(request):
+                done.append(True)
+                act()
+            return None
+
+        self.before.append(hook)
+
+    def crash_after(self, op: Op[T], requests: int) -> bool:
+        """Run `op` and end it after that many requests; True when it was over before."""
+        left = [requests]
+
+        def change(request: Request, answer: Answer) -> Answer:
+            left[0] -= 1
+            if left[0] <= 0:
+                raise Crash
+            return answer
+
+        self.after.append(change)
+        try:
+            self.run(op)
+        except Crash:
+            return False
+        finally:
+            self.after.remove(change)
+        return True
+
+    # -- what there is, without any wire in between
+
+    def create(self, resource: Resource, body: Json, namespace: str = NAMESPACE) -> Json:
+        """A new object."""
+        answer = self.server.handle(Request("create", resource, namespace, body=body))
+        assert answer.ok, answer
+        return answer.body
+
+    def get(self, target: Target) -> Json:
+        """The object, or None."""
+        answer = self.server.handle(target.get())
+        return answer.body if answer.ok else None
+
+    def list(self, resource: Resource, selector: str = "", namespace: str | None = None) -> list[Json]:
+        """All objects of a kind."""
+        query = {"labelSelector": selector} if selector else {}
+        answer = self.server.handle(Request("list", resource, namespace, query=query))
+        assert answer.ok, answer
+        return list(answer.body["items"])
+
+    def patch(self, target: Target, *operations: Json) -> Json:
+        """A JSON Patch by somebody else."""
+        request = Request(
+            "patch",
+            target.resource,
+            target.namespace,
+            target.name,
+            target.subresource,
+            body=list(operations),
+            content_type=JSON_PATCH,
+        )
+        answer = self.server.handle(request)
+        assert answer.ok, answer
+        return answer.body
+
+    def set(self, target: Target, path: str, value: Json) -> Json:
+        """Set one member."""
+        return self.patch(target, {"op": "add", "path": path, "value": value})
+
+    def delete(self, target: Target) -> None:
+        """Delete an object, and collect what it owned."""
+        answer = self.server.handle(Request("delete", target.resource, target.namespace, target.name))
+        assert answer.ok, answer
+        self.server.collect_garbage()
+
+    # -- jobs
+
+    def submit(self, name: str = "words", **spec: Json) -> JobView:
+        """A new job, as a user would create it."""
+        body = {
+            "apiVersion": names.API_VERSION,
+            "kind": names.KIND,
+            "metadata": {"name": name},
+            "spec": {"image": "i", "inputs": ["a", "b"], "partitions": 2, "replicas": 2, **spec},
+        }
+        return JobView.of(self.create(names.JOBS, body))
+
+    def job(self, name: str = "words") -> JobView:
+        """The job as it is."""
+        return JobView.of(self.get(Target(names.JOBS, NAMESPACE, name)))
+
+    def operator(self, identity: str = "op-a", *, lives: bool = True) -> Operator:
+        """An operator whose caches are up to date; it holds its Lease if it `lives`."""
+        judge = HolderLease(operator_lease, LEASE_SECONDS)
+        target = operator_lease(identity)
+        if lives and self.get(target) is None:
+            spec = {"holderIdentity": identity, "renewTime": "2026-01-01T00:00:00.000000Z"}
+            self.create(LEASES, {"metadata": {"name": target.name}, "spec": spec}, "kubemr")
+        return Operator(identity, BenchSettings(self), judge, LiveCache(self))
+
+    def step(self, operator: Operator, name: str = "words") -> float | None:
+        """One reconciliation of the job; when to come back."""
+        document = self.get(Target(names.JOBS, NAMESPACE, name))
+        return self.run(reconcile(document, operator)).seconds
+
+    def deployed(self, operator: Operator | None = None, name: str = "words", **spec: Json) -> JobView:
+        """A new job, taken to DEPLOYED."""
+        self.submit(name, **spec)
+        operator = operator or self.operator()
+        for _ in range(3):
+            self.step(operator, name)
+        job = self.job(name)
+        assert job.phase == "DEPLOYED", job
+        return job
+
+    def shard(self, job: JobView, position: int = 0, number: int = 0) -> Shard:
+        """A shard of the job's stage at that position."""
+        target = Target(SHARDS, NAMESPACE, job.shard_name(job.stages[position], number))
+        return Shard.parse(self.get(target))
+
+    def write_tasks(self, job: JobView, states: Mapping[int, str], position: int = 0, number: int = 0) -> Shard:
+        """Tasks of a shard become what they are told to, by whatever means."""
+        target = self.shard(job, position, number).target
+        for task, text in states.items():
+            self.set(target, f"/tasks/{task}", text)
+        return self.shard(job, position, number)
+
+    def hold_lease(self, job: JobView, index: int, token: str) -> Target:
+        """A worker holds its Lease."""
+        target = job.lease_of(index)
+        self.set(target, "/spec/holderIdentity", token)
+        self.set(target, "/spec/leaseTransitions", 1)
+        self.set(target, "/spec/renewTime", self.micro_stamp())
+        return target
+
+    @property
+    def means(self) -> Means:
+        """The store and the clock."""
+        return Means(self.store, self.stamp)
+
+    def events(self) -> list[tuple[str, str]]:
+        """Reason and message of all Events."""
+        return [(item["reason"], item["message"]) for item in self.list(Resource("", "v1", "events"))]
+
+    def everything(self) -> dict[str, Json]:
+        """All children of jobs by kind and name, without what differs from one creation to the next."""
+        found: dict[str, Json] = {}
+        resources = (SHARDS, LEASES, KUBERNETES_JOBS, Resource("", "v1", "configmaps"), Resource("", "v1", "secrets"))
+        for resource in (*resources, PODS):
+            for item in self.list(resource, namespace=NAMESPACE):
+                metadata = {key: item["metadata"].get(key) for key in ("labels", "ownerReferences")}
+                found[f"{resource.plural}/{item['metadata']['name']}"] = {**item, "metadata": metadata}
+        return found
+
+
+def operator_lease(identity: str) -> Target:
+    """Where an operator's Lease is."""
+    return Target(LEASES, "kubemr", f"kubemr-{identity}")
+
+
+@define
+class BenchSettings:
+    """What an installation decides; `problem` is what is wrong with its storage settings."""
+
+    bench: Bench
+    lease_seconds: float = LEASE_SECONDS
+    secret: Mapping[str, str] = field(factory=dict)
+    problem: str = ""
+
+    def storage(self, document: Json) -> StorageSettings:
+        """The bench's store."""
+        if self.problem:
+            raise ValueError(self.problem)
+        return StorageSettings({"KUBEMR_STORAGE_URL": "memory://"}, self.secret)
+
+    def store(self, document: Json) -> MemoryStore:
+        """The bench's store."""
+        self.storage(document)
+        return self.bench.store
+
+    def stamp(self) -> str:
+        """The bench's clock."""
+        return self.bench.stamp()
+
+
+@define
+class LiveCache:
+    """A cache that shows what is there, or what was there at some `revision`."""
+
+    bench: Bench
+    revision: int | None = None
+
+    def shards(self, uid: str) -> list[Json]:
+        """The job's shards."""
+        return self._list(SHARDS, uid)
+
+    def worker_jobs(self, uid: str) -> list[Json]:
+        """The job's Kubernetes Jobs."""
+        return self._list(KUBERNETES_JOBS, uid)
+
+    def _list(self, resource: Resource, uid: str) -> list[Json]:
+        server = self.bench.server
+        request = Request("list", resource, query={"labelSelector": f"{names.LABEL_UID}={uid}"})
+        answer = server.stale_list(request, server.revision if self.revision is None else self.revision)
+        return list(answer.body["items"])
+
+
+def patches(plural: str) -> Callable[[Request], bool]:
+    """Matches patches of a kind."""
+    return lambda request: request.verb == "patch" and request.resource.plural == plural
+
+
+def asks(verb: str, plural: str) -> Callable[[Request], bool]:
+    """Matches one verb on a kind."""
+    return lambda request: request.verb == verb and request.resource.plural == plural

@@ -1,0 +1,33 @@
+"""A shard of some tasks, and the bench to work on it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import pytest
+
+from kubemr.locks.shard import LABEL_RUN, LABEL_STAGE, LABEL_TASKS, LABEL_UID, SHARDS, Shard
+from support.bench import Bench
+
+
+@pytest.fixture
+def bench() -> Bench:
+    """An empty apiserver."""
+    return Bench()
+
+
+@pytest.fixture
+def make_shard(bench: Bench) -> Callable[..., Shard]:
+    """Makes the shard `s` of these tasks, labelled `hint`."""
+
+    def make(tasks: Mapping[int, str], hint: str = "open") -> Shard:
+        labels = {LABEL_UID: "u", LABEL_RUN: "1", LABEL_STAGE: "0-map", LABEL_TASKS: hint}
+        body = {
+            "apiVersion": "turbobytes.com/v1alpha1",
+            "kind": "MapReduceTaskShard",
+            "metadata": {"name": "s", "labels": labels},
+            "tasks": {str(number): text for number, text in tasks.items()},
+        }
+        return Shard.parse(bench.create(SHARDS, body))
+
+    return make

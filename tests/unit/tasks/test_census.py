@@ -1,0 +1,111 @@
+"""Who is dead: not the holder of one's Lease, or silent for a whole duration of uninterrupted reads."""
+
+from __future__ import annotations
+
+import pytest
+
+from kubemr.locks.conditional import Target
+from kubemr.locks.lease import LEASES, Census
+from kubemr.locks.taskstate import Token, parse_token
+from support.bench import SILENCE, UNAVAILABLE, Bench, asks
+
+A, B, OTHER = Token("w0-aaaaaa"), Token("w1-bbbbbb"), Token("w0-zzzzzz")
+DURATION = 8.0
+
+
+def lease_of(token: Token) -> Target:
+    """By index."""
+    return Target(LEASES, "default", f"words-w-{parse_token(token)[0]}")
+
+
+@pytest.fixture
+def census(bench: Bench) -> Census:
+    """A and B hold their Leases."""
+    for token in (A, B):
+        spec = {"holderIdentity": token, "renewTime": "2026-01-01T00:00:00.000000Z"}
+        bench.create(LEASES, {"metadata": {"name": lease_of(token).name}, "spec": spec})
+    return Census(lease_of, DURATION)
+
+
+def renew(bench: Bench, token: Token) -> None:
+    """A sign of life."""
+    bench.set(lease_of(token), "/spec/renewTime", bench.micro_stamp())
+
+
+def look_after(bench: Bench, census: Census, seconds: float, *tokens: Token) -> set[Token]:
+    """Some time passes, then one look."""
+    bench.now += seconds
+    return bench.run(census.look(tokens))
+
+
+def test_silence_for_the_whole_duration_is_death(bench: Bench, census: Census) -> None:
+    """Of the silent one only."""
+    for _ in range(4):
+        assert look_after(bench, census, 2.0, A, B) == set()
+        renew(bench, B)
+    assert look_after(bench, census, 2.0, A, B) == {A}
+
+
+def test_the_time_in_the_lease_is_never_compared(bench: Bench, census: Census) -> None:
+    """A renewTime of last year, or of next year, is a sign of life like any other when it changes."""
+    for year in (2020, 2031, 2020, 2031, 2020, 2031):
+        bench.set(lease_of(A), "/spec/renewTime", f"{year}-01-01T00:00:00.000000Z")
+        assert look_after(bench, census, 3.0, A) == set()
+
+
+def test_who_is_not_the_holder_is_dead_at_once(bench: Bench, census: Census) -> None:
+    """A restarted worker has taken over; or the Lease was given up; or there is none."""
+    assert look_after(bench, census, 0.0, OTHER) == {OTHER}
+    bench.patch(lease_of(A), {"op": "remove", "path": "/spec/holderIdentity"})
+    assert look_after(bench, census, 0.0, A) == {A}
+    bench.delete(lease_of(B))
+    assert look_after(bench, census, 0.0, B) == {B}
+
+
+def test_a_failed_read_starts_the_window_again(bench: Bench, census: Census) -> None:
+    """While the apiserver was away nobody could renew: nobody is dead before a whole duration has passed after it."""
+    for _ in range(4):
+        look_after(bench, census, 2.0, A)
+    for problem in (UNAVAILABLE, SILENCE):
+        bench.answer(asks("get", "leases"), problem)
+        assert look_after(bench, census, 2.0, A) == set()
+    for _ in range(4):
+        assert look_after(bench, census, 2.0, A) == set()
+    assert look_after(bench, census, 2.0, A) == {A}
+
+
+def test_a_gap_in_the_reads_starts_the_window_again(bench: Bench, census: Census) -> None:
+    """The observer itself was paused, or had other things to do."""
+    look_after(bench, census, 2.0, A)
+    assert look_after(bench, census, 100.0, A) == set()
+    for _ in range(3):
+        assert look_after(bench, census, 2.0, A) == set()
+    assert look_after(bench, census, 2.0, A) == {A}
+
+
+def test_who_was_not_asked_about_for_a_while_is_forgotten(bench: Bench, census: Census) -> None:
+    """So nothing is kept of workers that are gone."""
+    look_after(bench, census, 2.0, A, B)
+    look_after(bench, census, 2.0, B)
+    for _ in range(2):
+        assert look_after(bench, census, 2.0, A, B) == set()
+    assert look_after(bench, census, 2.0, A, B) == {B}
+
+
+def test_a_slow_answer_does_not_lengthen_the_window(bench: Bench, census: Census) -> None:
+    """It opens with the first answer and closes with the last question."""
+
+    def slow(request: object) -> None:
+        bench.now += 1.0
+
+    bench.before.append(slow)
+    for _ in range(3):
+        assert look_after(bench, census, 2.0, A) == set()  # answered at 3 s; asked at 5 s; asked at 8 s
+    assert look_after(bench, census, 1.5, A) == set()  # asked at 10.5 s, answered at 11.5 s: 7.5 s of silence
+    assert look_after(bench, census, 0.0, A) == {A}
+
+
+def test_each_lease_is_read_once(bench: Bench, census: Census) -> None:
+    """However often a token is named."""
+    look_after(bench, census, 0.0, A, B, A)
+    assert len(bench.requests) == 2

@@ -1,0 +1,215 @@
+"""`settle`: commit and claim in one patch, and what is left of it when somebody else was quicker."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from kubemr.locks import Answer, Refused
+from kubemr.locks.claims import ShardGone, settle
+from kubemr.locks.shard import Shard
+from kubemr.locks.taskstate import TaskState, Token
+from support.bench import DENIED, INVALID, SILENCE, UNAVAILABLE, Bench, patches
+
+A, B = Token("w0-aaaaaa"), Token("w1-bbbbbb")
+HELD = {0: f"running/1/0/0/{A}", 1: f"running/1/0/0/{A}", 2: "pending/1/0/0/", 3: "pending/1/0/0/"}
+Make = Callable[..., Shard]
+shards = patches("mapreducetaskshards")
+
+
+def commit(state: TaskState) -> TaskState:
+    """What a finished task becomes."""
+    return state.commit(A, empty=False)
+
+
+def release(state: TaskState) -> TaskState:
+    """What a task becomes that is given back."""
+    return state.release(A)
+
+
+def fail(state: TaskState) -> TaskState:
+    """What a task becomes whose code failed."""
+    return state.fail(A, 4)
+
+
+def texts(shard: Shard) -> dict[int, str]:
+    """The tasks as strings."""
+    return {number: str(state) for number, state in shard.tasks.items()}
+
+
+def test_finishing_and_claiming_go_in_one_patch(bench: Bench, make_shard: Make) -> None:
+    """One request for all of it."""
+    shard = make_shard(HELD)
+    settled = bench.run(settle(shard, A, {0: commit, 1: release}, [2, 3]))
+    assert len(bench.requests) == 1
+    assert texts(settled.shard) == {
+        0: f"done/1/0/0/{A}",
+        1: "pending/2/0/0/",
+        2: f"running/1/0/0/{A}",
+        3: f"running/1/0/0/{A}",
+    }
+    assert list(settled.held) == [2, 3]
+    assert settled.late == []
+
+
+def test_nothing_to_change_asks_nothing(bench: Bench, make_shard: Make) -> None:
+    """What is held is known already."""
+    settled = bench.run(settle(make_shard(HELD), A, {}))
+    assert bench.requests == []
+    assert list(settled.held) == [0, 1]
+
+
+def test_a_claim_that_cannot_be_had_does_not_hold_up_a_commit(bench: Bench, make_shard: Make) -> None:
+    """Partly lost: the rest goes again without the claim, and claiming is left to the next call."""
+    shard = make_shard(HELD)
+    bench.set(shard.target, "/tasks/2", f"running/1/0/0/{B}")
+    settled = bench.run(settle(shard, A, {0: commit, 1: commit}, [2, 3]))
+    assert texts(settled.shard)[0] == texts(settled.shard)[1] == f"done/1/0/0/{A}"
+    assert texts(settled.shard)[3] == "pending/1/0/0/"
+    assert settled.held == {}
+    assert settled.late == []
+
+
+def test_a_task_that_was_taken_away_does_not_take_its_neighbour_along(bench: Bench, make_shard: Make) -> None:
+    """It comes too late for one, and is committed for the other."""
+    shard = make_shard(HELD)
+    bench.set(shard.target, "/tasks/0", "pending/2/0/1/")
+    settled = bench.run(settle(shard, A, {0: commit, 1: commit}, [2]))
+    assert settled.late == [0]
+    assert texts(settled.shard)[0] == "pending/2/0/1/"
+    assert texts(settled.shard)[1] == f"done/1/0/0/{A}"
+
+
+def test_the_same_task_held_again_is_another_attempt(bench: Bench, make_shard: Make) -> None:
+    """A commit speaks of the epoch it was made in: the outputs of that attempt lie under its name."""
+    shard = make_shard(HELD)
+    bench.set(shard.target, "/tasks/0", f"running/2/0/1/{A}")
+    settled = bench.run(settle(shard, A, {0: commit}))
+    assert settled.late == [0]
+    assert list(settled.held) == [0, 1]
+    assert texts(settled.shard)[0] == f"running/2/0/1/{A}"
+
+
+def test_a_backup_that_joined_is_no_loss(bench: Bench, make_shard: Make) -> None:
+    """A 422 with one's own token still there is tested again, not lost."""
+    shard = make_shard(HELD)
+    bench.set(shard.target, "/tasks/0", f"running/1/0/0/{A}+{B}")
+    settled = bench.run(settle(shard, A, {0: commit}))
+    assert settled.late == []
+    assert texts(settled.shard)[0] == f"done/1/0/0/{A}"
+
+
+def test_a_claim_whose_answer_was_lost_is_adopted(bench: Bench, make_shard: Make) -> None:
+    """It landed: the tasks are held, and nothing is claimed twice."""
+    shard = make_shard(HELD)
+    bench.lose(shards)
+    settled = bench.run(settle(shard, A, {0: commit}, [2]))
+    assert [request.verb for request in bench.requests] == ["patch", "get"]
+    assert list(settled.held) == [1, 2]
+    assert texts(settled.shard)[0] == f"done/1/0/0/{A}"
+
+
+def test_a_claim_that_landed_and_was_lost_to_a_judge_is_not_held(bench: Bench, make_shard: Make) -> None:
+    """Between the lost answer and the look, somebody took the task away."""
+    shard = make_shard(HELD)
+    bench.lose(shards)
+    bench.meanwhile(
+        lambda request: request.verb == "get", lambda: bench.set(shard.target, "/tasks/2", "pending/2/0/1/")
+    )
+    settled = bench.run(settle(shard, A, {}, [2]))
+    assert list(settled.held) == [0, 1]
+
+
+def test_a_failure_is_counted_once_though_its_answer_was_lost(bench: Bench, make_shard: Make) -> None:
+    """Also when the task has been claimed by another before anyone looked."""
+    shard = make_shard(HELD)
+    bench.lose(shards)
+    bench.meanwhile(
+        lambda request: request.verb == "get", lambda: bench.set(shard.target, "/tasks/0", f"running/2/1/0/{B}")
+    )
+    settled = bench.run(settle(shard, A, {0: fail}))
+    assert texts(settled.shard)[0] == f"running/2/1/0/{B}"
+    assert settled.late == [0]
+
+
+def test_a_patch_that_did_not_land_is_sent_again_identically(bench: Bench, make_shard: Make) -> None:
+    """503 and silence say nothing; the repetition cannot do harm, as it tests what the first tested."""
+    shard = make_shard(HELD)
+    bench.answer(shards, UNAVAILABLE, SILENCE)
+    settled = bench.run(settle(shard, A, {0: commit}, [2]))
+    sent = [request for request in bench.requests if request.verb == "patch"]
+    assert len(sent) == 3
+    assert sent[0] == sent[1] == sent[2]
+    assert list(settled.held) == [1, 2]
+
+
+def test_a_patch_that_lands_late_changes_nothing_more(bench: Bench, make_shard: Make) -> None:
+    """The sender gave up on it, sent it again, and went on; when the first arrives its tests fail."""
+    shard = make_shard(HELD)
+    bench.answer(shards, SILENCE)
+    first = bench.run(settle(shard, A, {}, [2]))
+    late = next(request for request in bench.requests if request.verb == "patch")
+    bench.run(settle(first.shard, A, {2: release}))
+    assert bench.server.handle(late).status == 422
+    assert texts(Shard.parse(bench.get(shard.target)))[2] == "pending/2/0/0/"
+
+
+def test_what_the_schema_refuses_is_an_error_and_not_a_race(bench: Bench, make_shard: Make) -> None:
+    """With a cause in the answer: at once."""
+    shard = make_shard(HELD)
+    bench.answer(shards, INVALID)
+    with pytest.raises(Refused, match="patching mapreducetaskshards default/s: .* 422 Invalid"):
+        bench.run(settle(shard, A, {0: commit}))
+    assert len(bench.requests) == 1
+
+
+def test_a_422_without_a_cause_is_a_refusal_when_every_test_holds(bench: Bench, make_shard: Make) -> None:
+    """Twice, as one look might have been too late."""
+    plain = Answer(422, {"kind": "Status", "reason": "Invalid", "message": "the server rejected our request"})
+    shard = make_shard(HELD)
+    bench.answer(shards, plain, plain)
+    with pytest.raises(Refused):
+        bench.run(settle(shard, A, {0: commit}))
+
+
+def test_a_denied_patch_is_an_error(bench: Bench, make_shard: Make) -> None:
+    """403 in the middle of a run."""
+    shard = make_shard(HELD)
+    bench.answer(shards, DENIED)
+    with pytest.raises(Refused, match="403 Forbidden"):
+        bench.run(settle(shard, A, {0: commit}))
+
+
+def test_a_shard_that_is_gone(bench: Bench, make_shard: Make) -> None:
+    """The job was deleted."""
+    shard = make_shard(HELD)
+    bench.delete(shard.target)
+    with pytest.raises(ShardGone, match="mapreducetaskshards default/s is gone"):
+        bench.run(settle(shard, A, {0: commit}))
+
+
+def test_a_shard_that_goes_between_the_patch_and_the_look(bench: Bench, make_shard: Make) -> None:
+    """The same."""
+    shard = make_shard(HELD)
+    bench.lose(shards)
+    bench.meanwhile(lambda request: request.verb == "get", lambda: bench.delete(shard.target))
+    with pytest.raises(ShardGone):
+        bench.run(settle(shard, A, {0: commit}))
+
+
+def test_a_hint_that_others_made_wrong_is_repaired(bench: Bench, make_shard: Make) -> None:
+    """The label was computed from what this worker knew; the answer shows that the last open task is gone."""
+    shard = make_shard({0: f"running/1/0/0/{A}", 1: "pending/1/0/0/"})
+    bench.set(shard.target, "/tasks/1", f"done/1/0/0/{B}")
+    bench.run(settle(shard, A, {0: commit}))
+    assert Shard.parse(bench.get(shard.target)).hint == "done"
+
+
+def test_a_repair_is_tried_once(bench: Bench, make_shard: Make) -> None:
+    """It is only a hint: whoever sees it next repairs it."""
+    shard = make_shard({0: f"running/1/0/0/{A}", 1: "pending/1/0/0/"})
+    bench.set(shard.target, "/tasks/1", f"done/1/0/0/{B}")
+    bench.answer(lambda request: shards(request) and request.body[0]["path"] == "/tasks", UNAVAILABLE)
+    bench.run(settle(shard, A, {0: commit}))
+    assert Shard.parse(bench.get(shard.target)).hint == "open"

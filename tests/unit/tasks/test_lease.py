@@ -1,0 +1,148 @@
+"""A worker's Lease: taken by conditional patch, renewed, released, and lost for good."""
+
+from __future__ import annotations
+
+import pytest
+
+from kubemr.locks import Refused
+from kubemr.locks.conditional import Target
+from kubemr.locks.lease import LEASES, LeaseLost, keep, release, renew, take
+from kubemr.locks.taskstate import Token
+from support.bench import DENIED, SILENCE, UNAVAILABLE, Bench, asks, patches
+
+A, B = Token("w0-aaaaaa"), Token("w0-bbbbbb")
+LEASE = Target(LEASES, "default", "words-w-0")
+leases = patches("leases")
+
+
+@pytest.fixture
+def spec(bench: Bench) -> object:
+    """The Lease exists, held by nobody."""
+    return bench.create(LEASES, {"metadata": {"name": LEASE.name}, "spec": {"leaseDurationSeconds": 15}})
+
+
+def holder(bench: Bench) -> str | None:
+    """Who holds it."""
+    found = bench.get(LEASE)["spec"].get("holderIdentity")
+    return None if found is None else str(found)
+
+
+@pytest.mark.usefixtures("spec")
+def test_taking_names_the_holder_and_counts(bench: Bench) -> None:
+    """Whoever held it before is dead from this moment, without any waiting."""
+    lease = bench.run(take(LEASE, A, bench.micro_stamp))
+    assert lease["spec"]["holderIdentity"] == A
+    assert lease["spec"]["leaseTransitions"] == 1
+    assert lease["spec"]["acquireTime"] == lease["spec"]["renewTime"]
+    again = bench.run(take(LEASE, B, bench.micro_stamp))
+    assert (again["spec"]["holderIdentity"], again["spec"]["leaseTransitions"]) == (B, 2)
+    assert bench.slept == []
+
+
+@pytest.mark.usefixtures("spec")
+def test_two_that_take_at_once_both_become_the_holder_one_after_the_other(bench: Bench) -> None:
+    """The one that was slower finds the other and takes it from him."""
+    bench.meanwhile(leases, lambda: bench.set(LEASE, "/spec/holderIdentity", B))
+    bench.run(take(LEASE, A, bench.micro_stamp))
+    assert holder(bench) == A
+    assert [request.verb for request in bench.requests] == ["get", "patch", "get", "get", "patch"]
+
+
+@pytest.mark.usefixtures("spec")
+def test_taking_survives_lost_answers(bench: Bench) -> None:
+    """The own token is there: taken, once."""
+    bench.lose(leases)
+    bench.answer(asks("get", "leases"), UNAVAILABLE)
+    assert bench.run(take(LEASE, A, bench.micro_stamp))["spec"]["leaseTransitions"] == 1
+
+
+def test_there_is_no_lease_to_take(bench: Bench) -> None:
+    """The job is over, or was never deployed."""
+    with pytest.raises(LeaseLost, match="leases default/words-w-0 does not exist"):
+        bench.run(take(LEASE, A, bench.micro_stamp))
+
+
+@pytest.mark.usefixtures("spec")
+def test_a_lease_that_goes_while_it_is_taken(bench: Bench) -> None:
+    """Or may not be changed."""
+    bench.answer(leases, DENIED)
+    with pytest.raises(Refused, match="patching leases default/words-w-0"):
+        bench.run(take(LEASE, A, bench.micro_stamp))
+    bench.meanwhile(leases, lambda: bench.delete(LEASE))
+    with pytest.raises(LeaseLost):
+        bench.run(take(LEASE, A, bench.micro_stamp))
+
+
+@pytest.mark.usefixtures("spec")
+def test_a_renewal_tests_the_own_token(bench: Bench) -> None:
+    """Who is no longer the holder stops."""
+    bench.run(take(LEASE, A, bench.micro_stamp))
+    bench.run(renew(LEASE, A, "2026-02-02T00:00:00.000000Z"))
+    assert bench.get(LEASE)["spec"]["renewTime"] == "2026-02-02T00:00:00.000000Z"
+    bench.run(take(LEASE, B, bench.micro_stamp))
+    with pytest.raises(LeaseLost, match=f"is held by {B}, not by {A}"):
+        bench.run(renew(LEASE, A, "2026-02-02T00:00:01.000000Z"))
+
+
+@pytest.mark.usefixtures("spec")
+def test_a_renewal_whose_answer_was_lost(bench: Bench) -> None:
+    """It shows in the object; one that did not land is repeated."""
+    bench.run(take(LEASE, A, bench.micro_stamp))
+    bench.requests.clear()
+    bench.lose(leases)
+    bench.run(renew(LEASE, A, "2026-02-02T00:00:00.000000Z"))
+    assert [request.verb for request in bench.requests] == ["patch", "get"]
+    bench.answer(leases, SILENCE)
+    bench.run(renew(LEASE, A, "2026-02-02T00:00:01.000000Z"))
+    assert bench.get(LEASE)["spec"]["renewTime"] == "2026-02-02T00:00:01.000000Z"
+
+
+def test_a_renewal_of_a_lease_that_is_gone(bench: Bench) -> None:
+    """404 means stop."""
+    with pytest.raises(LeaseLost, match="does not exist"):
+        bench.run(renew(LEASE, A, "2026-02-02T00:00:00.000000Z"))
+
+
+@pytest.mark.usefixtures("spec")
+def test_a_release_frees_the_lease_only_if_it_is_the_own(bench: Bench) -> None:
+    """Not holding it, or there being none, is fine."""
+    bench.run(take(LEASE, A, bench.micro_stamp))
+    bench.run(release(LEASE, B))
+    assert holder(bench) == A
+    bench.lose(leases)
+    bench.run(release(LEASE, A))
+    assert holder(bench) is None
+    bench.answer(leases, DENIED)
+    with pytest.raises(Refused, match="releasing leases default/words-w-0"):
+        bench.run(release(LEASE, A))
+    bench.delete(LEASE)
+    bench.run(release(LEASE, A))
+
+
+@pytest.mark.usefixtures("spec")
+@pytest.mark.parametrize("draw", [0.0, 0.5, 0.999])
+def test_keeping_renews_at_least_four_times_per_duration(bench: Bench, draw: float) -> None:
+    """Whatever the jitter; it ends by itself when the loop is no longer alive."""
+    bench.draws = lambda: draw
+    bench.run(take(LEASE, A, bench.micro_stamp))
+    left = [8]
+
+    def alive() -> bool:
+        left[0] -= 1
+        return left[0] >= 0
+
+    before = bench.get(LEASE)["metadata"]["resourceVersion"]
+    bench.run(keep(LEASE, A, 10.0, alive=alive, stamp=bench.micro_stamp))
+    assert int(bench.get(LEASE)["metadata"]["resourceVersion"]) == int(before) + 8
+    assert all(2.0 <= pause <= 2.5 for pause in bench.slept)
+    assert sum(bench.slept[:4]) <= 10.0
+
+
+@pytest.mark.usefixtures("spec")
+def test_keeping_ends_when_another_takes_the_lease(bench: Bench) -> None:
+    """At the next renewal."""
+    bench.run(take(LEASE, A, bench.micro_stamp))
+    bench.run(take(LEASE, B, bench.micro_stamp))
+    with pytest.raises(LeaseLost):
+        bench.run(keep(LEASE, A, 10.0, alive=lambda: True, stamp=bench.micro_stamp))
+    assert len(bench.slept) == 1

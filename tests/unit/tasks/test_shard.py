@@ -1,0 +1,113 @@
+"""A shard: what it shows, the patch of a change, and the label that is only a hint."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kubemr.locks.shard import HINT_PATH, TASKS_PER_SHARD, Shard, hint_of
+from kubemr.locks.taskstate import BadState, TaskState, Token
+from support.bench import Bench
+
+A, B = Token("w0-aaaaaa"), Token("w1-bbbbbb")
+MIXED = {
+    3: "pending/1/0/0/",
+    4: f"running/1/0/0/{A}+{B}",
+    5: f"done/1/0/0/{A}",
+    6: f"empty/1/0/0/{B}",
+    7: "failed/2/4/0/",
+    10: f"running/1/0/0/{B}",
+}
+
+
+def parse(tasks: dict[int, str], hint: str | None = "open") -> Shard:
+    """A shard that no server has seen."""
+    labels = {} if hint is None else {"kubemr.turbobytes.com/tasks": hint}
+    metadata = {"namespace": "default", "name": "s", "labels": labels}
+    return Shard.parse({"metadata": metadata, "tasks": {str(number): text for number, text in tasks.items()}})
+
+
+def test_what_a_shard_shows() -> None:
+    """Tasks are in the order of their numbers, not of their keys as strings."""
+    shard = parse(dict(reversed(MIXED.items())))
+    assert list(shard.tasks) == [3, 4, 5, 6, 7, 10]
+    assert shard.pending == [3]
+    assert shard.failed == [7]
+    assert not shard.committed
+    assert shard.holders == {A, B}
+    assert list(shard.held_by(A)) == [4]
+    assert list(shard.held_by(B)) == [4, 10]
+    assert str(shard.target) == "mapreducetaskshards default/s"
+    assert parse({5: MIXED[5], 6: MIXED[6]}).committed
+
+
+def test_a_shard_without_labels_has_no_hint() -> None:
+    """Somebody removed them: the first change brings it back."""
+    assert parse({0: "pending/1/0/0/"}, None).hint == ""
+
+
+def test_a_string_that_is_no_state_is_an_error() -> None:
+    """Nothing is guessed."""
+    with pytest.raises(BadState, match="'lost'"):
+        parse({0: "lost"})
+
+
+@pytest.mark.parametrize(
+    ("states", "hint"),
+    [
+        (["pending/1/0/0/", f"done/1/0/0/{A}"], "open"),
+        ([f"running/1/0/0/{A}", f"done/1/0/0/{A}"], "drained"),
+        (["failed/1/4/0/", f"done/1/0/0/{A}"], "drained"),
+        ([f"empty/1/0/0/{A}", f"done/1/0/0/{A}"], "done"),
+        ([], "done"),
+    ],
+)
+def test_the_hint_of_tasks(states: list[str], hint: str) -> None:
+    """docs/protocol.md, "A shard"."""
+    assert hint_of({number: TaskState.parse(text) for number, text in enumerate(states)}) == hint
+
+
+def test_every_changed_task_is_tested_before_any_is_replaced(bench: Bench, make_shard: Callable[..., Shard]) -> None:
+    """And the hint goes with them, if it changes."""
+    shard = make_shard({0: "pending/1/0/0/", 1: "pending/1/0/0/"})
+    one = shard.change({0: shard.tasks[0].claim(A)})
+    assert [(op["op"], op["path"]) for op in one.operations] == [("test", "/tasks/0"), ("replace", "/tasks/0")]
+    both = shard.change({number: state.claim(A) for number, state in shard.tasks.items()})
+    assert both.operations[-1] == {"op": "add", "path": HINT_PATH, "value": "drained"}
+    assert len(both) == 5
+    after = Shard.parse(bench.patch(shard.target, *both.body))
+    assert (after.hint, list(after.held_by(A))) == ("drained", [0, 1])
+
+
+def test_a_change_of_nothing_is_no_patch() -> None:
+    """Not even of the hint."""
+    assert len(parse({0: "pending/1/0/0/"}, "done").change({})) == 0
+
+
+def test_a_repair_tests_the_whole_map(bench: Bench, make_shard: Callable[..., Shard]) -> None:
+    """If any task has moved on meanwhile, whoever moved it repairs the hint."""
+    shard = make_shard({0: "pending/1/0/0/", 1: f"done/1/0/0/{A}"}, hint="done")
+    patch = shard.repair()
+    assert patch is not None
+    assert patch.operations[0]["path"] == "/tasks"
+    bench.set(shard.target, "/tasks/0", f"running/1/0/0/{B}")
+    answer = bench.send(shard.target.patch(patch))
+    assert answer.status == 422
+    assert Shard.parse(bench.get(shard.target)).hint == "done"
+
+
+def test_a_hint_that_fits_and_one_that_waits_are_left_alone() -> None:
+    """`waiting` is not wrong before the stage has begun, and nobody can tell from the shard whether it has."""
+    assert parse({0: "pending/1/0/0/"}).repair() is None
+    assert parse({0: "pending/1/0/0/"}, "waiting").repair() is None
+
+
+@given(st.sets(st.integers(0, TASKS_PER_SHARD - 1), min_size=1))
+def test_any_set_of_pending_tasks_can_be_claimed_in_one_patch(claimed: set[int]) -> None:
+    """As many operations as two for each, and one for the hint when nothing is left."""
+    shard = parse(dict.fromkeys(range(TASKS_PER_SHARD), "pending/1/0/0/"))
+    patch = shard.change({number: shard.tasks[number].claim(A) for number in claimed})
+    assert len(patch) == 2 * len(claimed) + (len(claimed) == TASKS_PER_SHARD)
