@@ -17,7 +17,7 @@ AWKWARD = [
     "\u2028 \u2029",
     'quote " and \\ backslash',
     "\x00\x1f\x7f",
-    "𝔘nicode",
+    "😀",
     "tab\tline\n",
     "½ → ∞",
 ]
