@@ -11,6 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from rich.text import Text
 
 from kubemr.cli.display import failures
+from kubemr.coordination.job import FINAL_PHASES
 from kubemr.local.progress import StageCounts, Step
 
 
@@ -44,8 +45,9 @@ class BarDisplay:
     def step(self, step: Step) -> None:
         """A phase or stage has begun."""
         if step.name.isupper():
-            final = step.name in ("COMPLETE", "FAIL")
-            self._progress.update(self._head, note=step.name, **({"total": 1, "completed": 1} if final else {}))
+            self._progress.update(self._head, note=step.name)
+            if step.name in FINAL_PHASES:
+                self._progress.update(self._head, total=1, completed=1)
         elif step.name in self._bars:
             self._progress.start_task(self._bars[step.name])
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from typing import NoReturn
 
 import click
 
@@ -44,6 +45,7 @@ def run(
     130 interrupted.
     """
     from kubemr.cli.document import ManifestError, load
+    from kubemr.cli.report import report
     from kubemr.cli.session import RunOptions, run_job
 
     try:
@@ -56,10 +58,11 @@ def run(
         store=store,
         timeout=timeout,
         keep=keep,
-        output=output,
         verbose=verbose,
     )
-    sys.exit(run_job(job, options).code)
+    result = run_job(job, options)
+    report(result, output)
+    sys.exit(result.code)
 
 
 @main.command()
@@ -81,6 +84,6 @@ def validate(manifest: str) -> None:
     click.echo(f"{os.path.basename(manifest) if manifest != '-' else 'stdin'}: valid")
 
 
-def _usage(message: str) -> None:
+def _usage(message: str) -> NoReturn:
     click.echo(f"Error: {message}", err=True)
     sys.exit(EXIT_USAGE)

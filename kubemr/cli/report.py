@@ -4,67 +4,77 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping
+from typing import Final
 
+from kubemr.cli.session import EXIT_DONE, EXIT_USAGE, RunResult
 from kubemr.local.progress import JobProgress
 from kubemr.locks.request import Json
 
-SHOWN_RESULTS = 20
+_CODES: Final[Mapping[str, str]] = {"": "", "dim": "2", "bold": "1", "red": "31", "green": "32"}
 
 
-def report(
-    progress: JobProgress, output: str | None, seconds: float, problem: str, log: Sequence[tuple[str, str]]
-) -> None:
-    """Phases, times and errors to stderr; results, or the object (`output` yaml or json), to stdout."""
-    say = _Speaker(sys.stderr.isatty())
-    for source, line in log:
-        say(f"[{source}] ", "dim", line)
-    document = progress.document
-    if document is not None:
-        steps = [step for step in progress.timeline]
-        for step, following in zip(steps, [*steps[1:], None], strict=True):
-            lasted = f"{following.seconds - step.seconds:7.2f} s" if following is not None else ""
-            say(f"  {step.seconds:6.2f} s  ", "dim", f"{step.name:<10} {lasted}")
-        if output == "json":
-            print(json.dumps(document, indent=2))
-        elif output == "yaml":
-            import yaml
+def report(result: RunResult, output: str | None = None, before_time: Callable[[], None] = lambda: None) -> None:
+    """Phases, times and errors to stderr; results, or the object (`output` yaml or json), to stdout.
 
-            print(yaml.safe_dump(document, sort_keys=False), end="")
+    `before_time` is called before the last line, if the job is complete.
+    """
+    for source, line in result.log:
+        say((f"[{source}] ", "dim"), (line, ""))
+    document = result.progress.document
+    if document is None:
+        say((result.problem, "red"))
+        if result.code == EXIT_USAGE:
+            return
+    else:
+        _phases(result.progress)
+        if output is not None:
+            _object(document, output)
         else:
-            _results(document, say)
-    name = document["metadata"]["name"] if document is not None else "the job"
-    if problem:
-        say(f"{name}: ", "bold", problem, "red")
-    say("time taken ", "dim", f"{seconds:.2f} s")
+            _results(result.progress.status)
+        if result.problem:
+            say((f"{document['metadata']['name']}: ", "bold"), (result.problem, "red"))
+    if result.code == EXIT_DONE:
+        before_time()
+    say((f"\ntime taken: {result.seconds:.2f} s", "bold"))
 
 
-def _results(document: Json, say: _Speaker) -> None:
-    status = document.get("status") or {}
+def say(*parts: tuple[str, str]) -> None:
+    """A line of texts with their styles to stderr, in colours on a terminal."""
+    coloured = sys.stderr.isatty()
+    line = "".join(f"\x1b[{_CODES[style]}m{text}\x1b[0m" if coloured and style else text for text, style in parts)
+    print(line, file=sys.stderr, flush=True)
+
+
+def _phases(progress: JobProgress) -> None:
+    """When each phase and stage began, and how long it took."""
+    say(("\n  began      took     phase", "dim"))
+    totals = {stage.key: f"{stage.done}/{stage.total} tasks" for stage in progress.stages}
+    steps = progress.timeline
+    for number, step in enumerate(steps):
+        took = f"{steps[number + 1].seconds - step.seconds:6.2f} s" if number + 1 < len(steps) else " " * 8
+        style = {"COMPLETE": "green", "FAIL": "red"}.get(step.name, "")
+        name = step.name if step.name.isupper() else f"  {step.name}"
+        say((f"{step.seconds:7.2f} s  {took}   ", "dim"), (f"{name:<12}", style), (totals.get(step.name, ""), "dim"))
+
+
+def _object(document: Json, output: str) -> None:
+    if output == "json":
+        print(json.dumps(document, indent=2))
+    else:
+        import yaml
+
+        print(yaml.safe_dump(document, sort_keys=False), end="")
+
+
+def _results(status: Json) -> None:
     if status.get("phase") != "COMPLETE":
         return
     count = status.get("resultCount", 0)
-    say(f"{count} result{'' if count == 1 else 's'}", "bold", ":" if count else "")
-    sys.stderr.flush()
-    for result in status.get("results") or []:
-        print(result)
-    if status.get("resultsManifest"):
-        print(status["resultsManifest"])
-    sys.stdout.flush()
-
-
-class _Speaker:
-    """Writes to stderr, in colours on a terminal."""
-
-    _CODES = {"dim": "2", "bold": "1", "red": "31"}
-
-    def __init__(self, colours: bool) -> None:
-        self._colours = colours
-
-    def __call__(self, first: str, style: str, second: str = "", second_style: str = "") -> None:
-        print(self._styled(first, style) + self._styled(second, second_style), file=sys.stderr)
-
-    def _styled(self, text: str, style: str) -> str:
-        if not self._colours or not style or not text:
-            return text
-        return f"\x1b[{self._CODES[style]}m{text}\x1b[0m"
+    say((f"\n{count} result{'' if count == 1 else 's'}{':' if count else ''}", "bold"))
+    results = status.get("results") or []
+    for result in results:
+        print(result, flush=True)
+    if len(results) < count:
+        say((f"and {count - len(results)} more, all listed in ", ""))
+        print(status["resultsManifest"], flush=True)

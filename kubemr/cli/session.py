@@ -12,7 +12,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Final
 from urllib.parse import quote
@@ -20,7 +20,6 @@ from urllib.parse import quote
 from attrs import frozen
 
 from kubemr.cli.display import Display, display_for
-from kubemr.cli.report import report
 from kubemr.coordination import names
 from kubemr.local import orphans
 from kubemr.local.cluster import LocalCluster
@@ -60,16 +59,22 @@ class RunOptions:
     store: str | None = None
     timeout: float | None = None
     keep: bool = False
-    output: str | None = None
     verbose: bool = False
 
 
 @frozen
 class RunResult:
-    """The exit code, and the job as it was last seen, if it was ever accepted."""
+    """How a run ended.
+
+    `progress` holds the job as it was last seen, if it was ever created; `seconds` is the time taken; `problem` says
+    why `code` is not 0; `log` is the end of what the processes printed, where that may explain it.
+    """
 
     code: int
-    job: Json | None = None
+    progress: JobProgress
+    seconds: float
+    problem: str = ""
+    log: Sequence[tuple[str, str]] = ()
 
 
 @frozen
@@ -98,23 +103,21 @@ class _End(Exception):
 
 
 def run_job(job: Json, options: RunOptions) -> RunResult:
-    """Run a job to its end.  Messages and progress go to stderr, results to stdout."""
+    """Run a job to its end, with its progress on stderr."""
     started = time.monotonic()
     wanted = localized(
         job, command=options.command, replicas=options.replicas, cpus=os.cpu_count() or 1, keep=options.keep
     )
-    found = problems(wanted)
-    if found:
-        for problem in found:
-            print(problem, file=sys.stderr)
-        return RunResult(EXIT_USAGE)
-    try:
-        store_url = _store_url(options.store)
-        open_store(store_url).check()
-    except (ValueError, StorageError) as error:
-        print(f"--store: {error}", file=sys.stderr)
-        return RunResult(EXIT_USAGE)
-    return _Session(wanted, options, store_url, started).run()
+    mistakes = [str(problem) for problem in problems(wanted)]
+    if not mistakes:
+        try:
+            store_url = _store_url(options.store)
+            open_store(store_url).check()
+        except (ValueError, StorageError) as error:
+            mistakes = [f"--store: {error}"]
+        else:
+            return _Session(wanted, options, store_url, started).run()
+    return RunResult(EXIT_USAGE, JobProgress(), time.monotonic() - started, "\n".join(mistakes))
 
 
 def _store_url(given: str | None) -> str:
@@ -158,8 +161,7 @@ class _Session:
                 orphans.end_all()
                 cluster.remove_files()
             self._remove_unfinished(code)
-        report(self._progress, self._options.output, time.monotonic() - self._started, message, self._last_log(code))
-        return RunResult(code, self._progress.document)
+        return RunResult(code, self._progress, self._seconds(), message, self._last_log(code))
 
     def _follow(self, cluster: LocalCluster) -> tuple[int, str]:
         """The exit code, and why it is not 0."""
@@ -180,8 +182,9 @@ class _Session:
             return end.code, str(end)
         finally:
             follower.stop()
-        if self._progress.document["status"]["phase"] == "FAIL":
-            return EXIT_FAILED, self._progress.document["status"].get("error") or "the job failed"
+        status = self._progress.status
+        if status["phase"] == "FAIL":
+            return EXIT_FAILED, status.get("error") or "the job failed"
         return EXIT_DONE, ""
 
     def _tidied(self, cluster: LocalCluster) -> None:

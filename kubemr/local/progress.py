@@ -52,6 +52,11 @@ class JobProgress:
         return JobView.of(self.document) if self.document is not None else None
 
     @property
+    def status(self) -> Json:
+        """The job's status, `{}` before there is one."""
+        return (self.document or {}).get("status") or {}
+
+    @property
     def final(self) -> bool:
         """It is over."""
         view = self.view

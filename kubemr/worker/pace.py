@@ -26,3 +26,7 @@ class Pace:
             return
         fitting = TASKS_PER_SHARD if seconds <= 0 else int(BATCH_SECONDS * tasks / seconds)
         self.size = max(1, min(fitting, self.size * GROWTH, TASKS_PER_SHARD))
+
+    def restart(self) -> None:
+        """The tasks to come are of another kind: how long they take is not known."""
+        self.size = 1
