@@ -1,7 +1,8 @@
 """The real servers that tests talk to, built from Go modules: what they are, where they lie, and how they are made.
 
-Each program is a Go module below `tests/e2e/controlplane/`, whose committed go.mod and go.sum fix every version and
-checksum.  It is built once into a folder of its own, named after a hash of these files and of the way it is built:
+Each program is a Go module below `tests/e2e/controlplane/` or `tests/e2e/cluster/`, whose committed go.mod and go.sum
+fix every version and checksum.  It is built once into a folder of its own, named after a hash of these files and of the
+way it is built:
 
     ${KUBEMR_CACHE:-${XDG_CACHE_HOME:-~/.cache}/kubemr}/bin/<program>-<hash>/
 
@@ -32,6 +33,9 @@ from pathlib import Path
 MODULES = Path(__file__).resolve().parent.parent / "e2e" / "controlplane"
 """Where the Go modules are."""
 
+CLUSTER_MODULES = MODULES.parent / "cluster"
+"""Where those are that only a cluster with a node needs."""
+
 FLAGS = ("-buildvcs=false", "-mod=readonly", "-trimpath")
 """`-mod=readonly` refuses to build anything but what go.mod and go.sum say."""
 
@@ -50,11 +54,12 @@ class Program:
     package: str
     links: tuple[str, ...] = ()
     variables: tuple[str, ...] = ()
+    modules: Path = MODULES
 
     @property
     def module(self) -> Path:
         """The folder of its go.mod."""
-        return MODULES / self.name
+        return self.modules / self.name
 
     @property
     def linker_flags(self) -> str:
@@ -104,6 +109,9 @@ KUBE = Program(
 )
 MINIO = Program("minio", "github.com/minio/minio")
 PROGRAMS = (ETCD, KUBE, MINIO)
+COREDNS = Program("coredns", ".", modules=CLUSTER_MODULES)
+PAUSE = Program("pause", ".", modules=CLUSTER_MODULES)
+CLUSTER_PROGRAMS = (*PROGRAMS, COREDNS, PAUSE)
 
 
 _GET_GO = """\
@@ -186,8 +194,8 @@ def build(program: Program) -> Path:
 
 
 def main() -> int:
-    """Build what is missing and print where everything is."""
-    for program in PROGRAMS:
+    """Build what is missing and print where everything is; with `--cluster`, for a cluster with a node too."""
+    for program in CLUSTER_PROGRAMS if "--cluster" in sys.argv[1:] else PROGRAMS:
         began = time.monotonic()
         fresh = not program.is_built()
         if fresh:

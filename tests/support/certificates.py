@@ -1,4 +1,4 @@
-"""Throw-away certificates and keys for a control plane on the loopback address."""
+"""Throw-away certificates and keys for a control plane on the loopback address, and on others that a node reaches."""
 
 from __future__ import annotations
 
@@ -57,8 +57,11 @@ def _usage(*, signs_certificates: bool) -> x509.KeyUsage:
     )
 
 
-def make_certificates(folder: Path) -> Certificates:
-    """Make a certificate authority, a server certificate for 127.0.0.1 signed by it, and a key for service accounts."""
+def make_certificates(folder: Path, *addresses: str) -> Certificates:
+    """Make a certificate authority, a server certificate signed by it, and a key for service accounts.
+
+    The server's certificate is for 127.0.0.1 and for `addresses`.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     now = datetime.datetime.now(datetime.UTC)
     ca_key, server_key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
@@ -84,9 +87,10 @@ def make_certificates(folder: Path) -> Certificates:
         .sign(ca_key, hashes.SHA256())
     )
     names: list[x509.GeneralName] = [
-        x509.IPAddress(ipaddress.ip_address("127.0.0.1")),
+        *(x509.IPAddress(ipaddress.ip_address(address)) for address in ("127.0.0.1", *addresses)),
         x509.DNSName("localhost"),
         x509.DNSName("kubernetes.default.svc"),
+        x509.DNSName("kubernetes.default.svc.cluster.local"),
     ]
     server = (
         certificate("kube-apiserver", server_key)

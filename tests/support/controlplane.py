@@ -2,6 +2,7 @@
 
 What is here is what the API needs and no more: objects are stored, validated, watched and patched by the real code, and
 nothing acts on them.  `ControllerManager` adds the controllers (garbage collection, Jobs), where a test is about them.
+With a node, and a `Scheduler`, it is a cluster: see `support.cluster`.
 Several `ApiServer`s may share one `Etcd`, as in a cluster with several control plane nodes.
 """
 
@@ -21,6 +22,8 @@ from typing import Any
 from support.binaries import ETCD, KUBE
 from support.certificates import Certificates, make_certificates
 from support.daemon import Daemon, free_port, start_on_free_ports
+
+LOOPBACK = "127.0.0.1"
 
 ADMIN_TOKEN = "admintoken"
 """The bearer token of a user in the group system:masters, who may do everything."""
@@ -75,13 +78,16 @@ class Reply:
 class ApiServer:
     """One kube-apiserver on an `Etcd`.  Tests speak to it by whatever they test; `request` is for preparations.
 
-    `url` is `https://127.0.0.1:<port>`, `token` an administrator's bearer token, `ca_file` the certificate to trust,
-    and `kubeconfig` a file that holds all three.
+    `url` is `https://127.0.0.1:<port>`, or on the `address` given, `token` an administrator's bearer token, `ca_file`
+    the certificate to trust, and `kubeconfig` a file that holds all three.
     """
 
     token = ADMIN_TOKEN
 
-    def __init__(self, folder: Path, etcd: Etcd, certificates: Certificates, *flags: str) -> None:
+    def __init__(
+        self, folder: Path, etcd: Etcd, certificates: Certificates, *flags: str, address: str = LOOPBACK
+    ) -> None:
+        self._address = address
         self.certificates = certificates
         self.ca_file = certificates.ca
         self._tls = ssl.create_default_context(cafile=str(certificates.ca))
@@ -90,20 +96,19 @@ class ApiServer:
         tokens = folder / "tokens.csv"
         tokens.write_text(f'{ADMIN_TOKEN},admin,admin,"system:masters"\n')
         self.daemon = start_on_free_ports(lambda: self._start(folder, etcd, tokens, flags))
-        self.kubeconfig = folder / "kubeconfig"
-        self._write_kubeconfig()
+        self.kubeconfig = self.write_kubeconfig(folder / "kubeconfig", self.token)
 
     def _start(self, folder: Path, etcd: Etcd, tokens: Path, flags: tuple[str, ...]) -> Daemon:
-        port = free_port()
-        self.url = f"https://127.0.0.1:{port}"
+        port = free_port(self._address)
+        self.url = f"https://{self._address}:{port}"
         command = [
             str(KUBE.path("kube-apiserver")),
             f"--etcd-servers={etcd.url}",
-            "--bind-address=127.0.0.1",
+            f"--bind-address={self._address}",
             f"--secure-port={port}",
-            # Nobody reaches the service `kubernetes` here, so its endpoints are not kept: they may not be loopback.
-            "--advertise-address=127.0.0.1",
-            "--endpoint-reconciler-type=none",
+            f"--advertise-address={self._address}",
+            # Endpoints of the service `kubernetes` may not be loopback; nobody reaches it there either.
+            f"--endpoint-reconciler-type={'none' if self._address == LOOPBACK else 'lease'}",
             f"--tls-cert-file={self.certificates.server}",
             f"--tls-private-key-file={self.certificates.server_key}",
             f"--service-account-key-file={self.certificates.service_accounts}",
@@ -116,18 +121,20 @@ class ApiServer:
         ]
         return Daemon("kube-apiserver", command, folder / "apiserver.log").wait_ready(self.ready)
 
-    def _write_kubeconfig(self) -> None:
+    def write_kubeconfig(self, path: Path, token: str) -> Path:
+        """Write what a client needs that is `token`'s user."""
         cluster = {"server": self.url, "certificate-authority": str(self.ca_file)}
         config = {
             "apiVersion": "v1",
             "kind": "Config",
             "clusters": [{"name": "test", "cluster": cluster}],
-            "users": [{"name": "admin", "user": {"token": self.token}}],
-            "contexts": [{"name": "test", "context": {"cluster": "test", "user": "admin"}}],
+            "users": [{"name": "user", "user": {"token": token}}],
+            "contexts": [{"name": "test", "context": {"cluster": "test", "user": "user"}}],
             "current-context": "test",
         }
-        self.kubeconfig.touch(mode=0o600)
-        self.kubeconfig.write_text(json.dumps(config, indent=2))  # JSON is YAML
+        path.touch(mode=0o600)
+        path.write_text(json.dumps(config, indent=2))  # JSON is YAML
+        return path
 
     def ready(self) -> bool:
         """Whether it answers, has all its caches filled and its own objects made."""
@@ -166,11 +173,15 @@ class ApiServer:
 
     def stop(self) -> None:
         """End it."""
-        self.daemon.stop()
+        # Where it keeps endpoints, it tries for 10 s to take its own out through itself, which listens no more.
+        self.daemon.stop(grace=10 if self._address == LOOPBACK else 2)
 
 
-class ControllerManager:
-    """kube-controller-manager: what acts on the objects of an `ApiServer`, e.g. the garbage collector."""
+class Component:
+    """A program of the control plane that is a client of an `ApiServer` and shows its health on a loopback port."""
+
+    program: str
+    """What `KUBE` calls it."""
 
     def __init__(self, folder: Path, apiserver: ApiServer, *flags: str) -> None:
         self._tls = ssl.create_default_context()
@@ -183,21 +194,19 @@ class ControllerManager:
     def _start(self, folder: Path, apiserver: ApiServer, flags: tuple[str, ...]) -> Daemon:
         self._port = free_port()
         command = [
-            str(KUBE.path("kube-controller-manager")),
+            str(KUBE.path(self.program)),
             f"--kubeconfig={apiserver.kubeconfig}",
-            f"--service-account-private-key-file={apiserver.certificates.service_accounts}",
-            f"--root-ca-file={apiserver.ca_file}",
-            "--use-service-account-credentials",
             "--leader-elect=false",
             "--bind-address=127.0.0.1",
             f"--secure-port={self._port}",
             f"--cert-dir={folder}",
             *flags,
         ]
-        return Daemon("kube-controller-manager", command, folder / "controller-manager.log").wait_ready(self.ready)
+        log = folder / f"{self.program.removeprefix('kube-')}.log"
+        return Daemon(self.program, command, log).wait_ready(self.ready)
 
     def ready(self) -> bool:
-        """Whether its controllers run."""
+        """Whether it works."""
         try:
             with urllib.request.urlopen(
                 f"https://127.0.0.1:{self._port}/healthz", timeout=5, context=self._tls
@@ -211,14 +220,39 @@ class ControllerManager:
         self.daemon.stop()
 
 
-class ControlPlane:
-    """An `Etcd` and an `ApiServer` that are started and stopped together."""
+class ControllerManager(Component):
+    """kube-controller-manager: what acts on the objects of an `ApiServer`, e.g. the garbage collector."""
 
-    def __init__(self, folder: Path) -> None:
-        self.certificates = make_certificates(folder / "certificates")
+    program = "kube-controller-manager"
+
+    def __init__(self, folder: Path, apiserver: ApiServer, *flags: str) -> None:
+        super().__init__(
+            folder,
+            apiserver,
+            f"--service-account-private-key-file={apiserver.certificates.service_accounts}",
+            f"--root-ca-file={apiserver.ca_file}",
+            "--use-service-account-credentials",
+            *flags,
+        )
+
+
+class Scheduler(Component):
+    """kube-scheduler: what gives pods to nodes."""
+
+    program = "kube-scheduler"
+
+
+class ControlPlane:
+    """An `Etcd` and an `ApiServer` that are started and stopped together.
+
+    The apiserver listens on `address`, which its certificate names besides `service_address`, given `flags`.
+    """
+
+    def __init__(self, folder: Path, *flags: str, address: str = LOOPBACK, service_address: str = "10.96.0.1") -> None:
+        self.certificates = make_certificates(folder / "certificates", address, service_address)
         self.etcd = Etcd(folder)
         try:
-            self.apiserver = ApiServer(folder, self.etcd, self.certificates)
+            self.apiserver = ApiServer(folder, self.etcd, self.certificates, *flags, address=address)
         except BaseException:
             self.etcd.stop()
             raise

@@ -35,10 +35,10 @@ class DaemonError(Exception):
     """A server did not start; the message holds the end of its log."""
 
 
-def free_port() -> int:
-    """A loopback port that nobody listens on now; another may take it before it is used (see `start_on_free_ports`)."""
+def free_port(address: str = "127.0.0.1") -> int:
+    """A port of `address` without a listener now; another may take it before it is used (see `start_on_free_ports`)."""
     with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
+        probe.bind((address, 0))
         port: int = probe.getsockname()[1]
         return port
 

@@ -12,20 +12,21 @@ from support.daemon import Daemon, free_port, start_on_free_ports
 
 
 class MinioServer:
-    """One MinIO.  `endpoint` is `http://127.0.0.1:<port>`; the keys are the administrator's, and no bucket exists."""
+    """One MinIO.  `endpoint` is `http://<address>:<port>`; the keys are the administrator's, and no bucket exists."""
 
     access_key = "kubemr-test"
     secret_key = "kubemr-test-secret"
     region = "us-east-1"
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, address: str = "127.0.0.1") -> None:
+        self._address = address
         self._data = folder / "minio-data"
         self.endpoint = ""
         folder.mkdir(parents=True, exist_ok=True)
         self.daemon = start_on_free_ports(lambda: self._start(folder))
 
     def _start(self, folder: Path) -> Daemon:
-        address, console = f"127.0.0.1:{free_port()}", f"127.0.0.1:{free_port()}"
+        address, console = f"{self._address}:{free_port(self._address)}", f"127.0.0.1:{free_port()}"
         self.endpoint = f"http://{address}"
         environment = os.environ | {
             "HOME": str(folder),

@@ -1,0 +1,3 @@
+module kubemr.local/cluster/pause
+
+go 1.26.0

@@ -1,0 +1,167 @@
+"""The node of a cluster: containerd, kubelet, kube-proxy and CoreDNS in namespaces of their own, on this machine."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import string
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from support.binaries import CLUSTER_MODULES, COREDNS, KUBE
+from support.cluster_machine import (
+    CONTROL_GROUP,
+    HOST,
+    NODE,
+    PODS,
+    MachineError,
+    cni_plugins,
+    connect,
+    join_control_group,
+)
+from support.cluster_pause import PAUSE_IMAGE
+from support.daemon import Daemon
+
+NAME = "node1"
+
+_SOCKET = "/run/containerd/containerd.sock"
+_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+
+@dataclass(frozen=True)
+class NodeProcesses:
+    """A running node, as anybody can reach it who knows the process id of its first process."""
+
+    init: int
+
+    def enter(self, *command: str, check: bool = True) -> str:
+        """Run `command` in the node's mount and network namespaces; its output, or an error with what it said."""
+        inside = ["nsenter", f"--target={self.init}", "--mount", "--net", "--", *command]
+        done = subprocess.run(inside, capture_output=True, text=True, check=False, env=os.environ | {"PATH": _PATH})
+        if check and done.returncode != 0:
+            raise MachineError(
+                f"`{' '.join(command)}` in the node failed with {done.returncode}: {done.stderr.strip()}"
+            )
+        return done.stdout
+
+    def load_image(self, archive: Path) -> None:
+        """Import an image archive (`docker save`, `buildah push … docker-archive:`) where the kubelet looks for it."""
+        self.enter("ctr", "--address", _SOCKET, "--namespace", "k8s.io", "images", "import", str(archive.resolve()))
+
+    def pid(self, program: str) -> int:
+        """The process id, on this machine, of a program that the node's first process has started, e.g. `kubelet`."""
+        for pid in _children(self.init):
+            if program == _program(pid):
+                return pid
+        raise ProcessLookupError(f"the node runs no {program!r}")
+
+    def signal(self, program: str, number: signal.Signals) -> None:
+        """Send a signal to one of its programs; one that is killed is started again after a second."""
+        os.kill(self.pid(program), number)
+
+
+class Node:
+    """Starts and ends a node that works in `folder`.  First it is a machine; `join` makes it part of a cluster."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        shutil.rmtree(folder / "node", ignore_errors=True)
+        (folder / "components.json").unlink(missing_ok=True)
+        (folder / "logs").mkdir(parents=True, exist_ok=True)
+        log = folder / "logs" / "node.log"
+        script = CLUSTER_MODULES / "node_init.py"
+        unshare = [str(shutil.which("unshare")), "--pid", "--mount", "--net", "--fork", "--kill-child"]
+        command = [*unshare, sys.executable, "-I", "-S", str(script), str(folder)]
+        self.daemon = Daemon("node", command, log, os.environ | {"PATH": _PATH})
+        self.daemon.wait_ready(lambda: "mounted" in log.read_text(), deadline=20)
+        try:
+            (init,) = _children(self.daemon.pid)
+            self.processes = NodeProcesses(init)
+            join_control_group(init)
+            connect(init)
+        except BaseException:
+            self.daemon.kill()
+            raise
+
+    def join(self) -> None:
+        """Have the node's programs run, as clients of the apiserver that the `*.kubeconfig` in the folder name."""
+        folder = self._folder
+        values = {
+            "folder": str(folder),
+            "node": NODE,
+            "host": HOST,
+            "pods": PODS,
+            "cgroup": CONTROL_GROUP,
+            "pause": PAUSE_IMAGE,
+            "cni_plugins": str(cni_plugins()),
+        }
+        (folder / "cni").mkdir(exist_ok=True)
+        for file in (CLUSTER_MODULES / "node").iterdir():
+            target = folder / "cni" / file.name if file.suffix == ".conflist" else folder / file.name
+            target.write_text(string.Template(file.read_text()).substitute(values))
+        components: list[dict[str, Any]] = [
+            {"name": "containerd", "command": ["containerd", "--config", f"{folder}/containerd.toml"], "after": []},
+            {
+                "name": "kubelet",
+                "command": [
+                    str(KUBE.path("kubelet")),
+                    f"--config={folder}/kubelet.yaml",
+                    f"--kubeconfig={folder}/kubelet.kubeconfig",
+                    f"--hostname-override={NAME}",
+                    f"--node-ip={NODE}",
+                ],
+                "after": [_SOCKET],
+            },
+            {
+                "name": "kube-proxy",
+                "command": [str(KUBE.path("kube-proxy")), f"--config={folder}/kube-proxy.yaml"],
+                "after": [],
+            },
+            {"name": "coredns", "command": [str(COREDNS.path()), "-conf", f"{folder}/Corefile"], "after": []},
+        ]
+        draft = folder / "components.json.draft"
+        draft.write_text(json.dumps(components, indent=2))
+        draft.rename(folder / "components.json")
+
+    def wait_for_containerd(self, deadline: float = 30.0) -> None:
+        """Wait until images can be imported."""
+        end = time.monotonic() + deadline
+        while not self.processes.enter("ctr", "--address", _SOCKET, "version", check=False):
+            if time.monotonic() > end or not self.daemon.running:
+                raise MachineError(f"containerd does not answer; see {self._folder}/logs/containerd.log")
+            time.sleep(0.1)
+
+    def stop(self, grace: float = 25.0) -> None:
+        """End its programs in reverse order, and then whatever it runs besides."""
+        if self.daemon.running:
+            os.kill(self.processes.init, signal.SIGTERM)
+        end = time.monotonic() + grace
+        while self.daemon.running and time.monotonic() < end:
+            time.sleep(0.05)
+        self.daemon.kill()
+
+
+def _children(parent: int) -> list[int]:
+    """The ids of the child processes of `parent`; /proc/…/children would say so, in kernels that have it."""
+    found = []
+    for status in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = status.read_text().rpartition(")")[2].split()
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        if int(fields[1]) == parent:
+            found.append(int(status.parent.name))
+    return found
+
+
+def _program(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text().partition("\0")[0].rpartition("/")[2]
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
