@@ -12,6 +12,7 @@ written values there?  `holds` and `shows` answer them.
 
 from __future__ import annotations
 
+import json
 from typing import Final
 
 from attr import evolve, frozen
@@ -120,6 +121,11 @@ class Patch:
                 found = lookup(document, path)
                 if found is MISSING:
                     found = None
-                if found != operation["value"]:
+                if not _same(found, operation["value"]):
                     return False
         return True
+
+
+def _same(one: Json, other: Json) -> bool:
+    """Equality as JSON has it and the apiserver compares it: Python takes True for 1, and 1 for 1.0."""
+    return bool(one == other) and json.dumps(one, sort_keys=True) == json.dumps(other, sort_keys=True)
