@@ -105,8 +105,8 @@ def frequent_words(results: list[str]) -> None:
     from kubemr.cli.report import say
     from kubemr.storage import fetch
 
-    sys.path.insert(0, str(HERE))
-    from wordcount import counts
+    sys.path.insert(0, str(HERE.parents[1]))
+    from examples.wordcount.wordcount import counts
 
     found = ((count, word) for url in results for word, count in counts(fetch(url)))
     say((f"\nthe {FREQUENT} most frequent words:", "bold"))
