@@ -84,6 +84,12 @@ class Operator:
     cleaned: dict[tuple[str, int], float] = field(factory=dict)
     """When this process first found nothing left of a finished run (uid, run); infinity once it looked again."""
 
+    def forget(self, uid: str) -> None:
+        """The job does not exist any more."""
+        self.censuses.pop(uid, None)
+        for key in [key for key in self.cleaned if key[0] == uid]:
+            del self.cleaned[key]
+
 
 @frozen
 class After:

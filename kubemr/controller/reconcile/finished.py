@@ -17,6 +17,7 @@ from kubemr.controller.reconcile.context import (
     CONFIG_MAPS,
     DONE,
     KUBERNETES_JOBS,
+    PODS,
     SECRETS,
     After,
     CleanStore,
@@ -25,11 +26,13 @@ from kubemr.controller.reconcile.context import (
 from kubemr.controller.reconcile.removing import remove, remove_all
 from kubemr.coordination import names
 from kubemr.coordination.job import JobView
+from kubemr.coordination.listing import list_all
 from kubemr.locks.conditional import Target, read
 from kubemr.locks.lease import LEASES
 from kubemr.locks.request import Do, Json, Now, Op
 from kubemr.locks.shard import SHARDS
 
+POD_POLL_SECONDS: Final = 1.0
 SETTLE_SECONDS: Final = 90.0
 """Longer than an apiserver lets any request take (its --request-timeout is 60 s)."""
 
@@ -43,8 +46,10 @@ def tidy(document: Json, operator: Operator) -> Op[After]:
     first = operator.cleaned.setdefault(key, now)
     settled = first == float("inf")
     if not settled or operator.cache.worker_jobs(job.uid) or operator.cache.shards(job.uid):
-        yield from _clean(job, operator)
-        if now - first >= SETTLE_SECONDS:
+        patient = now - first < SETTLE_SECONDS
+        if not (yield from _clean(job, operator, patient=patient)):
+            return After(POD_POLL_SECONDS)
+        if not patient:
             operator.cleaned[key] = float("inf")
     expiry = yield from _expire(job, operator)
     if operator.cleaned.get(key) != float("inf"):
@@ -52,15 +57,21 @@ def tidy(document: Json, operator: Operator) -> Op[After]:
     return expiry
 
 
-def _clean(job: JobView, operator: Operator) -> Op[None]:
+def _clean(job: JobView, operator: Operator, *, patient: bool) -> Op[bool]:
+    """False when pods are left, which may still write: what they write after a prefix was cleared would stay."""
     for resource in (KUBERNETES_JOBS, LEASES, SHARDS, SECRETS):
         yield from remove_all(job, resource)
     settings: Json = yield from read(Target(CONFIG_MAPS, job.namespace, names.config_map(job.base)))
     if settings is not None:
+        if patient and superfluous(job):
+            pods = yield from list_all(PODS, job.namespace, f"{names.LABEL_UID}={job.uid}")
+            if pods.items:
+                return False
         store: CleanStore = yield Do(lambda: operator.settings.store(job.document), "open store")
         for prefix in superfluous(job):
             yield Do(partial(store.delete_prefix, prefix), "retention")
         yield from remove_all(job, CONFIG_MAPS)
+    return True
 
 
 def superfluous(job: JobView) -> list[str]:

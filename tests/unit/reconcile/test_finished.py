@@ -1,0 +1,195 @@
+"""COMPLETE or FAIL: what the run needed is removed, and the job when its time has come."""
+
+from __future__ import annotations
+
+import pytest
+
+from kubemr.controller.reconcile.context import CONFIG_MAPS, KUBERNETES_JOBS, PODS, SECRETS, Operator
+from kubemr.controller.reconcile.finished import SETTLE_SECONDS, superfluous
+from kubemr.coordination import names
+from kubemr.coordination.job import JobView
+from kubemr.locks import Refused
+from kubemr.locks.conditional import Target
+from kubemr.locks.lease import LEASES
+from support.bench import DENIED, NAMESPACE, UNAVAILABLE, Bench, asks
+from support.simulation.store import StoreFailed
+
+
+def finished(bench: Bench, operator: Operator, phase: str = "COMPLETE", **spec: object) -> JobView:
+    """A job that was deployed, and is over."""
+    job = bench.deployed(operator, **spec)
+    for stage in ("map", "reduce", "run-1"):
+        bench.store.put(f"{job.storage_prefix}0/{stage}/0/x", b"")
+    bench.set(job.status, "/status/completionTime", bench.stamp())
+    bench.set(job.status, "/status/phase", phase)
+    return bench.job()
+
+
+def stages_left(bench: Bench) -> list[str]:
+    """What storage still holds."""
+    return [key.split("/")[2] for key in sorted(bench.store.objects)]
+
+
+@pytest.mark.parametrize("phase", ["COMPLETE", "FAIL"])
+def test_everything_of_the_run_is_removed(bench: Bench, operator: Operator, phase: str) -> None:
+    """The job stays."""
+    finished(bench, operator, phase)
+    bench.step(operator)
+    assert bench.everything() == {}
+    assert bench.job().phase == phase
+
+
+def test_any_operator_may_do_it(bench: Bench, operator: Operator) -> None:
+    """Also while the driver lives; twice does no harm."""
+    finished(bench, operator)
+    bench.step(bench.operator("op-b"))
+    assert bench.everything() == {}
+    bench.step(operator)
+
+
+@pytest.mark.parametrize(
+    ("policy", "phase", "left"),
+    [
+        (None, "COMPLETE", ["reduce", "run-1"]),
+        ("Results", "COMPLETE", ["reduce", "run-1"]),
+        ("Results", "FAIL", ["map", "reduce", "run-1"]),
+        ("All", "COMPLETE", ["map", "reduce", "run-1"]),
+        ("None", "COMPLETE", []),
+        ("None", "FAIL", []),
+    ],
+)
+def test_the_retention_policy(
+    bench: Bench, operator: Operator, policy: str | None, phase: str, left: list[str]
+) -> None:
+    """Results keeps the last stage; of a failed job everything, for a retry and for whoever looks why."""
+    spec = {} if policy is None else {"storage": {"retentionPolicy": policy}}
+    finished(bench, operator, phase, **spec)
+    bench.step(operator)
+    assert stages_left(bench) == left
+
+
+def test_a_job_that_never_had_stages_has_nothing_to_clear(bench: Bench) -> None:
+    """It failed before."""
+    assert superfluous(bench.submit(storage={"retentionPolicy": "None"})) == []
+
+
+def test_storage_is_not_cleared_while_pods_are_left(bench: Bench, operator: Operator) -> None:
+    """What a worker writes after its prefix was cleared would stay until the job is deleted."""
+    job = finished(bench, operator)
+    pod = {
+        "metadata": {"name": "p", "labels": names.labels(job.uid, 1)},
+        "spec": {"containers": [{"name": "w", "image": "i"}]},
+    }
+    bench.create(PODS, pod)
+    assert bench.step(operator) == 1.0
+    assert "map" in stages_left(bench)
+    assert list(bench.everything()) == [f"configmaps/{job.base}-config", "pods/p"]
+    bench.delete(Target(PODS, NAMESPACE, "p"))
+    bench.step(operator)
+    assert "map" not in stages_left(bench)
+
+
+def test_a_pod_that_never_goes_is_not_waited_for_for_ever(bench: Bench, operator: Operator) -> None:
+    """Its node may be unreachable."""
+    job = finished(bench, operator)
+    pod = {
+        "metadata": {"name": "p", "labels": names.labels(job.uid, 1)},
+        "spec": {"containers": [{"name": "w", "image": "i"}]},
+    }
+    bench.create(PODS, pod)
+    began = bench.now
+    while "map" in stages_left(bench):
+        bench.now += bench.step(operator) or 0.0
+        assert bench.now - began <= SETTLE_SECONDS + 1
+    assert bench.list(CONFIG_MAPS) == []
+
+
+def test_storage_that_fails_is_tried_again(bench: Bench, operator: Operator) -> None:
+    """The ConfigMap goes last: as long as it is there, whoever looks goes on."""
+    finished(bench, operator)
+    bench.storage_fails = True
+    with pytest.raises(StoreFailed):
+        bench.step(operator)
+    assert len(bench.list(CONFIG_MAPS)) == 1
+    bench.storage_fails = False
+    bench.step(operator)
+    assert "map" not in stages_left(bench)
+    assert bench.list(CONFIG_MAPS) == []
+
+
+def test_what_is_created_late_is_removed(bench: Bench, operator: Operator) -> None:
+    """By a request that was long under way: every operator looks once more; and whenever its cache shows something."""
+    job = finished(bench, operator)
+    late = {
+        "metadata": {
+            "name": f"{job.base}-w-0",
+            "labels": names.labels(job.uid, 1),
+            "ownerReferences": [names.owner(job.name, job.uid)],
+        }
+    }
+    assert bench.step(operator) == SETTLE_SECONDS
+    bench.create(LEASES, late)
+    bench.now += SETTLE_SECONDS
+    assert bench.step(operator) is None
+    assert bench.list(LEASES, namespace=NAMESPACE) == []
+    bench.requests.clear()
+    bench.step(operator)
+    assert bench.requests == []  # from now on a look at the cache
+    template = {"spec": {"containers": [{"name": "w", "image": "i"}], "restartPolicy": "Never"}}
+    bench.create(KUBERNETES_JOBS, {**late, "spec": {"template": template}})
+    bench.step(operator)
+    assert bench.list(KUBERNETES_JOBS) == []
+
+
+def test_the_time_to_live(bench: Bench, operator: Operator) -> None:
+    """From the end on; the deletion names the uid."""
+    job = finished(bench, operator, ttlSecondsAfterFinished=200)
+    assert bench.step(operator) == SETTLE_SECONDS
+    bench.now += 195
+    assert bench.step(operator) == 5
+    bench.now += 5
+    bench.requests.clear()
+    bench.step(operator)
+    (deletion,) = [request for request in bench.requests if request.verb == "delete"]
+    assert (deletion.resource, deletion.name) == (names.JOBS, "words")
+    assert deletion.body["preconditions"] == {"uid": job.uid}
+
+
+def test_what_was_counted_of_its_workers_is_forgotten(bench: Bench, operator: Operator) -> None:
+    """The memory of an operator does not grow with the jobs it has seen."""
+    job = bench.deployed(operator)
+    bench.step(operator)
+    assert job.uid in operator.censuses
+    bench.set(job.status, "/status/phase", "FAIL")
+    bench.step(operator)
+    assert operator.censuses == {}
+    operator.cleaned["another", 1] = 7.0
+    operator.forget(job.uid)
+    assert operator.cleaned == {("another", 1): 7.0}
+
+
+def test_a_delete_without_an_answer_is_repeated(bench: Bench, operator: Operator) -> None:
+    """404 then says that it is gone; a 409, that another object has the name by now."""
+    finished(bench, operator)
+    bench.lose(asks("delete", "leases"))
+    bench.answer(asks("delete", "jobs"), UNAVAILABLE)
+    bench.step(operator)
+    assert bench.everything() == {}
+
+
+def test_a_delete_that_is_denied_is_an_error(bench: Bench, operator: Operator) -> None:
+    """With the object's name."""
+    job = finished(bench, operator)
+    bench.answer(asks("delete", "jobs"), DENIED)
+    with pytest.raises(Refused, match=f"deleting jobs default/{job.base}-workers: the apiserver refused it with 403"):
+        bench.step(operator)
+
+
+def test_only_children_of_this_job_are_removed(bench: Bench, operator: Operator) -> None:
+    """Another job's are left alone, and so is whoever has no label of ours."""
+    bench.deployed(operator, "other")
+    before = bench.everything()
+    bench.create(SECRETS, {"metadata": {"name": "somebody-elses"}})
+    finished(bench, operator)
+    bench.step(operator)
+    assert set(bench.everything()) == {*before, "secrets/somebody-elses"}
