@@ -1,4 +1,4 @@
-"""The Kubernetes Job that runs the workers has ended, and ours has not: what now?
+"""The Kubernetes Job that runs the workers has ended, or is gone, and ours has not ended: what now?
 
 Workers exit with 0 only when the job is over, so a Kubernetes Job that ended early has used up its pod
 failures.  If a worker ever got as far as taking its Lease, the cause may pass: another generation is
@@ -29,6 +29,7 @@ def renew_workers(job: JobView, operator: Operator, means: Means) -> Op[None]:
     """Start the next generation if the latest has ended, or fail the job."""
     cached = [item for item in operator.cache.worker_jobs(job.uid) if _run(item) == job.run]
     if not cached:
+        yield from _recreate(job, operator)
         return
     generation = max(_generation(item) for item in cached)
     if ended(next(item for item in cached if _generation(item) == generation)) is None:
@@ -46,8 +47,20 @@ def renew_workers(job: JobView, operator: Operator, means: Means) -> Op[None]:
         message = f"the workers ended {MAX_GENERATIONS} times before the job was done: {said or why}"
         yield from fail(job, message, means, "WorkersFailed")
         return
+    yield from _start(job, generation + 1, operator, why)
+
+
+def _recreate(job: JobView, operator: Operator) -> Op[None]:
+    """Somebody deleted the Kubernetes Job: without it no worker would ever come back."""
+    there = yield from list_all(KUBERNETES_JOBS, job.namespace, _selector(job), limit=1)
+    if there.items or not (yield from still_driving(job, operator)):
+        return
+    yield from _start(job, 0, operator, "their Kubernetes Job was deleted")
+
+
+def _start(job: JobView, generation: int, operator: Operator, why: str) -> Op[None]:
     storage = yield Do(lambda: operator.settings.storage(job.document), "storage settings")
-    body = children.workers(job, generation + 1, has_secret=bool(storage.secret))
+    body = children.workers(job, generation, has_secret=bool(storage.secret))
     yield from ensure(job, KUBERNETES_JOBS, body)
     now: str = yield Do(operator.settings.stamp, "wall clock")
     yield from event(job, "Warning", "WorkersRestarted", f"the workers ended before the job was done: {why}", now)
