@@ -48,7 +48,7 @@ def supervise(document: Json, operator: Operator) -> Op[After]:
     shards = [Shard.parse(item) for item in _of_stage(job, operator)]
     yield from _count(job, operator)
     yield from _bury(job, shards, operator)
-    if shards and all(shard.committed or shard.failed for shard in shards):
+    if any(shard.failed for shard in shards) or (shards and all(shard.committed for shard in shards)):
         stage = job.current
         if stage is not None:
             yield from advance(job, (yield from survey(job, stage)), means)

@@ -1,0 +1,151 @@
+"""DEPLOYED: counting, burying the dead, moving the job on, and its deadline."""
+
+from __future__ import annotations
+
+import pytest
+
+from kubemr.controller.reconcile.context import Operator
+from kubemr.coordination.job import JobView
+from kubemr.locks.request import Json
+from support.bench import LEASE_SECONDS, Bench, LiveCache, asks, patches
+
+A, B = "w0-aaaaaa", "w1-bbbbbb"
+
+
+def status(bench: Bench) -> Json:
+    """The job's status."""
+    return bench.job().document["status"]
+
+
+def finish(bench: Bench, job: JobView, position: int = 0) -> None:
+    """Every task of a stage is committed, without any output."""
+    bench.write_tasks(job, {task: f"empty/1/0/0/{A}" for task in bench.shard(job, position).tasks}, position)
+
+
+def test_tasks_are_counted_for_people(bench: Bench, operator: Operator) -> None:
+    """By stage; `done` is what is committed, with an output or without."""
+    job = bench.deployed(operator, inputs=list("abcde"))
+    bench.hold_lease(job, 0, A)
+    bench.write_tasks(job, {0: f"done/1/0/0/{A}", 1: f"empty/1/0/0/{A}", 2: f"running/1/0/0/{A}"})
+    assert bench.step(operator) == 2.0
+    counts = {name: status(bench)["stages"][0][name] for name in ("pending", "running", "done", "failed")}
+    assert counts == {"pending": 2, "running": 1, "done": 2, "failed": 0}
+    assert status(bench)["progress"] == "2/7"
+
+
+def test_nothing_new_is_no_patch(bench: Bench, operator: Operator) -> None:
+    """The status is patched in proportion to time, not to tasks."""
+    bench.deployed(operator)
+    bench.requests.clear()
+    bench.step(operator)
+    assert not [request for request in bench.requests if request.verb == "patch"]
+
+
+def test_a_cache_that_does_not_show_everything_is_not_counted(bench: Bench, operator: Operator) -> None:
+    """It lags behind: the counts would not add up."""
+    cache = operator.cache
+    assert isinstance(cache, LiveCache)
+    cache.revision = bench.server.revision
+    job = bench.deployed(operator)
+    bench.write_tasks(job, {0: f"done/1/0/0/{A}"})
+    bench.step(operator)
+    assert status(bench)["progress"] == "0/4"
+
+
+def test_the_tasks_of_the_dead_are_taken_away(bench: Bench, operator: Operator) -> None:
+    """A token that is not its Lease's holder is dead at once; one that is silent, after a whole duration."""
+    job = bench.deployed(operator)
+    bench.hold_lease(job, 1, B)
+    bench.write_tasks(job, {0: f"running/1/0/0/{A}", 1: f"running/1/0/0/{B}"})
+    bench.step(operator)
+    assert [str(state) for state in bench.shard(job).tasks.values()] == ["pending/2/0/1/", f"running/1/0/0/{B}"]
+    began = bench.now
+    while bench.shard(job).holders:
+        assert bench.now - began <= LEASE_SECONDS + 2.0
+        bench.now += bench.step(operator) or 0.0
+    assert bench.now - began >= LEASE_SECONDS
+    assert str(bench.shard(job).tasks[1]) == "pending/2/0/1/"
+
+
+def test_a_stale_cache_condemns_nobody(bench: Bench, operator: Operator) -> None:
+    """It shows a holder that has committed long ago: the patch tests the state, and is lost."""
+    job = bench.deployed(operator)
+    bench.write_tasks(job, {0: f"running/1/0/0/{A}"})
+    cache = operator.cache
+    assert isinstance(cache, LiveCache)
+    cache.revision = bench.server.revision
+    bench.write_tasks(job, {0: f"done/1/0/0/{A}"})
+    bench.step(operator)
+    assert str(bench.shard(job).tasks[0]) == f"done/1/0/0/{A}"
+
+
+def test_a_shard_that_is_gone_is_left_alone(bench: Bench, operator: Operator) -> None:
+    """The job is being deleted; its own event is on the way."""
+    job = bench.deployed(operator)
+    bench.write_tasks(job, {0: f"running/1/0/0/{A}"})
+    shard = bench.shard(job)
+    bench.meanwhile(patches("mapreducetaskshards"), lambda: bench.delete(shard.target))
+    assert bench.step(operator) is not None
+
+
+def test_a_stage_whose_workers_all_died_is_moved_on(bench: Bench, operator: Operator) -> None:
+    """The operator seals it, and the next, and records the end."""
+    job = bench.deployed(operator)
+    finish(bench, job)
+    bench.step(operator)
+    assert status(bench)["stage"] == "reduce"
+    assert bench.shard(job, 1).hint == "open"
+    finish(bench, job, 1)
+    bench.step(operator)
+    assert (status(bench)["phase"], status(bench)["resultCount"]) == ("COMPLETE", 0)
+
+
+def test_a_failed_task_fails_the_job_while_others_are_running(bench: Bench, operator: Operator) -> None:
+    """Whoever reads it flips the job: the operator too, when the worker that wrote it died right after."""
+    job = bench.deployed(operator, inputs=[str(number) for number in range(40)], maxAttempts=1)
+    bench.hold_lease(job, 0, A)
+    bench.write_tasks(job, {0: "failed/1/1/0/"})
+    bench.write_tasks(job, {35: f"running/1/0/0/{A}"}, 0, 1)
+    bench.step(operator)
+    assert status(bench)["phase"] == "FAIL"
+    assert status(bench)["error"] == "map/0 failed once: no attempt left an error"
+
+
+def test_no_inputs_complete_with_no_results(bench: Bench, operator: Operator) -> None:
+    """At once."""
+    bench.deployed(operator, inputs=[])
+    assert bench.step(operator) is None
+    assert (status(bench)["phase"], status(bench)["results"], status(bench)["resultCount"]) == ("COMPLETE", [], 0)
+
+
+@pytest.mark.parametrize(("seconds", "late"), [(99, False), (100, True)])
+def test_the_deadline(bench: Bench, operator: Operator, seconds: int, late: bool) -> None:
+    """`activeDeadlineSeconds` from the deployment on."""
+    bench.deployed(operator, activeDeadlineSeconds=100)
+    bench.now += seconds
+    bench.step(operator)
+    assert (status(bench)["phase"] == "FAIL") is late
+    if late:
+        expected = "spec.activeDeadlineSeconds: the job ran for longer than 100 seconds"
+        assert status(bench)["error"] == expected
+        assert {each["type"]: each["reason"] for each in status(bench)["conditions"]}["Failed"] == "DeadlineExceeded"
+
+
+def test_a_stage_that_nobody_knows(bench: Bench, operator: Operator) -> None:
+    """Somebody set the status by hand: nothing is moved on, and nothing breaks."""
+    job = bench.deployed(operator)
+    bench.set(job.status, "/status/stage", "combine")
+    assert bench.step(operator) is not None
+    assert status(bench)["phase"] == "DEPLOYED"
+
+
+def test_a_lease_that_cannot_be_read_condemns_nobody(bench: Bench, operator: Operator) -> None:
+    """Whatever else the apiserver shows."""
+    job = bench.deployed(operator)
+    bench.hold_lease(job, 0, A)
+    bench.write_tasks(job, {0: f"running/1/0/0/{A}"})
+    for _ in range(10):
+        bench.answer(asks("get", "leases"), *[bench.server.handle(job.target.patch(job.guard().test("/kind", "x")))])
+        bench.now += 2.0
+        bench.step(operator)
+    assert str(bench.shard(job).tasks[0]) == f"running/1/0/0/{A}"
