@@ -20,9 +20,10 @@ from kubemr.controller.reconcile.creating import ensure
 from kubemr.controller.reconcile.events import event
 from kubemr.controller.reconcile.lockholder import driven, is_ours
 from kubemr.controller.reconcile.patching import patch_job
-from kubemr.coordination.advance import condition
+from kubemr.coordination.advance import Means, condition, fail
 from kubemr.coordination.job import JobView
-from kubemr.locks.conditional import read
+from kubemr.coordination.store import Store
+from kubemr.locks.conditional import Refused, read
 from kubemr.locks.lease import LEASES
 from kubemr.locks.request import Do, Json, Op
 from kubemr.locks.shard import SHARDS
@@ -38,7 +39,15 @@ def deploy(document: Json, operator: Operator) -> Op[After]:
             operator.cleaned.pop((job.uid, job.run), None)  # What was just created may have to go again.
             return After(0.0)
         body = children.workers(job, 0, has_secret=bool(storage.secret))
-        yield from ensure(job, KUBERNETES_JOBS, body)
+        try:
+            yield from ensure(job, KUBERNETES_JOBS, body)
+        except Refused as refused:
+            if refused.answer.status != 422:
+                raise  # Rights, a quota: that may change.
+            store: Store = yield Do(lambda: operator.settings.store(document), "open store")
+            cause = f"the workers cannot be created: {refused.answer.message}; correct spec.template or spec.resources"
+            yield from fail(job, cause, Means(store, operator.settings.stamp), "WorkersRefused")
+            return DONE
     now: str = yield Do(operator.settings.stamp, "wall clock")
     message = f"{job.replicas} workers" if job.stages[0].total else "there are no inputs, so there are no workers"
     patch = driven(job).replace("/status/phase", "DEPLOYED")
