@@ -64,15 +64,24 @@ def _pending(job: JobView, now: str) -> Json:
     }
 
 
+def summary(problems: list[str]) -> str:
+    """The first problems, each of them whole as long as they fit, and how many more there are."""
+    shown = 1
+    while shown < min(len(problems), SHOWN_PROBLEMS) and len("; ".join(problems[: shown + 1])) <= MAX_ERROR - 20:
+        shown += 1
+    error = "; ".join(problems[:shown])
+    if len(error) > MAX_ERROR - 20:
+        error = error[: MAX_ERROR - 21] + "…"
+    return error if shown == len(problems) else f"{error}; and {len(problems) - shown} more"
+
+
 def _failed(job: JobView, problems: list[str], now: str) -> Json:
-    shown = problems[:SHOWN_PROBLEMS]
-    if len(problems) > SHOWN_PROBLEMS:
-        shown.append(f"and {len(problems) - SHOWN_PROBLEMS} more")
-    error = "; ".join(shown)[:MAX_ERROR]
+    error = summary(problems)
     return {
         "phase": "FAIL",
         "run": 1,
         "error": error,
+        "completionTime": now,
         "observedGeneration": _generation(job),
         "conditions": [
             _condition(job, "False", "Invalid", error, now),
