@@ -8,6 +8,7 @@ each of `after` may change the answer, e.g. lose it.  `crash_after` ends the pro
 from __future__ import annotations
 
 import itertools
+import json
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import TypeVar
@@ -285,8 +286,10 @@ class Bench:
         return Means(self.store, self.stamp)
 
     def events(self) -> list[tuple[str, str]]:
-        """Reason and message of all Events."""
-        return [(item["reason"], item["message"]) for item in self.list(Resource("", "v1", "events"))]
+        """Reason and message of all Events, in their order."""
+        found = self.list(Resource("", "v1", "events"))
+        found.sort(key=lambda item: int(item["metadata"]["resourceVersion"]))
+        return [(item["reason"], item["message"]) for item in found]
 
     def everything(self) -> dict[str, Json]:
         """All children of jobs by kind and name, without what differs from one creation to the next."""
@@ -295,7 +298,8 @@ class Bench:
         for resource in (*resources, PODS):
             for item in self.list(resource, namespace=NAMESPACE):
                 metadata = {key: item["metadata"].get(key) for key in ("labels", "ownerReferences")}
-                found[f"{resource.plural}/{item['metadata']['name']}"] = {**item, "metadata": metadata}
+                text = json.dumps({**item, "metadata": metadata}).replace(item["metadata"]["uid"], "its own uid")
+                found[f"{resource.plural}/{item['metadata']['name']}"] = json.loads(text)
         return found
 
 

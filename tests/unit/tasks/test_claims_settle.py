@@ -159,7 +159,7 @@ def test_what_the_schema_refuses_is_an_error_and_not_a_race(bench: Bench, make_s
     """With a cause in the answer: at once."""
     shard = make_shard(HELD)
     bench.answer(shards, INVALID)
-    with pytest.raises(Refused, match="patching mapreducetaskshards default/s: .* 422 Invalid"):
+    with pytest.raises(Refused, match=r"patching mapreducetaskshards default/s: .* 422 Invalid"):
         bench.run(settle(shard, A, {0: commit}))
     assert len(bench.requests) == 1
 

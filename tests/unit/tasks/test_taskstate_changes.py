@@ -34,8 +34,7 @@ def test_no_history_breaks_the_table(history: list[tuple[str, Change]]) -> None:
     for name, change in history:
         try:
             after = change(state)
-        except IllegalChange as refused:
-            assert str(state) in str(refused)
+        except IllegalChange:
             continue
         assert legal(str(state), str(after)), f"{name}: {state} -> {after}"
         assert str(after) != str(state)
