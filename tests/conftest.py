@@ -11,10 +11,30 @@ from pathlib import Path
 
 import pytest
 
+from support import cluster_fixtures
 from support.binaries import ETCD, KUBE, MINIO
+from support.cluster_fixtures import (
+    cluster,
+    cluster_namespace,
+    cluster_node,
+    cluster_s3,
+    operator_image,
+    wordcount_image,
+    worker_image,
+)
 from support.controlplane import ApiServer, ControllerManager, ControlPlane
 from support.left_out import require, summarize
 from support.minioserver import MinioServer
+
+__all__ = [
+    "cluster",
+    "cluster_namespace",
+    "cluster_node",
+    "cluster_s3",
+    "operator_image",
+    "wordcount_image",
+    "worker_image",
+]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -23,6 +43,17 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--seeds", type=int, default=500, metavar="N", help="how many seeds the simulation runs (default 500)"
     )
+    cluster_fixtures.add_option(group)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Name the markers of this test suite."""
+    config.addinivalue_line("markers", "cluster: needs a whole cluster; deselected without --cluster")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave to `make e2e` what needs a whole cluster."""
+    cluster_fixtures.deselect(config, items)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

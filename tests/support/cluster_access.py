@@ -66,13 +66,19 @@ class ClusterAccess:
         """Create or change objects given as dictionaries."""
         self.kubectl("apply", "-f", "-", stdin=json.dumps({"apiVersion": "v1", "kind": "List", "items": objects}))
 
+    @property
+    def loads_images(self) -> bool:
+        """Whether `load_image` can be called; where not, the cluster pulls its images from a registry."""
+        return self.node is not None or bool(self.load_command)
+
     def load_image(self, archive: Path) -> None:
         """Make an image archive (`docker save`) usable by pods with `imagePullPolicy: Never`."""
         if self.node is not None:
             self.node.load_image(archive)
         elif self.load_command:
             subprocess.run([*self.load_command, str(archive)], check=True, timeout=600)
-        # else the images are there already, which is up to whoever owns the cluster
+        else:
+            raise LookupError("KUBEMR_E2E_LOAD_IMAGE is not set: nobody said how images get into this cluster")
 
     def save(self, path: Path) -> None:
         """Write it for `load`; the file appears whole."""

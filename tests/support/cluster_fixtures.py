@@ -13,9 +13,20 @@ import pytest
 
 from support.cluster import AlreadyRunningError, Cluster, description, work_folder
 from support.cluster_access import ClusterAccess, S3Access
+from support.cluster_images import PREFIX, archive
 from support.cluster_machine import missing
 from support.cluster_node import NodeProcesses
 from support.left_out import leave_out
+
+__all__ = [
+    "cluster",
+    "cluster_namespace",
+    "cluster_node",
+    "cluster_s3",
+    "operator_image",
+    "wordcount_image",
+    "worker_image",
+]
 
 REMEDY = "run `make e2e` as root, or set KUBEMR_E2E_KUBECONFIG (docs/cluster-tests.md)"
 
@@ -72,6 +83,32 @@ def cluster_node(cluster: ClusterAccess) -> NodeProcesses:
     if cluster.node is None:
         leave_out("a node whose programs may be killed", "unset KUBEMR_E2E_KUBECONFIG")
     return cluster.node
+
+
+def _image(cluster: ClusterAccess, name: str) -> str:
+    if cluster.loads_images:  # where not, whoever owns the cluster has seen to that
+        if not archive(name).exists():
+            leave_out(f"the image {name}", "run `make images`")
+        cluster.load_image(archive(name))
+    return f"{PREFIX}/{name}"
+
+
+@pytest.fixture(scope="session")
+def operator_image(cluster: ClusterAccess) -> str:
+    """The name by which pods of `cluster` get the operator's image; it is there."""
+    return _image(cluster, "operator")
+
+
+@pytest.fixture(scope="session")
+def worker_image(cluster: ClusterAccess) -> str:
+    """The image that workers are built on: Python, kubemr, and what its workers need."""
+    return _image(cluster, "worker")
+
+
+@pytest.fixture(scope="session")
+def wordcount_image(cluster: ClusterAccess) -> str:
+    """The image of examples/wordcount."""
+    return _image(cluster, "wordcount")
 
 
 @pytest.fixture

@@ -100,11 +100,12 @@ class Component:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+        say(f"{self.name} ended when told to")
 
 
 def say(event: str) -> None:
-    """One line into the node's log."""
-    print(event, flush=True)
+    """One line into the node's log, with the seconds since the machine started."""
+    print(f"{time.monotonic():.2f} {event}", flush=True)
 
 
 def reap(components: list[Component]) -> None:
