@@ -7,6 +7,7 @@ import time
 from collections.abc import Sequence
 from typing import Protocol, TextIO
 
+from kubemr.cli.loglines import readable
 from kubemr.local.progress import StageCounts, Step
 
 LINE_SECONDS = 2.0
@@ -73,11 +74,11 @@ class LineDisplay:
             if stage.done == stage.total or now - self._last >= LINE_SECONDS:
                 self._shown[stage.key] = stage.done
                 self._last = now
-                self._print(f"{stage.key} {stage.done}/{stage.total}{failures(stage)}")
+                self._print(", ".join([f"{stage.key} {stage.done}/{stage.total}", *failures(stage)]))
 
     def log(self, source: str, line: str) -> None:
         """A line that a process printed."""
-        self._print(f"[{source}] {line}")
+        self._print(f"[{source}] {readable(line)}")
 
     def close(self) -> None:
         """Nothing is held."""
@@ -87,8 +88,8 @@ class LineDisplay:
             print(f"{time.monotonic() - self._started:7.2f}s  {text}", file=self._stream, flush=True)
 
 
-def failures(stage: StageCounts) -> str:
-    """`, 2 failed attempts`, or nothing."""
+def failures(stage: StageCounts) -> list[str]:
+    """`2 failed attempts`, or nothing."""
     if not stage.failures:
-        return ""
-    return f", {stage.failures} failed attempt{'s' if stage.failures > 1 else ''}"
+        return []
+    return [f"{stage.failures} failed attempt{'s' if stage.failures > 1 else ''}"]

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import Final
 
+from kubemr.cli.loglines import readable
 from kubemr.cli.session import EXIT_DONE, EXIT_USAGE, RunResult
 from kubemr.local.progress import JobProgress
 from kubemr.locks.request import Json
@@ -20,7 +21,7 @@ def report(result: RunResult, output: str | None = None, before_time: Callable[[
     `before_time` is called before the last line, if the job is complete.
     """
     for source, line in result.log:
-        say((f"[{source}] ", "dim"), (line, ""))
+        say((f"[{source}] ", "dim"), (readable(line), ""))
     document = result.progress.document
     if document is None:
         say((result.problem, "red"))

@@ -20,6 +20,7 @@ from urllib.parse import quote
 from attrs import frozen
 
 from kubemr.cli.display import Display, display_for
+from kubemr.cli.loglines import explains, readable
 from kubemr.coordination import names
 from kubemr.local import orphans
 from kubemr.local.cluster import LocalCluster
@@ -47,6 +48,8 @@ EXIT_TIMEOUT: Final = 124
 EXIT_SIGNAL: Final = 128
 TIDY_SECONDS: Final = 15.0
 """How long a finished job's operator is waited for while it removes intermediate files."""
+SHOWN_LINES: Final = 20
+"""Of what the processes of a failed job printed."""
 DEFAULT_STORE: Final = "kubemr-results"
 
 
@@ -239,15 +242,16 @@ class _Session:
             open_store(self._store_url).delete_prefix(view.storage_prefix)
 
     def _last_log(self, code: int) -> list[tuple[str, str]]:
-        shown = code == EXIT_FAILED and not self._options.verbose
-        return self._logbook.last(30) if shown else []
+        if code != EXIT_FAILED or self._options.verbose:
+            return []
+        return [(source, line) for source, line in self._logbook.last() if explains(line)][-SHOWN_LINES:]
 
     def _log_line(self, source: str, line: str) -> None:
         display = self._display
         if display is not None:
             display.log(source, line)
         else:
-            print(f"[{source}] {line}", file=sys.stderr)
+            print(f"[{source}] {readable(line)}", file=sys.stderr)
 
     def _seconds(self) -> float:
         return time.monotonic() - self._started

@@ -7,7 +7,7 @@ import secrets
 import subprocess
 import sys
 import textwrap
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -34,7 +34,7 @@ class Marked:
         path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
         return {**os.environ, MARK: self.mark, "TMPDIR": str(self.temporary), "PYTHONPATH": path}
 
-    def processes(self) -> dict[int, tuple[list[str], Mapping[str, str]]]:
+    def processes(self) -> dict[int, tuple[list[str], dict[str, str]]]:
         """The command and the environment of every living process that has the mark."""
         found = {}
         for entry in Path("/proc").iterdir():

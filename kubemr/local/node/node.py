@@ -242,13 +242,13 @@ class Node:
             pod.process = self._launch(pod)
         except (OSError, ContainerConfigError) as error:
             message = f"cannot start the worker: {error}"
-            self._logbook.add(name, message)
+            self._logbook.add(f"worker {index}", message)
             self._news.put(_Ended(uid, pods.START_ERROR, message))
             return
         self._write_status(pod, pods.running())
 
     def _launch(self, pod: _Pod) -> LocalProcess:
-        uid, name = pod.document["metadata"]["uid"], pod.document["metadata"]["name"]
+        uid = pod.document["metadata"]["uid"]
         container = pods.container_of(pod.document)
         own = environment(container, pod.document, partial(self._read, pod.document["metadata"]["namespace"]))
         pod.directory.mkdir()
@@ -263,7 +263,7 @@ class Node:
             command(container, own),
             environ,
             container.get("workingDir"),
-            partial(self._logbook.add, name),
+            partial(self._logbook.add, f"worker {pod.index}"),
             lambda code, message: self._news.put(_Ended(uid, code, message)),
         )
 
