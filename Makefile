@@ -14,6 +14,8 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; 
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done; true)
 BIN := .venv/bin
 READY := .venv/.ready
+# Arguments for images/build, which lists them: make images IMAGE_ARGS="--builder podman".
+IMAGE_ARGS ?=
 # How many seeds `make simulate` runs.
 SEEDS ?= 500
 # Arguments for pytest: make test PYTEST_ARGS="-k lease -x".
@@ -25,7 +27,7 @@ GATED := kubemr/locks kubemr/controller
 
 .PHONY: help
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: demo
 demo: $(READY) ## count the words of Python's own sources in local mode: operator, workers, results
@@ -64,6 +66,32 @@ simulate: $(READY) ## step operators and workers in random interleavings: make s
 controlplane: python ## build etcd, kube-apiserver and MinIO from Go modules, once, for the tests that need them (Go >= 1.26)
 	@$(PYTHON) tests/support/binaries.py
 
+# Where the commands of tests/support find each other.
+CLUSTER := PYTHONPATH=tests $(BIN)/python -m support.cluster_commands
+
+.PHONY: cluster
+cluster: $(READY) ## start a Kubernetes with one node, and MinIO, on this machine (Linux, root; Debian's packages are installed)
+	@$(BIN)/python tests/support/binaries.py --cluster
+	$(CLUSTER) up
+
+.PHONY: cluster-down
+cluster-down: $(READY) ## end it, and clean up after one that ended uncleanly
+	@$(CLUSTER) down
+
+.PHONY: images
+images: $(READY) ## build the images of operator, worker and word count: make images IMAGE_ARGS="--base python:3.13-slim"
+	@archives=$$(images/build $(IMAGE_ARGS))
+	echo "$$archives"
+	$(CLUSTER) load $$archives
+
+.PHONY: e2e
+e2e: images ## the tests on a whole cluster: the one KUBEMR_E2E_KUBECONFIG names, or the running one, or one of their own
+	@if [ -z "$${KUBEMR_E2E_KUBECONFIG:-}" ]; then
+		$(CLUSTER) packages
+		$(BIN)/python tests/support/binaries.py --cluster
+	fi
+	$(BIN)/python -m pytest --cluster -m cluster tests/e2e $(PYTEST_ARGS)
+
 .PHONY: manifests
 manifests: $(READY) ## write the CRDs in manifests/ anew from the resource types
 	@$(BIN)/python -m kubemr.resources.generate manifests/
@@ -74,6 +102,7 @@ lock: $(READY) ## resolve the dependencies in setup.cfg anew into requirements/*
 		--no-emit-package kubemr --custom-compile-command 'make lock' "$$@"; }
 	lock setup.cfg --output-file requirements/runtime.txt
 	lock setup.cfg --extra test --extra dev --constraint requirements/runtime.txt --output-file requirements/dev.txt
+	lock requirements/worker.in --constraint requirements/runtime.txt --output-file requirements/worker.txt
 	lock requirements/go.in --output-file requirements/go.txt
 
 .PHONY: venv

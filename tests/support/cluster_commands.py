@@ -2,7 +2,8 @@
 
     python -m support.cluster_commands up       start one in the background, or say that it runs already
     python -m support.cluster_commands down     end it; clean up after one that ended uncleanly
-    python -m support.cluster_commands load X   import image archives into the one that runs
+    python -m support.cluster_commands load X   import image archives into the one that runs, if any
+    python -m support.cluster_commands packages install what the node needs of Debian
     python -m support.cluster_commands hold     what runs in the background: start, wait for SIGTERM, stop
 
 The process in the background has all others as its children.
@@ -141,14 +142,14 @@ def down() -> int:
 
 
 def load(archives: list[str]) -> int:
-    """Import image archives into the running cluster."""
+    """Import image archives into the running cluster, if one runs."""
     path = description(work_folder())
     if not path.exists():
-        print("no cluster runs: `make cluster` starts one", file=sys.stderr)
-        return 1
+        return 0
     access = ClusterAccess.load(path)
     for archive in archives:
         access.load_image(Path(archive))
+    print("loaded into the running cluster")
     return 0
 
 
@@ -164,6 +165,9 @@ def main() -> int:
             return hold()
         case "load":
             return load(arguments)
+        case "packages":
+            install_packages()
+            return 0
         case _:
             print(f"{command!r} is none of up, down, load", file=sys.stderr)
             return 2
