@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 from attr import frozen
 
@@ -175,9 +176,21 @@ def describe_failure(what: str, state: TaskState, errors: Sequence[AttemptError]
 
 
 def _errors(prefix: str, store: Store) -> list[AttemptError]:
-    keys = [item.key for item in store.list(prefix) if item.key.endswith(f"/{ERROR}")]
-    by_epoch = sorted(keys, key=lambda key: int(key.removeprefix(prefix).split("-", 1)[0]))
-    return [AttemptError.decode(store.get(key)) for key in by_epoch]
+    """The errors of a task's attempts in their order.
+
+    User code writes below the same prefixes, so a key or a document may look nearly like ours: those are passed over.
+    """
+    by_epoch: list[tuple[int, str]] = []
+    for item in store.list(prefix):
+        attempt, _, file = item.key.removeprefix(prefix).partition("/")
+        epoch = attempt.partition("-")[0]
+        if file == ERROR and epoch.isdecimal():
+            by_epoch.append((int(epoch), item.key))
+    errors: list[AttemptError] = []
+    for _, key in sorted(by_epoch):
+        with suppress(ValueError):
+            errors.append(AttemptError.decode(store.get(key)))
+    return errors
 
 
 def _results(job: JobView, stage: Stage, attempts: Sequence[str], store: Store) -> list[str]:
