@@ -1,0 +1,77 @@
+"""What coordination reads from a job's document."""
+
+from __future__ import annotations
+
+import pytest
+
+from kubemr.coordination.job import JobView, shards_for, stage_key
+from kubemr.locks.request import Json
+
+STAGES = [
+    {"step": 0, "name": "map", "shards": 2, "total": 40},
+    {"step": 0, "name": "reduce", "shards": 1, "total": 3},
+]
+
+
+def view(status: Json = None, **spec: Json) -> JobView:
+    """A job as a server might show it."""
+    document = {"metadata": {"namespace": "n", "name": "words", "uid": "u"}, "spec": spec}
+    return JobView.of(document if status is None else {**document, "status": status})
+
+
+def test_a_new_job_has_the_defaults() -> None:
+    """Those of the API."""
+    job = view()
+    assert (job.phase, job.stage, job.stages, job.run) == ("", "", (), 1)
+    assert (job.max_attempts, job.partitions, job.replicas) == (4, 32, 1)
+    assert job.current is None
+    assert not job.final
+
+
+def test_a_running_job() -> None:
+    """Its stage, what follows it, and where its children are."""
+    job = view({"phase": "DEPLOYED", "run": 2, "stage": "map", "stages": STAGES}, replicas=3)
+    first, second = job.stages
+    assert job.current == first
+    assert job.after(first) == second
+    assert job.after(second) is None
+    assert job.position(second) == 1
+    assert (first.label, first.key) == ("0-map", "map")
+    assert job.shard_name(second, 0) == f"{job.base}-0-reduce-0"
+    assert job.lease_of(7).name == f"{job.base}-w-7"
+    assert job.selector(first) == (
+        "kubemr.turbobytes.com/job-uid=u,kubemr.turbobytes.com/run=2,kubemr.turbobytes.com/stage=0-map"
+    )
+    assert job.selector(first, tasks="x=y").endswith(",x=y")
+    assert (str(job.target), job.status.subresource) == ("mapreducejobs n/words", "status")
+
+
+def test_several_steps_are_told_apart() -> None:
+    """`1/map` in a job of several steps, `map` in a job of one."""
+    job = view({"stages": [*STAGES, {"step": 1, "name": "map", "shards": 1, "total": 1}], "stage": "1/map"})
+    assert [stage.key for stage in job.stages] == ["0/map", "0/reduce", "1/map"]
+    assert job.current == job.stages[2]
+    assert stage_key(1, "map", 1) == "map"
+
+
+@pytest.mark.parametrize(("phase", "final"), [("COMPLETE", True), ("FAIL", True), ("DEPLOYED", False), ("", False)])
+def test_the_final_phases(phase: str, final: bool) -> None:
+    """COMPLETE and FAIL."""
+    assert view({"phase": phase}).final is final
+
+
+@pytest.mark.parametrize(("tasks", "shards"), [(0, 0), (1, 1), (32, 1), (33, 2), (100_000, 3125)])
+def test_how_many_shards(tasks: int, shards: int) -> None:
+    """32 tasks each."""
+    assert shards_for(tasks) == shards
+
+
+def test_the_guard_of_every_status_patch() -> None:
+    """This job, this run, this phase, this stage."""
+    job = view({"phase": "DEPLOYED", "run": 2, "stage": "map", "stages": STAGES})
+    assert [(op["op"], op["path"], op["value"]) for op in job.guard().operations] == [
+        ("test", "/metadata/uid", "u"),
+        ("test", "/status/run", 2),
+        ("test", "/status/phase", "DEPLOYED"),
+        ("test", "/status/stage", "map"),
+    ]
