@@ -36,14 +36,14 @@ def add_option(group: pytest.OptionGroup) -> None:
     group.addoption("--cluster", action="store_true", help="run the tests that need a whole cluster, too")
 
 
-def deselect(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Take the tests marked `cluster` out, unless they are asked for."""
-    if config.getoption("--cluster"):
-        return
-    out = [item for item in items if item.get_closest_marker("cluster")]
-    if out:
-        config.hook.pytest_deselected(items=out)
-        items[:] = [item for item in items if not item.get_closest_marker("cluster")]
+def arrange(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Take the tests marked `cluster` out, unless asked for; run those first that want a machine without a cluster."""
+    if not config.getoption("--cluster"):
+        out = [item for item in items if item.get_closest_marker("cluster")]
+        if out:
+            config.hook.pytest_deselected(items=out)
+            items[:] = [item for item in items if not item.get_closest_marker("cluster")]
+    items.sort(key=lambda item: "no_cluster" not in getattr(item, "fixturenames", ()))
 
 
 @pytest.fixture(scope="session")
