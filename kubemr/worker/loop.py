@@ -30,7 +30,7 @@ from kubemr.locks.backoff import Backoff
 from kubemr.locks.claims import ShardGone, choose, lose, repair_hint, settle
 from kubemr.locks.conditional import Refused, Target, read
 from kubemr.locks.lease import LEASES, RENEWALS_PER_DURATION, Census
-from kubemr.locks.request import Now, Op, Random, Sleep, Watch
+from kubemr.locks.request import Now, Op, Random, Sleep, Watch, WatchEvent
 from kubemr.locks.shard import LABEL_TASKS, SHARDS, Shard
 from kubemr.locks.taskstate import TaskState, Token, parse_token
 from kubemr.worker.batch import A, Batch, Executor, assignments
@@ -140,6 +140,7 @@ class Worker(Generic[A]):
     def _work(self, job: JobView, stage: Stage) -> Op[None]:
         """Work until no shard seems open: first on one's own part of them, then on any that is labelled open."""
         if stage.key not in self._rounds:
+            self.pace.restart()
             for name in self._round(job, stage):
                 document = yield from read(Target(SHARDS, job.namespace, name))
                 if document is None:
@@ -183,7 +184,7 @@ class Worker(Generic[A]):
                         return
                     rotation = int((yield Random()) * len(batch.shard.pending)) if tries else 0
                     tries += 1
-                    claim = choose(batch.shard, self.pace.size, rotation)
+                    claim = choose(batch.shard, min(self.pace.size, _share(job, stage, batch.shard)), rotation)
                     settled = yield from settle(batch.shard, token, {}, claim)
                     batch.shard, held = settled.shard, settled.held
                     continue
@@ -200,10 +201,9 @@ class Worker(Generic[A]):
         to_time: float = yield Now()
         self.pace.observe(len(held), to_time - from_time)
         failures, batch.failures = batch.failures, 0
-        claim = [] if failures else choose(batch.shard, self.pace.size)
-        changes, batch.changes = batch.changes, {}
-        settled = yield from settle(batch.shard, self.identity.token, changes, claim)
-        batch.shard = settled.shard
+        claim = [] if failures else choose(batch.shard, min(self.pace.size, _share(job, stage, batch.shard)))
+        settled = yield from settle(batch.shard, self.identity.token, batch.changes, claim)
+        batch.shard, batch.changes = settled.shard, {}
         if settled.shard.failed:
             yield from advance(job, (yield from survey(job, stage)), self.means)
             yield from self._read()
@@ -242,16 +242,22 @@ class Worker(Generic[A]):
                 return (yield from self._read())
             for shard in seen.shards:  # All hints say "done", and they are wrong.
                 yield from repair_hint(shard)
-        selector = job.selector(stage, tasks=f"{LABEL_TASKS}=open")
+        # Of any stage: the next one's shards are labelled when another worker has sealed this one.
+        selector = f"{names.LABEL_UID}={job.uid},{names.LABEL_RUN}={job.run},{LABEL_TASKS}=open"
         yield from self._pause(selector, rest.resource_version)
         return (yield from self._read())
 
     def _pause(self, selector: str = "", resource_version: str = "") -> Op[None]:
         """Wait at most a renewal's interval, or until a watched shard opens."""
-        seconds = self.identity.lease_seconds / RENEWALS_PER_DURATION * (0.5 + 0.5 * (yield Random()))
+        seconds: float = self.identity.lease_seconds / RENEWALS_PER_DURATION * (0.5 + 0.5 * (yield Random()))
         if selector:
-            yield Watch(SHARDS, self.identity.namespace, resource_version, seconds, selector)
-        else:
+            began: float = yield Now()
+            event: WatchEvent | None = yield Watch(SHARDS, self.identity.namespace, resource_version, seconds, selector)
+            if event is not None and event.type != "ERROR":
+                return
+            # A watch that is refused is over at once: what is left of the time must pass all the same.
+            seconds -= (yield Now()) - began
+        if seconds > 0:
             yield Sleep(seconds)
 
     def _watched(self, tokens: set[Token]) -> list[Token]:
@@ -289,3 +295,9 @@ def first_read(identity: Identity) -> Op[JobView]:
 def _rank(observer: Token, token: Token) -> bytes:
     """Rendezvous hashing: each observer has an order of its own, and keeps it."""
     return hashlib.sha256(f"{observer} {token}".encode()).digest()
+
+
+def _share(job: JobView, stage: Stage, shard: Shard) -> int:
+    """One worker's part of a shard's pending tasks, where several workers have one shard between them."""
+    workers = -(-job.replicas // max(stage.shards, 1))
+    return max(1, -(-len(shard.pending) // max(workers, 1)))
