@@ -127,9 +127,9 @@ class Batch(Generic[A]):
             self.changes[assignment.number] = self._release
         if not self.changes:
             return
-        changes, self.changes = self.changes, {}
-        settled = yield from settle(self.shard, self.token, changes)
-        self.shard = settled.shard
+        # Kept until they are settled: `hand_back` sends them should the worker be told to go in the middle of it.
+        settled = yield from settle(self.shard, self.token, self.changes)
+        self.shard, self.changes = settled.shard, {}
         for number in [number for number in self.left if number not in settled.held]:
             self.executor.cancel(self.left.pop(number))
 
@@ -154,8 +154,9 @@ class Batch(Generic[A]):
 
     def _note(self, outcome: Outcome[A]) -> Op[None]:
         number = outcome.assignment.number
-        if self.left.pop(number, None) is None:
-            return
+        if self.left.get(number) != outcome.assignment:
+            return  # Of a batch that was given up, because its shard was gone.
+        del self.left[number]
         if outcome.kind == "failed":
             self.failures += 1
             error = AttemptError(outcome.message, self.token).encode()

@@ -1,0 +1,220 @@
+"""Batches of about a second, no hoarding, and what becomes of a batch when something happens to it."""
+
+from __future__ import annotations
+
+import pytest
+
+from kubemr.locks.shard import SHARDS
+from kubemr.locks.threads import Stop, Stopped
+from kubemr.worker.loop import Ending
+from kubemr.worker.pace import Pace
+from support.bench import SILENCE, Bench, patches
+from support.planned import Piece, worker_of
+
+MANY = [str(number) for number in range(32)]
+
+
+@pytest.fixture
+def bench() -> Bench:
+    """An empty apiserver."""
+    return Bench()
+
+
+def test_the_pace() -> None:
+    """About a second, at most fourfold from one batch to the next, at most a shard, at least one."""
+    pace = Pace()
+    sizes = []
+    for tasks, seconds in [(1, 0.01), (4, 0.04), (16, 0.16), (32, 8.0), (4, 100.0), (0, 5.0), (1, 0.0)]:
+        pace.observe(tasks, seconds)
+        sizes.append(pace.size)
+    assert sizes == [4, 16, 32, 4, 1, 1, 4]
+
+
+def test_a_long_task_gives_the_rest_back(bench: Bench) -> None:
+    """Over two seconds: what is finished is committed, what has not begun can be taken by others."""
+    job = bench.deployed(inputs=MANY, partitions=0, replicas=1)
+    worker, executor = worker_of(bench, job)
+    token = worker.identity.token
+    executor.seconds = lambda piece: 60.0 if piece.number == 7 else 0.01
+    seen: list[dict[str, int]] = []
+
+    def look() -> None:
+        if executor.current is not None and executor.current[0].number == 7:
+            names: dict[str, int] = {}
+            for state in bench.shard(job).tasks.values():
+                names[state.name] = names.get(state.name, 0) + 1
+            seen.append(names)
+
+    executor.while_waiting = look
+    assert bench.run(worker.run()) is Ending.COMPLETE
+    assert seen[0] == {"done": 5, "running": 16, "pending": 11}
+    assert seen[4] == {"done": 7, "running": 1, "pending": 24}
+    assert [piece.attempt for piece in executor.begun if piece.number == 8] == [f"2-{token}"]
+    assert all(len(each) <= 3 for each in seen)
+
+
+def test_a_task_that_was_taken_away_is_cancelled(bench: Bench) -> None:
+    """Seen when the rest of the batch is given back: nobody waits for what does not count."""
+    job = bench.deployed(inputs=MANY, partitions=0, replicas=1)
+    worker, executor = worker_of(bench, job)
+    executor.seconds = lambda piece: 60.0 if piece.number == 1 and piece.attempt.startswith("1-") else 0.01
+    taken: list[bool] = []
+
+    def take() -> None:
+        if not taken and executor.current is not None and executor.current[0].number == 1:
+            taken.append(True)
+            bench.write_tasks(job, {1: "pending/2/0/1/"})
+
+    executor.while_waiting = take
+    began = bench.now
+    assert bench.run(worker.run()) is Ending.COMPLETE
+    assert [piece.number for piece in executor.cancelled] == [1]
+    assert bench.now - began < 20
+    assert bench.shard(job).tasks[1].epoch == 2
+
+
+def test_a_suspect_is_run_alone(bench: Bench) -> None:
+    """Last, and one by one."""
+    job = bench.deployed(inputs=MANY, partitions=0, replicas=1)
+    bench.write_tasks(job, {3: "pending/2/0/1/", 4: "pending/2/0/1/"})
+    worker, executor = worker_of(bench, job)
+    assert bench.run(worker.run()) is Ending.COMPLETE
+    assert [piece.number for piece in executor.begun[-2:]] == [3, 4]
+    assert executor.batches[-2:] == [1, 1]
+
+
+def test_lost_claims_are_tried_elsewhere(bench: Bench) -> None:
+    """A few times in one shard, then a pause."""
+    job = bench.deployed(inputs=MANY, partitions=0, replicas=1)
+    worker, _ = worker_of(bench, job)
+    rivals = iter(range(3))
+
+    def rival(request: object) -> None:
+        number = next(rivals, None)
+        if number is not None:
+            pending = bench.shard(job).pending
+            bench.write_tasks(job, dict.fromkeys(pending[:1], "running/1/0/0/w1-rivals"))
+        return None
+
+    bench.hold_lease(job, 0, worker.identity.token)
+    bench.before.append(lambda request: rival(request) if patches("mapreducetaskshards")(request) else None)
+    assert bench.run(worker.run()) is Ending.COMPLETE
+    assert next(rivals, None) is None
+
+
+def test_a_shard_that_is_gone_is_no_end_as_long_as_the_job_is_there(bench: Bench) -> None:
+    """Somebody deleted it: the worker goes on with the others, without spinning."""
+    job = bench.deployed(inputs=[str(number) for number in range(64)], partitions=0, replicas=1)
+    worker, executor = worker_of(bench, job)
+    gone = bench.shard(job, 0, 0).target
+    executor.seconds = lambda piece: 5.0 if piece.number == 5 else 0.01
+
+    def remove() -> None:
+        if executor.current is not None and executor.current[0].number == 5 and bench.get(gone) is not None:
+            bench.delete(gone)
+
+    executor.while_waiting = remove
+    turns = 0
+
+    def count() -> None:
+        nonlocal turns
+        turns += 1
+        if turns > 20:
+            bench.set(job.status, "/status/phase", "FAIL")
+
+    bench.on_sleep = count
+    before = bench.now
+    assert bench.run(worker.run()) is Ending.FAIL
+    assert bench.shard(job, 0, 1).committed
+    assert bench.now - before > 10
+
+
+def test_a_shard_that_is_missing_from_the_start(bench: Bench) -> None:
+    """The same; and when the job is deleted with it, the worker ends."""
+    job = bench.deployed(partitions=0, replicas=1)
+    worker, _ = worker_of(bench, job)
+    bench.delete(bench.shard(job).target)
+    bench.on_sleep = lambda: bench.delete(job.target)
+    assert bench.run(worker.run()) is Ending.GONE
+
+
+def test_told_to_go_it_commits_what_is_finished_and_gives_back_the_rest(bench: Bench) -> None:
+    """Epochs rise, nothing is counted as a failure or a loss."""
+    job = bench.deployed(inputs=MANY, partitions=0, replicas=1)
+    worker, executor = worker_of(bench, job)
+    stop = Stop()
+    executor.while_waiting = lambda: len(executor.begun) == 9 and stop.set()
+    with pytest.raises(Stopped):
+        bench.run(worker.run(), stop)
+    bench.run(worker.hand_back())
+    states = [str(state) for state in bench.shard(job).tasks.values()]
+    token = worker.identity.token
+    done = [f"done/1/0/0/{token}"] * len([state for state in states if state.startswith("done")])
+    assert states == [*done, *["pending/2/0/0/"] * (21 - len(done)), *["pending/1/0/0/"] * 11]
+    assert len(done) >= 8
+    assert worker.batch is None
+    bench.run(worker.hand_back())  # twice does no harm
+
+
+def test_told_to_go_in_the_middle_of_a_commit_nothing_finished_is_thrown_away(bench: Bench) -> None:
+    """The patch may or may not have landed: a fresh look tells, and what did not is sent again."""
+    for lost in (True, False):
+        bench = Bench()
+        job = bench.deployed(inputs=["a"], partitions=0, replicas=1)
+        worker, _ = worker_of(bench, job)
+        stop = Stop()
+
+        def commits(request: object) -> bool:
+            return "done/" in str(getattr(request, "body", ""))
+
+        if lost:
+            bench.lose(commits)
+        else:
+            bench.answer(commits, SILENCE)
+        bench.after.append(lambda request, answer, stop=stop: stop.set() or answer if commits(request) else answer)
+        if not lost:
+            bench.before.insert(0, lambda request, stop=stop: stop.set() if commits(request) else None)
+        with pytest.raises(Stopped):
+            bench.run(worker.run(), stop)
+        bench.run(worker.hand_back())
+        assert str(bench.shard(job).tasks[0]) == f"done/1/0/0/{worker.identity.token}"
+
+
+def test_told_to_go_when_the_shard_is_gone(bench: Bench) -> None:
+    """There is nothing to give back."""
+    job = bench.deployed(inputs=MANY, partitions=0, replicas=1)
+    worker, executor = worker_of(bench, job)
+    executor.seconds = lambda piece: 60.0
+    stop = Stop()
+    executor.while_waiting = stop.set
+    with pytest.raises(Stopped):
+        bench.run(worker.run(), stop)
+    bench.delete(bench.shard(job).target)
+    bench.run(worker.hand_back())
+    assert worker.batch is None
+
+
+def test_told_to_go_the_shard_goes_in_between(bench: Bench) -> None:
+    """Between the look and the patch."""
+    job = bench.deployed(inputs=MANY, partitions=0, replicas=1)
+    worker, executor = worker_of(bench, job)
+    executor.seconds = lambda piece: 60.0
+    stop = Stop()
+    executor.while_waiting = stop.set
+    with pytest.raises(Stopped):
+        bench.run(worker.run(), stop)
+    target = bench.shard(job).target
+    bench.meanwhile(patches("mapreducetaskshards"), lambda: bench.delete(target))
+    bench.run(worker.hand_back())
+    assert bench.list(SHARDS) == []
+
+
+def test_the_outcome_of_a_batch_that_was_given_up_is_not_taken_for_another(bench: Bench) -> None:
+    """Task 0 of the map stage and task 0 of the reduce stage have the same number."""
+    job = bench.deployed(inputs=["a"], partitions=0, replicas=1)
+    worker, executor = worker_of(bench, job)
+    executor.seconds = lambda piece: 1.0
+    executor.kind = lambda piece: "failed" if piece.stage == "old" else "done"
+    executor.begin([Piece("old", 0, "1-w0-aaaaaa", "old/")])
+    assert bench.run(worker.run()) is Ending.COMPLETE
+    assert bench.shard(job).tasks[0].failures == 0
