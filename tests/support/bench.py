@@ -68,7 +68,8 @@ class Bench:
     after: list[Callable[[Request, Answer], Answer]] = field(factory=list)
     draws: Callable[[], float] = lambda: 0.5
     storage_fails: bool = False
-    on_sleep: Callable[[], None] = lambda: None
+    on_sleep: Callable[[], object] = lambda: None
+    watching: Callable[[Watch], WatchEvent | None] | None = None
 
     def __attrs_post_init__(self) -> None:
         numbers = itertools.count(1)
@@ -98,8 +99,10 @@ class Bench:
         return answer
 
     def wait(self, watch: Watch, stop: Stop | None = None) -> WatchEvent | None:
-        """Nothing happens, for the whole time."""
+        """What `watching` says; by default nothing happens, for the whole time."""
         self.watches.append(watch)
+        if self.watching is not None:
+            return self.watching(watch)
         self._sleep(watch.timeout)
         return None
 

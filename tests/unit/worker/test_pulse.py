@@ -1,0 +1,69 @@
+"""The loop's pulse: without a step for long, the worker must not look healthy."""
+
+from __future__ import annotations
+
+import pytest
+
+from kubemr.locks.request import Do, Now, Op, Sleep
+from kubemr.worker.pulse import STUCK_SECONDS, Pulse
+from support.bench import Bench
+
+
+@pytest.fixture
+def bench() -> Bench:
+    """Only its clock."""
+    return Bench()
+
+
+def test_every_effect_is_a_beat(bench: Bench) -> None:
+    """Alive while the loop goes on, however long it lasts in all; dead when one effect lasts too long."""
+    pulse = Pulse(lambda: bench.now)
+    seen: list[bool] = []
+
+    def loop() -> Op[str]:
+        for seconds in (STUCK_SECONDS - 1, STUCK_SECONDS - 1, STUCK_SECONDS):
+            yield Sleep(seconds)
+            seen.append(pulse.alive())
+        yield Now()
+        seen.append(pulse.alive())
+        return "over"
+
+    assert bench.run(pulse.felt(loop())) == "over"
+    assert seen == [True, True, False, True]
+
+
+def test_errors_reach_the_loop_and_leave_it(bench: Bench) -> None:
+    """The pulse is felt from outside only."""
+    pulse = Pulse(lambda: bench.now)
+
+    def fail() -> None:
+        raise OSError("disk")
+
+    def loop() -> Op[str]:
+        try:
+            yield Do(fail)
+        except OSError as error:
+            yield Sleep(1.0)
+            raise ValueError("because of the disk") from error
+        return "never"
+
+    with pytest.raises(ValueError, match="because of the disk"):
+        bench.run(pulse.felt(loop()))
+    assert bench.slept == [1.0]
+
+
+def test_it_is_closed_with_the_loop(bench: Bench) -> None:
+    """A crash of the driver closes both."""
+    closed: list[bool] = []
+
+    def loop() -> Op[None]:
+        try:
+            while True:
+                yield Now()
+        finally:
+            closed.append(True)
+
+    felt = Pulse(lambda: bench.now).felt(loop())
+    next(felt)
+    felt.close()
+    assert closed == [True]
