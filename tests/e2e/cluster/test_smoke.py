@@ -3,22 +3,13 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
-from typing import Any
 
 import pytest
 
 from support.cluster_access import ClusterAccess, S3Access
+from support.cluster_pods import Ended, python_pod, run
 
 pytestmark = pytest.mark.cluster
-
-RESTRICTED = {
-    "allowPrivilegeEscalation": False,
-    "capabilities": {"drop": ["ALL"]},
-    "readOnlyRootFilesystem": True,
-    "runAsNonRoot": True,
-    "seccompProfile": {"type": "RuntimeDefault"},
-}
 
 CALL_THE_APISERVER = """
 import http.client, pathlib, ssl, sys
@@ -44,42 +35,28 @@ s3.remove_object(sys.argv[3], "from-a-pod")
 s3.remove_bucket(sys.argv[3])
 """
 
+SERVE = """
+import http.server
+class Served(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(b"served")
+http.server.HTTPServer(("", 8080), Served).serve_forever()
+"""
 
-def python_pod(name: str, image: str, code: str, *arguments: str, env: dict[str, str] | None = None) -> dict[str, Any]:
-    """A pod, as strict as Pod Security's `restricted` wants it, that runs Python `code` once."""
-    container = {
-        "name": "main",
-        "image": image,
-        "imagePullPolicy": "IfNotPresent",
-        "command": ["python3", "-c", code, *arguments],
-        "env": [{"name": key, "value": value} for key, value in (env or {}).items()],
-        "securityContext": RESTRICTED,
-    }
-    return {
-        "apiVersion": "v1",
-        "kind": "Pod",
-        "metadata": {"name": name},
-        "spec": {"restartPolicy": "Never", "containers": [container]},
-    }
-
-
-@dataclass(frozen=True)
-class Ended:
-    """What is left of a pod's container."""
-
-    status: int
-    log: str
-
-
-def run(cluster: ClusterAccess, namespace: str, pod: dict[str, Any]) -> Ended:
-    """Run a pod to its end."""
-    name = pod["metadata"]["name"]
-    cluster.kubectl("-n", namespace, "create", "-f", "-", stdin=json.dumps(pod))
-    finished = "jsonpath={.status.containerStatuses[0].state.terminated.exitCode}"
-    cluster.kubectl("-n", namespace, "wait", f"pod/{name}", f"--for={finished}", "--timeout=60s")
-    log = cluster.kubectl("-n", namespace, "logs", name)
-    ended = cluster.get("-n", namespace, "pod", name)["status"]["containerStatuses"][0]["state"]["terminated"]
-    return Ended(ended["exitCode"], log)
+FETCH = """
+import sys, time, urllib.request
+for attempt in range(50):  # the service's address is known a moment after its pod is ready
+    try:
+        print(urllib.request.urlopen(sys.argv[1], timeout=5).read().decode())
+        break
+    except OSError as error:
+        reason = error
+        time.sleep(0.2)
+else:
+    sys.exit(str(reason))
+"""
 
 
 def test_every_node_is_ready(cluster: ClusterAccess) -> None:
@@ -121,6 +98,25 @@ def test_a_pod_reaches_s3(
     arguments = (cluster_s3.endpoint, cluster_s3.region, cluster_namespace)
     pod = python_pod("s3", worker_image, USE_S3, *arguments, env=keys)
     assert run(cluster, cluster_namespace, pod) == Ended(0, "hello\n")
+
+
+def test_a_pod_reaches_another_by_its_service(
+    cluster: ClusterAccess, cluster_namespace: str, worker_image: str
+) -> None:
+    """Both on one node: the service's address is translated there and back."""
+    server = python_pod("server", worker_image, SERVE)
+    server["metadata"]["labels"] = {"app": "server"}
+    service = {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {"name": "server", "namespace": cluster_namespace},
+        "spec": {"selector": {"app": "server"}, "ports": [{"port": 80, "targetPort": 8080}]},
+    }
+    cluster.apply(service)
+    cluster.kubectl("-n", cluster_namespace, "create", "-f", "-", stdin=json.dumps(server))
+    cluster.kubectl("-n", cluster_namespace, "wait", "pod/server", "--for=condition=Ready", "--timeout=60s")
+    client = python_pod("client", worker_image, FETCH, f"http://server.{cluster_namespace}/")
+    assert run(cluster, cluster_namespace, client) == Ended(0, "served\n")
 
 
 def test_an_indexed_job_of_three_completes(cluster: ClusterAccess, cluster_namespace: str, worker_image: str) -> None:
