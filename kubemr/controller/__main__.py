@@ -17,10 +17,15 @@ import structlog
 from kubemr.controller.client import Client, Connection, PlainConnection
 from kubemr.controller.operator import OperatorProcess
 from kubemr.controller.settings import OperatorSettings
+from kubemr.locks.conditional import Refused
 from kubemr.locks.lease import LeaseLost
 from kubemr.logs import configure_structlog
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
+
+
+class NoCluster(Exception):
+    """Nothing says where the apiserver is."""
 
 
 async def _connection() -> Connection:
@@ -28,9 +33,12 @@ async def _connection() -> Connection:
     if url:
         ca_file = os.environ.get("KUBEMR_APISERVER_CA") or None
         return PlainConnection(url, os.environ.get("KUBEMR_APISERVER_TOKEN", ""), ca_file=ca_file)
-    from kubemr.controller.client.cluster import discover
+    from kubemr.controller.client.cluster import ConfigException, discover
 
-    return await discover()
+    try:
+        return await discover()
+    except ConfigException as error:
+        raise NoCluster(f"no apiserver is known: {error}; set KUBECONFIG or KUBEMR_APISERVER") from error
 
 
 async def _run(settings: OperatorSettings) -> None:
@@ -52,7 +60,10 @@ def main() -> int:
         return 2
     try:
         asyncio.run(_run(settings))
-    except (LeaseLost, PermissionError) as error:
+    except NoCluster as error:
+        log.error("settings_wrong", error=str(error))
+        return 2
+    except (LeaseLost, PermissionError, Refused) as error:
         log.error("operator_cannot_go_on", error=str(error))
         return 1
     return 0

@@ -7,7 +7,7 @@ Several operators run at once.  Each sees all jobs; which one drives a job is se
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Coroutine, Iterable, Sequence
 
 import structlog
 from attrs import define, field
@@ -22,7 +22,7 @@ from kubemr.controller.workqueue import Controller, RateLimitedQueue
 from kubemr.coordination import names
 from kubemr.coordination.wallclock import micro_timestamp
 from kubemr.locks import aio
-from kubemr.locks.conditional import Target
+from kubemr.locks.conditional import Refused, Target
 from kubemr.locks.holders import HolderLease
 from kubemr.locks.identity import unique
 from kubemr.locks.lease import LEASES, LeaseLost, keep, release, take
@@ -32,6 +32,7 @@ from kubemr.locks.taskstate import Token
 
 BY_UID = "job-uid"
 DRAIN_SECONDS = 20.0
+LEAVE_SECONDS = 5.0
 BLOCKED_SECONDS = 2.0
 """How soon to look again at a job whose child's name is still taken."""
 
@@ -97,6 +98,8 @@ class OperatorProcess:
         self._operator = Operator(
             self.identity, settings, HolderLease(self._lease_of, settings.lease_seconds), self.cache
         )
+        # Of every job that was looked at: whom to forget when its key stands for nothing, or for another job.
+        self._uids: dict[str, str] = {}
         self._log = log.bind(operator=self.identity)
 
     def _lease_of(self, identity: str) -> Target:
@@ -105,29 +108,37 @@ class OperatorProcess:
     async def run(self, stop: asyncio.Event) -> None:
         """Work until `stop`, then finish what was begun and give the Lease up."""
         lease, token = self._lease_of(self.identity), Token(self.identity)
+        try:
+            if await _unless(stop, self._take_lease(lease, token)):
+                self._log.info("operator_started", namespace=self._settings.namespace)
+                await self._work(stop, lease, token)
+        except ExceptionGroup as group:
+            raise _first(group) from group
+        finally:
+            await asyncio.shield(self._leave(lease, token))
+            self._log.info("operator_stopped")
+
+    async def _take_lease(self, lease: Target, token: Token) -> None:
         await aio.run(_create_lease(lease, self._settings.lease_seconds), self._client)
         await aio.run(take(lease, token, micro_timestamp), self._client)
-        self._log.info("operator_started", namespace=self._settings.namespace)
+
+    async def _work(self, stop: asyncio.Event, lease: Target, token: Token) -> None:
         controller = Controller("mapreducejobs", self.queue, self._reconcile, workers=self._settings.workers)
         self.cache.feed(self.queue)
-        try:
-            async with asyncio.TaskGroup() as group:
-                keeping = group.create_task(self._keep(lease, token))
-                following = [group.create_task(informer.run()) for informer in self.cache.informers]
-                for informer in self.cache.informers:
-                    await informer.wait_synced()
+        async with asyncio.TaskGroup() as group:
+            keeping = group.create_task(self._keep(lease, token))
+            following = [group.create_task(informer.run()) for informer in self.cache.informers]
+            if await _unless(stop, self._synced()):
                 working = group.create_task(controller.run())
                 await stop.wait()
                 await controller.stop(DRAIN_SECONDS)
                 await working
-                for task in (keeping, *following):
-                    task.cancel()
-        except* LeaseLost as lost:
-            self._log.error("lease_lost", error=str(lost.exceptions[0]))
-            raise lost.exceptions[0] from None
-        finally:
-            await asyncio.shield(self._leave(lease, token))
-            self._log.info("operator_stopped")
+            for task in (keeping, *following):
+                task.cancel()
+
+    async def _synced(self) -> None:
+        for informer in self.cache.informers:
+            await informer.wait_synced()
 
     async def _keep(self, lease: Target, token: Token) -> None:
         duration = self._settings.lease_seconds
@@ -135,20 +146,53 @@ class OperatorProcess:
 
     async def _leave(self, lease: Target, token: Token) -> None:
         """Free the Lease, so that others take this operator's jobs over at once, and remove it."""
-        async with asyncio.timeout(5):
-            await aio.run(release(lease, token), self._client)
-            await self._client.send(Request("delete", LEASES, lease.namespace, lease.name))
+        try:
+            async with asyncio.timeout(LEAVE_SECONDS):
+                await aio.run(release(lease, token), self._client)
+                await self._client.send(Request("delete", LEASES, lease.namespace, lease.name))
+        except (TimeoutError, Refused) as problem:
+            self._log.warning("lease_not_released", lease=str(lease), error=str(problem) or "no answer in time")
 
     async def _reconcile(self, key: str) -> float | None:
         document = self.cache.jobs.store.get(key)
+        uid = None if document is None else document["metadata"]["uid"]
+        known = self._uids.get(key)
+        if known is not None and known != uid:
+            self._operator.forget(known)
         if document is None:
+            self._uids.pop(key, None)
             return None
+        self._uids[key] = document["metadata"]["uid"]
         try:
             after = await aio.run(reconcile(document, self._operator), self._client)
         except InTheWay as blocked:
             self._log.info("child_in_the_way", job=key, reason=str(blocked))
             return BLOCKED_SECONDS
         return after.seconds
+
+
+async def _unless(stop: asyncio.Event, doing: Coroutine[None, None, None]) -> bool:
+    """Do it; False when `stop` was set first, and it was called off."""
+    task, stopped = asyncio.create_task(doing), asyncio.create_task(stop.wait())
+    try:
+        await asyncio.wait((task, stopped), return_when=asyncio.FIRST_COMPLETED)
+        if not task.done():
+            return False
+        await task
+        return True
+    finally:
+        for each in (task, stopped):
+            each.cancel()
+        await asyncio.gather(task, stopped, return_exceptions=True)
+
+
+def _first(group: BaseExceptionGroup) -> BaseException:
+    """What went wrong first; the loss of the Lease before all else."""
+    lost, rest = group.split(LeaseLost)
+    found: BaseException = lost or rest or group
+    while isinstance(found, BaseExceptionGroup):
+        found = found.exceptions[0]
+    return found
 
 
 def _create_lease(target: Target, duration: float) -> Op[None]:

@@ -1,0 +1,46 @@
+"""The embedded apiserver on a real socket, and operators that run against it in real time."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+
+from kubemr.controller.client import Client, PlainConnection
+from kubemr.local.apiserver.http import HttpServer
+from kubemr.local.apiserver.presets import kubemr_server
+from support.operating import TOKEN, Cluster
+
+
+@pytest.fixture
+def server() -> Iterator[HttpServer]:
+    """An apiserver of one's own."""
+    server = HttpServer(kubemr_server(), TOKEN)
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def environ(tmp_path: Path) -> dict[str, str]:
+    """An operator's environment; a second is a long time here."""
+    return {
+        "KUBEMR_NAMESPACE": "default",
+        "KUBEMR_INSTANCE": "op",
+        "KUBEMR_LEASE_SECONDS": "1",
+        "KUBEMR_STORAGE_URL": tmp_path.as_uri(),
+    }
+
+
+@pytest.fixture
+async def client(server: HttpServer) -> AsyncIterator[Client]:
+    """To look at what the operators do."""
+    async with Client(PlainConnection(server.url, TOKEN)) as client:
+        yield client
+
+
+@pytest.fixture
+def cluster(server: HttpServer, client: Client, environ: dict[str, str]) -> Cluster:
+    """The same for tests."""
+    return Cluster(server, client, environ)
