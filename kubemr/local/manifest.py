@@ -44,7 +44,8 @@ def _set_command(spec: Json, command: Sequence[str]) -> None:
     if worker is None:
         worker = {"name": CONTAINER}
         containers.insert(0, worker)
-    worker["command"] = list(command)
+    # As it stands: Kubernetes expands $(NAME) in commands, and takes $$ for $.
+    worker["command"] = [part.replace("$", "$$") for part in command]
     worker.pop("args", None)
 
 

@@ -6,6 +6,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Final
 
 from kubemr.local.logbook import Logbook
@@ -20,6 +21,14 @@ HOPELESS: Final = 5
 """So many operators in a row that ended by themselves soon after their start: the next would not do better."""
 SETTINGS_WRONG: Final = 2
 GRACE_SECONDS: Final = 5.0
+_HERE: Final = Path(__file__).parents[2]
+_PROGRAM: Final = """\
+import sys
+sys.path.append(sys.argv[1])
+from kubemr.controller.__main__ import main
+sys.exit(main())
+"""
+"""`python -m kubemr.controller`, but what lies in the working directory is not taken for a module that it imports."""
 
 
 class OperatorFailed(Exception):
@@ -55,7 +64,7 @@ class OperatorKeeper:
                 return
             self._started = time.monotonic()
             self._process = LocalProcess(
-                [sys.executable, "-m", "kubemr.controller"],
+                [sys.executable, "-P", "-c", _PROGRAM, str(_HERE)],
                 self._environ,
                 None,
                 lambda line: self._logbook.add(SOURCE, line),

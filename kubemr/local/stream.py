@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import socket
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from http.client import HTTPConnection, HTTPException
 from typing import Final
 from urllib.parse import urlencode, urlsplit
@@ -58,7 +58,7 @@ def follow(
     *,
     label_selector: str = "",
     field_selector: str = "",
-) -> Iterator[Listed | Changed]:
+) -> Generator[Listed | Changed, None, None]:
     """Yield what is there and what changes, until `stop` is set.  Raises `StreamRefused`."""
     selector = {"labelSelector": label_selector, "fieldSelector": field_selector}
     collection = _Collection(server, resource.path(namespace), {key: value for key, value in selector.items() if value})

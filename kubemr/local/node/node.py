@@ -184,7 +184,7 @@ class Node:
                 for item in items:
                     self._see_pod(item)
                 for uid in self._pods.keys() - {item["metadata"]["uid"] for item in items}:
-                    self._end_pod(uid)
+                    self._check_pod(uid)
             case _PodNews(Changed("DELETED", document)):
                 self._end_pod(document["metadata"]["uid"])
             case _PodNews(Changed(_, document)):
@@ -211,6 +211,13 @@ class Node:
     def _see_pod(self, document: Json) -> None:
         if document["metadata"].get("deletionTimestamp"):
             self._end_pod(document["metadata"]["uid"])
+
+    def _check_pod(self, uid: str) -> None:
+        """A list does not show it: it is gone, or the list was made before the pod was."""
+        metadata = self._pods[uid].document["metadata"]
+        there = self._read(metadata["namespace"], PODS, metadata["name"])
+        if there is None or there["metadata"]["uid"] != uid:
+            self._end_pod(uid)
 
     def _end_pod(self, uid: str) -> None:
         """Somebody deleted it: end its process; the object goes when that is gone."""

@@ -1,0 +1,22 @@
+"""An embedded apiserver, and a client of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from kubemr.local.apiserver.http import HttpServer
+from kubemr.local.apiserver.presets import kubemr_server
+from support.embedded import Api
+
+
+@pytest.fixture
+def api() -> Iterator[Api]:
+    """An apiserver and a client of it."""
+    http = HttpServer(kubemr_server(), "secret")
+    http.start()
+    api = Api(http)
+    yield api
+    api.transport.close()
+    http.stop()
