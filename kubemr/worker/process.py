@@ -22,6 +22,7 @@ from kubemr.locks.lease import LeaseLost, keep, release, take
 from kubemr.locks.request import Op
 from kubemr.locks.taskstate import make_token
 from kubemr.locks.threads import Stop, Stopped, Transport, run
+from kubemr.locks.within import within
 from kubemr.logs import Log
 from kubemr.storage import StorageError, store_from_environment
 from kubemr.worker.assigning import assigner, job_info
@@ -35,6 +36,11 @@ EXIT_OVER = 0
 EXIT_CANNOT = 1
 EXIT_SETTINGS = 2
 EXIT_TOLD = 128 + signal.SIGTERM
+
+HAND_BACK_SECONDS = 10.0
+RELEASE_SECONDS = 5.0
+"""How long a worker that ends tries to tell the apiserver so, if that does not answer: together less than the 30 s
+after which Kubernetes kills a pod.  What could not be given back is lost when the Lease expires."""
 
 
 def work(environ: Mapping[str, str]) -> int:
@@ -99,16 +105,16 @@ def _live(runner: Worker[Assignment], transport: Transport, stop: Stop, log: Log
         finally:
             renewal.end()
             if renewal.lost is None:
-                run(release(lease, identity.token), transport)
+                run(within(release(lease, identity.token), RELEASE_SECONDS, None, each=RELEASE_SECONDS / 2), transport)
     return ending
 
 
 def _until_stopped(runner: Worker[Assignment]) -> Op[Ending]:
-    """The loop; told to stop, it gives back what it holds."""
+    """The loop; told to stop, or cut off from its storage, it gives back what it holds."""
     try:
         return (yield from runner.run())
-    except Stopped:
-        yield from runner.hand_back()
+    except (Stopped, StorageError):
+        yield from within(runner.hand_back(), HAND_BACK_SECONDS, None, each=HAND_BACK_SECONDS / 2)
         raise
 
 

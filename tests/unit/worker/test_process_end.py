@@ -1,0 +1,114 @@
+"""How a worker process ends when what it depends on is away: in time, and with what it held given back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from kubemr.coordination.job import JobView
+from kubemr.local.apiserver.http import HttpServer
+from kubemr.locks import HttpTransport, Server
+from kubemr.locks.threads import Stop, Stopped
+from kubemr.logs import Log
+from kubemr.storage import StorageError
+from kubemr.worker import process
+from kubemr.worker.process import EXIT_SETTINGS, work
+from support.bench import Bench
+from support.planned import PlannedExecutor, worker_of
+
+
+@pytest.fixture
+def bench() -> Bench:
+    """An apiserver whose core the test may touch as long as it is not served."""
+    return Bench()
+
+
+@pytest.fixture
+def job(bench: Bench) -> JobView:
+    """A deployed job of three map tasks."""
+    return bench.deployed(inputs=list("abc"), partitions=0, replicas=1)
+
+
+class Served:
+    """The bench's core on a real socket."""
+
+    def __init__(self, bench: Bench) -> None:
+        self.server = HttpServer(bench.server, "t")
+        self.server.start()
+        self.transport = HttpTransport(Server(self.server.url, token="t", connect_timeout=0.5, read_timeout=0.5))
+
+    def stop(self) -> None:
+        """The apiserver is gone; its core may be looked at again."""
+        self.server.stop()
+
+
+@pytest.fixture
+def served(bench: Bench, job: JobView) -> Iterator[Served]:
+    """From here on over HTTP."""
+    served = Served(bench)
+    yield served
+    served.stop()
+    served.transport.close()
+
+
+class FailingStore:
+    """A store that is away."""
+
+    def put(self, key: str, data: bytes) -> None:
+        """Not now."""
+        raise StorageError("put", "the store", key, "it does not answer")
+
+
+def test_a_worker_whose_storage_fails_gives_its_tasks_back(bench: Bench, job: JobView, served: Served) -> None:
+    """At once and without a loss: nobody died, and the next attempt must not be held for a suspect."""
+    worker, executor = worker_of(bench, job)
+    executor.kind = lambda piece: "failed"
+    worker.means = process.Means(FailingStore(), bench.stamp)  # type: ignore[arg-type]  # only `put` is asked
+    with pytest.raises(StorageError):
+        process._live(worker, served.transport, Stop(), Log())  # type: ignore[arg-type]  # another executor
+    served.stop()
+    assert [str(state) for state in bench.shard(job).tasks.values()] == [
+        "pending/2/0/0/",
+        "pending/1/0/0/",
+        "pending/1/0/0/",
+    ]
+    assert "holderIdentity" not in bench.get(job.lease_of(0))["spec"]
+
+
+def test_a_worker_that_is_told_to_end_while_the_apiserver_is_away_ends(
+    bench: Bench, job: JobView, served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It tries to give back what it holds, for some seconds; then the Lease expires by itself."""
+    monkeypatch.setattr(process, "HAND_BACK_SECONDS", 0.3)
+    monkeypatch.setattr(process, "RELEASE_SECONDS", 0.3)
+    stop = Stop()
+    worker, executor = worker_of(bench, job)
+    executor.seconds = lambda piece: 1e9
+
+    def away() -> None:
+        if not stop.is_set():
+            served.stop()
+            stop.set()
+
+    executor.while_waiting = away
+    with pytest.raises(Stopped):
+        process._live(worker, served.transport, stop, Log())  # type: ignore[arg-type]  # another executor
+    assert isinstance(executor, PlannedExecutor)
+    assert [piece.number for piece in executor.cancelled] == [0]
+
+
+def test_a_clean_end_releases_the_lease(bench: Bench, job: JobView, served: Served) -> None:
+    """COMPLETE, and the next process with this index need not wait."""
+    worker, _ = worker_of(bench, job)
+    ending = process._live(worker, served.transport, Stop(), Log())  # type: ignore[arg-type]  # another executor
+    served.stop()
+    assert ending.value == "COMPLETE"
+    assert "holderIdentity" not in bench.get(job.lease_of(0))["spec"]
+
+
+def test_settings_that_are_wrong(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """Exit code 2, and the log names the variable."""
+    assert work({"KUBEMR_STORAGE_URL": tmp_path.as_uri()}) == EXIT_SETTINGS
+    assert "KUBEMR_JOB_NAMESPACE is not set" in capfd.readouterr().err
