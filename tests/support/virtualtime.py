@@ -83,7 +83,10 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         future.add_done_callback(finished)
         return future
 
-    async def shutdown_default_executor(self, timeout: float | None = None) -> None:
+    async def shutdown_default_executor(  # asyncio's own signature
+        self,
+        timeout: float | None = None,  # noqa: ASYNC109
+    ) -> None:
         """As usual, but time stands still: newer Pythons give the threads a time limit, which would be jumped over."""
         with self.standing_still():
             await super().shutdown_default_executor()
