@@ -191,7 +191,7 @@ class Bench:
         answer = self.server.handle(target.get())
         return answer.body if answer.ok else None
 
-    def list(self, resource: Resource, selector: str = "", namespace: str | None = None) -> list[Json]:
+    def objects(self, resource: Resource, selector: str = "", namespace: str | None = None) -> list[Json]:
         """All objects of a kind."""
         query = {"labelSelector": selector} if selector else {}
         answer = self.server.handle(Request("list", resource, namespace, query=query))
@@ -290,7 +290,7 @@ class Bench:
 
     def events(self) -> list[tuple[str, str]]:
         """Reason and message of all Events, in their order."""
-        found = self.list(Resource("", "v1", "events"))
+        found = self.objects(Resource("", "v1", "events"))
         found.sort(key=lambda item: int(item["metadata"]["resourceVersion"]))
         return [(item["reason"], item["message"]) for item in found]
 
@@ -299,7 +299,7 @@ class Bench:
         found: dict[str, Json] = {}
         resources = (SHARDS, LEASES, KUBERNETES_JOBS, Resource("", "v1", "configmaps"), Resource("", "v1", "secrets"))
         for resource in (*resources, PODS):
-            for item in self.list(resource, namespace=NAMESPACE):
+            for item in self.objects(resource, namespace=NAMESPACE):
                 metadata = {key: item["metadata"].get(key) for key in ("labels", "ownerReferences")}
                 text = json.dumps({**item, "metadata": metadata}).replace(item["metadata"]["uid"], "its own uid")
                 found[f"{resource.plural}/{item['metadata']['name']}"] = json.loads(text)

@@ -65,7 +65,7 @@ def test_an_invalid_job_goes_when_its_time_to_live_is_over(bench: Bench, operato
     assert bench.step(operator) == 60
     bench.now += 60
     bench.step(operator)
-    assert bench.list(bench.requests[0].resource) == []
+    assert bench.objects(bench.requests[0].resource) == []
 
 
 def test_more_problems_than_fit_are_counted(bench: Bench, operator: Operator) -> None:

@@ -10,10 +10,11 @@ from kubemr.controller.reconcile.lockholder import held
 from kubemr.controller.reconcile.machine import reconcile
 from kubemr.coordination.job import JobView
 from kubemr.locks import Refused
+from kubemr.locks.request import Json
 from support.bench import DENIED, INVALID, Bench, patches
 
 
-def pending(bench: Bench, **spec: object) -> JobView:
+def pending(bench: Bench, **spec: Json) -> JobView:
     """A job that was accepted."""
     bench.submit(**spec)
     bench.step(bench.operator())

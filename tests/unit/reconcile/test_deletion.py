@@ -9,11 +9,12 @@ from kubemr.controller.reconcile.machine import reconcile
 from kubemr.coordination import names
 from kubemr.coordination.job import JobView
 from kubemr.locks.conditional import Target
+from kubemr.locks.request import Json
 from support.bench import NAMESPACE, Bench, asks, patches
 from support.simulation.store import StoreFailed
 
 
-def deleted(bench: Bench, operator: Operator, **spec: object) -> JobView:
+def deleted(bench: Bench, operator: Operator, **spec: Json) -> JobView:
     """A deployed job with a pod and an object in storage, that somebody deletes."""
     job = bench.deployed(operator, **spec)
     labels = names.labels(job.uid, job.run)
@@ -27,14 +28,14 @@ def deleted(bench: Bench, operator: Operator, **spec: object) -> JobView:
 
 def exists(bench: Bench) -> bool:
     """Whether the job is still there."""
-    return bool(bench.list(names.JOBS))
+    return bool(bench.objects(names.JOBS))
 
 
 def test_the_order(bench: Bench, operator: Operator) -> None:
     """As long as a pod is left storage is not touched; the finalizer goes last."""
     deleted(bench, operator)
     assert bench.step(operator) == 1.0
-    assert bench.list(KUBERNETES_JOBS) == []
+    assert bench.objects(KUBERNETES_JOBS) == []
     assert bench.store.objects
     bench.delete(Target(PODS, NAMESPACE, "p"))
     bench.meanwhile(patches("mapreducejobs"), lambda: seen.append(dict(bench.store.objects)))

@@ -12,12 +12,13 @@ from kubemr.coordination.job import JobView
 from kubemr.locks import Refused
 from kubemr.locks.conditional import Target
 from kubemr.locks.lease import LEASES
+from kubemr.locks.request import Json
 from support.bench import DENIED, INVALID, NAMESPACE, SILENCE, UNAVAILABLE, Bench, BenchSettings, asks, operator_lease
 
-SPEC = {"inputs": [str(number) for number in range(40)], "partitions": 3, "replicas": 2}
+SPEC: Json = {"inputs": [str(number) for number in range(40)], "partitions": 3, "replicas": 2}
 
 
-def deploying(bench: Bench, operator: Operator, **spec: object) -> JobView:
+def deploying(bench: Bench, operator: Operator, **spec: Json) -> JobView:
     """A job that `operator` drives."""
     bench.submit(**{**SPEC, **spec})
     bench.step(operator)
@@ -76,7 +77,7 @@ def test_without_keys_there_is_no_secret(bench: Bench, operator: Operator) -> No
     """And the pods do not ask for one."""
     job = deploying(bench, operator)
     bench.step(operator)
-    assert bench.list(SECRETS) == []
+    assert bench.objects(SECRETS) == []
     pod = bench.get(Target(KUBERNETES_JOBS, NAMESPACE, names.workers(job.base, 0)))["spec"]["template"]["spec"]
     assert pod["containers"][0]["envFrom"] == [{"configMapRef": {"name": f"{job.base}-config"}}]
 
@@ -137,7 +138,7 @@ def test_a_name_that_is_taken_by_another_is_in_the_way(bench: Bench, operator: O
     bench.create(CONFIG_MAPS, {"metadata": {"name": names.config_map(job.base)}})
     with pytest.raises(InTheWay, match=f"exists and does not belong to .*{job.uid}.*; remove or rename it"):
         bench.step(operator)
-    assert bench.list(KUBERNETES_JOBS) == []
+    assert bench.objects(KUBERNETES_JOBS) == []
 
 
 def test_a_child_that_is_still_being_deleted_is_in_the_way(bench: Bench, operator: Operator) -> None:
@@ -211,7 +212,7 @@ def test_no_pods_for_a_job_that_is_over_or_anothers(bench: Bench, operator: Oper
     operator.cleaned[job.uid, 1] = float("inf")
     bench.meanwhile(asks("get", "mapreducejobs"), happen)
     assert bench.step(operator) == 0.0
-    assert bench.list(KUBERNETES_JOBS) == []
+    assert bench.objects(KUBERNETES_JOBS) == []
     assert operator.cleaned == {}
 
 

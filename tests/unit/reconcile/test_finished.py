@@ -11,11 +11,12 @@ from kubemr.coordination.job import JobView
 from kubemr.locks import Refused
 from kubemr.locks.conditional import Target
 from kubemr.locks.lease import LEASES
+from kubemr.locks.request import Json
 from support.bench import DENIED, NAMESPACE, UNAVAILABLE, Bench, asks
 from support.simulation.store import StoreFailed
 
 
-def finished(bench: Bench, operator: Operator, phase: str = "COMPLETE", **spec: object) -> JobView:
+def finished(bench: Bench, operator: Operator, phase: str = "COMPLETE", **spec: Json) -> JobView:
     """A job that was deployed, and is over."""
     job = bench.deployed(operator, **spec)
     for stage in ("map", "reduce", "run-1"):
@@ -62,7 +63,7 @@ def test_the_retention_policy(
     bench: Bench, operator: Operator, policy: str | None, phase: str, left: list[str]
 ) -> None:
     """Results keeps the last stage; of a failed job everything, for a retry and for whoever looks why."""
-    spec = {} if policy is None else {"storage": {"retentionPolicy": policy}}
+    spec: Json = {} if policy is None else {"storage": {"retentionPolicy": policy}}
     finished(bench, operator, phase, **spec)
     bench.step(operator)
     assert stages_left(bench) == left
@@ -101,7 +102,7 @@ def test_a_pod_that_never_goes_is_not_waited_for_for_ever(bench: Bench, operator
     while "map" in stages_left(bench):
         bench.now += bench.step(operator) or 0.0
         assert bench.now - began <= SETTLE_SECONDS + 1
-    assert bench.list(CONFIG_MAPS) == []
+    assert bench.objects(CONFIG_MAPS) == []
 
 
 def test_storage_that_fails_is_tried_again(bench: Bench, operator: Operator) -> None:
@@ -110,11 +111,11 @@ def test_storage_that_fails_is_tried_again(bench: Bench, operator: Operator) -> 
     bench.storage_fails = True
     with pytest.raises(StoreFailed):
         bench.step(operator)
-    assert len(bench.list(CONFIG_MAPS)) == 1
+    assert len(bench.objects(CONFIG_MAPS)) == 1
     bench.storage_fails = False
     bench.step(operator)
     assert "map" not in stages_left(bench)
-    assert bench.list(CONFIG_MAPS) == []
+    assert bench.objects(CONFIG_MAPS) == []
 
 
 def test_what_is_created_late_is_removed(bench: Bench, operator: Operator) -> None:
@@ -131,14 +132,14 @@ def test_what_is_created_late_is_removed(bench: Bench, operator: Operator) -> No
     bench.create(LEASES, late)
     bench.now += SETTLE_SECONDS
     assert bench.step(operator) is None
-    assert bench.list(LEASES, namespace=NAMESPACE) == []
+    assert bench.objects(LEASES, namespace=NAMESPACE) == []
     bench.requests.clear()
     bench.step(operator)
     assert bench.requests == []  # from now on a look at the cache
     template = {"spec": {"containers": [{"name": "w", "image": "i"}], "restartPolicy": "Never"}}
     bench.create(KUBERNETES_JOBS, {**late, "spec": {"template": template}})
     bench.step(operator)
-    assert bench.list(KUBERNETES_JOBS) == []
+    assert bench.objects(KUBERNETES_JOBS) == []
 
 
 def test_the_time_to_live(bench: Bench, operator: Operator) -> None:

@@ -36,7 +36,7 @@ def pod(bench: Bench, job: JobView, name: str, finished: str, message: str, code
 
 def generations(bench: Bench) -> list[str]:
     """The names of all Kubernetes Jobs, shortened."""
-    return sorted(item["metadata"]["name"].partition("-workers")[2] for item in bench.list(KUBERNETES_JOBS))
+    return sorted(item["metadata"]["name"].partition("-workers")[2] for item in bench.objects(KUBERNETES_JOBS))
 
 
 def test_workers_that_worked_are_started_again(bench: Bench, operator: Operator) -> None:

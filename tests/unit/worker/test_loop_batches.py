@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from kubemr.locks import Request
 from kubemr.locks.shard import SHARDS
 from kubemr.locks.threads import Stop, Stopped
 from kubemr.worker.loop import Ending
@@ -143,7 +144,12 @@ def test_told_to_go_it_commits_what_is_finished_and_gives_back_the_rest(bench: B
     job = bench.deployed(inputs=MANY, partitions=0, replicas=1)
     worker, executor = worker_of(bench, job)
     stop = Stop()
-    executor.while_waiting = lambda: len(executor.begun) == 9 and stop.set()
+
+    def tell() -> None:
+        if len(executor.begun) == 9:
+            stop.set()
+
+    executor.while_waiting = tell
     with pytest.raises(Stopped):
         bench.run(worker.run(), stop)
     bench.run(worker.hand_back())
@@ -156,28 +162,25 @@ def test_told_to_go_it_commits_what_is_finished_and_gives_back_the_rest(bench: B
     bench.run(worker.hand_back())  # twice does no harm
 
 
-def test_told_to_go_in_the_middle_of_a_commit_nothing_finished_is_thrown_away(bench: Bench) -> None:
+@pytest.mark.parametrize("landed", [True, False])
+def test_told_to_go_in_the_middle_of_a_commit_nothing_finished_is_thrown_away(bench: Bench, landed: bool) -> None:
     """The patch may or may not have landed: a fresh look tells, and what did not is sent again."""
-    for lost in (True, False):
-        bench = Bench()
-        job = bench.deployed(inputs=["a"], partitions=0, replicas=1)
-        worker, _ = worker_of(bench, job)
-        stop = Stop()
+    job = bench.deployed(inputs=["a"], partitions=0, replicas=1)
+    worker, _ = worker_of(bench, job)
+    stop = Stop()
 
-        def commits(request: object) -> bool:
-            return "done/" in str(getattr(request, "body", ""))
+    def commits(request: Request) -> bool:
+        return "done/" in str(request.body)
 
-        if lost:
-            bench.lose(commits)
-        else:
-            bench.answer(commits, SILENCE)
-        bench.after.append(lambda request, answer, stop=stop: stop.set() or answer if commits(request) else answer)
-        if not lost:
-            bench.before.insert(0, lambda request, stop=stop: stop.set() if commits(request) else None)
-        with pytest.raises(Stopped):
-            bench.run(worker.run(), stop)
-        bench.run(worker.hand_back())
-        assert str(bench.shard(job).tasks[0]) == f"done/1/0/0/{worker.identity.token}"
+    bench.meanwhile(commits, stop.set)
+    if landed:
+        bench.lose(commits)
+    else:
+        bench.answer(commits, SILENCE)
+    with pytest.raises(Stopped):
+        bench.run(worker.run(), stop)
+    bench.run(worker.hand_back())
+    assert str(bench.shard(job).tasks[0]) == f"done/1/0/0/{worker.identity.token}"
 
 
 def test_told_to_go_when_the_shard_is_gone(bench: Bench) -> None:
@@ -206,7 +209,7 @@ def test_told_to_go_the_shard_goes_in_between(bench: Bench) -> None:
     target = bench.shard(job).target
     bench.meanwhile(patches("mapreducetaskshards"), lambda: bench.delete(target))
     bench.run(worker.hand_back())
-    assert bench.list(SHARDS) == []
+    assert bench.objects(SHARDS) == []
 
 
 def test_the_outcome_of_a_batch_that_was_given_up_is_not_taken_for_another(bench: Bench) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from kubemr.coordination.job import JobView
@@ -77,7 +79,7 @@ def test_what_happens_to_the_job_stops_a_running_task(bench: Bench, what: str) -
     job = bench.deployed()
     worker, executor = worker_of(bench, job)
     executor.seconds = lambda piece: 600.0
-    happenings = {
+    happenings: dict[str, Callable[[], object]] = {
         "deleted": lambda: bench.delete(job.target),
         "superseded": lambda: bench.set(job.status, "/status/run", 2),
         "failed": lambda: bench.set(job.status, "/status/phase", "FAIL"),
@@ -158,7 +160,7 @@ def test_two_workers_share_a_stage(bench: Bench) -> None:
     one, first = worker_of(bench, job, 0)
     two, second = worker_of(bench, job, 1)
     other = two.run()
-    stepped = []
+    stepped: list[bool] = []
 
     def let_the_other_begin() -> None:
         if not stepped:

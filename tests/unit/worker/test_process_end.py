@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from kubemr.coordination.advance import Means
 from kubemr.coordination.job import JobView
 from kubemr.local.apiserver.http import HttpServer
 from kubemr.locks import HttpTransport, Server
@@ -65,7 +66,7 @@ def test_a_worker_whose_storage_fails_gives_its_tasks_back(bench: Bench, job: Jo
     """At once and without a loss: nobody died, and the next attempt must not be held for a suspect."""
     worker, executor = worker_of(bench, job)
     executor.kind = lambda piece: "failed"
-    worker.means = process.Means(FailingStore(), bench.stamp)  # type: ignore[arg-type]  # only `put` is asked
+    worker.means = Means(FailingStore(), bench.stamp)  # type: ignore[arg-type]  # only `put` is asked
     with pytest.raises(StorageError):
         process._live(worker, served.transport, Stop(), Log())  # type: ignore[arg-type]  # another executor
     served.stop()
