@@ -1,0 +1,57 @@
+"""The commands of `kubemr`."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import yaml
+from click.testing import CliRunner
+
+from kubemr.cli import main
+from support.localrun import document
+
+
+def test_validate(tmp_path: Path) -> None:
+    """Exit code 0 and one line, or 2 and one line for each mistake."""
+    path = tmp_path / "job.yaml"
+    path.write_text(yaml.safe_dump(document(inputs=["a"])))
+    result = CliRunner().invoke(main, ["validate", str(path)])
+    assert (result.exit_code, result.stdout) == (0, "job.yaml: valid\n")
+    path.write_text(yaml.safe_dump(document(inputs=["a"], replicas=0, partions=1)))
+    result = CliRunner().invoke(main, ["validate", str(path)])
+    assert result.exit_code == 2
+    assert [line.split(":")[0] for line in result.stderr.splitlines()] == ["spec.partions", "spec.replicas"]
+    result = CliRunner().invoke(main, ["validate", "-"], input="a: [")
+    assert result.exit_code == 2
+    assert "Error: -: is not YAML" in result.stderr
+
+
+def test_usage_errors() -> None:
+    """Exit code 2 and what is wrong."""
+    for arguments in (["run"], ["run", "x", "--replicas", "0"], ["run", "x", "--timeout", "0"], ["no-such-command"]):
+        result = CliRunner().invoke(main, arguments)
+        assert result.exit_code == 2
+        assert "Error: " in result.stderr
+
+
+def test_help_loads_no_more_than_it_needs() -> None:
+    """`--help` answers at once: nothing heavy is imported for it."""
+    program = (
+        "import sys; from click.testing import CliRunner; from kubemr.cli import main\n"
+        "assert CliRunner().invoke(main, ['run', '--help']).exit_code == 0\n"
+        "print(*sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True, check=True)
+    loaded = set(done.stdout.split())
+    assert not loaded & {
+        "aiohttp",
+        "kubernetes",
+        "minio",
+        "rich",
+        "structlog",
+        "yaml",
+        "kubemr.local",
+        "kubemr.resources",
+    }

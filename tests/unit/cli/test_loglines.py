@@ -1,0 +1,35 @@
+"""Log lines for people."""
+
+from __future__ import annotations
+
+import pytest
+
+from kubemr.cli.loglines import explains, readable
+
+
+@pytest.mark.parametrize(
+    ("line", "shown"),
+    [
+        ("plain words", "plain words"),
+        ('{"no": "event"}', '{"no": "event"}'),
+        ("{broken", "{broken"),
+        (
+            '{"event": "lease_taken", "level": "info", "timestamp": "2026-11-23T22:33:17.8Z", "worker": "w0", "n": 3}',
+            "22:33:17 lease_taken worker=w0 n=3",
+        ),
+        (
+            '{"event": "lost", "level": "error", "timestamp": "2026-11-23T22:33:17.8Z", "error": "two words"}',
+            '22:33:17 ERROR lost error="two words"',
+        ),
+    ],
+)
+def test_events_are_shown_as_words(line: str, shown: str) -> None:
+    """Time, level where it is not the usual one, event, fields; what is no event stays as it is."""
+    assert readable(line) == shown
+
+
+def test_what_explains_a_failure() -> None:
+    """Warnings, errors, and what a program printed itself."""
+    assert explains("Traceback")
+    assert explains('{"event": "x", "level": "warning"}')
+    assert not explains('{"event": "x", "level": "info"}')
