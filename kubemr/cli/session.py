@@ -12,10 +12,9 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Final
-from urllib.parse import quote
 
 from attrs import frozen
 
@@ -37,9 +36,10 @@ from kubemr.local.following import (
 from kubemr.local.logbook import Logbook
 from kubemr.local.manifest import localized, problems
 from kubemr.local.progress import JobProgress
+from kubemr.local.store import DEFAULT, store_settings
 from kubemr.locks.http import HttpTransport
 from kubemr.locks.request import Answer, Json, Request
-from kubemr.storage import StorageError, open_store
+from kubemr.storage import StorageError, store_from_environment
 
 EXIT_DONE: Final = 0
 EXIT_FAILED: Final = 1
@@ -50,7 +50,6 @@ TIDY_SECONDS: Final = 15.0
 """How long a finished job's operator is waited for while it removes intermediate files."""
 SHOWN_LINES: Final = 20
 """Of what the processes of a failed job printed."""
-DEFAULT_STORE: Final = "kubemr-results"
 
 
 @frozen
@@ -114,29 +113,22 @@ def run_job(job: Json, options: RunOptions) -> RunResult:
     mistakes = [str(problem) for problem in problems(wanted)]
     if not mistakes:
         try:
-            store_url = _store_url(options.store)
-            open_store(store_url).check()
+            store = store_settings(options.store or DEFAULT)
+            store_from_environment(store).check()
         except (ValueError, StorageError) as error:
             mistakes = [f"--store: {error}"]
         else:
-            return _Session(wanted, options, store_url, started).run()
+            return _Session(wanted, options, store, started).run()
     return RunResult(EXIT_USAGE, JobProgress(), time.monotonic() - started, "\n".join(mistakes))
-
-
-def _store_url(given: str | None) -> str:
-    text = given or DEFAULT_STORE
-    if "://" in text:
-        return text
-    return "file://" + quote(os.path.abspath(text))
 
 
 class _Session:
     """One run of a valid job."""
 
-    def __init__(self, job: Json, options: RunOptions, store_url: str, started: float) -> None:
+    def __init__(self, job: Json, options: RunOptions, store: Mapping[str, str], started: float) -> None:
         self._job = job
         self._options = options
-        self._store_url = store_url
+        self._store = store
         self._started = started
         self._events: queue.SimpleQueue[_Event] = queue.SimpleQueue()
         self._progress = JobProgress()
@@ -148,7 +140,7 @@ class _Session:
         orphans.adopt()
         with _signals(self._events.put) as hasty:
             cluster = LocalCluster(
-                self._store_url,
+                self._store,
                 self._logbook,
                 lambda error: self._events.put(PartFailed(error)),
                 log_level="debug" if self._options.verbose else "info",
@@ -239,7 +231,7 @@ class _Session:
         """Nobody will go on with a local job that did not complete: its files are of no use."""
         view = self._progress.view
         if view is not None and code != EXIT_DONE and not self._options.keep:
-            open_store(self._store_url).delete_prefix(view.storage_prefix)
+            store_from_environment(self._store).delete_prefix(view.storage_prefix)
 
     def _last_log(self, code: int) -> list[tuple[str, str]]:
         if code != EXIT_FAILED or self._options.verbose:

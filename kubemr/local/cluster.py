@@ -9,7 +9,7 @@ from __future__ import annotations
 import secrets
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -27,14 +27,15 @@ LEASE_SECONDS: Final = 4.0
 
 
 class LocalCluster:
-    """Use it as a context manager; `stop` when it ends removes all processes and working files.
+    """Call `start`, and in the end `stop` and then `remove_files`, whatever happened in between.
 
-    `store_url` is the object store of all jobs.  `failed` is called, from some thread, when a part cannot go on.
+    `store` is the object store of all jobs (`kubemr.local.store`).  `failed` is called, from some thread, when a part
+    cannot go on.
     """
 
     def __init__(
         self,
-        store_url: str,
+        store: Mapping[str, str],
         logbook: Logbook,
         failed: Callable[[Exception], None],
         *,
@@ -45,13 +46,12 @@ class LocalCluster:
         self.namespace = NAMESPACE
         self._apiserver = HttpServer(kubemr_server(), secrets.token_hex(16))
         self.server = Server(self._apiserver.url, token=self._apiserver.token)
-        self._own_files = True
         common = {**inherited(), "KUBEMR_LOG_LEVEL": log_level}
         environ = {
             **common,
             "KUBEMR_APISERVER": self.server.url,
             "KUBEMR_APISERVER_TOKEN": self._apiserver.token or "",
-            "KUBEMR_STORAGE_URL": store_url,
+            **store,
             "KUBEMR_LEASE_SECONDS": f"{lease_seconds:g}",
             "KUBEMR_NAMESPACE": self.namespace,
         }

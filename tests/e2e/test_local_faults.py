@@ -24,6 +24,7 @@ from kubemr.local.cluster import LocalCluster
 from kubemr.local.following import FollowingFailed, JobFollower, JobGone, JobSeen, News, SettingsGone, ShardSeen
 from kubemr.local.logbook import Logbook
 from kubemr.local.node.node import JOBS, PODS
+from kubemr.local.store import store_settings
 from kubemr.local.stream import Listed, follow
 from kubemr.locks.http import HttpTransport
 from kubemr.locks.lease import LEASES
@@ -72,7 +73,11 @@ class Run:
         self.logbook = Logbook()
         self.events: queue.SimpleQueue[News | Exception] = queue.SimpleQueue()
         self.cluster = LocalCluster(
-            marked.store.as_uri(), self.logbook, self.events.put, lease_seconds=LEASE_SECONDS, log_level="debug"
+            store_settings(str(marked.store)),
+            self.logbook,
+            self.events.put,
+            lease_seconds=LEASE_SECONDS,
+            log_level="debug",
         )
 
     def workers(self, *, child: bool) -> list[int]:

@@ -11,8 +11,11 @@ from pathlib import Path
 
 import pytest
 import yaml
+from minio import Minio
 
+from kubemr.storage import fetch, open_store
 from support.localrun import Marked, contents, until
+from support.minioserver import MinioServer
 from support.workerharness import PATIENCE
 
 QUICK = """
@@ -254,6 +257,36 @@ def test_a_store_that_cannot_be_written(marked: Marked) -> None:
     code, _, err = marked.run(marked.manifest(inputs=["a"]), "--", "true")
     assert code == 2
     assert err.startswith("--store: ")
+
+
+def test_results_in_s3(marked: Marked, minio_server: MinioServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`--store s3://…`: the service and its keys are the user's; nothing but the results is left in the bucket."""
+    monkeypatch.setenv("KUBEMR_S3_ENDPOINT", minio_server.endpoint)
+    monkeypatch.setenv("KUBEMR_S3_REGION", minio_server.region)
+    monkeypatch.setenv("KUBEMR_S3_ACCESS_KEY_ID", minio_server.access_key)
+    monkeypatch.setenv("KUBEMR_S3_SECRET_ACCESS_KEY", minio_server.secret_key)
+    minio = Minio(
+        minio_server.endpoint.removeprefix("http://"),
+        access_key=minio_server.access_key,
+        secret_key=minio_server.secret_key,
+        secure=False,
+    )
+    minio.make_bucket("local-run")
+    program = marked.program(QUICK)
+    manifest = marked.manifest(inputs=["a", "b"])
+    code, out, err = marked.run("--store", "s3://local-run/here", manifest, "--", sys.executable, program)
+    assert code == 0, err
+    assert fetch(out.strip()) == b"ab"
+    assert out.startswith("s3://local-run/here/test-")
+    assert sum(item.key.endswith("out.txt") for item in open_store("s3://local-run/here").list("")) == 1
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1/x", "s3://", "ftp://x/y"])
+def test_a_store_that_is_none(marked: Marked, url: str) -> None:
+    """It is refused before anything is started."""
+    code, _, err = marked.run("--store", url, marked.manifest(inputs=["a"]), "--", "true")
+    assert code == 2
+    assert err.startswith(f"--store: '{url}'")
 
 
 def test_what_processes_need_is_in_their_environment(marked: Marked) -> None:

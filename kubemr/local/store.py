@@ -1,0 +1,35 @@
+"""The object store of a local run, as the settings by which operator and workers find it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Final
+from urllib.parse import quote
+
+DEFAULT: Final = "kubemr-results"
+_S3_SERVICE: Final = (
+    "KUBEMR_S3_REGION",
+    "KUBEMR_S3_ENDPOINT",
+    "KUBEMR_S3_ACCESS_KEY_ID",
+    "KUBEMR_S3_SECRET_ACCESS_KEY",
+)
+
+
+def store_settings(address: str, environ: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """The `KUBEMR_*` variables for a directory or `file://` URL, or for an `s3://` URL with the service in `environ`.
+
+    Raises ValueError for what cannot be written to.
+    """
+    scheme, separator, rest = address.partition("://")
+    if not separator:
+        return {"KUBEMR_STORAGE_URL": "file://" + quote(os.path.abspath(address))}
+    if scheme == "file":
+        return {"KUBEMR_STORAGE_URL": address}
+    if scheme != "s3":
+        raise ValueError(f"{address!r}: results cannot be written there; give a directory or s3://bucket/prefix")
+    bucket, _, prefix = rest.partition("/")
+    if not bucket:
+        raise ValueError(f"{address!r} names no bucket; write s3://bucket/prefix")
+    service = {name: environ[name] for name in _S3_SERVICE if environ.get(name)}
+    return {**service, "KUBEMR_S3_BUCKET_NAME": bucket, **({"KUBEMR_S3_BUCKET_PREFIX": prefix} if prefix else {})}
