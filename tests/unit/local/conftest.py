@@ -8,7 +8,7 @@ import pytest
 
 from kubemr.local.apiserver.http import HttpServer
 from kubemr.local.apiserver.presets import kubemr_server
-from support.embedded import Api
+from support.embeddedclient import Api
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from kubemr.local.node.environment import CONFIG_MAPS
 from kubemr.local.node.node import JOBS, PODS, Node, _PodNews
 from kubemr.local.stream import Listed
 from kubemr.locks.config import Server
-from support.embedded import Api
+from support.embeddedclient import Api
 from support.workerharness import PATIENCE, wait_for_end
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from kubemr.local.logbook import Logbook
 from kubemr.local.operator import HOPELESS, OperatorFailed, OperatorKeeper
-from support.embedded import Api
+from support.embeddedclient import Api
 from support.workerharness import PATIENCE, ROOT, wait_for_end
 
 

@@ -13,7 +13,7 @@ from kubemr.local.node.environment import CONFIG_MAPS
 from kubemr.local.stream import Changed, Listed, StreamRefused, follow
 from kubemr.locks.config import Server
 from kubemr.locks.threads import Stop
-from support.embedded import Api
+from support.embeddedclient import Api
 from support.rawserver import Behaviour, RawServer, read_request, reply
 
 
