@@ -18,10 +18,11 @@ from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).parent
-AT_ONCE = 16
+AT_ONCE = 8
 """Files that a pattern may name, more or less: so many are one map task."""
 FREQUENT = 10
-LEFT_OUT = {"site-packages", "dist-packages", "__pycache__"}
+LEFT_OUT = {"site-packages", "dist-packages", "test", "tests", "__pycache__"}
+"""Folders that are no part of the library, or that not every installation has."""
 SIMPLE = string.ascii_letters + string.digits + "_"
 """What may stand in the brackets of a pattern as it is."""
 
@@ -68,7 +69,7 @@ def patterns(root: str, folder: str = "") -> Iterator[str]:
 
 
 def _sources(folder: str) -> list[str]:
-    """All sources below `folder`, relative to it.  Installed packages are not the library's own."""
+    """All sources below `folder`, relative to it."""
     found = []
     for place, subfolders, names in os.walk(folder):
         subfolders[:] = [name for name in subfolders if name not in LEFT_OUT and not name.startswith(".")]

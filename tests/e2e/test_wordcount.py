@@ -22,15 +22,15 @@ def marked(tmp_path: Path) -> Marked:
 
 
 def sources() -> list[Path]:
-    """All `*.py` of the library, found by other means than the demo's."""
+    """All `*.py` of the library but its tests, found by other means than the demo's."""
     root = Path(sysconfig.get_path("stdlib"))
-    return [
-        path
-        for path in sorted(root.rglob("*.py"))
-        if not any(
-            part in ("site-packages", "dist-packages") or part.startswith(".") for part in path.relative_to(root).parts
-        )
-    ]
+    left_out = {"site-packages", "dist-packages", "test", "tests"}
+    found = []
+    for path in sorted(root.rglob("*.py")):
+        parts = path.relative_to(root).parts
+        if not left_out & set(parts) and not any(part.startswith(".") for part in parts):
+            found.append(path)
+    return found
 
 
 def by_tr_sort_uniq(paths: list[Path]) -> Counter[bytes]:
