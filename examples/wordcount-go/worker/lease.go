@@ -1,0 +1,131 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"time"
+)
+
+var errLeaseLost = errors.New("the Lease was lost: another process is this worker now")
+
+func microTime() string { return time.Now().UTC().Format("2006-01-02T15:04:05.000000Z") }
+func stamp() string     { return time.Now().UTC().Format("2006-01-02T15:04:05Z") }
+
+func holderIs(token string) func(any) bool {
+	return func(lease any) bool { return lookup(lease, "/spec/holderIdentity") == token }
+}
+
+// takeLease becomes the holder, whoever was it before.
+func (c *Client) takeLease(ctx context.Context, lease object, token string) error {
+	for {
+		text, err := c.read(ctx, lease)
+		if err != nil {
+			return err
+		}
+		if text == nil {
+			return fmt.Errorf("%s does not exist", lease)
+		}
+		document, err := decode(text)
+		if err != nil {
+			return err
+		}
+		transitions := 0
+		if before := lookup(document, "/spec/leaseTransitions"); before != nil {
+			fmt.Sscan(fmt.Sprint(before), &transitions)
+		}
+		now := microTime()
+		patch := Patch{}.Test("/spec/holderIdentity", lookup(document, "/spec/holderIdentity")).
+			Set("/spec/holderIdentity", token).Set("/spec/acquireTime", now).Set("/spec/renewTime", now).
+			Set("/spec/leaseTransitions", transitions+1)
+		result, _, err := c.apply(ctx, lease, "", patch, holderIs(token))
+		if err != nil || result == won {
+			return err
+		}
+	}
+}
+
+// keepLease renews the Lease a little more often than four times per duration, until ctx ends or alive is false; it
+// returns errLeaseLost when another token holds it.
+func (c *Client) keepLease(ctx context.Context, lease object, token string, duration time.Duration, alive func() bool) error {
+	for {
+		if err := sleep(ctx, time.Duration(float64(duration)/4*(0.8+0.2*rand.Float64()))); err != nil {
+			return err
+		}
+		if !alive() {
+			return errors.New("the worker's loop is stuck")
+		}
+		now := microTime()
+		patch := Patch{}.Test("/spec/holderIdentity", token).Set("/spec/renewTime", now)
+		result, _, err := c.apply(ctx, lease, "", patch, func(document any) bool {
+			return holderIs(token)(document) && lookup(document, "/spec/renewTime") == now
+		})
+		if err != nil {
+			return err
+		}
+		if result != won {
+			return errLeaseLost
+		}
+	}
+}
+
+// releaseLease gives the Lease up, so that what token still holds is free at once.
+func (c *Client) releaseLease(ctx context.Context, lease object, token string) {
+	patch := Patch{}.Test("/spec/holderIdentity", token).Remove("/spec/holderIdentity")
+	c.apply(ctx, lease, "", patch, func(document any) bool { return !holderIs(token)(document) })
+}
+
+// census tells who is dead, as one observer sees it, without comparing clocks.
+type census struct {
+	client   *Client
+	lease    func(token string) object
+	duration time.Duration
+	seen     map[string]*observation
+}
+
+// observation is how long one renewTime has stayed the same, as far as this observer can vouch for it: from the answer of
+// the first read to the question of the last, with no failed read and no gap of more than half a duration between.
+type observation struct {
+	value    any
+	since    time.Time
+	asked    time.Time
+	answered time.Time
+}
+
+func (c *census) look(ctx context.Context, tokens []string) map[string]bool {
+	dead, kept := map[string]bool{}, map[string]*observation{}
+	for _, token := range tokens {
+		asked := time.Now()
+		answer := c.client.exchange(ctx, http.MethodGet, c.lease(token).path(), "", nil)
+		answered := time.Now()
+		if answer.Status == http.StatusNotFound {
+			dead[token] = true
+			continue
+		}
+		if !answer.OK() {
+			continue // forgotten: the window begins anew
+		}
+		document, err := decode(answer.Body)
+		if err != nil {
+			continue
+		}
+		if !holderIs(token)(document) {
+			dead[token] = true
+			continue
+		}
+		value := lookup(document, "/spec/renewTime")
+		seen := c.seen[token]
+		if seen == nil || seen.value != value || asked.Sub(seen.answered) > c.duration/2 {
+			seen = &observation{value: value, since: answered}
+		}
+		seen.asked, seen.answered = asked, answered
+		kept[token] = seen
+		if asked.Sub(seen.since) >= c.duration {
+			dead[token] = true
+		}
+	}
+	c.seen = kept
+	return dead
+}
