@@ -20,17 +20,22 @@ class Certificates:
     """The files of one control plane; several apiservers may share them.
 
     `ca` is what clients trust, `server` and `server_key` what an apiserver shows, `service_accounts` the key that signs
-    the tokens of service accounts.
+    the tokens of service accounts.  By `kubelet_client` and its key, an apiserver is an administrator to a kubelet.
     """
 
     ca: Path
     server: Path
     server_key: Path
     service_accounts: Path
+    kubelet_client: Path
+    kubelet_client_key: Path
 
 
-def _name(common_name: str) -> x509.Name:
-    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
+def _name(common_name: str, group: str = "") -> x509.Name:
+    parts = [x509.NameAttribute(NameOID.COMMON_NAME, common_name)]
+    if group:
+        parts.append(x509.NameAttribute(NameOID.ORGANIZATION_NAME, group))
+    return x509.Name(parts)
 
 
 def _write_key(path: Path, key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey) -> Path:
@@ -64,13 +69,13 @@ def make_certificates(folder: Path, *addresses: str) -> Certificates:
     """
     folder.mkdir(parents=True, exist_ok=True)
     now = datetime.datetime.now(datetime.UTC)
-    ca_key, server_key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
+    ca_key, server_key, client_key = (ec.generate_private_key(ec.SECP256R1()) for _ in range(3))
     authority = x509.AuthorityKeyIdentifier.from_issuer_public_key(ca_key.public_key())
 
-    def certificate(subject: str, key: ec.EllipticCurvePrivateKey) -> x509.CertificateBuilder:
+    def certificate(subject: str, key: ec.EllipticCurvePrivateKey, group: str = "") -> x509.CertificateBuilder:
         return (
             x509.CertificateBuilder()
-            .subject_name(_name(subject))
+            .subject_name(_name(subject, group))
             .issuer_name(_name("kubemr-test-ca"))
             .public_key(key.public_key())
             .serial_number(x509.random_serial_number())
@@ -100,6 +105,13 @@ def make_certificates(folder: Path, *addresses: str) -> Certificates:
         .add_extension(x509.SubjectAlternativeName(names), critical=False)
         .sign(ca_key, hashes.SHA256())
     )
+    client = (
+        certificate("kube-apiserver-kubelet-client", client_key, "system:masters")
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .add_extension(_usage(signs_certificates=False), critical=True)
+        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH]), critical=False)
+        .sign(ca_key, hashes.SHA256())
+    )
     made = Certificates(
         ca=folder / "ca.crt",
         server=folder / "apiserver.crt",
@@ -108,7 +120,10 @@ def make_certificates(folder: Path, *addresses: str) -> Certificates:
         service_accounts=_write_key(
             folder / "service-accounts.key", rsa.generate_private_key(public_exponent=65537, key_size=2048)
         ),
+        kubelet_client=folder / "kubelet-client.crt",
+        kubelet_client_key=_write_key(folder / "kubelet-client.key", client_key),
     )
+    made.kubelet_client.write_bytes(client.public_bytes(serialization.Encoding.PEM))
     made.ca.write_bytes(ca.public_bytes(serialization.Encoding.PEM))
     made.server.write_bytes(server.public_bytes(serialization.Encoding.PEM))
     return made

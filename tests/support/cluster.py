@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import secrets
 import shutil
 import time
 import urllib.request
@@ -23,19 +24,21 @@ from support.cluster_access import ClusterAccess, S3Access
 from support.cluster_machine import HOST, NODE, SERVICE_OF_APISERVER, SERVICES, sweep
 from support.cluster_node import NAME, Node
 from support.cluster_pause import write_pause_image
-from support.controlplane import ADMIN_TOKEN, ApiServer, ControllerManager, ControlPlane, Scheduler
+from support.controlplane import ApiServer, ControllerManager, ControlPlane, Scheduler
 from support.minioserver import MinioServer
 
 KEPT = ("lock", "holder.log")
 """What stays in the work folder: the lock, and what `make cluster`'s process in the background has to say."""
 
-_NODE_TOKEN, _PROXY_TOKEN, _DNS_TOKEN = "nodetoken", "proxytoken", "dnstoken"
-_TOKENS = f"""\
-{ADMIN_TOKEN},admin,admin,"system:masters"
-{_NODE_TOKEN},system:node:{NAME},{NAME},"system:nodes"
-{_PROXY_TOKEN},system:kube-proxy,kube-proxy
-{_DNS_TOKEN},coredns,coredns
-"""
+_USERS = {
+    "admin": 'admin,admin,"system:masters"',
+    "kubelet": f'system:node:{NAME},{NAME},"system:nodes"',
+    "kube-proxy": "system:kube-proxy,kube-proxy",
+    "coredns": "coredns,coredns",
+}
+"""Who has a token, as kube-apiserver's file of tokens wants it.  Whoever has the first may do everything on this
+machine, where others work too, so no token is a known one."""
+
 _RBAC = "/apis/rbac.authorization.k8s.io/v1"
 _DNS_RULES = [
     {"apiGroups": [""], "resources": ["services", "namespaces"], "verbs": ["list", "watch"]},
@@ -78,6 +81,7 @@ def take_lock(folder: Path, holder: str) -> IO[str]:
     The file says who: the process id, and `holder`.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    folder.chmod(0o700)  # it holds tokens and keys
     lock = open(folder / "lock", "a+")  # noqa: SIM115 - open is what it is for
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -110,24 +114,31 @@ class Cluster:
     def _start(self) -> ClusterAccess:
         folder = self.folder
         node = self._started(Node(folder))  # first, for the address that the others listen on
-        tokens = folder / "users.csv"
-        tokens.touch(mode=0o600)
-        tokens.write_text(_TOKENS)
+        tokens = {user: secrets.token_hex(16) for user in _USERS}
+        token_file = folder / "users.csv"
+        token_file.touch(mode=0o600)
+        token_file.write_text("".join(f"{tokens[user]},{who}\n" for user, who in _USERS.items()))
         flags = (
             f"--service-cluster-ip-range={SERVICES}",
-            f"--token-auth-file={tokens}",
+            f"--token-auth-file={token_file}",
             "--enable-admission-plugins=NodeRestriction",
             "--allow-privileged=true",
             "--kubelet-preferred-address-types=InternalIP",
         )
         plane = self._started(
-            ControlPlane(folder / "control-plane", *flags, address=HOST, service_address=SERVICE_OF_APISERVER)
+            ControlPlane(
+                folder / "control-plane",
+                *flags,
+                address=HOST,
+                service_address=SERVICE_OF_APISERVER,
+                token=tokens["admin"],
+            )
         )
         apiserver = plane.apiserver
-        for name, token in (("kubelet", _NODE_TOKEN), ("kube-proxy", _PROXY_TOKEN), ("coredns", _DNS_TOKEN)):
-            apiserver.write_kubeconfig(folder / f"{name}.kubeconfig", token)
+        for name in ("kubelet", "kube-proxy", "coredns"):
+            apiserver.write_kubeconfig(folder / f"{name}.kubeconfig", tokens[name])
         _let_coredns_read(apiserver)
-        node.join()
+        node.join(plane.certificates.ca)
         scheduler = self._started(Scheduler(folder / "control-plane", apiserver))
         controllers = self._started(ControllerManager(folder / "control-plane", apiserver))
         minio = self._started(MinioServer(folder / "s3", HOST))

@@ -92,6 +92,10 @@ def _hierarchies() -> list[Path]:
 def join_control_group(pid: int) -> None:
     """Put process `pid` (and whatever it will start) into the node's control group, which is made."""
     for root in _hierarchies():
+        if root == _CONTROL_GROUPS:  # version 2: a group has the controllers that its parent lets it have
+            wanted = {"cpu", "cpuset", "hugetlb", "io", "memory", "pids"}
+            for name in wanted.intersection((root / "cgroup.controllers").read_text().split()):
+                (root / "cgroup.subtree_control").write_text(f"+{name}")
         for folder in (root / CONTROL_GROUP, root / CONTROL_GROUP / "node"):
             folder.mkdir(exist_ok=True)
             for name in ("cpuset.cpus", "cpuset.mems"):  # version 1 lets nobody into a group without them

@@ -54,6 +54,11 @@ class NodeProcesses:
         """Import an image archive (`docker save`, `buildah push … docker-archive:`) where the kubelet looks for it."""
         self.enter("ctr", "--address", _SOCKET, "--namespace", "k8s.io", "images", "import", str(archive.resolve()))
 
+    def name_image(self, image: str, name: str) -> None:
+        """Give an image that was loaded a further name, in full: `docker.io/turbobytes/kubemr-wordcount:latest`."""
+        images = ("ctr", "--address", _SOCKET, "--namespace", "k8s.io", "images")
+        self.enter(*images, "tag", "--force", image, name)
+
     def pid(self, program: str) -> int:
         """The process id, on this machine, of a program that the node's first process has started, e.g. `kubelet`."""
         for pid in _children(self.init):
@@ -89,13 +94,17 @@ class Node:
             self.daemon.kill()
             raise
 
-    def join(self) -> None:
-        """Have the node's programs run, as clients of the apiserver that the `*.kubeconfig` in the folder name."""
+    def join(self, ca: Path) -> None:
+        """Have the node's programs run, as clients of the apiserver that the `*.kubeconfig` in the folder name.
+
+        `ca` is who certifies that apiserver to the kubelet.
+        """
         folder = self._folder
         values = {
             "folder": str(folder),
             "node": NODE,
             "host": HOST,
+            "ca": str(ca),
             "pods": PODS,
             "cgroup": CONTROL_GROUP,
             "pause": PAUSE_IMAGE,

@@ -82,19 +82,24 @@ class ApiServer:
     the certificate to trust, and `kubeconfig` a file that holds all three.
     """
 
-    token = ADMIN_TOKEN
-
     def __init__(
-        self, folder: Path, etcd: Etcd, certificates: Certificates, *flags: str, address: str = LOOPBACK
+        self,
+        folder: Path,
+        etcd: Etcd,
+        certificates: Certificates,
+        *flags: str,
+        address: str = LOOPBACK,
+        token: str = ADMIN_TOKEN,
     ) -> None:
         self._address = address
+        self.token = token
         self.certificates = certificates
         self.ca_file = certificates.ca
         self._tls = ssl.create_default_context(cafile=str(certificates.ca))
         self.url = ""
         folder.mkdir(parents=True, exist_ok=True)
         tokens = folder / "tokens.csv"
-        tokens.write_text(f'{ADMIN_TOKEN},admin,admin,"system:masters"\n')
+        tokens.write_text(f'{token},admin,admin,"system:masters"\n')
         self.daemon = start_on_free_ports(lambda: self._start(folder, etcd, tokens, flags))
         self.kubeconfig = self.write_kubeconfig(folder / "kubeconfig", self.token)
 
@@ -111,6 +116,8 @@ class ApiServer:
             f"--endpoint-reconciler-type={'none' if self._address == LOOPBACK else 'lease'}",
             f"--tls-cert-file={self.certificates.server}",
             f"--tls-private-key-file={self.certificates.server_key}",
+            f"--kubelet-client-certificate={self.certificates.kubelet_client}",
+            f"--kubelet-client-key={self.certificates.kubelet_client_key}",
             f"--service-account-key-file={self.certificates.service_accounts}",
             f"--service-account-signing-key-file={self.certificates.service_accounts}",
             "--service-account-issuer=https://kubernetes.default.svc",
@@ -245,14 +252,22 @@ class Scheduler(Component):
 class ControlPlane:
     """An `Etcd` and an `ApiServer` that are started and stopped together.
 
-    The apiserver listens on `address`, which its certificate names besides `service_address`, given `flags`.
+    The apiserver listens on `address`, which its certificate names besides `service_address`, and gets `flags`; `token`
+    is its administrator's.
     """
 
-    def __init__(self, folder: Path, *flags: str, address: str = LOOPBACK, service_address: str = "10.96.0.1") -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *flags: str,
+        address: str = LOOPBACK,
+        service_address: str = "10.96.0.1",
+        token: str = ADMIN_TOKEN,
+    ) -> None:
         self.certificates = make_certificates(folder / "certificates", address, service_address)
         self.etcd = Etcd(folder)
         try:
-            self.apiserver = ApiServer(folder, self.etcd, self.certificates, *flags, address=address)
+            self.apiserver = ApiServer(folder, self.etcd, self.certificates, *flags, address=address, token=token)
         except BaseException:
             self.etcd.stop()
             raise

@@ -43,3 +43,12 @@ def test_a_killed_program_is_started_again_and_pods_live_on(
     assert run(cluster, cluster_namespace, python_pod("next", worker_image, "print(1)")).log == "1\n"
     (after,) = cluster.get("-n", cluster_namespace, "pod", "stays")["status"]["containerStatuses"]
     assert (after["containerID"], after["restartCount"], after["ready"]) == (container["containerID"], 0, True)
+
+
+def test_an_image_gets_a_further_name(
+    cluster: ClusterAccess, cluster_node: NodeProcesses, cluster_namespace: str, worker_image: str
+) -> None:
+    """For manifests that name an image of a registry which cannot be reached."""
+    cluster_node.name_image(f"{worker_image}:latest", "docker.io/nobody/named-so:latest")
+    ended = run(cluster, cluster_namespace, python_pod("named", "nobody/named-so", "print(1)"))
+    assert ended.log == "1\n"
