@@ -131,9 +131,9 @@ class TaskState:
         return evolve(self, name="empty" if empty else "done", holders=(token,))
 
     def release(self, token: Token) -> TaskState:
-        """`token` gives it back unfinished; nobody is to blame."""
+        """`token` gives it back unfinished; nobody is to blame.  With a backup the other goes on alone."""
         self._must(self.held_by(token), "release")
-        return self._without({token})
+        return self._without({token}) if len(self.holders) == 1 else self._left_by({token})
 
     def fail(self, token: Token, max_attempts: int) -> TaskState:
         """The user's code failed in the attempt of `token`."""
@@ -147,11 +147,15 @@ class TaskState:
         """Some or all of its holders are dead.  It is lost only when all are."""
         self._must(self.name == "running" and any(token in dead for token in self.holders), "lose")
         if not all(token in dead for token in self.holders):
-            return self._without(dead)
+            return self._left_by(dead)
         counted = evolve(self, losses=self.losses + 1)
         if counted.losses > max_losses:
             return evolve(counted, name="failed", holders=())
         return counted._without(dead)
+
+    def _left_by(self, gone: set[Token]) -> TaskState:
+        """One of two holders is gone.  It counts as a loss, or the string from before the backup would stand again."""
+        return evolve(self, losses=self.losses + 1)._without(gone)
 
     def _without(self, gone: set[Token]) -> TaskState:
         left = tuple(token for token in self.holders if token not in gone)

@@ -101,10 +101,13 @@ class Batch(Generic[A]):
     left: dict[int, A] = field(factory=dict)
     changes: dict[int, Change] = field(factory=dict)
     failures: int = 0
+    ended: int = 0
+    """How many attempts of the latest run came to an end."""
 
     def run(self, assignments: Sequence[A]) -> Op[None]:
         """Run `assignments` to their ends.  `check` is called every second of waiting and may raise."""
         self.left = {each.number: each for each in assignments}
+        self.ended = 0
         self.executor.begin(assignments)
         quiet_since: float = yield Now()
         while self.left:
@@ -156,6 +159,7 @@ class Batch(Generic[A]):
         number = outcome.assignment.number
         if self.left.get(number) != outcome.assignment:
             return  # Of a batch that was given up, because its shard was gone.
+        self.ended += 1
         del self.left[number]
         if outcome.kind == "failed":
             self.failures += 1

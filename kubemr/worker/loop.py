@@ -199,7 +199,7 @@ class Worker(Generic[A]):
         from_time: float = yield Now()
         yield from batch.run(assignments(held, lambda number, state: self.assign(job, stage, number, state)))
         to_time: float = yield Now()
-        self.pace.observe(len(held), to_time - from_time)
+        self.pace.observe(batch.ended, to_time - from_time)
         failures, batch.failures = batch.failures, 0
         claim = [] if failures else choose(batch.shard, min(self.pace.size, _share(job, stage, batch.shard)))
         settled = yield from settle(batch.shard, self.identity.token, batch.changes, claim)

@@ -28,7 +28,7 @@ from kubemr.storage import StorageError, store_from_environment
 from kubemr.worker.assigning import assigner, job_info
 from kubemr.worker.assignment import Assignment
 from kubemr.worker.executor import ProcessExecutor
-from kubemr.worker.loop import Ending, Identity, Over, Worker, first_read
+from kubemr.worker.loop import Ending, Identity, Over, Worker, first_read, read_job
 from kubemr.worker.pulse import Pulse
 from kubemr.worker.settings import Settings, SettingsError
 
@@ -71,8 +71,12 @@ def work(environ: Mapping[str, str]) -> int:
             log.info("worker_told_to_end")
             return EXIT_TOLD
         except LeaseLost as lost:
-            log.error("lease_lost", error=str(lost))
-            return EXIT_CANNOT
+            # It may be gone because the job is over and has been cleaned up.
+            found = run(within(_ending(identity), RELEASE_SECONDS, None, each=RELEASE_SECONDS / 2), transport)
+            if found is None:
+                log.error("lease_lost", error=str(lost))
+                return EXIT_CANNOT
+            ending = found
         except (Refused, StorageError) as problem:
             log.error("worker_cannot_go_on", error=str(problem))
             return EXIT_CANNOT
@@ -118,12 +122,21 @@ def _until_stopped(runner: Worker[Assignment]) -> Op[Ending]:
         raise
 
 
+def _ending(identity: Identity) -> Op[Ending | None]:
+    """How the job ended, or None while it needs workers."""
+    try:
+        yield from read_job(identity)
+    except Over as over:
+        return over.ending
+    return None
+
+
 class _Renewal:
     """The thread that renews the Lease.  When it cannot go on, the loop is stopped."""
 
     def __init__(self, renew: Callable[[], None], loop_stop: Stop) -> None:
         self.stop = Stop()
-        self.lost: LeaseLost | Refused | None = None
+        self.lost: Exception | None = None
         self._renew = renew
         self._loop_stop = loop_stop
         self._thread = threading.Thread(target=self._run, name="lease", daemon=True)
@@ -145,7 +158,7 @@ class _Renewal:
             self._renew()
         except Stopped:
             return
-        except (LeaseLost, Refused) as lost:
+        except Exception as lost:  # Whatever it is, nobody renews the Lease any more.
             self.lost = lost
         # Also when `keep` returned because the loop is stuck: should it wake up after all, it must stop.
         self._loop_stop.set()

@@ -64,4 +64,4 @@ def legal(old: str, new: str) -> bool:
         return False
     if len(has) > len(had):
         return counts == (0, 0) and has[0] == had[0]
-    return set(has) < set(had) and counts in ((0, 0), (1, 0))
+    return set(has) < set(had) and counts in ((0, 1), (1, 0))

@@ -26,7 +26,7 @@ def test_all_of_a_dead_holders_tasks_in_one_patch(bench: Bench, make_shard: Make
     """A loss is counted where nobody is left; one too many fails the task; a commit stays."""
     shard = make_shard(TASKS, hint="drained")
     after = bench.run(lose(shard, {A}, max_losses=2))
-    assert texts(after) == ["pending/2/0/1/", "failed/1/0/3/", f"running/1/0/0/{B}", f"done/1/0/0/{A}"]
+    assert texts(after) == ["pending/2/0/1/", "failed/1/0/3/", f"running/1/0/1/{B}", f"done/1/0/0/{A}"]
     assert Shard.parse(bench.get(shard.target)).hint == "open"
     assert len(bench.requests) == 1
 

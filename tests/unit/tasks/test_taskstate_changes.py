@@ -76,8 +76,8 @@ def test_no_string_of_a_task_without_backup_ever_comes_back(history: list[tuple[
         ("running/3/1/2/w0-aaaaaa", lambda s: s.lose({TOKENS[0]}, BOUND), "pending/4/1/3/"),
         ("running/3/1/3/w0-aaaaaa", lambda s: s.lose({TOKENS[0]}, BOUND), "failed/3/1/4/"),
         ("running/3/1/3/w0-aaaaaa+w1-bbbbbb", lambda s: s.lose(set(TOKENS), BOUND), "failed/3/1/4/"),
-        ("running/3/1/2/w0-aaaaaa+w1-bbbbbb", lambda s: s.lose({TOKENS[0]}, BOUND), "running/3/1/2/w1-bbbbbb"),
-        ("running/3/1/2/w0-aaaaaa+w1-bbbbbb", lambda s: s.release(TOKENS[1]), "running/3/1/2/w0-aaaaaa"),
+        ("running/3/1/2/w0-aaaaaa+w1-bbbbbb", lambda s: s.lose({TOKENS[0]}, BOUND), "running/3/1/3/w1-bbbbbb"),
+        ("running/3/1/2/w0-aaaaaa+w1-bbbbbb", lambda s: s.release(TOKENS[1]), "running/3/1/3/w0-aaaaaa"),
         ("running/3/1/2/w0-aaaaaa+w1-bbbbbb", lambda s: s.fail(TOKENS[0], BOUND), "running/3/2/2/w1-bbbbbb"),
     ],
 )
