@@ -17,6 +17,7 @@ type batch struct {
 	left     map[int]*Task
 	changes  map[int]change
 	failures int
+	ended    int // attempts of the latest run that came to an end
 }
 
 // share is how many tasks to claim: as many as take about a second, and no more than one worker's part of the shard.
@@ -35,7 +36,7 @@ func (b *batch) round(ctx context.Context, held []int) ([]int, error) {
 		return nil, err
 	}
 	took := time.Since(began)
-	w.size = max(1, min(int(batchTime*time.Duration(len(held))/max(took, 1)), w.size*4, tasksInShard))
+	w.size = max(1, min(int(batchTime*time.Duration(b.ended)/max(took, 1)), w.size*4, tasksInShard))
 	failures := b.failures
 	b.failures = 0
 	stuck := w.executor.isStuck()
@@ -81,6 +82,7 @@ func (b *batch) settle(ctx context.Context, claim []int) error {
 // run runs the tasks that are held to their ends.
 func (b *batch) run(ctx context.Context, held []int) error {
 	w, stage := b.worker, b.job.Status.Stages[b.position]
+	b.ended = 0
 	var tasks []*Task
 	for _, number := range held {
 		attempt := b.shard.tasks[number].Attempt(w.token)
@@ -127,6 +129,7 @@ func (b *batch) note(ctx context.Context, outcome Outcome) error {
 	if b.left[task.Number] != task {
 		return nil // of a batch that was given up
 	}
+	b.ended++
 	token, bound := b.worker.token, b.job.maxAttempts()
 	if outcome.kind == "failed" {
 		b.failures++

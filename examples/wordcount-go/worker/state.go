@@ -86,21 +86,17 @@ func (s State) Fail(token string, maxAttempts int) State {
 		s.Name, s.Holders = "failed", nil
 		return s
 	}
-	return s.Release(token)
+	return s.without(func(holder string) bool { return holder == token })
 }
 
-// Lose: some or all of its holders are dead; it is lost only when all are.
+// Lose: some or all of its holders are dead.  It goes back, or fails for good, only when all are.
 func (s State) Lose(dead map[string]bool, maxLosses int) State {
-	left := s.without(func(holder string) bool { return dead[holder] })
-	if left.Name == "running" {
-		return left
-	}
 	s.Losses++
-	if s.Losses > maxLosses {
+	left := s.without(func(holder string) bool { return dead[holder] })
+	if left.Name == "pending" && s.Losses > maxLosses {
 		s.Name, s.Holders = "failed", nil
 		return s
 	}
-	left.Losses = s.Losses
 	return left
 }
 
