@@ -10,6 +10,9 @@ variable                        meaning                                         
 `KUBEMR_WORKERS`                jobs reconciled at the same time                                      8
 `KUBEMR_STORAGE_URL`,           the object store of jobs that name none (docs/protocol.md)            none
 `KUBEMR_S3_*`
+`KUBEMR_LEND_STORAGE_KEYS`      `true`: the operator's own `KUBEMR_S3_*` keys are put into a Secret beside   false
+                                each job that names neither a secret nor an endpoint.  Whoever may read
+                                secrets there, or run a job, then has them
 ==============================  ===================================================================  =========
 """
 
@@ -19,6 +22,7 @@ import os
 import socket
 from collections.abc import Mapping
 from functools import lru_cache
+from types import MappingProxyType
 
 from attrs import frozen
 
@@ -26,8 +30,10 @@ from kubemr.controller.reconcile.context import StorageSettings
 from kubemr.coordination.wallclock import timestamp
 from kubemr.locks.request import Json
 from kubemr.storage import ObjectStore, store_from_environment
+from kubemr.storage.retry import Retrier
 
 S3_CONFIG = ("KUBEMR_S3_REGION", "KUBEMR_S3_ENDPOINT", "KUBEMR_S3_BUCKET_NAME", "KUBEMR_S3_BUCKET_PREFIX")
+S3_SERVICE = ("KUBEMR_S3_REGION", "KUBEMR_S3_ENDPOINT")
 S3_SECRET = ("KUBEMR_S3_ACCESS_KEY_ID", "KUBEMR_S3_SECRET_ACCESS_KEY")
 S3_FIELDS = {
     "region": "KUBEMR_S3_REGION",
@@ -35,6 +41,9 @@ S3_FIELDS = {
     "bucket": "KUBEMR_S3_BUCKET_NAME",
     "prefix": "KUBEMR_S3_BUCKET_PREFIX",
 }
+
+RETRY_SECONDS = 10.0
+"""How long one call of the operator's tries: it has other jobs, and says on this one what is wrong."""
 
 
 @frozen
@@ -46,6 +55,7 @@ class OperatorSettings:
     lease_seconds: float
     workers: int
     environ: Mapping[str, str]
+    lend_keys: bool = False
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] = os.environ) -> OperatorSettings:
@@ -56,32 +66,53 @@ class OperatorSettings:
             lease_seconds=_number(environ, "KUBEMR_LEASE_SECONDS", 15.0, least=1.0),
             workers=int(_number(environ, "KUBEMR_WORKERS", 8, least=1)),
             environ=dict(environ),
+            lend_keys=_flag(environ, "KUBEMR_LEND_STORAGE_KEYS"),
         )
 
     def storage(self, document: Json) -> StorageSettings:
-        """The variables for the job's workers: of the store that the job names, or else of the operator's own."""
+        """The variables for the job's workers: of the store that the job names, or else of the operator's own.
+
+        A job that names a bucket only is served by the operator's service.  Keys come from the Secret that the job
+        names; the operator's own are lent only where the administrator says so, and never to another endpoint.
+        """
         named = ((document.get("spec") or {}).get("storage") or {}).get("s3")
-        config = {name: self.environ[name] for name in S3_CONFIG if self.environ.get(name)}
-        if named:
-            if named.get("secretRef"):
-                raise ValueError(
-                    f"spec.storage.s3.secretRef: {named['secretRef'].get('name')!r}: secrets of the job's namespace "
-                    "are not read by this version; remedy: leave it out, and give the operator the keys"
-                )
+        own = {name: self.environ[name] for name in S3_CONFIG if self.environ.get(name)}
+        if not named:
+            if self.environ.get("KUBEMR_STORAGE_URL"):
+                return StorageSettings({"KUBEMR_STORAGE_URL": self.environ["KUBEMR_STORAGE_URL"]}, {})
+            named, config = {}, own
+        else:
             config = {S3_FIELDS[field]: str(named[field]) for field in S3_FIELDS if named.get(field)}
-        elif self.environ.get("KUBEMR_STORAGE_URL"):
-            return StorageSettings({"KUBEMR_STORAGE_URL": self.environ["KUBEMR_STORAGE_URL"]}, {})
+            if not named.get("endpoint"):
+                config = {**{name: own[name] for name in S3_SERVICE if name in own}, **config}
         if not config.get("KUBEMR_S3_BUCKET_NAME"):
             raise ValueError(
                 "spec.storage.s3: not set, and the operator has no store of its own; remedy: name a bucket in the job, "
                 "or set KUBEMR_S3_BUCKET_NAME (or KUBEMR_STORAGE_URL) for the operator"
             )
-        return StorageSettings(config, {name: self.environ[name] for name in S3_SECRET if self.environ.get(name)})
+        if named.get("secretRef"):
+            return StorageSettings(config, {}, secret_ref=named["secretRef"]["name"])
+        lent = self._own_keys if self.lend_keys and not named.get("endpoint") else {}
+        return StorageSettings(config, lent, own_identity=not lent)
 
-    def store(self, document: Json) -> ObjectStore:
-        """The job's object store, opened once for all jobs that share it."""
+    @property
+    def _own_keys(self) -> Mapping[str, str]:
+        return {name: self.environ[name] for name in S3_SECRET if self.environ.get(name)}
+
+    def store(self, document: Json, keys: Mapping[str, str] = MappingProxyType({})) -> ObjectStore:
+        """The job's object store, opened once for all jobs that share it.
+
+        `keys` are those of the Secret that the job names.  Without one the operator uses its own, at its own endpoint.
+        """
         storage = self.storage(document)
-        return _open(tuple(sorted({**storage.config, **storage.secret}.items())))
+        named = ((document.get("spec") or {}).get("storage") or {}).get("s3") or {}
+        if storage.secret_ref:
+            own: Mapping[str, str] = keys
+        elif named.get("endpoint") or "KUBEMR_STORAGE_URL" in storage.config:
+            own = {}
+        else:
+            own = self._own_keys
+        return _open(tuple(sorted({**storage.config, **own}.items())))
 
     def stamp(self) -> str:
         """The wall clock."""
@@ -90,7 +121,7 @@ class OperatorSettings:
 
 @lru_cache(maxsize=64)
 def _open(environ: tuple[tuple[str, str], ...]) -> ObjectStore:
-    return store_from_environment(dict(environ))
+    return store_from_environment(dict(environ), Retrier(total=RETRY_SECONDS))
 
 
 def _number(environ: Mapping[str, str], name: str, default: float, *, least: float) -> float:
@@ -102,3 +133,10 @@ def _number(environ: Mapping[str, str], name: str, default: float, *, least: flo
     if not least <= number < 1e6:
         raise ValueError(f"{name} is {text!r}: must be at least {least:g} and below 1e6")
     return number
+
+
+def _flag(environ: Mapping[str, str], name: str) -> bool:
+    text = environ.get(name) or "false"
+    if text not in ("true", "false"):
+        raise ValueError(f"{name} is {text!r}: must be true or false")
+    return text == "true"

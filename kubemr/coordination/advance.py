@@ -49,7 +49,7 @@ def advance(job: JobView, seen: Survey, means: Means) -> Op[bool]:
     Raises `Refused`, and whatever the store raises.
     """
     if seen.failed:
-        return (yield from fail(job, (yield from cause_of(job, seen, means)), means))
+        return (yield from fail(job, (yield from cause_of(job, seen, means)), means.stamp))
     if not seen.complete:
         return False
     key = names.index_key(job.storage_prefix, job.run, seen.stage.step, seen.stage.name)
@@ -108,6 +108,8 @@ def complete(job: JobView, results: Sequence[str], manifest: str, now: str) -> O
     total = sum(each.total for each in job.stages)
     patch = patch.add("/status/progress", f"{total}/{total}").add("/status/completionTime", now)
     patch = patch.add(f"/status/stages/{len(job.stages) - 1}/completionTime", now)
+    if (job.document.get("status") or {}).get("error"):
+        patch = patch.remove("/status/error")  # What held it up; it changes only together with the conditions.
     patch += condition(job, "Complete", "AllTasksDone", f"{len(results)} results", now)
     outcome = yield from apply(job.status, patch, lambda document: JobView.of(document).phase == "COMPLETE")
     return _landed(job, outcome)
@@ -126,9 +128,9 @@ def fitting(results: Sequence[str]) -> list[str]:
     return fits
 
 
-def fail(job: JobView, cause: str, means: Means, reason: str = "TaskFailed") -> Op[bool]:
+def fail(job: JobView, cause: str, stamp: Callable[[], str], reason: str = "TaskFailed") -> Op[bool]:
     """Flip the job to FAIL with `cause`.  Of several that find a cause, the first is kept."""
-    now = yield Do(means.stamp, "wall clock")
+    now = yield Do(stamp, "wall clock")
     error = cause if len(cause) <= MAX_ERROR else cause[: MAX_ERROR - 1] + "…"
     patch = job.guard().replace("/status/phase", "FAIL").add("/status/error", error)
     patch = patch.add("/status/completionTime", now)
@@ -137,18 +139,18 @@ def fail(job: JobView, cause: str, means: Means, reason: str = "TaskFailed") -> 
     return _landed(job, outcome)
 
 
-def condition(job: JobView, kind: str, reason: str, message: str, now: str) -> Patch:
-    """Add or replace one metav1.Condition, `status: "True"`.  Part of a guarded patch: it tests what it replaces."""
-    status = job.document.get("status") or {}
+def condition(job: JobView, kind: str, reason: str, message: str, now: str, *, status: str = "True") -> Patch:
+    """Add or replace one metav1.Condition.  Part of a guarded patch: it tests what it replaces."""
+    existing: list[Json] = (job.document.get("status") or {}).get("conditions") or []
+    before: Json = next((each for each in existing if each.get("type") == kind), {})
     entry = {
         "type": kind,
-        "status": "True",
+        "status": status,
         "reason": reason,
         "message": message,
-        "lastTransitionTime": now,
+        "lastTransitionTime": before["lastTransitionTime"] if before.get("status") == status else now,
         "observedGeneration": int(job.document["metadata"].get("generation") or 1),
     }
-    existing: list[Json] = status.get("conditions") or []
     kept = [each for each in existing if each.get("type") != kind]
     return Patch().test("/status/conditions", existing or None).add("/status/conditions", [*kept, entry])
 

@@ -52,6 +52,7 @@ class LocalCluster:
             "KUBEMR_APISERVER": self.server.url,
             "KUBEMR_APISERVER_TOKEN": self._apiserver.token or "",
             **store,
+            "KUBEMR_LEND_STORAGE_KEYS": "true",  # Operator and workers are the same user's.
             "KUBEMR_LEASE_SECONDS": f"{lease_seconds:g}",
             "KUBEMR_NAMESPACE": self.namespace,
         }

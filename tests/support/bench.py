@@ -11,6 +11,7 @@ import itertools
 import json
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import TypeVar
 
 from attr import define, field
@@ -319,16 +320,23 @@ class BenchSettings:
     lease_seconds: float = LEASE_SECONDS
     secret: Mapping[str, str] = field(factory=dict)
     problem: str = ""
+    own_identity: bool = False
+    opened_with: list[Mapping[str, str]] = field(factory=list)
+    """The keys with which the store was opened, each time."""
 
     def storage(self, document: Json) -> StorageSettings:
         """The bench's store."""
         if self.problem:
             raise ValueError(self.problem)
-        return StorageSettings({"KUBEMR_STORAGE_URL": "memory://"}, self.secret)
+        named = (document["spec"].get("storage") or {}).get("s3") or {}
+        reference = (named.get("secretRef") or {}).get("name", "")
+        config = {"KUBEMR_STORAGE_URL": "memory://"}
+        return StorageSettings(config, self.secret, reference, own_identity=self.own_identity)
 
-    def store(self, document: Json) -> MemoryStore:
+    def store(self, document: Json, keys: Mapping[str, str] = MappingProxyType({})) -> MemoryStore:
         """The bench's store."""
         self.storage(document)
+        self.opened_with.append(keys)
         return self.bench.store
 
     def stamp(self) -> str:

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 from kubemr.controller.reconcile.context import StorageSettings
+from kubemr.controller.reconcile.storing import KEYS
 from kubemr.coordination import names
 from kubemr.coordination.job import DEFAULT_TASK_TIMEOUT, JobView, Stage
 from kubemr.locks.request import Json
@@ -87,7 +88,7 @@ def shards(job: JobView, stage: Stage, *, open_: bool) -> Iterator[Json]:
         }
 
 
-def workers(job: JobView, generation: int, *, has_secret: bool) -> Json:
+def workers(job: JobView, generation: int, storage: StorageSettings) -> Json:
     """The Indexed Kubernetes Job whose pods are the workers.
 
     A pod that was evicted or preempted does not count as a failure; one whose program fails does, up to
@@ -95,7 +96,7 @@ def workers(job: JobView, generation: int, *, has_secret: bool) -> Json:
     """
     spec = job.document.get("spec") or {}
     sources: list[Json] = [{"configMapRef": {"name": names.config_map(job.base)}}]
-    if has_secret:
+    if storage.secret:
         sources.append({"secretRef": {"name": names.secret(job.base)}})
     extra = {LABEL_GENERATION: str(generation)}
     return {
@@ -110,12 +111,12 @@ def workers(job: JobView, generation: int, *, has_secret: bool) -> Json:
             "podFailurePolicy": {
                 "rules": [{"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]}]
             },
-            "template": _pod_template(job, spec, sources, extra),
+            "template": _pod_template(job, spec, sources, storage.secret_ref, extra),
         },
     }
 
 
-def _pod_template(job: JobView, spec: Json, sources: list[Json], extra: Mapping[str, str]) -> Json:
+def _pod_template(job: JobView, spec: Json, sources: list[Json], secret_ref: str, extra: Mapping[str, str]) -> Json:
     template = spec.get("template") or {}
     given = template.get("metadata") or {}
     pod = dict(template.get("spec") or {})
@@ -130,6 +131,12 @@ def _pod_template(job: JobView, spec: Json, sources: list[Json], extra: Mapping[
     if "resources" in spec:
         worker["resources"] = spec["resources"]
     worker["envFrom"] = [*(worker.get("envFrom") or []), *sources]
+    if secret_ref:
+        keys = [
+            {"name": variable, "valueFrom": {"secretKeyRef": {"name": secret_ref, "key": key}}}
+            for variable, key in KEYS.items()
+        ]
+        worker["env"] = [*(worker.get("env") or []), *keys]
     worker.setdefault("terminationMessagePolicy", "FallbackToLogsOnError")
     pod["containers"] = containers
     pod["restartPolicy"] = "Never"

@@ -28,6 +28,10 @@ class CleanStore(Store, Protocol):
         """Remove every object (and unfinished upload) below a prefix; tells how many."""
         ...
 
+    def check(self) -> None:
+        """Raises what is wrong when it is not there or cannot be written to."""
+        ...
+
 
 class Cache(Protocol):
     """What the operator's informers show.  It lags behind: nothing final is concluded from it."""
@@ -47,6 +51,11 @@ class StorageSettings:
 
     config: Mapping[str, str]
     secret: Mapping[str, str]
+    """Keys of the operator's own that an administrator lets it put beside the job.  Usually there are none."""
+    secret_ref: str = ""
+    """The Secret in the job's namespace from which the pods take their keys."""
+    own_identity: bool = False
+    """No keys are given: the pods have an identity of their own."""
 
 
 class Settings(Protocol):
@@ -61,8 +70,8 @@ class Settings(Protocol):
         """Where the job's outputs go.  Raises ValueError with a remedy when that is not known."""
         ...
 
-    def store(self, document: Json) -> CleanStore:
-        """The job's object store."""
+    def store(self, document: Json, keys: Mapping[str, str] = ...) -> CleanStore:
+        """The job's object store; `keys` are those of the Secret that the job names."""
         ...
 
     def stamp(self) -> str:

@@ -14,11 +14,11 @@ from kubemr.controller.reconcile.context import (
     KUBERNETES_JOBS,
     PODS,
     After,
-    CleanStore,
     Operator,
 )
 from kubemr.controller.reconcile.patching import patch_job
 from kubemr.controller.reconcile.removing import remove_all
+from kubemr.controller.reconcile.storing import open_store
 from kubemr.coordination import names
 from kubemr.coordination.job import JobView
 from kubemr.coordination.listing import list_all
@@ -40,7 +40,7 @@ def delete(document: Json, operator: Operator) -> Op[After]:
     pods = yield from list_all(PODS, job.namespace, f"{names.LABEL_UID}={job.uid}")
     if pods.items:
         return After(POD_POLL_SECONDS)
-    store: CleanStore = yield Do(lambda: operator.settings.store(document), "open store")
+    store = yield from open_store(job, operator)
     yield Do(lambda: store.delete_prefix(job.storage_prefix), "delete prefix")
     left = [each for each in finalizers if each != FINALIZER]
     patch = Patch().test("/metadata/uid", job.uid).test("/metadata/finalizers", finalizers)

@@ -6,6 +6,8 @@ finds everything in place: shards and Leases exist, and `status.stages` says how
 
 from __future__ import annotations
 
+from typing import Final
+
 from kubemr.controller.reconcile import children
 from kubemr.controller.reconcile.context import (
     CONFIG_MAPS,
@@ -18,15 +20,19 @@ from kubemr.controller.reconcile.context import (
 )
 from kubemr.controller.reconcile.creating import ensure
 from kubemr.controller.reconcile.events import event
+from kubemr.controller.reconcile.hindrance import STORAGE, report
 from kubemr.controller.reconcile.lockholder import driven, is_ours
 from kubemr.controller.reconcile.patching import patch_job
-from kubemr.coordination.advance import Means, condition, fail
+from kubemr.controller.reconcile.storing import StorageNotReady, check_store
+from kubemr.coordination.advance import condition, fail
 from kubemr.coordination.job import JobView
-from kubemr.coordination.store import Store
 from kubemr.locks.conditional import Refused, read
 from kubemr.locks.lease import LEASES
 from kubemr.locks.request import Do, Json, Op
 from kubemr.locks.shard import SHARDS
+
+STORAGE_POLL_SECONDS: Final = 5.0
+"""How soon to look again for a Secret or a bucket that is missing."""
 
 
 def deploy(document: Json, operator: Operator) -> Op[After]:
@@ -34,23 +40,29 @@ def deploy(document: Json, operator: Operator) -> Op[After]:
     job = JobView.of(document)
     if job.stages[0].total > 0:
         storage: StorageSettings = yield Do(lambda: operator.settings.storage(document), "storage settings")
+        try:
+            yield from check_store(job, operator, storage)
+        except StorageNotReady as problem:
+            yield from report(job, operator, STORAGE, str(problem))
+            return After(STORAGE_POLL_SECONDS)
         yield from create_means(job, storage, operator.settings.lease_seconds)
         if not (yield from still_driving(job, operator)):
             operator.cleaned.pop((job.uid, job.run), None)  # What was just created may have to go again.
             return After(0.0)
-        body = children.workers(job, 0, has_secret=bool(storage.secret))
+        body = children.workers(job, 0, storage)
         try:
             yield from ensure(job, KUBERNETES_JOBS, body)
         except Refused as refused:
             if refused.answer.status != 422:
                 raise  # Rights, a quota: that may change.
-            store: Store = yield Do(lambda: operator.settings.store(document), "open store")
             cause = f"the workers cannot be created: {refused.answer.message}; correct spec.template or spec.resources"
-            yield from fail(job, cause, Means(store, operator.settings.stamp), "WorkersRefused")
+            yield from fail(job, cause, operator.settings.stamp, "WorkersRefused")
             return DONE
     now: str = yield Do(operator.settings.stamp, "wall clock")
     message = f"{job.replicas} workers" if job.stages[0].total else "there are no inputs, so there are no workers"
     patch = driven(job).replace("/status/phase", "DEPLOYED")
+    if (document.get("status") or {}).get("error"):
+        patch = patch.remove("/status/error")  # What held the deployment up.
     patch = patch.add("/status/stages/0/startTime", now) + condition(job, "Deployed", "Deployed", message, now)
     marked = yield from patch_job(job.status, patch, lambda seen: JobView.of(seen).phase == "DEPLOYED")
     if marked is not None:

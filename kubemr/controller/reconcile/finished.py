@@ -20,10 +20,10 @@ from kubemr.controller.reconcile.context import (
     PODS,
     SECRETS,
     After,
-    CleanStore,
     Operator,
 )
 from kubemr.controller.reconcile.removing import remove, remove_all
+from kubemr.controller.reconcile.storing import open_store
 from kubemr.coordination import names
 from kubemr.coordination.job import JobView
 from kubemr.coordination.listing import list_all
@@ -67,9 +67,11 @@ def _clean(job: JobView, operator: Operator, *, patient: bool) -> Op[bool]:
             pods = yield from list_all(PODS, job.namespace, f"{names.LABEL_UID}={job.uid}")
             if pods.items:
                 return False
-        store: CleanStore = yield Do(lambda: operator.settings.store(job.document), "open store")
-        for prefix in superfluous(job):
-            yield Do(partial(store.delete_prefix, prefix), "retention")
+        prefixes = superfluous(job)
+        if prefixes:
+            store = yield from open_store(job, operator)
+            for prefix in prefixes:
+                yield Do(partial(store.delete_prefix, prefix), "retention")
         yield from remove_all(job, CONFIG_MAPS)
     return True
 

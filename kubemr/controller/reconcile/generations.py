@@ -15,7 +15,7 @@ from kubemr.controller.reconcile.creating import ensure
 from kubemr.controller.reconcile.deploy import still_driving
 from kubemr.controller.reconcile.events import event
 from kubemr.coordination import names
-from kubemr.coordination.advance import Means, fail
+from kubemr.coordination.advance import fail
 from kubemr.coordination.job import JobView
 from kubemr.coordination.listing import list_all
 from kubemr.locks.conditional import Target, read
@@ -25,8 +25,9 @@ from kubemr.locks.request import Do, Json, Op
 MAX_GENERATIONS: Final = 4
 
 
-def renew_workers(job: JobView, operator: Operator, means: Means) -> Op[None]:
+def renew_workers(job: JobView, operator: Operator) -> Op[None]:
     """Start the next generation if the latest has ended, or fail the job."""
+    stamp = operator.settings.stamp
     cached = [item for item in operator.cache.worker_jobs(job.uid) if _run(item) == job.run]
     if not cached:
         yield from _recreate(job, operator)
@@ -40,12 +41,12 @@ def renew_workers(job: JobView, operator: Operator, means: Means) -> Op[None]:
         return
     if not (yield from _ever_started(job)):
         said = yield from _last_words(job)
-        yield from fail(job, f"no worker ever started its work: {said or why}", means, "WorkersFailed")
+        yield from fail(job, f"no worker ever started its work: {said or why}", stamp, "WorkersFailed")
         return
     if generation + 1 >= MAX_GENERATIONS:
         said = yield from _last_words(job)
         message = f"the workers ended {MAX_GENERATIONS} times before the job was done: {said or why}"
-        yield from fail(job, message, means, "WorkersFailed")
+        yield from fail(job, message, stamp, "WorkersFailed")
         return
     yield from _start(job, generation + 1, operator, why)
 
@@ -60,7 +61,7 @@ def _recreate(job: JobView, operator: Operator) -> Op[None]:
 
 def _start(job: JobView, generation: int, operator: Operator, why: str) -> Op[None]:
     storage = yield Do(lambda: operator.settings.storage(job.document), "storage settings")
-    body = children.workers(job, generation, has_secret=bool(storage.secret))
+    body = children.workers(job, generation, storage)
     yield from ensure(job, KUBERNETES_JOBS, body)
     now: str = yield Do(operator.settings.stamp, "wall clock")
     yield from event(job, "Warning", "WorkersRestarted", f"the workers ended before the job was done: {why}", now)

@@ -16,8 +16,10 @@ from datetime import datetime
 
 from kubemr.controller.reconcile.context import After, Operator
 from kubemr.controller.reconcile.generations import renew_workers
+from kubemr.controller.reconcile.hindrance import STORAGE, report
 from kubemr.controller.reconcile.lockholder import driven
 from kubemr.controller.reconcile.patching import patch_job
+from kubemr.controller.reconcile.storing import StorageNotReady, open_store
 from kubemr.coordination.advance import Means, advance, complete, fail
 from kubemr.coordination.job import JobView
 from kubemr.coordination.names import LABEL_RUN, LABEL_STAGE
@@ -40,20 +42,30 @@ def supervise(document: Json, operator: Operator) -> Op[After]:
     if job.stages[0].total == 0:
         yield from complete(job, [], "", now)
         return After()
-    means = Means((yield Do(lambda: operator.settings.store(document), "open store")), operator.settings.stamp)
     late = _overdue(document, now)
     if late:
-        yield from fail(job, late, means, "DeadlineExceeded")
+        yield from fail(job, late, operator.settings.stamp, "DeadlineExceeded")
         return After()
     shards = [Shard.parse(item) for item in _of_stage(job, operator)]
     yield from _count(job, operator)
     yield from _bury(job, shards, operator)
     if any(shard.failed for shard in shards) or (shards and all(shard.committed for shard in shards)):
-        stage = job.current
-        if stage is not None:
-            yield from advance(job, (yield from survey(job, stage)), means)
-    yield from renew_workers(job, operator, means)
+        yield from _advance(job, operator)
+    yield from renew_workers(job, operator)
     return After(min(PROGRESS_SECONDS, operator.settings.lease_seconds / RENEWALS_PER_DURATION))
+
+
+def _advance(job: JobView, operator: Operator) -> Op[None]:
+    """Move the stage on, as a worker would."""
+    stage = job.current
+    if stage is None:
+        return
+    try:
+        store = yield from open_store(job, operator)
+    except StorageNotReady as problem:
+        yield from report(job, operator, STORAGE, str(problem))
+        return
+    yield from advance(job, (yield from survey(job, stage)), Means(store, operator.settings.stamp))
 
 
 def _of_stage(job: JobView, operator: Operator) -> list[Json]:

@@ -44,21 +44,25 @@ class S3:
 
     endpoint: str | None = prop(
         "The server, e.g. `http://minio:9000`.",
-        unset="Amazon's for the region",
+        unset="the operator's, or else Amazon's for the region",
         max_length=512,
         pattern=patterns.ENDPOINT,
     )
     region: str | None = prop(
-        "The bucket's region.", unset="the operator's setting", max_length=64, pattern=patterns.REGION
+        "The bucket's region.",
+        unset="the operator's, with its endpoint, or else us-east-1",
+        max_length=64,
+        pattern=patterns.REGION,
     )
     bucket: str = prop(
         "The bucket; it must exist.", required=True, min_length=3, max_length=63, pattern=patterns.BUCKET
     )
     prefix: str | None = prop(
-        "Everything of kubemr lies below this prefix.", unset="`kubemr`", max_length=512, pattern=patterns.PREFIX
+        "Everything of kubemr lies below this prefix.", unset="no prefix", max_length=512, pattern=patterns.PREFIX
     )
     secret_ref: SecretRef | None = prop(
-        "The Secret with the access keys.", unset="the operator's keys where an administrator allows it"
+        "A Secret in the job's namespace with the keys `accessKeyId` and `secretAccessKey`.",
+        unset="the pods' identity; or, at the operator's endpoint, its keys where an administrator lends them",
     )
 
     RULES: ClassVar[tuple[Rule, ...]] = (

@@ -7,8 +7,9 @@ alive as long as the Kubernetes Job is there and the worker has not exited with 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
+from types import MappingProxyType
 
 from attr import define, field
 
@@ -47,7 +48,7 @@ class SimulatedSettings:
         """Nothing that matters here."""
         return StorageSettings({"KUBEMR_STORAGE_URL": "memory://"}, {})
 
-    def store(self, document: Json) -> MemoryStore:
+    def store(self, document: Json, keys: Mapping[str, str] = MappingProxyType({})) -> MemoryStore:
         """The world's store."""
         return self.world.store
 

@@ -177,9 +177,9 @@ def test_what_fits_on_the_object(results: list[str], fits: int) -> None:
 def test_a_job_that_is_over_is_not_finished_again(bench: Bench) -> None:
     """COMPLETE and FAIL are final."""
     job = at_reduce(bench)
-    bench.run(fail(job, "first", bench.means))
+    bench.run(fail(job, "first", bench.stamp))
     assert bench.run(complete(job, ["r"], "", bench.stamp()))
-    assert bench.run(fail(job, "second", bench.means))
+    assert bench.run(fail(job, "second", bench.stamp))
     assert (status(bench)["phase"], status(bench)["error"]) == ("FAIL", "first")
     assert "results" not in status(bench)
 
@@ -244,7 +244,7 @@ def test_a_task_whose_holders_died_has_no_error_to_read(bench: Bench) -> None:
 def test_a_long_error_is_cut(bench: Bench) -> None:
     """To what the field holds."""
     job = bench.deployed()
-    bench.run(fail(job, "x" * 5000, bench.means))
+    bench.run(fail(job, "x" * 5000, bench.stamp))
     assert len(status(bench)["error"]) == MAX_ERROR
     assert status(bench)["error"].endswith("…")
 
@@ -264,10 +264,10 @@ def test_a_refused_status_patch_is_an_error(bench: Bench) -> None:
     job = bench.deployed()
     bench.answer(patches("mapreducejobs"), DENIED)
     with pytest.raises(Refused, match="patching the status of mapreducejobs default/words"):
-        bench.run(fail(job, "x", bench.means))
+        bench.run(fail(job, "x", bench.stamp))
     bench.answer(patches("mapreducejobs"), SILENCE, DENIED)
     with pytest.raises(Refused):
-        bench.run(fail(job, "x", bench.means))
+        bench.run(fail(job, "x", bench.stamp))
 
 
 def test_a_job_that_is_gone_has_changed(bench: Bench) -> None:
@@ -275,7 +275,7 @@ def test_a_job_that_is_gone_has_changed(bench: Bench) -> None:
     job = bench.deployed()
     bench.patch(job.target, {"op": "remove", "path": "/metadata/finalizers"})
     bench.delete(job.target)
-    assert bench.run(fail(job, "x", bench.means))
+    assert bench.run(fail(job, "x", bench.stamp))
 
 
 @pytest.mark.parametrize("requests", range(1, 4))

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from kubemr.controller.reconcile import children
+from kubemr.controller.reconcile.context import StorageSettings
 from kubemr.locks.request import Json
 from support.bench import Bench
 
+PLAIN = StorageSettings({}, {})
+LENT = StorageSettings({}, {"KUBEMR_S3_SECRET_ACCESS_KEY": "hush"})
 
-def pod(bench: Bench, *, has_secret: bool = False, **spec: Json) -> Json:
+
+def pod(bench: Bench, storage: StorageSettings = PLAIN, **spec: Json) -> Json:
     """The pod template of a job."""
-    return children.workers(bench.submit(**spec), 2, has_secret=has_secret)["spec"]["template"]
+    return children.workers(bench.submit(**spec), 2, storage)["spec"]["template"]
 
 
 def test_the_users_template_stays(bench: Bench) -> None:
@@ -21,7 +25,7 @@ def test_the_users_template_stays(bench: Bench) -> None:
             "containers": [{"name": "proxy", "image": "p"}, {"name": "worker", "envFrom": [{"prefix": "X"}]}],
         },
     }
-    made = pod(bench, template=template, has_secret=True, resources={"requests": {"cpu": "1"}})
+    made = pod(bench, storage=LENT, template=template, resources={"requests": {"cpu": "1"}})
     assert made["metadata"]["annotations"] == {"a": "b"}
     assert made["metadata"]["labels"]["team"] == "search"
     assert made["metadata"]["labels"][children.LABEL_GENERATION] == "2"
@@ -45,13 +49,31 @@ def test_a_job_of_another_form_has_no_image(bench: Bench) -> None:
     """Then the template's own counts."""
     job = bench.submit()
     del job.document["spec"]["image"]
-    made = children.workers(job, 0, has_secret=False)["spec"]["template"]
+    made = children.workers(job, 0, PLAIN)["spec"]["template"]
     assert "image" not in made["spec"]["containers"][0]
 
 
 def test_the_kubernetes_job_is_indexed_and_puts_up_with_some_failures(bench: Bench) -> None:
     """One pod per worker; a disruption is not counted as a failure."""
-    made = children.workers(bench.submit(replicas=3), 0, has_secret=False)["spec"]
+    made = children.workers(bench.submit(replicas=3), 0, PLAIN)["spec"]
     assert (made["completionMode"], made["completions"], made["parallelism"]) == ("Indexed", 3, 3)
     assert made["backoffLimit"] == 18
     assert made["podFailurePolicy"]["rules"][0]["action"] == "Ignore"
+
+
+def test_keys_come_from_the_secret_that_the_job_names(bench: Bench) -> None:
+    """By reference, after the user's own variables: nothing is copied."""
+    template = {"spec": {"containers": [{"name": "worker", "env": [{"name": "MINE", "value": "1"}]}]}}
+    (worker,) = pod(bench, StorageSettings({}, {}, "s3-keys"), template=template)["spec"]["containers"]
+    assert worker["env"] == [
+        {"name": "MINE", "value": "1"},
+        {
+            "name": "KUBEMR_S3_ACCESS_KEY_ID",
+            "valueFrom": {"secretKeyRef": {"name": "s3-keys", "key": "accessKeyId"}},
+        },
+        {
+            "name": "KUBEMR_S3_SECRET_ACCESS_KEY",
+            "valueFrom": {"secretKeyRef": {"name": "s3-keys", "key": "secretAccessKey"}},
+        },
+    ]
+    assert [next(iter(each)) for each in worker["envFrom"]] == ["configMapRef"]
