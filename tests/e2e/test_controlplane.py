@@ -32,7 +32,8 @@ def test_the_apiserver_answers_and_is_the_pinned_version(apiserver: ApiServer) -
 
 
 def test_a_fresh_namespace_is_empty(apiserver: ApiServer, namespace: str) -> None:
-    reply = apiserver.request("GET", f"/api/v1/namespaces/{namespace}/configmaps")
+    """Of Leases, that is: when the real controllers run, they put a ConfigMap into every namespace."""
+    reply = apiserver.request("GET", f"/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases")
     assert (reply.status, reply.body["items"]) == (200, [])
 
 

@@ -114,4 +114,8 @@ async def test_the_connection_of_a_kubeconfig(apiserver: ApiServer, namespace: s
     """TLS, token and address from the file, by `kubernetes.aio`."""
     async with Client(await from_kubeconfig(str(apiserver.kubeconfig))) as client:
         made = await create(client, namespace, "a")
-        assert await client.wait(Watch(CONFIG_MAPS, namespace, made["metadata"]["resourceVersion"], 1.0)) is None
+        # Of this object only: when the real controllers run, they put a ConfigMap into every namespace.
+        watch = Watch(
+            CONFIG_MAPS, namespace, made["metadata"]["resourceVersion"], 1.0, field_selector="metadata.name=a"
+        )
+        assert await client.wait(watch) is None
