@@ -7,6 +7,7 @@ Several operators run at once.  Each sees all jobs; which one drives a job is se
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import Coroutine, Iterable, Sequence
 
 import structlog
@@ -17,6 +18,7 @@ from kubemr.controller.informer import EnqueueKeys, Informer, Object, by_label, 
 from kubemr.controller.reconcile.context import KUBERNETES_JOBS, Operator
 from kubemr.controller.reconcile.creating import InTheWay
 from kubemr.controller.reconcile.machine import reconcile
+from kubemr.controller.reconcile.sweeping import SWEEP_SECONDS, sweep
 from kubemr.controller.settings import OperatorSettings
 from kubemr.controller.workqueue import Controller, RateLimitedQueue
 from kubemr.coordination import names
@@ -128,6 +130,7 @@ class OperatorProcess:
         async with asyncio.TaskGroup() as group:
             keeping = group.create_task(self._keep(lease, token))
             following = [group.create_task(informer.run()) for informer in self.cache.informers]
+            following.append(group.create_task(self._sweep()))
             if await _unless(stop, self._synced()):
                 working = group.create_task(controller.run())
                 await stop.wait()
@@ -143,6 +146,18 @@ class OperatorProcess:
     async def _keep(self, lease: Target, token: Token) -> None:
         duration = self._settings.lease_seconds
         await aio.run(keep(lease, token, duration, alive=lambda: True, stamp=micro_timestamp), self._client)
+
+    async def _sweep(self) -> None:
+        """Every few minutes, beginning soon after the start: another operator's list may be waiting."""
+        while True:
+            await asyncio.sleep(SWEEP_SECONDS * random.uniform(0.1, 1.0))
+            try:
+                problems = await aio.run(sweep(self._operator), self._client)
+            except Refused as refused:
+                self._log.warning("sweep_refused", error=str(refused))
+                continue
+            for uid, problem in problems.items():
+                self._log.warning("prefix_not_swept", job_uid=uid, error=problem)
 
     async def _leave(self, lease: Target, token: Token) -> None:
         """Free the Lease, so that others take this operator's jobs over at once, and remove it."""

@@ -13,6 +13,8 @@ variable                        meaning                                         
 `KUBEMR_LEND_STORAGE_KEYS`      `true`: the operator's own `KUBEMR_S3_*` keys are put into a Secret beside   false
                                 each job that names neither a secret nor an endpoint.  Whoever may read
                                 secrets there, or run a job, then has them
+`KUBEMR_DELETION_DEADLINE_SECONDS`  how long the deletion of a job waits for its pods to end and its     600
+                                objects to be removed, before it leaves them to a later sweep
 ==============================  ===================================================================  =========
 """
 
@@ -56,6 +58,7 @@ class OperatorSettings:
     workers: int
     environ: Mapping[str, str]
     lend_keys: bool = False
+    deletion_seconds: float = 600.0
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] = os.environ) -> OperatorSettings:
@@ -67,6 +70,7 @@ class OperatorSettings:
             workers=int(_number(environ, "KUBEMR_WORKERS", 8, least=1)),
             environ=dict(environ),
             lend_keys=_flag(environ, "KUBEMR_LEND_STORAGE_KEYS"),
+            deletion_seconds=_number(environ, "KUBEMR_DELETION_DEADLINE_SECONDS", 600.0, least=0.0),
         )
 
     def storage(self, document: Json) -> StorageSettings:

@@ -318,6 +318,8 @@ class BenchSettings:
 
     bench: Bench
     lease_seconds: float = LEASE_SECONDS
+    namespace: str = "kubemr"
+    deletion_seconds: float = 600.0
     secret: Mapping[str, str] = field(factory=dict)
     problem: str = ""
     own_identity: bool = False

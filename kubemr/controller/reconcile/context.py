@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final, Protocol
 
@@ -66,6 +67,16 @@ class Settings(Protocol):
         """Duration of worker Leases."""
         ...
 
+    @property
+    def namespace(self) -> str:
+        """Where the operators are."""
+        ...
+
+    @property
+    def deletion_seconds(self) -> float:
+        """How long a deletion waits for pods and storage."""
+        ...
+
     def storage(self, document: Json) -> StorageSettings:
         """Where the job's outputs go.  Raises ValueError with a remedy when that is not known."""
         ...
@@ -93,9 +104,15 @@ class Operator:
     cleaned: dict[tuple[str, int], float] = field(factory=dict)
     """When this process first found nothing left of a finished run (uid, run); infinity once it looked again."""
 
+    ending: dict[str, dict[str, float]] = field(factory=dict)
+    """By the job's uid: since when its pods, by their uids, have been seen to end."""
+    tally: Counter[str] = field(factory=Counter)
+    """What has happened how often, for the metrics."""
+
     def forget(self, uid: str) -> None:
         """The job does not exist any more."""
         self.censuses.pop(uid, None)
+        self.ending.pop(uid, None)
         for key in [key for key in self.cleaned if key[0] == uid]:
             del self.cleaned[key]
 

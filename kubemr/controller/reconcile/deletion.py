@@ -2,23 +2,23 @@
 
 In this order, because a pod that still runs would write objects after the prefix was cleared.  What the
 apiserver's garbage collector removes by itself (everything the job owns) is left to it.
+
+Neither pods that do not go nor a store that does not answer hold the job for ever: after a deadline it is released, the
+prefix is named in an Event, and a sweep collects it later (`sweeping`).
 """
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Final
 
-from kubemr.controller.reconcile.context import (
-    DONE,
-    FINALIZER,
-    KUBERNETES_JOBS,
-    PODS,
-    After,
-    Operator,
-)
+from kubemr.controller.reconcile.context import DONE, FINALIZER, KUBERNETES_JOBS, PODS, After, Operator
+from kubemr.controller.reconcile.events import event
 from kubemr.controller.reconcile.patching import patch_job
 from kubemr.controller.reconcile.removing import remove_all
 from kubemr.controller.reconcile.storing import open_store
+from kubemr.controller.reconcile.sweeping import SWEEP_SECONDS, record
+from kubemr.controller.reconcile.unreachable import force_out
 from kubemr.coordination import names
 from kubemr.coordination.job import JobView
 from kubemr.coordination.listing import list_all
@@ -26,24 +26,71 @@ from kubemr.locks.patch import Patch
 from kubemr.locks.request import Do, Json, Op
 
 POD_POLL_SECONDS: Final = 1.0
+LONGEST_RETRY_SECONDS: Final = 60.0
+UNSWEPT: Final = "unswept_prefixes"
 
 
 def delete(document: Json, operator: Operator) -> Op[After]:
     """One look at a job with a deletionTimestamp."""
     job = JobView.of(document)
-    operator.censuses.pop(job.uid, None)
     operator.cleaned.pop((job.uid, job.run), None)
-    finalizers = document["metadata"].get("finalizers") or []
-    if FINALIZER not in finalizers:
+    if FINALIZER not in (document["metadata"].get("finalizers") or []):
         return DONE
     yield from remove_all(job, KUBERNETES_JOBS)
+    now: str = yield Do(operator.settings.stamp, "wall clock")
+    asked = document["metadata"]["deletionTimestamp"]
+    passed = (datetime.fromisoformat(now) - datetime.fromisoformat(asked)).total_seconds()
+    late = passed >= operator.settings.deletion_seconds
     pods = yield from list_all(PODS, job.namespace, f"{names.LABEL_UID}={job.uid}")
-    if pods.items:
+    yield from force_out(job, pods.items, operator)
+    if pods.items and not late:
         return After(POD_POLL_SECONDS)
-    store = yield from open_store(job, operator)
-    yield Do(lambda: store.delete_prefix(job.storage_prefix), "delete prefix")
+    problem = ""
+    if _may_have_written(job):
+        problem = yield from _clear(job, operator)
+        if pods.items:  # They may still write.
+            problem = problem or f"pods that do not end, e.g. {pods.items[0]['metadata']['name']}"
+    if problem and not late:
+        yield from event(job, "Warning", "StorageNotCleared", f"{problem}; it is tried again", asked)
+        left = operator.settings.deletion_seconds - passed
+        # Each wait is half of the time that has passed: an exponential back-off that no restart forgets.
+        return After(min(max(passed / 2, POD_POLL_SECONDS), LONGEST_RETRY_SECONDS, max(left, POD_POLL_SECONDS)))
+    if problem:
+        yield from record(job, operator)
+    if (yield from _release(job)) and problem:
+        operator.tally[UNSWEPT] += 1
+        message = (
+            f"released with objects left below {job.storage_prefix}: {problem}; "
+            f"the operators try to remove them every {SWEEP_SECONDS:g} seconds"
+        )
+        yield from event(job, "Warning", "StorageLeft", message, asked)
+    operator.censuses.pop(job.uid, None)
+    return DONE
+
+
+def _may_have_written(job: JobView) -> bool:
+    """Workers write only while they read the phase DEPLOYED."""
+    return job.run > 1 or job.phase not in ("", "PENDING", "DEPLOYING")
+
+
+def _clear(job: JobView, operator: Operator) -> Op[str]:
+    """Remove all that the job stored; tells what is in the way."""
+    try:
+        store = yield from open_store(job, operator)
+        yield Do(lambda: store.delete_prefix(job.storage_prefix), "delete prefix")
+    except Exception as error:  # Whatever it is: people are told, it is tried again, and the deadline bounds it.
+        return f"the job's objects cannot be removed: {error}"
+    return ""
+
+
+def _release(job: JobView) -> Op[bool]:
+    """Take the finalizer off the job that was looked at: a phase later there may be more to clear."""
+    finalizers = job.document["metadata"]["finalizers"]
     left = [each for each in finalizers if each != FINALIZER]
     patch = Patch().test("/metadata/uid", job.uid).test("/metadata/finalizers", finalizers)
+    patch = patch.test("/status/phase", job.phase) if job.phase else patch.test("/status", None)
     patch = patch.replace("/metadata/finalizers", left)
-    yield from patch_job(job.target, patch, lambda seen: FINALIZER not in (seen["metadata"].get("finalizers") or []))
-    return DONE
+    marked = yield from patch_job(
+        job.target, patch, lambda seen: FINALIZER not in (seen["metadata"].get("finalizers") or [])
+    )
+    return marked is not None

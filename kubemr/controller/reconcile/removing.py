@@ -22,15 +22,17 @@ def remove_all(job: JobView, resource: Resource, *, run: int | None = None) -> O
     return len(listed.items)
 
 
-def remove(resource: Resource, document: Json) -> Op[None]:
+def remove(resource: Resource, document: Json, *, grace_seconds: int | None = None) -> Op[None]:
     """Delete this very object, and what it owns, in the background; that it is gone already is fine."""
     metadata = document["metadata"]
-    body = {
+    body: Json = {
         "apiVersion": "v1",
         "kind": "DeleteOptions",
         "propagationPolicy": "Background",
         "preconditions": {"uid": metadata["uid"]},
     }
+    if grace_seconds is not None:
+        body["gracePeriodSeconds"] = grace_seconds
     backoff = Backoff()
     while True:
         answer: Answer = yield Request("delete", resource, metadata.get("namespace"), metadata["name"], body=body)

@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections import Counter
 from datetime import datetime
 
+from kubemr.controller.reconcile.census import census_of
 from kubemr.controller.reconcile.context import After, Operator
 from kubemr.controller.reconcile.generations import renew_workers
 from kubemr.controller.reconcile.hindrance import STORAGE, report
@@ -25,11 +26,11 @@ from kubemr.coordination.job import JobView
 from kubemr.coordination.names import LABEL_RUN, LABEL_STAGE
 from kubemr.coordination.survey import survey
 from kubemr.locks.claims import ShardGone, lose
-from kubemr.locks.lease import RENEWALS_PER_DURATION, Census
+from kubemr.locks.lease import RENEWALS_PER_DURATION
 from kubemr.locks.patch import Patch
 from kubemr.locks.request import Do, Json, Op
 from kubemr.locks.shard import Shard
-from kubemr.locks.taskstate import Token, parse_token
+from kubemr.locks.taskstate import Token
 
 PROGRESS_SECONDS = 2.0
 """Least time between two patches of the counts."""
@@ -83,11 +84,7 @@ def _of_stage(job: JobView, operator: Operator) -> list[Json]:
 
 def _bury(job: JobView, shards: list[Shard], operator: Operator) -> Op[None]:
     """Take the tasks of dead holders away from them."""
-
-    def new_census() -> Census:
-        return Census(lambda token: job.lease_of(parse_token(token)[0]), operator.settings.lease_seconds)
-
-    census = operator.censuses.setdefault(job.uid, new_census())
+    census = census_of(job, operator)
     holders: set[Token] = {holder for shard in shards for holder in shard.holders}
     dead = yield from census.look(holders)
     for shard in shards:

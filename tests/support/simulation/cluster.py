@@ -43,6 +43,8 @@ class SimulatedSettings:
 
     world: World
     lease_seconds: float = LEASE_SECONDS
+    namespace: str = OPERATOR_NAMESPACE
+    deletion_seconds: float = 600.0
 
     def storage(self, document: Json) -> StorageSettings:
         """Nothing that matters here."""

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from kubemr.controller.reconcile.context import FINALIZER, KUBERNETES_JOBS, PODS, Operator
+from kubemr.controller.reconcile.context import CONFIG_MAPS, FINALIZER, KUBERNETES_JOBS, PODS, Operator
 from kubemr.controller.reconcile.machine import reconcile
+from kubemr.controller.reconcile.sweeping import record, sweep
 from kubemr.coordination import names
 from kubemr.coordination.job import JobView
-from kubemr.locks.conditional import Target
+from kubemr.locks.conditional import Refused, Target
 from kubemr.locks.request import Json
-from support.bench import NAMESPACE, Bench, asks, patches
-from support.simulation.store import StoreFailed
+from support.bench import DENIED, NAMESPACE, Bench, asks, patches
 
 
 def deleted(bench: Bench, operator: Operator, **spec: Json) -> JobView:
@@ -48,16 +48,104 @@ def test_the_order(bench: Bench, operator: Operator) -> None:
 
 
 def test_storage_that_fails_holds_the_job_back(bench: Bench, operator: Operator) -> None:
-    """Nothing is left behind unseen: it is tried again."""
+    """It is said, once, and tried again, ever less often."""
     deleted(bench, operator)
     bench.delete(Target(PODS, NAMESPACE, "p"))
     bench.storage_fails = True
-    with pytest.raises(StoreFailed):
-        bench.step(operator)
+    waits = []
+    for _ in range(16):
+        wait = bench.step(operator)
+        assert wait is not None
+        waits.append(wait)
+        bench.now += wait
+    assert waits == sorted(waits)
+    assert (waits[0], waits[-1]) == (1.0, 60.0)
+    told = [message for reason, message in bench.events() if reason == "StorageNotCleared"]
+    assert len(told) == 1
+    assert told[0].startswith("the job's objects cannot be removed: delete words-")
     assert exists(bench)
     bench.storage_fails = False
     bench.step(operator)
     assert not exists(bench)
+    assert bench.objects(CONFIG_MAPS, namespace="kubemr") == []
+
+
+@pytest.mark.parametrize("what", ["storage", "a pod"])
+def test_after_the_deadline_the_job_is_released_and_swept_later(bench: Bench, operator: Operator, what: str) -> None:
+    """An Event names the prefix, a counter counts, and a list that outlives this operator has it."""
+    job = deleted(bench, operator)
+    other = bench.deployed(operator, "other")
+    bench.store.put(f"{other.storage_prefix}kept", b"")
+    if what == "storage":
+        bench.delete(Target(PODS, NAMESPACE, "p"))
+        bench.storage_fails = True
+    for _ in range(700):
+        wait = bench.step(operator)
+        if wait is None:
+            break
+        bench.now += wait
+    assert [item["metadata"]["name"] for item in bench.objects(names.JOBS)] == ["other"]
+    (said,) = [message for reason, message in bench.events() if reason == "StorageLeft"]
+    assert said.startswith(f"released with objects left below {job.storage_prefix}: ")
+    assert operator.tally == {"unswept_prefixes": 1}
+    restarted = bench.operator("op-b")
+    if what == "storage":
+        assert list(bench.run(sweep(restarted))) == [job.uid]
+        bench.storage_fails = False
+    bench.store.put(f"{job.storage_prefix}late", b"")
+    assert bench.run(sweep(restarted)) == {}
+    assert list(bench.store.objects) == [f"{other.storage_prefix}kept"]
+    (listed,) = bench.objects(CONFIG_MAPS, namespace="kubemr")
+    assert not listed.get("data")
+    bench.run(record(job, restarted))
+    bench.run(record(other, restarted))
+    (listed,) = bench.objects(CONFIG_MAPS, namespace="kubemr")
+    assert set(listed["data"]) == {job.uid, other.uid}
+
+
+def test_a_list_of_prefixes_that_may_not_be_written_keeps_the_job(bench: Bench, operator: Operator) -> None:
+    """Nothing is left behind unseen."""
+    deleted(bench, operator)
+    bench.delete(Target(PODS, NAMESPACE, "p"))
+    bench.storage_fails = True
+    bench.now += 600
+    bench.answer(asks("create", "configmaps"), DENIED)
+    with pytest.raises(Refused, match="creating configmaps kubemr/kubemr-unswept"):
+        bench.step(operator)
+    assert exists(bench)
+    bench.lose(asks("create", "configmaps"))
+    bench.step(operator)
+    assert not exists(bench)
+
+
+def test_a_job_that_never_ran_needs_no_storage_to_be_deleted(bench: Bench, operator: Operator) -> None:
+    """Its bucket may never have existed."""
+    job = bench.submit()
+    bench.step(operator)
+    bench.step(operator)
+    bench.storage_fails = True
+    bench.step(operator)
+    assert bench.job().phase == "DEPLOYING"
+    bench.delete(job.target)
+    bench.step(operator)
+    assert not exists(bench)
+
+
+def test_a_look_that_is_out_of_date_does_not_release_the_job(bench: Bench, operator: Operator) -> None:
+    """It shows DEPLOYING, and the workers have written since."""
+    bench.submit()
+    bench.step(operator)
+    bench.step(operator)
+    old = bench.job().document
+    bench.step(operator)
+    job = bench.job()
+    bench.store.put(f"{job.storage_prefix}x", b"")
+    bench.delete(job.target)
+    old["metadata"]["deletionTimestamp"] = bench.job().document["metadata"]["deletionTimestamp"]
+    bench.run(reconcile(old, operator))
+    assert exists(bench)
+    bench.step(operator)
+    assert (exists(bench), bench.store.objects) == (False, {})
 
 
 def test_somebody_elses_finalizer_stays(bench: Bench, operator: Operator) -> None:

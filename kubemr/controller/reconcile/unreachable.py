@@ -1,0 +1,54 @@
+"""Pods that have been told to end and do not: their node is unreachable, and nobody there can say that they are gone.
+
+Such a pod is removed by force when its time to end has passed and its worker's Lease has expired.  That is safe even if
+the process still runs: whatever it sends tests a state that is no longer its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from kubemr.controller.reconcile.census import census_of
+from kubemr.controller.reconcile.context import PODS, Operator
+from kubemr.controller.reconcile.removing import remove
+from kubemr.coordination import names
+from kubemr.coordination.job import JobView
+from kubemr.locks.conditional import read
+from kubemr.locks.patch import lookup
+from kubemr.locks.request import Json, Now, Op
+from kubemr.locks.taskstate import Token
+
+GRACE_SECONDS: Final = 30.0
+"""Kubernetes' own `terminationGracePeriodSeconds`, where the pod does not say."""
+INDEX: Final = "batch.kubernetes.io/job-completion-index"
+
+
+def force_out(job: JobView, pods: Sequence[Json], operator: Operator) -> Op[None]:
+    """Remove those of `pods` that are overdue and whose worker is dead.  To be called every second or two."""
+    now: float = yield Now()
+    known = operator.ending.get(job.uid, {})
+    ending = {pod["metadata"]["uid"]: pod for pod in pods if pod["metadata"].get("deletionTimestamp")}
+    since = operator.ending[job.uid] = {uid: known.get(uid, now) for uid in ending}
+    if not ending:
+        operator.ending.pop(job.uid)
+        return
+    for uid, pod in ending.items():
+        grace = float(pod["metadata"].get("deletionGracePeriodSeconds") or GRACE_SECONDS)
+        dead = yield from _dead(job, pod, operator)
+        if dead and now - since[uid] >= grace + operator.settings.lease_seconds:
+            yield from remove(PODS, pod, grace_seconds=0)
+
+
+def _dead(job: JobView, pod: Json, operator: Operator) -> Op[bool]:
+    """Whether the pod's worker, if it is of this run, holds no Lease that is alive."""
+    labels = pod["metadata"].get("labels") or {}
+    index = labels.get(INDEX) or (pod["metadata"].get("annotations") or {}).get(INDEX) or ""
+    if labels.get(names.LABEL_RUN) != str(job.run) or not index.isdecimal():
+        return True
+    lease: Json = yield from read(job.lease_of(int(index)))
+    holder = lookup(lease, "/spec/holderIdentity") if lease is not None else None
+    if not holder:
+        return True
+    token = Token(holder)
+    return token in (yield from census_of(job, operator).look({token}))

@@ -1,0 +1,80 @@
+"""Pods on a node that does not answer: removed by force when their Lease has expired, not before."""
+
+from __future__ import annotations
+
+import pytest
+
+from kubemr.controller.reconcile.context import PODS, Operator
+from kubemr.controller.reconcile.unreachable import INDEX
+from kubemr.coordination import names
+from kubemr.coordination.job import JobView
+from kubemr.locks.conditional import Target
+from kubemr.locks.request import Json, Request
+from support.bench import LEASE_SECONDS, NAMESPACE, Bench
+
+POD = Target(PODS, NAMESPACE, "p")
+TOKEN = "w0-aaaaaa"
+
+
+def ending(bench: Bench, job: JobView, **labels: str) -> Json:
+    """A pod that was told to end and cannot."""
+    metadata = {
+        "name": "p",
+        "labels": {**names.labels(job.uid, job.run), INDEX: "0", **labels},
+        "finalizers": ["example.com/node"],
+    }
+    bench.create(PODS, {"metadata": metadata, "spec": {"containers": [{"name": "w", "image": "i"}]}})
+    bench.delete(POD)
+    return bench.get(POD)
+
+
+def forced(bench: Bench) -> list[Request]:
+    """The deletions by force."""
+    return [
+        each
+        for each in bench.requests
+        if each.verb == "delete" and each.name == "p" and each.body.get("gracePeriodSeconds") == 0
+    ]
+
+
+@pytest.mark.parametrize("held", [True, False])
+def test_a_pod_whose_worker_is_silent(bench: Bench, operator: Operator, held: bool) -> None:
+    """After its time to end and its Lease's duration; under its uid."""
+    job = bench.deployed(operator)
+    if held:
+        bench.hold_lease(job, 0, TOKEN)
+    uid = ending(bench, job)["metadata"]["uid"]
+    bench.delete(job.target)
+    began = bench.now
+    while not forced(bench):
+        assert bench.now - began <= 30 + LEASE_SECONDS + 1
+        bench.now += bench.step(operator) or 0.0
+    assert bench.now - began >= 30 + LEASE_SECONDS
+    assert forced(bench)[0].body["preconditions"] == {"uid": uid}
+    bench.patch(POD, {"op": "remove", "path": "/metadata/finalizers"})
+    bench.step(operator)
+    assert bench.objects(names.JOBS) == []
+    assert operator.ending == {}
+
+
+def test_a_worker_that_lives_is_left_alone(bench: Bench, operator: Operator) -> None:
+    """It takes its time, and renews its Lease."""
+    job = bench.deployed(operator)
+    lease = bench.hold_lease(job, 0, TOKEN)
+    ending(bench, job)
+    bench.delete(job.target)
+    for _ in range(60):
+        bench.set(lease, "/spec/renewTime", bench.micro_stamp())
+        bench.now += bench.step(operator) or 0.0
+    assert forced(bench) == []
+
+
+def test_a_pod_of_an_earlier_run_holds_no_lease_of_this(bench: Bench, operator: Operator) -> None:
+    """Its worker has nothing to say any more."""
+    job = bench.deployed(operator)
+    bench.hold_lease(job, 0, TOKEN)
+    ending(bench, job, **{names.LABEL_RUN: "7"})
+    bench.delete(job.target)
+    for _ in range(39):
+        bench.now += bench.step(operator) or 0.0
+    assert forced(bench)
