@@ -1,0 +1,374 @@
+"""Where a worker command is checked: apiserver, proxy, inputs and a deployed job; the test is the operator."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+from kubemr.controller.reconcile import children
+from kubemr.controller.reconcile.claim import stages_of
+from kubemr.controller.reconcile.context import StorageSettings
+from kubemr.controller.reconcile.deploy import create_means
+from kubemr.coordination import names
+from kubemr.coordination.job import JobView
+from kubemr.local.apiserver.http import HttpServer
+from kubemr.local.apiserver.presets import kubemr_server
+from kubemr.locks.config import Server
+from kubemr.locks.http import HttpTransport
+from kubemr.locks.request import JSON_PATCH, Request, Resource
+from kubemr.locks.shard import SHARDS
+from kubemr.locks.threads import run
+from kubemr.storage import ObjectStore, store_from_environment
+from support.protocoljudge import TEST, Judge
+from support.protocolproxy import Proxy, Recorded
+from support.workerharness import ROOT
+
+PATIENCE = 40.0
+TOKEN = "the-server's-own"
+LEASE_SECONDS = 2.0
+ODD = 'é "quoted" <a&b> \u2028 \u2029 \U0001f600'
+"""Stands in a condition of each job, which has to be tested as it is written."""
+
+
+class Inputs:
+    """A web server with the inputs of a job.  An input of `hold` is not answered before `let_go`."""
+
+    def __init__(self, news: threading.Condition) -> None:
+        self.contents: dict[str, bytes] = {}
+        self.asked: Counter[str] = Counter()
+        self._held: dict[str, threading.Event] = {}
+        self._news = news
+        inputs = self
+
+        class Handler(BaseHTTPRequestHandler):
+            disable_nagle_algorithm = True
+
+            def log_message(self, format: str, *args: Any) -> None:
+                pass
+
+            def do_GET(self) -> None:
+                inputs.answer(self)
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server.daemon_threads = False
+        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05})
+        self._thread.start()
+
+    def url(self, name: str) -> str:
+        """The address of an input."""
+        return f"http://127.0.0.1:{self._server.server_address[1]}/{name}"
+
+    def hold(self, *held: str) -> None:
+        """Whoever asks for these has to wait."""
+        self._held.update({name: threading.Event() for name in held})
+
+    def let_go(self, *held: str) -> None:
+        """Answer, from now on."""
+        for name in held or self._held:
+            self._held[name].set()
+
+    def answer(self, handler: BaseHTTPRequestHandler) -> None:
+        """One request."""
+        name = handler.path[1:]
+        with self._news:
+            self.asked[name] += 1
+            self._news.notify_all()
+        if name in self._held:
+            self._held[name].wait(PATIENCE)
+        with suppress(OSError):
+            content = self.contents.get(name)
+            handler.send_response(404 if content is None else 200)
+            handler.send_header("Content-Length", str(len(content or b"")))
+            handler.end_headers()
+            handler.wfile.write(content or b"")
+
+    def stop(self) -> None:
+        """End it."""
+        self.let_go()
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+
+class Process:
+    """A worker that runs; `name` is what the proxy calls it."""
+
+    def __init__(self, name: str, index: int, popen: subprocess.Popen[bytes], log: Path) -> None:
+        self.name, self.index, self._popen, self._log = name, index, popen, log
+
+    def wait(self) -> int:
+        """Its exit code."""
+        return self._popen.wait(PATIENCE)
+
+    @property
+    def running(self) -> bool:
+        """It has not ended."""
+        return self._popen.poll() is None
+
+    def signal(self, number: int) -> None:
+        """Send a signal to it alone."""
+        self._popen.send_signal(number)
+
+    def kill(self) -> None:
+        """End it, with all it has started, at once."""
+        with suppress(ProcessLookupError):
+            os.killpg(self._popen.pid, signal.SIGKILL)
+        self._popen.wait(PATIENCE)
+
+    @property
+    def log(self) -> str:
+        """What it wrote."""
+        return self._log.read_text("utf-8", "replace")
+
+
+class Stage:
+    """Use `deploy`, then `start`; `until` waits; `finish` checks everything in the end."""
+
+    def __init__(self, directory: Path, storage: Mapping[str, str], lease_seconds: float = LEASE_SECONDS) -> None:
+        self.directory = directory
+        self.storage = dict(storage)
+        self.lease_seconds = lease_seconds
+        self.store: ObjectStore = store_from_environment(self.storage)
+        self.news = threading.Condition()
+        self.inputs = Inputs(self.news)
+        self._server = HttpServer(kubemr_server(), TOKEN)
+        self._server.start()
+        self.proxy = Proxy("127.0.0.1", self._server.port, TOKEN, self.news)
+        self.proxy.before = self._before
+        self._direct = HttpTransport(Server(self._server.url, token=TOKEN))
+        self._via_proxy = HttpTransport(Server(self.proxy.url, token=TEST))
+        self.workers: list[Process] = []
+        self.fouls: list[str] = []
+        self.judge: Judge
+        self.job: JobView
+
+    # -- the operator's part
+
+    def deploy(
+        self,
+        contents: Mapping[str, bytes],
+        *,
+        partitions: int = 3,
+        states: Mapping[int, str] | None = None,
+        hints: Mapping[int, str] | None = None,
+        without: Sequence[int] = (),
+        **spec: Any,
+    ) -> JobView:
+        """A deployed job with these inputs; of the map stage, other states and hints, and shards left out."""
+        self.inputs.contents.update(contents)
+        spec = {"image": "none", "replicas": 2, "partitions": partitions, "maxAttempts": 3, **spec}
+        spec["inputs"] = [self.inputs.url(name) for name in contents]
+        body = {"apiVersion": names.API_VERSION, "kind": names.KIND, "metadata": {"name": "the.job"}, "spec": spec}
+        created = self.ask(Request("create", names.JOBS, "default", body=body))
+        stages = stages_of(JobView.of(created))
+        moment = "2026-01-31T12:00:00Z"
+        condition = {
+            "type": "Deployed",
+            "status": "True",
+            "reason": "Deployed",
+            "message": ODD,
+            "lastTransitionTime": moment,
+        }
+        status = {"phase": "DEPLOYED", "run": 1, "stage": "map", "stages": stages, "conditions": [condition]}
+        patch = [{"op": "add", "path": "/status", "value": status}]
+        self.job = JobView.of(self._patch(names.JOBS, "the.job", patch, "status"))
+        run(create_means(self.job, StorageSettings(self.storage, {}), self.lease_seconds), self._direct)
+        for number in without:
+            self.ask(Request("delete", SHARDS, "default", self.job.shard_name(self.job.stages[0], number)))
+        for number, state in (states or {}).items():
+            self._patch(SHARDS, self._shard_of(number), [{"op": "add", "path": f"/tasks/{number}", "value": state}])
+        for number, hint in (hints or {}).items():
+            path = "/metadata/labels/kubemr.turbobytes.com~1tasks"
+            name = self.job.shard_name(self.job.stages[0], number)
+            self._patch(SHARDS, name, [{"op": "add", "path": path, "value": hint}])
+        listed = self.ask(Request("list", SHARDS, "default"))["items"]
+        self.judge = Judge(
+            self.job,
+            {item["metadata"]["name"]: item["tasks"] for item in listed},
+            {f"{self.job.base}-w-{index}": None for index in range(self.job.replicas)},
+            {},
+            self.lease_seconds,
+        )
+        return self.job
+
+    def create_shard(self, number: int) -> None:
+        """A shard of the map stage that `deploy` left out."""
+        bodies = list(children.shards(self.job, self.job.stages[0], open_=True))
+        made = self.ask(Request("create", SHARDS, "default", body=bodies[number]))
+        self.judge.shards[made["metadata"]["name"]] = made["tasks"]
+
+    def ask(self, request: Request) -> Any:
+        """One request to the apiserver, not through the proxy."""
+        answer = self._direct.send(request)
+        assert answer.ok, answer
+        return answer.body
+
+    def write(self, resource: Resource, name: str, *operations: Any) -> Any:
+        """A patch by the test, through the proxy so that the judge hears of it."""
+        request = Request("patch", resource, "default", name, body=list(operations), content_type=JSON_PATCH)
+        answer = self._via_proxy.send(request)
+        assert answer.ok, answer
+        return answer.body
+
+    def _patch(self, resource: Resource, name: str, operations: list[Any], subresource: str | None = None) -> Any:
+        request = Request("patch", resource, "default", name, subresource, body=operations, content_type=JSON_PATCH)
+        return self.ask(request)
+
+    def _shard_of(self, number: int) -> str:
+        return self.job.shard_name(self.job.stages[0], number // 32)
+
+    # -- workers
+
+    def environ(self, name: str, index: int) -> dict[str, str]:
+        """What the operator and Kubernetes would give a worker."""
+        kept = {key: os.environ[key] for key in ("PATH", "HOME", "TMPDIR", "DOCKER_HOST") if key in os.environ}
+        kept["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
+        storage = StorageSettings(self.storage, {})
+        settings: dict[str, str] = children.config_map(self.job, storage, self.lease_seconds)["data"]
+        reach = {"KUBEMR_APISERVER": self.proxy.url, "KUBEMR_APISERVER_TOKEN": name, "JOB_COMPLETION_INDEX": str(index)}
+        return {**kept, **settings, **reach}
+
+    def start(self, command: Sequence[str], index: int = 0, environ: Mapping[str, str | None] | None = None) -> Process:
+        """Start a worker; `environ` changes its environment, and a variable that is None is left out."""
+        name = f"worker-{len(self.workers)}"
+        self.judge.indexes = {**self.judge.indexes, name: index}
+        variables: dict[str, str | None] = {**self.environ(name, index), **(environ or {})}
+        log = self.directory / f"{name}.log"
+        with log.open("wb") as stream:
+            popen = subprocess.Popen(
+                command,
+                env={key: value for key, value in variables.items() if value is not None},
+                stdin=subprocess.DEVNULL,
+                stdout=stream,
+                stderr=stream,
+                start_new_session=True,
+            )
+        process = Process(name, index, popen, log)
+        self.workers.append(process)
+        return process
+
+    # -- what happened
+
+    def until(self, condition: Callable[[], Any], what: str) -> Any:
+        """Wait, from one request to the next, until `condition` gives something true."""
+        deadline = time.monotonic() + PATIENCE
+        with self.news:
+            while not (found := condition()):
+                left = deadline - time.monotonic()
+                assert left > 0, f"waited {PATIENCE} s until {what}\n{self.account()}"
+                self.news.wait(left)
+        return found
+
+    def account(self) -> str:
+        """The last requests and what the workers wrote."""
+        requests = "\n".join(str(record)[:600] for record in self.proxy.records[-40:])
+        logs = "\n".join(f"--- {worker.name}\n{worker.log[-2000:]}" for worker in self.workers)
+        return f"{requests}\n{logs}"
+
+    def requests(self, worker: Process | None = None, kind: str = "", method: str = "PATCH") -> list[Recorded]:
+        """What was asked so far."""
+        return [
+            record
+            for record in self.proxy.records
+            if record.method == method
+            and not record.watch
+            and record.kind.startswith(kind)
+            and (worker is None or record.worker == worker.name)
+        ]
+
+    def document(self) -> Any:
+        """The job as it is."""
+        return self.ask(Request("get", names.JOBS, "default", self.job.name))
+
+    def tasks(self, stage: int = 0) -> dict[int, str]:
+        """The states of a stage's tasks as they are."""
+        selector = self.job.selector(self.job.stages[stage])
+        items = self.ask(Request("list", SHARDS, "default", query={"labelSelector": selector}))["items"]
+        return {int(number): state for item in items for number, state in item["tasks"].items()}
+
+    def hints(self) -> set[str]:
+        """The labels of all shards."""
+        items = self.ask(Request("list", SHARDS, "default"))["items"]
+        return {item["metadata"]["labels"]["kubemr.turbobytes.com/tasks"] for item in items}
+
+    def token(self, worker: Process) -> str:
+        """The token under which a worker took its Lease."""
+        taken = (record for record in self.requests(worker, "leases") if record.landed)
+        return str(
+            next(record.sets["/spec/holderIdentity"] for record in taken if "/spec/holderIdentity" in record.sets)
+        )
+
+    def _before(self, record: Recorded) -> None:
+        """What must be in the store before a patch is even sent."""
+        if record.worker == TEST or not record.body:
+            return
+        needed: list[str] = []
+        stage = next((s for s in self.job.stages if f"-{s.step}-{s.name}-" in record.name), None)
+        for number, new in record.tasks.items():
+            old, state = record.values("test")[f"/tasks/{number}"].split("/"), new.split("/")
+            attempt = f"{old[1]}-{old[4]}"
+            prefix = (
+                names.attempt_prefix(self.job.storage_prefix, stage.step, stage.name, int(number), attempt)
+                if stage
+                else ""
+            )
+            if state[0] == "done":
+                needed.append(f"{prefix}outputs.json")
+            if int(state[2]) > int(old[2]):
+                needed.append(f"{prefix}error.json")
+        if record.kind == "mapreducejobs" and (
+            "/status/stage" in record.sets or record.sets.get("/status/phase") == "COMPLETE"
+        ):
+            key = record.values("test")["/status/stage"]
+            sealed = next(s for s in self.job.stages if s.key == key)
+            needed.append(names.index_key(self.job.storage_prefix, self.job.run, sealed.step, sealed.name))
+        self.fouls += [f"{key} is not in the store yet: {record}" for key in needed if self.store.stat(key) is None]
+
+    def finish(self, *, code: int | None = 0) -> None:
+        """All workers end with `code`, and all that they sent was legal."""
+        if code is not None:
+            codes = [worker.wait() for worker in self.workers]
+            assert codes == [code] * len(codes), self.account()
+        assert not self.fouls, self.fouls[0]
+        assert not self.proxy.problems, self.proxy.problems[0]
+        with self.news:
+            records = list(self.proxy.records)
+        self.judge.judge(records)
+
+    def results(self) -> list[bytes]:
+        """What lies at the addresses of the complete job's results."""
+        status = self.document()["status"]
+        assert status["phase"] == "COMPLETE", (status, self.account())
+        assert status["resultCount"] == len(status["results"])
+        return [self.store.get(url[url.index(self.job.storage_prefix) :]) for url in status["results"]]
+
+    def close(self) -> None:
+        """End everything."""
+        for worker in self.workers:
+            worker.kill()
+        self.inputs.stop()
+        self._via_proxy.close()
+        self._direct.close()
+        self.proxy.stop()
+        self._server.stop()
+
+
+def word_counts(contents: Mapping[str, bytes], partitions: int) -> list[bytes]:
+    """What a word count gives: the results of the partitions that have any words."""
+    words = Counter(word for content in contents.values() for word in content.split())
+    lines: dict[int, list[bytes]] = {}
+    for word, count in sorted(words.items()):
+        hashed = 2166136261
+        for byte in word:
+            hashed = (hashed ^ byte) * 16777619 % 2**32
+        lines.setdefault(hashed % partitions, []).append(b"%s\t%d\n" % (word, count))
+    return [b"".join(lines[number]) for number in sorted(lines)]

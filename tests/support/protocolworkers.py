@@ -1,0 +1,55 @@
+"""The commands of the workers that are checked against the protocol: those of the examples, or somebody's own.
+
+Each counts words as `examples/wordcount` does.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from support.left_out import leave_out
+from support.workerharness import ROOT
+
+OWN = "KUBEMR_PROTOCOL_WORKER"
+"""The environment variable that names one's own worker; then it alone is checked."""
+GO_WORKER = ROOT / "examples" / "wordcount-go"
+
+
+def kinds() -> list[str]:
+    """The workers to check."""
+    return ["own"] if os.environ.get(OWN) else ["python", "go"]
+
+
+def command(kind: str) -> list[str]:
+    """How a worker is started; leaves the test out where it cannot be."""
+    if kind == "own":
+        return shlex.split(os.environ[OWN])
+    if kind == "python":
+        return [sys.executable, str(ROOT / "examples" / "wordcount" / "wordcount.py")]
+    return [str(_built())]
+
+
+@functools.cache
+def _built() -> Path:
+    """The program in Go.  Go's own cache makes a second build a matter of milliseconds."""
+    go = shutil.which("go")
+    if go is None:
+        leave_out("Go", "install Go 1.24 or newer from https://go.dev/dl/ and put it on PATH")
+    folder = Path(os.environ.get("KUBEMR_CACHE") or Path.home() / ".cache" / "kubemr") / "wordcount-go"
+    folder.mkdir(parents=True, exist_ok=True)
+    draft, program = folder / f"wordcount-{os.getpid()}", folder / "wordcount"
+    environ = {**os.environ, "CGO_ENABLED": "0", "GOFLAGS": "-mod=readonly -trimpath -buildvcs=false"}
+    done = subprocess.run(
+        [go, "build", "-o", str(draft), "."], cwd=GO_WORKER, env=environ, capture_output=True, text=True
+    )
+    if done.returncode != 0 and "dial tcp" in done.stderr:
+        leave_out("the Go modules of examples/wordcount-go", "run `go mod download` there, with a network")
+    assert done.returncode == 0, done.stderr
+    draft.replace(program)
+    return program
