@@ -18,6 +18,9 @@ from support.informing import Recorder
 
 CONFIG_MAPS = Resource("", "v1", "configmaps")
 
+OURS = "metadata.name!=kube-root-ca.crt"
+"""When the real controllers run, they put this ConfigMap into every namespace."""
+
 
 @pytest.fixture
 async def live(apiserver: ApiServer) -> AsyncIterator[Client]:
@@ -87,8 +90,8 @@ async def test_wait_sees_the_first_event(live: Client, namespace: str) -> None:
     """From a version on, within the time."""
     made = await create(live, namespace, "a")
     version = made["metadata"]["resourceVersion"]
-    assert await live.wait(Watch(CONFIG_MAPS, namespace, version, 1.0)) is None
-    waiting = asyncio.create_task(live.wait(Watch(CONFIG_MAPS, namespace, version, 30.0)))
+    assert await live.wait(Watch(CONFIG_MAPS, namespace, version, 1.0, field_selector=OURS)) is None
+    waiting = asyncio.create_task(live.wait(Watch(CONFIG_MAPS, namespace, version, 30.0, field_selector=OURS)))
     await create(live, namespace, "b")
     event = await waiting
     assert event is not None
@@ -114,8 +117,5 @@ async def test_the_connection_of_a_kubeconfig(apiserver: ApiServer, namespace: s
     """TLS, token and address from the file, by `kubernetes.aio`."""
     async with Client(await from_kubeconfig(str(apiserver.kubeconfig))) as client:
         made = await create(client, namespace, "a")
-        # Of this object only: when the real controllers run, they put a ConfigMap into every namespace.
-        watch = Watch(
-            CONFIG_MAPS, namespace, made["metadata"]["resourceVersion"], 1.0, field_selector="metadata.name=a"
-        )
+        watch = Watch(CONFIG_MAPS, namespace, made["metadata"]["resourceVersion"], 1.0, field_selector=OURS)
         assert await client.wait(watch) is None
