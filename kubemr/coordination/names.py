@@ -59,6 +59,11 @@ def secret(base: str) -> str:
     return f"{base}-storage"
 
 
+def account(base: str) -> str:
+    """The name of the workers' service account, of their Role and of their RoleBinding."""
+    return f"{base}-worker"
+
+
 def workers(base: str, generation: int) -> str:
     """The name of the Kubernetes Job that runs the workers."""
     return f"{base}-workers-{generation}" if generation else f"{base}-workers"

@@ -20,6 +20,8 @@ PATHS = {
     "pods": "/api/v1/namespaces/{ns}/pods",
     "events": "/api/v1/namespaces/{ns}/events",
     "accounts": "/api/v1/namespaces/{ns}/serviceaccounts",
+    "roles": "/apis/rbac.authorization.k8s.io/v1/namespaces/{ns}/roles",
+    "bindings": "/apis/rbac.authorization.k8s.io/v1/namespaces/{ns}/rolebindings",
     "leases": "/apis/coordination.k8s.io/v1/namespaces/{ns}/leases",
     "jobs": "/apis/batch/v1/namespaces/{ns}/jobs",
     "widgets": "/apis/differential.kubemr.dev/v1/namespaces/{ns}/widgets",

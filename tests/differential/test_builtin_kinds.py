@@ -32,6 +32,10 @@ JOB: dict[str, Any] = {
     },
 }
 
+RULE: dict[str, Any] = {"apiGroups": [""], "resources": ["pods"], "resourceNames": ["p"], "verbs": ["get"]}
+ROLE: dict[str, Any] = {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "a"}
+SUBJECT: dict[str, Any] = {"kind": "ServiceAccount", "name": "a", "namespace": "{ns}"}
+
 CASES = [
     case(
         "Secret: stringData",
@@ -111,6 +115,17 @@ CASES = [
         merge("{accounts}/a", {"automountServiceAccountToken": False}),
         delete("{accounts}/a"),
         get("{accounts}/a"),
+    ),
+    case(
+        "Role and RoleBinding",
+        post("{roles}", {"metadata": {"name": "a"}, "rules": [RULE]}),
+        patch("{roles}/a", op("test", "/rules", [RULE]), op("replace", "/rules", [RULE, RULE])),
+        get("{roles}/a"),
+        post("{bindings}", {"metadata": {"name": "a"}, "roleRef": ROLE, "subjects": [SUBJECT]}),
+        get("{bindings}/a"),
+        delete("{bindings}/a"),
+        delete("{roles}/a"),
+        get("{roles}/a"),
     ),
     case(
         "Event",

@@ -16,6 +16,7 @@ from typing import TypeVar
 
 from attr import define, field
 
+from kubemr.controller.reconcile import rights
 from kubemr.controller.reconcile.context import KUBERNETES_JOBS, PODS, Operator, StorageSettings
 from kubemr.controller.reconcile.machine import reconcile
 from kubemr.coordination import names
@@ -299,7 +300,7 @@ class Bench:
         """All children of jobs by kind and name, without what differs from one creation to the next."""
         found: dict[str, Json] = {}
         resources = (SHARDS, LEASES, KUBERNETES_JOBS, Resource("", "v1", "configmaps"), Resource("", "v1", "secrets"))
-        for resource in (*resources, PODS):
+        for resource in (*resources, PODS, *rights.KINDS):
             for item in self.objects(resource, namespace=NAMESPACE):
                 metadata = {key: item["metadata"].get(key) for key in ("labels", "ownerReferences")}
                 text = json.dumps({**item, "metadata": metadata}).replace(item["metadata"]["uid"], "its own uid")

@@ -32,6 +32,12 @@ def metadata(job: JobView, name: str, extra: Mapping[str, str] | None = None) ->
     }
 
 
+def account(job: JobView) -> str:
+    """The service account that the workers run as: the run's own, unless the job's template names another."""
+    pod: Json = ((job.document.get("spec") or {}).get("template") or {}).get("spec") or {}
+    return str(pod.get("serviceAccountName") or names.account(job.base))
+
+
 def config_map(job: JobView, storage: StorageSettings, lease_seconds: float) -> Json:
     """A worker's settings."""
     timeout = (job.document.get("spec") or {}).get("taskTimeoutSeconds", DEFAULT_TASK_TIMEOUT)
@@ -140,6 +146,7 @@ def _pod_template(job: JobView, spec: Json, sources: list[Json], secret_ref: str
     worker.setdefault("terminationMessagePolicy", "FallbackToLogsOnError")
     pod["containers"] = containers
     pod["restartPolicy"] = "Never"
+    pod["serviceAccountName"] = account(job)
     return {
         "metadata": {
             **given,

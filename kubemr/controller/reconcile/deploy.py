@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from kubemr.controller.reconcile import children
+from kubemr.controller.reconcile import children, rights
 from kubemr.controller.reconcile.context import (
     CONFIG_MAPS,
     DONE,
@@ -72,6 +72,7 @@ def deploy(document: Json, operator: Operator) -> Op[After]:
 
 def create_means(job: JobView, storage: StorageSettings, lease_seconds: float) -> Op[None]:
     """Everything but the pods."""
+    yield from rights.grant(job)
     yield from ensure(job, CONFIG_MAPS, children.config_map(job, storage, lease_seconds))
     if storage.secret:
         yield from ensure(job, SECRETS, children.secret(job, storage))

@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Final
 
+from kubemr.controller.reconcile import rights
 from kubemr.controller.reconcile.context import (
     CONFIG_MAPS,
     DONE,
@@ -22,7 +23,7 @@ from kubemr.controller.reconcile.context import (
     After,
     Operator,
 )
-from kubemr.controller.reconcile.removing import remove, remove_all
+from kubemr.controller.reconcile.removing import remove, remove_all, remove_named
 from kubemr.controller.reconcile.storing import open_store
 from kubemr.coordination import names
 from kubemr.coordination.job import JobView
@@ -59,11 +60,12 @@ def tidy(document: Json, operator: Operator) -> Op[After]:
 
 def _clean(job: JobView, operator: Operator, *, patient: bool) -> Op[bool]:
     """False when pods are left, which may still write: what they write after a prefix was cleared would stay."""
-    for resource in (KUBERNETES_JOBS, LEASES, SHARDS, SECRETS):
+    for resource in (KUBERNETES_JOBS, LEASES, SHARDS):
         yield from remove_all(job, resource)
+    yield from remove_named(job, SECRETS, names.secret(job.base))
     settings: Json = yield from read(Target(CONFIG_MAPS, job.namespace, names.config_map(job.base)))
     if settings is not None:
-        if patient and superfluous(job):
+        if patient:
             pods = yield from list_all(PODS, job.namespace, f"{names.LABEL_UID}={job.uid}")
             if pods.items:
                 return False
@@ -72,6 +74,8 @@ def _clean(job: JobView, operator: Operator, *, patient: bool) -> Op[bool]:
             store = yield from open_store(job, operator)
             for prefix in prefixes:
                 yield Do(partial(store.delete_prefix, prefix), "retention")
+    yield from rights.revoke(job)  # Not before: workers that still ran had to read that the job is over.
+    if settings is not None:
         yield from remove_all(job, CONFIG_MAPS)
     return True
 

@@ -6,7 +6,7 @@ from kubemr.coordination import names
 from kubemr.coordination.job import JobView
 from kubemr.coordination.listing import list_all
 from kubemr.locks.backoff import Backoff
-from kubemr.locks.conditional import Refused
+from kubemr.locks.conditional import Refused, Target, read
 from kubemr.locks.request import Answer, Json, Op, Random, Request, Resource, Sleep
 
 
@@ -20,6 +20,15 @@ def remove_all(job: JobView, resource: Resource, *, run: int | None = None) -> O
         if not item["metadata"].get("deletionTimestamp"):
             yield from remove(resource, item)
     return len(listed.items)
+
+
+def remove_named(job: JobView, resource: Resource, name: str) -> Op[None]:
+    """Delete the child of that name, if there is one: for kinds that the operator may not list."""
+    document: Json = yield from read(Target(resource, job.namespace, name))
+    if document is None or document["metadata"].get("deletionTimestamp"):
+        return
+    if any(owner.get("uid") == job.uid for owner in document["metadata"].get("ownerReferences") or []):
+        yield from remove(resource, document)
 
 
 def remove(resource: Resource, document: Json, *, grace_seconds: int | None = None) -> Op[None]:

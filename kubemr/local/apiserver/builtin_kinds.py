@@ -50,6 +50,13 @@ _ACCOUNT: Final = {"secrets": "list", "imagePullSecrets": "list", "automountServ
 _SECRET: Final = {"data": "base64", "stringData": "strings", "immutable": "bool", "type": "string"}
 
 
+_RBAC: Final = "rbac.authorization.k8s.io/v1"
+
+
+def _rbac(plural: str) -> Resource:
+    return Resource("rbac.authorization.k8s.io", "v1", plural)
+
+
 def _core(plural: str, namespaced: bool = True) -> Resource:
     return Resource("", "v1", plural, namespaced)
 
@@ -133,5 +140,11 @@ def builtin_kinds() -> list[Kind]:
             generation=True,
             returns_deleted=False,
             orphans=True,
+        ),
+        Kind(_rbac("roles"), *("Role", "role"), Builtin("Role", _RBAC, {"rules": "list"}, always={"rules": None})),
+        Kind(
+            _rbac("rolebindings"),
+            *("RoleBinding", "rolebinding"),
+            Builtin("RoleBinding", _RBAC, {"roleRef": "object", "subjects": "list"}),
         ),
     ]

@@ -43,6 +43,9 @@ def test_everything_is_there_before_the_pods_are(bench: Bench, operator: Operato
     bench.step(operator)
     base = job.base
     means = {
+        f"serviceaccounts/{base}-worker",
+        f"roles/{base}-worker",
+        f"rolebindings/{base}-worker",
         f"configmaps/{base}-config",
         f"secrets/{base}-storage",
         f"leases/{base}-w-0",
@@ -129,7 +132,7 @@ def test_a_create_without_a_definite_answer_is_repeated(
     bench.lose(asks("create", plural))
     bench.step(operator)
     assert bench.job().phase == "DEPLOYED"
-    assert len(bench.everything()) == 7
+    assert len(bench.everything()) == 10
 
 
 def test_a_name_that_is_taken_by_another_is_in_the_way(bench: Bench, operator: Operator) -> None:

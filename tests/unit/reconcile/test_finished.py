@@ -84,7 +84,8 @@ def test_storage_is_not_cleared_while_pods_are_left(bench: Bench, operator: Oper
     bench.create(PODS, pod)
     assert bench.step(operator) == 1.0
     assert "map" in stages_left(bench)
-    assert list(bench.everything()) == [f"configmaps/{job.base}-config", "pods/p"]
+    rights = {f"{plural}/{job.base}-worker" for plural in ("serviceaccounts", "roles", "rolebindings")}
+    assert set(bench.everything()) == {f"configmaps/{job.base}-config", "pods/p", *rights}
     bench.delete(Target(PODS, NAMESPACE, "p"))
     bench.step(operator)
     assert "map" not in stages_left(bench)
