@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import signal
 import subprocess
 import threading
@@ -28,6 +29,7 @@ from kubemr.locks.request import JSON_PATCH, Request, Resource
 from kubemr.locks.shard import SHARDS
 from kubemr.locks.threads import run
 from kubemr.storage import ObjectStore, store_from_environment
+from support import protocolworkers
 from support.protocoljudge import TEST, Judge
 from support.protocolproxy import Proxy, Recorded
 from support.workerharness import ROOT
@@ -102,8 +104,18 @@ class Inputs:
 class Process:
     """A worker that runs; `name` is what the proxy calls it."""
 
-    def __init__(self, name: str, index: int, popen: subprocess.Popen[bytes], log: Path) -> None:
-        self.name, self.index, self._popen, self._log = name, index, popen, log
+    def __init__(self, name: str, command: Sequence[str], environ: Mapping[str, str], directory: Path) -> None:
+        self.name, self._command, self._log = name, command, directory / f"{name}.log"
+        self._container = f"kubemr-{secrets.token_hex(4)}-{name}"
+        with self._log.open("wb") as stream:
+            self._popen = subprocess.Popen(
+                protocolworkers.container(command, self._container, directory, environ),
+                env=environ,
+                stdin=subprocess.DEVNULL,
+                stdout=stream,
+                stderr=stream,
+                start_new_session=True,
+            )
 
     def wait(self) -> int:
         """Its exit code."""
@@ -116,10 +128,16 @@ class Process:
 
     def signal(self, number: int) -> None:
         """Send a signal to it alone."""
-        self._popen.send_signal(number)
+        by_engine = protocolworkers.signalled(self._command, self._container, number)
+        if by_engine is None:
+            self._popen.send_signal(number)
+        else:
+            subprocess.run(by_engine, check=True, capture_output=True)
 
     def kill(self) -> None:
         """End it, with all it has started, at once."""
+        if self.running and protocolworkers.signalled(self._command, self._container, signal.SIGKILL):
+            self.signal(signal.SIGKILL)
         with suppress(ProcessLookupError):
             os.killpg(self._popen.pid, signal.SIGKILL)
         self._popen.wait(PATIENCE)
@@ -242,17 +260,9 @@ class Stage:
         name = f"worker-{len(self.workers)}"
         self.judge.indexes = {**self.judge.indexes, name: index}
         variables: dict[str, str | None] = {**self.environ(name, index), **(environ or {})}
-        log = self.directory / f"{name}.log"
-        with log.open("wb") as stream:
-            popen = subprocess.Popen(
-                command,
-                env={key: value for key, value in variables.items() if value is not None},
-                stdin=subprocess.DEVNULL,
-                stdout=stream,
-                stderr=stream,
-                start_new_session=True,
-            )
-        process = Process(name, index, popen, log)
+        process = Process(
+            name, command, {key: value for key, value in variables.items() if value is not None}, self.directory
+        )
         self.workers.append(process)
         return process
 

@@ -9,8 +9,10 @@ import functools
 import os
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from support.left_out import leave_out
@@ -18,21 +20,49 @@ from support.workerharness import ROOT
 
 OWN = "KUBEMR_PROTOCOL_WORKER"
 """The environment variable that names one's own worker; then it alone is checked."""
+IMAGE = "KUBEMR_PROTOCOL_IMAGE"
+"""The same for an image."""
+ENGINES = ("docker", "podman")
 GO_WORKER = ROOT / "examples" / "wordcount-go"
 
 
 def kinds() -> list[str]:
     """The workers to check."""
-    return ["own"] if os.environ.get(OWN) else ["python", "go"]
+    own = [kind for kind, name in (("own", OWN), ("image", IMAGE)) if os.environ.get(name)]
+    return own or ["python", "go"]
 
 
 def command(kind: str) -> list[str]:
     """How a worker is started; leaves the test out where it cannot be."""
     if kind == "own":
         return shlex.split(os.environ[OWN])
+    if kind == "image":
+        return [_engine(), os.environ[IMAGE]]
     if kind == "python":
         return [sys.executable, str(ROOT / "examples" / "wordcount" / "wordcount.py")]
     return [str(_built())]
+
+
+def container(command: Sequence[str], name: str, directory: Path, environ: Mapping[str, str]) -> list[str]:
+    """How a container of that name is run, where `command` is an image's; else the command itself."""
+    if Path(command[0]).name not in ENGINES:
+        return list(command)
+    settings = [f"--env={key}={value}" for key, value in environ.items() if key.startswith(("KUBEMR_", "JOB_"))]
+    user = f"--user={os.getuid()}:{os.getgid()}"  # who may write to the tests' directory
+    place = f"--volume={directory}:{directory}"
+    return [command[0], "run", "--rm", f"--name={name}", "--network=host", user, place, *settings, *command[1:]]
+
+
+def signalled(command: Sequence[str], name: str, number: int) -> list[str] | None:
+    """How a signal reaches the container of that name; None where `command` is no image's."""
+    if Path(command[0]).name not in ENGINES:
+        return None
+    return [command[0], "kill", f"--signal={signal.Signals(number).name}", name]
+
+
+def _engine() -> str:
+    found = next(filter(None, map(shutil.which, ENGINES)), None)
+    return found or leave_out("docker or podman", "install one, or give a command: make protocol WORKER=...")
 
 
 @functools.cache
