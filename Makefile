@@ -43,6 +43,10 @@ unit: $(READY) ## the tests with coverage and its gate; what needs a binary that
 	$(BIN)/python -m coverage report --skip-covered --format=total | sed 's/^/total coverage of kubemr: /; s/$$/ %/'
 	$(BIN)/python tests/support/coverage_gate.py --fail-under 95 $(GATED)
 
+.PHONY: protocol
+protocol: $(READY) ## check workers against docs/protocol.md: make protocol WORKER="command", or IMAGE=name, for one of your own
+	@KUBEMR_PROTOCOL_WORKER="$(WORKER)" KUBEMR_PROTOCOL_IMAGE="$(IMAGE)" $(BIN)/python -m pytest tests/protocol $(PYTEST_ARGS)
+
 .PHONY: lint
 lint: $(READY) ## ruff, and the layers of imports
 	@$(BIN)/ruff check .
