@@ -18,6 +18,11 @@ from kubemr.locks.taskstate import TaskState
 
 CONTAINER: Final = "worker"
 LABEL_GENERATION: Final = "kubemr.turbobytes.com/generation"
+SUSPENDED_BY_US: Final = "kubemr.turbobytes.com/suspended"
+"""The annotation of a Kubernetes Job that the operator suspended, and may resume."""
+QUEUE_NAME: Final = "kueue.x-k8s.io/queue-name"
+"""Kueue queues the Job as a whole; its pods are not queued once more."""
+LAST_APPLIED: Final = "kubectl.kubernetes.io/last-applied-configuration"
 RESTARTS_PER_WORKER: Final = 6
 """Pod failures a Kubernetes Job puts up with, per worker, before it counts as ended."""
 
@@ -105,21 +110,48 @@ def workers(job: JobView, generation: int, storage: StorageSettings) -> Json:
     if storage.secret:
         sources.append({"secretRef": {"name": names.secret(job.base)}})
     extra = {LABEL_GENERATION: str(generation)}
+    own = metadata(job, names.workers(job.base, generation), extra)
+    own["labels"] = {**_labels_of(job), **own["labels"]}
+    annotations = _annotations_of(job)
+    suspend: Json = {}
+    if spec.get("suspend"):
+        suspend = {"suspend": True}
+        annotations[SUSPENDED_BY_US] = "true"
+    if annotations:
+        own["annotations"] = annotations
     return {
         "apiVersion": "batch/v1",
         "kind": "Job",
-        "metadata": metadata(job, names.workers(job.base, generation), extra),
+        "metadata": own,
         "spec": {
             "completionMode": "Indexed",
-            "completions": job.replicas,
-            "parallelism": job.replicas,
-            "backoffLimit": RESTARTS_PER_WORKER * job.replicas,
+            **size(job),
+            **suspend,
             "podFailurePolicy": {
                 "rules": [{"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]}]
             },
             "template": _pod_template(job, spec, sources, storage.secret_ref, extra),
         },
     }
+
+
+def size(job: JobView) -> Json:
+    """What of the Kubernetes Job's spec follows from the number of workers; completions and parallelism go together."""
+    return {
+        "completions": job.replicas,
+        "parallelism": job.replicas,
+        "backoffLimit": RESTARTS_PER_WORKER * job.replicas,
+    }
+
+
+def _labels_of(job: JobView) -> dict[str, str]:
+    """The user's labels, which schedulers and queues look at."""
+    return dict(job.document["metadata"].get("labels") or {})
+
+
+def _annotations_of(job: JobView) -> dict[str, str]:
+    given = job.document["metadata"].get("annotations") or {}
+    return {key: value for key, value in given.items() if key != LAST_APPLIED}
 
 
 def _pod_template(job: JobView, spec: Json, sources: list[Json], secret_ref: str, extra: Mapping[str, str]) -> Json:
@@ -147,10 +179,12 @@ def _pod_template(job: JobView, spec: Json, sources: list[Json], secret_ref: str
     pod["containers"] = containers
     pod["restartPolicy"] = "Never"
     pod["serviceAccountName"] = account(job)
-    return {
-        "metadata": {
-            **given,
-            "labels": {**(given.get("labels") or {}), **names.labels(job.uid, job.run), **extra},
-        },
-        "spec": pod,
+    labels = {key: value for key, value in _labels_of(job).items() if key != QUEUE_NAME}
+    made = {
+        **given,
+        "labels": {**labels, **(given.get("labels") or {}), **names.labels(job.uid, job.run), **extra},
     }
+    annotations = {**_annotations_of(job), **(given.get("annotations") or {})}
+    if annotations:
+        made["annotations"] = annotations
+    return {"metadata": made, "spec": pod}

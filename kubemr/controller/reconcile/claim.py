@@ -6,6 +6,7 @@ from kubemr.controller.reconcile.context import DONE, After, Operator
 from kubemr.controller.reconcile.events import event
 from kubemr.controller.reconcile.lockholder import PATH, driven, taken
 from kubemr.controller.reconcile.patching import patch_job
+from kubemr.coordination import names
 from kubemr.coordination.job import JobView, shards_for
 from kubemr.locks.patch import lookup
 from kubemr.locks.request import Do, Json, Op
@@ -26,6 +27,7 @@ def claim(document: Json, operator: Operator) -> Op[After]:
         .add("/status/stage", stages[0]["name"])
         .add("/status/progress", f"0/{total}")
         .add("/status/replicas", job.replicas)
+        .add("/status/selector", f"{names.LABEL_UID}={job.uid}")
         .add("/status/startTime", now)
     )
     marked = yield from patch_job(job.status, patch, lambda seen: mine.same_acquisition_as(lookup(seen, PATH)))

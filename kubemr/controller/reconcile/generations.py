@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Final
 
 from kubemr.controller.reconcile import children
+from kubemr.controller.reconcile.aligning import ensure_leases
 from kubemr.controller.reconcile.context import KUBERNETES_JOBS, PODS, Operator
 from kubemr.controller.reconcile.creating import ensure
 from kubemr.controller.reconcile.deploy import still_driving
@@ -28,13 +29,13 @@ MAX_GENERATIONS: Final = 4
 def renew_workers(job: JobView, operator: Operator) -> Op[None]:
     """Start the next generation if the latest has ended, or fail the job."""
     stamp = operator.settings.stamp
-    cached = [item for item in operator.cache.worker_jobs(job.uid) if _run(item) == job.run]
-    if not cached:
+    cached = latest_workers(job, operator)
+    if cached is None:
         yield from _recreate(job, operator)
         return
-    generation = max(_generation(item) for item in cached)
-    if ended(next(item for item in cached if _generation(item) == generation)) is None:
+    if ended(cached) is None:
         return
+    generation = _generation(cached)
     latest: Json = yield from read(Target(KUBERNETES_JOBS, job.namespace, names.workers(job.base, generation)))
     why = ended(latest) if latest is not None else None
     if why is None or not (yield from still_driving(job, operator)):
@@ -51,6 +52,12 @@ def renew_workers(job: JobView, operator: Operator) -> Op[None]:
     yield from _start(job, generation + 1, operator, why)
 
 
+def latest_workers(job: JobView, operator: Operator) -> Json:
+    """The run's latest Kubernetes Job as the cache shows it, or None."""
+    cached = [item for item in operator.cache.worker_jobs(job.uid) if _run(item) == job.run]
+    return max(cached, key=_generation, default=None)
+
+
 def _recreate(job: JobView, operator: Operator) -> Op[None]:
     """Somebody deleted the Kubernetes Job: without it no worker would ever come back."""
     there = yield from list_all(KUBERNETES_JOBS, job.namespace, _selector(job), limit=1)
@@ -61,6 +68,7 @@ def _recreate(job: JobView, operator: Operator) -> Op[None]:
 
 def _start(job: JobView, generation: int, operator: Operator, why: str) -> Op[None]:
     storage = yield Do(lambda: operator.settings.storage(job.document), "storage settings")
+    yield from ensure_leases(job, operator)  # There may be more workers than there were.
     body = children.workers(job, generation, storage)
     yield from ensure(job, KUBERNETES_JOBS, body)
     now: str = yield Do(operator.settings.stamp, "wall clock")

@@ -4,6 +4,7 @@
 - It takes tasks away from dead holders, as idle workers do: when no worker is idle, nobody else would.
 - It moves a stage on that is complete, in case every worker died just then.
 - When the Kubernetes Job has ended and ours has not, it starts another generation of it, or gives up.
+- It makes the Kubernetes Job follow `replicas` and `suspend`.
 - It enforces `activeDeadlineSeconds`.
 
 A job runs to its end without any of this as long as its workers live.
@@ -14,9 +15,11 @@ from __future__ import annotations
 from collections import Counter
 from datetime import datetime
 
+from kubemr.controller.reconcile.aligning import align, suspended
 from kubemr.controller.reconcile.census import census_of
 from kubemr.controller.reconcile.context import After, Operator
-from kubemr.controller.reconcile.generations import renew_workers
+from kubemr.controller.reconcile.generations import ended as workers_ended
+from kubemr.controller.reconcile.generations import latest_workers, renew_workers
 from kubemr.controller.reconcile.hindrance import STORAGE, report
 from kubemr.controller.reconcile.lockholder import driven
 from kubemr.controller.reconcile.patching import patch_job
@@ -43,8 +46,11 @@ def supervise(document: Json, operator: Operator) -> Op[After]:
     if job.stages[0].total == 0:
         yield from complete(job, [], "", now)
         return After()
+    workers = latest_workers(job, operator)
+    if workers is not None and workers_ended(workers) is None and (yield from align(job, workers, operator)):
+        return After(0.5)  # The caches, and the job, are about to show it.
     late = _overdue(document, now)
-    if late:
+    if late and not (workers is not None and suspended(workers)):
         yield from fail(job, late, operator.settings.stamp, "DeadlineExceeded")
         return After()
     shards = [Shard.parse(item) for item in _of_stage(job, operator)]

@@ -201,7 +201,7 @@ class Cluster:
             wanted = {
                 (item["metadata"]["uid"], index): item
                 for item in answer.body["items"]
-                if not item["metadata"].get("deletionTimestamp")
+                if not item["metadata"].get("deletionTimestamp") and not item["spec"].get("suspend")
                 for index in range(item["spec"]["parallelism"])
             }
             for key, pod in list(self._pods.items()):

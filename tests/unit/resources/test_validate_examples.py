@@ -29,7 +29,7 @@ def test_later_forms_are_refused_by_name(name: str, fields: set[str]) -> None:
     assert all(f"is not supported by this version ({VERSION})" in problem.message for problem in problems)
 
 
-@pytest.mark.parametrize(("field", "asking", "idle"), [("suspend", True, False), ("restarts", 1, 0)])
+@pytest.mark.parametrize(("field", "asking", "idle"), [("restarts", 1, 0)])
 def test_idle_values_of_later_fields_pass(field: str, asking: object, idle: object) -> None:
     """A field that asks for nothing is not refused."""
     job = example("seed")
