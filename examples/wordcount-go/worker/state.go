@@ -74,8 +74,12 @@ func (s State) Commit(token string, empty bool) State {
 	return s
 }
 
-// Release: token gives it back unfinished, and nobody is to blame.
+// Release: token gives it back unfinished, and nobody is to blame.  With a backup the other goes on alone, which counts as
+// a loss: or else the string from before the backup would stand again.
 func (s State) Release(token string) State {
+	if len(s.Holders) > 1 {
+		s.Losses++
+	}
 	return s.without(func(holder string) bool { return holder == token })
 }
 
