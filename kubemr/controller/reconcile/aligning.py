@@ -14,7 +14,7 @@ from typing import Final
 
 from jsonpatch import make_patch
 
-from kubemr.controller.reconcile import children
+from kubemr.controller.reconcile import children, rights
 from kubemr.controller.reconcile.context import KUBERNETES_JOBS, Operator
 from kubemr.controller.reconcile.creating import ensure
 from kubemr.controller.reconcile.events import event
@@ -46,7 +46,9 @@ def align(job: JobView, latest: Json, operator: Operator) -> Op[bool]:
 
 
 def ensure_leases(job: JobView, operator: Operator, first: int = 0) -> Op[None]:
-    """The Leases of the workers from number `first` on."""
+    """The Leases of the workers from number `first` on, and the right to them."""
+    if first < job.replicas:
+        yield from rights.grant(job)  # A worker without a right to its Lease would give up.
     for index in range(first, job.replicas):
         yield from ensure(job, LEASES, children.lease(job, index, operator.settings.lease_seconds))
 
