@@ -106,6 +106,8 @@ class Operator:
 
     ending: dict[str, dict[str, float]] = field(factory=dict)
     """By the job's uid: since when its pods, by their uids, have been seen to end."""
+    looked: dict[str, float] = field(factory=dict)
+    """When the pods of a job, by its uid, were last looked at."""
     tally: Counter[str] = field(factory=Counter)
     """What has happened how often, for the metrics."""
 
@@ -113,6 +115,7 @@ class Operator:
         """The job does not exist any more."""
         self.censuses.pop(uid, None)
         self.ending.pop(uid, None)
+        self.looked.pop(uid, None)
         for key in [key for key in self.cleaned if key[0] == uid]:
             del self.cleaned[key]
 

@@ -23,6 +23,7 @@ from kubemr.controller.reconcile.context import (
     After,
     Operator,
 )
+from kubemr.controller.reconcile.events import event
 from kubemr.controller.reconcile.removing import remove, remove_all, remove_named
 from kubemr.controller.reconcile.storing import open_store
 from kubemr.coordination import names
@@ -44,11 +45,12 @@ def tidy(document: Json, operator: Operator) -> Op[After]:
     operator.censuses.pop(job.uid, None)
     key = (job.uid, job.run)
     now: float = yield Now()
+    news = key not in operator.cleaned
     first = operator.cleaned.setdefault(key, now)
     settled = first == float("inf")
     if not settled or operator.cache.worker_jobs(job.uid) or operator.cache.shards(job.uid):
         patient = now - first < SETTLE_SECONDS
-        if not (yield from _clean(job, operator, patient=patient)):
+        if not (yield from _clean(job, operator, patient=patient, news=news)):
             return After(POD_POLL_SECONDS)
         if not patient:
             operator.cleaned[key] = float("inf")
@@ -58,13 +60,15 @@ def tidy(document: Json, operator: Operator) -> Op[After]:
     return expiry
 
 
-def _clean(job: JobView, operator: Operator, *, patient: bool) -> Op[bool]:
+def _clean(job: JobView, operator: Operator, *, patient: bool, news: bool) -> Op[bool]:
     """False when pods are left, which may still write: what they write after a prefix was cleared would stay."""
     for resource in (KUBERNETES_JOBS, LEASES, SHARDS):
         yield from remove_all(job, resource)
     yield from remove_named(job, SECRETS, names.secret(job.base))
     settings: Json = yield from read(Target(CONFIG_MAPS, job.namespace, names.config_map(job.base)))
     if settings is not None:
+        if news:
+            yield from announce(job)
         if patient:
             pods = yield from list_all(PODS, job.namespace, f"{names.LABEL_UID}={job.uid}")
             if pods.items:
@@ -78,6 +82,16 @@ def _clean(job: JobView, operator: Operator, *, patient: bool) -> Op[bool]:
     if settings is not None:
         yield from remove_all(job, CONFIG_MAPS)
     return True
+
+
+def announce(job: JobView) -> Op[None]:
+    """The Event of the end.  Its name follows from the job alone: however many operators see it, there is one."""
+    status = job.document.get("status") or {}
+    when = str(status.get("completionTime") or "")
+    if job.phase == "FAIL":
+        yield from event(job, "Warning", "Failed", str(status.get("error") or "the job failed"), when)
+    else:
+        yield from event(job, "Normal", "Complete", f"{status.get('resultCount', 0)} results", when)
 
 
 def superfluous(job: JobView) -> list[str]:

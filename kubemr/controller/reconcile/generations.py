@@ -15,6 +15,7 @@ from kubemr.controller.reconcile.context import KUBERNETES_JOBS, PODS, Operator
 from kubemr.controller.reconcile.creating import ensure
 from kubemr.controller.reconcile.deploy import still_driving
 from kubemr.controller.reconcile.events import event
+from kubemr.controller.reconcile.stalled import last_words
 from kubemr.coordination import names
 from kubemr.coordination.advance import fail
 from kubemr.coordination.job import JobView
@@ -100,14 +101,7 @@ def _ever_started(job: JobView) -> Op[bool]:
 def _last_words(job: JobView) -> Op[str]:
     """What the pod that ended last left as its termination message."""
     pods = yield from list_all(PODS, job.namespace, _selector(job))
-    said: list[tuple[str, str]] = []
-    for pod in pods.items:
-        for container in (pod.get("status") or {}).get("containerStatuses") or []:
-            terminated = (container.get("state") or {}).get("terminated")
-            if terminated:
-                words = (terminated.get("message") or "").strip() or f"exit code {terminated.get('exitCode')}"
-                said.append((terminated.get("finishedAt") or "", f"pod {pod['metadata']['name']}: {words}"))
-    return max(said)[1] if said else ""
+    return last_words(pods.items)
 
 
 def _selector(job: JobView) -> str:

@@ -4,6 +4,7 @@
 - It takes tasks away from dead holders, as idle workers do: when no worker is idle, nobody else would.
 - It moves a stage on that is complete, in case every worker died just then.
 - When the Kubernetes Job has ended and ours has not, it starts another generation of it, or gives up.
+- It says why the pods do not come up, and fails a job whose shards somebody deleted.
 - It makes the Kubernetes Job follow `replicas` and `suspend`.
 - It enforces `activeDeadlineSeconds`.
 
@@ -20,9 +21,11 @@ from kubemr.controller.reconcile.census import census_of
 from kubemr.controller.reconcile.context import After, Operator
 from kubemr.controller.reconcile.generations import ended as workers_ended
 from kubemr.controller.reconcile.generations import latest_workers, renew_workers
-from kubemr.controller.reconcile.hindrance import STORAGE, report
+from kubemr.controller.reconcile.hindrance import STORAGE, clear, reason_of, report
+from kubemr.controller.reconcile.integrity import fail_if_shards_are_missing
 from kubemr.controller.reconcile.lockholder import driven
 from kubemr.controller.reconcile.patching import patch_job
+from kubemr.controller.reconcile.stalled import look_at_pods
 from kubemr.controller.reconcile.storing import StorageNotReady, open_store
 from kubemr.coordination.advance import Means, advance, complete, fail
 from kubemr.coordination.job import JobView
@@ -46,6 +49,8 @@ def supervise(document: Json, operator: Operator) -> Op[After]:
     if job.stages[0].total == 0:
         yield from complete(job, [], "", now)
         return After()
+    if (yield from fail_if_shards_are_missing(job, operator)):
+        return After()
     workers = latest_workers(job, operator)
     if workers is not None and workers_ended(workers) is None and (yield from align(job, workers, operator)):
         return After(0.5)  # The caches, and the job, are about to show it.
@@ -59,6 +64,8 @@ def supervise(document: Json, operator: Operator) -> Op[After]:
     if any(shard.failed for shard in shards) or (shards and all(shard.committed for shard in shards)):
         yield from _advance(job, operator)
     yield from renew_workers(job, operator)
+    if workers is not None and workers_ended(workers) is None and not suspended(workers):
+        yield from look_at_pods(job, workers, operator)
     return After(min(PROGRESS_SECONDS, operator.settings.lease_seconds / RENEWALS_PER_DURATION))
 
 
@@ -72,6 +79,9 @@ def _advance(job: JobView, operator: Operator) -> Op[None]:
     except StorageNotReady as problem:
         yield from report(job, operator, STORAGE, str(problem))
         return
+    if reason_of(job) == STORAGE:
+        yield from clear(job, operator)
+        return  # The job has changed; the next look moves it on.
     yield from advance(job, (yield from survey(job, stage)), Means(store, operator.settings.stamp))
 
 

@@ -1,0 +1,31 @@
+"""Somebody deleted a task shard: what was done is not known any more, so the job fails and says which.
+
+Making the shard anew would be worse: its tasks would run again, when other stages may have read their first attempts.
+"""
+
+from __future__ import annotations
+
+from kubemr.controller.reconcile.context import Operator
+from kubemr.controller.reconcile.deploy import still_driving
+from kubemr.coordination import names
+from kubemr.coordination.advance import fail
+from kubemr.coordination.job import JobView
+from kubemr.coordination.listing import list_all
+from kubemr.locks.request import Op
+from kubemr.locks.shard import SHARDS
+
+
+def fail_if_shards_are_missing(job: JobView, operator: Operator) -> Op[bool]:
+    """True when the job was failed.  A cache that lacks some is only a reason to look."""
+    recorded = {job.shard_name(stage, number) for stage in job.stages for number in range(stage.shards)}
+    cached = {item["metadata"]["name"] for item in operator.cache.shards(job.uid)}
+    if recorded <= cached:
+        return False
+    listed = yield from list_all(SHARDS, job.namespace, f"{names.LABEL_UID}={job.uid},{names.LABEL_RUN}={job.run}")
+    missing = sorted(recorded - {item["metadata"]["name"] for item in listed.items})
+    # All of them existed before the phase was DEPLOYED, and none is removed before it is another.
+    if not missing or not (yield from still_driving(job, operator)):
+        return False
+    more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
+    cause = f"the shard {missing[0]}{more} was deleted, and with it what is known of its tasks; create the job anew"
+    return (yield from fail(job, cause, operator.settings.stamp, "ShardDeleted"))

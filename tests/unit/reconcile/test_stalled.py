@@ -1,0 +1,144 @@
+"""Why the pods do not come up, on the job and as an Event; and a shard that somebody deleted."""
+
+from __future__ import annotations
+
+import pytest
+
+from kubemr.controller.reconcile.context import KUBERNETES_JOBS, PODS, Operator
+from kubemr.controller.reconcile.stalled import PATIENCE_SECONDS, trouble
+from kubemr.coordination import names
+from kubemr.coordination.job import JobView
+from kubemr.locks.conditional import Target
+from kubemr.locks.request import Json
+from support.bench import NAMESPACE, Bench, asks
+
+
+def waiting(reason: str, message: str = "words") -> Json:
+    """A container that cannot be started."""
+    container = {"name": "worker", "image": "i:1", "state": {"waiting": {"reason": reason, "message": message}}}
+    return {"phase": "Pending", "containerStatuses": [container]}
+
+
+UNSCHEDULABLE: Json = {
+    "phase": "Pending",
+    "conditions": [
+        {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "0/1 nodes are available"}
+    ],
+}
+FAILED: Json = {
+    "phase": "Failed",
+    "containerStatuses": [{"name": "worker", "state": {"terminated": {"exitCode": 2, "message": "no module x\n"}}}],
+}
+RUNNING: Json = {"phase": "Running", "containerStatuses": [{"name": "worker", "state": {"running": {}}}]}
+
+
+def pod(bench: Bench, job: JobView, status: Json, name: str = "p") -> Target:
+    """A pod of the job in some state."""
+    metadata = {"name": name, "labels": names.labels(job.uid, job.run)}
+    bench.create(PODS, {"metadata": metadata, "spec": {"containers": [{"name": "worker", "image": "i:1"}]}})
+    target = Target(PODS, NAMESPACE, name, "status")
+    bench.set(target, "/status", status)
+    return target
+
+
+def error(bench: Bench) -> str | None:
+    """`status.error`."""
+    found: str | None = bench.job().document["status"].get("error")
+    return found
+
+
+def deployed(bench: Bench) -> tuple[str, str]:
+    """Status and reason of the condition `Deployed`."""
+    (found,) = [each for each in bench.job().document["status"]["conditions"] if each["type"] == "Deployed"]
+    return found["status"], found["reason"]
+
+
+@pytest.mark.parametrize(
+    ("status", "reason", "message"),
+    [
+        (waiting("ErrImagePull"), "ImagePullBackOff", "1 of 1 pods: image 'i:1': words"),
+        (waiting("ImagePullBackOff"), "ImagePullBackOff", "1 of 1 pods: image 'i:1': words"),
+        (waiting("CreateContainerConfigError"), "CreateContainerConfigError", "1 of 1 pods: container 'worker': words"),
+        (UNSCHEDULABLE, "Unschedulable", "1 of 1 pods: 0/1 nodes are available"),
+        (FAILED, "PodsFail", "all 1 pods have failed so far, the last one: pod p: no module x"),
+    ],
+)
+def test_what_kubernetes_says_is_passed_on(
+    bench: Bench, operator: Operator, status: Json, reason: str, message: str
+) -> None:
+    """At the next look: once as an Event, and as long as it lasts on the job.  It goes when a pod runs."""
+    job = bench.deployed(operator)
+    target = pod(bench, job, status)
+    for _ in range(4):
+        bench.step(operator)
+        bench.now += 3.0
+    assert error(bench) == message
+    assert deployed(bench) == ("True", reason)
+    assert [each for each in bench.events() if each[0] == reason] == [(reason, message)]
+    bench.set(target, "/status", RUNNING)
+    bench.now += 5.0
+    bench.step(operator)
+    assert (error(bench), deployed(bench)) == (None, ("True", "Deployed"))
+    assert bench.events()[-1][0] == "GettingOn"
+
+
+def test_one_pod_that_runs_is_enough(bench: Bench, operator: Operator) -> None:
+    """The job is getting on."""
+    job = bench.deployed(operator)
+    pod(bench, job, UNSCHEDULABLE)
+    pod(bench, job, RUNNING, "q")
+    bench.step(operator)
+    assert error(bench) is None
+
+
+def test_pods_that_are_starting_are_no_trouble() -> None:
+    """Nothing is said of them yet."""
+    assert trouble([{"metadata": {"name": "p"}, "status": {"phase": "Pending"}}, {"metadata": {"name": "q"}}]) is None
+
+
+def test_no_pods_at_all(bench: Bench, operator: Operator) -> None:
+    """A quota, a policy: the Kubernetes Job knows more."""
+    job = bench.deployed(operator)
+    bench.step(operator)
+    assert error(bench) is None
+    bench.now += PATIENCE_SECONDS
+    bench.step(operator)
+    assert error(bench) == f"Kubernetes has created no pods yet; kubectl describe job {job.base}-workers tells why"
+
+
+def test_pods_that_are_ready_are_not_listed(bench: Bench, operator: Operator) -> None:
+    """The Kubernetes Job tells."""
+    job = bench.deployed(operator)
+    workers = Target(KUBERNETES_JOBS, NAMESPACE, names.workers(job.base, 0), "status")
+    bench.set(workers, "/status", {"ready": 1})
+    bench.requests.clear()
+    bench.step(operator)
+    assert not [each for each in bench.requests if asks("list", "pods")(each)]
+
+
+def test_what_held_the_job_up_is_gone_when_it_is_complete(bench: Bench, operator: Operator) -> None:
+    """Whoever completes it takes it off."""
+    job = bench.deployed(operator)
+    pod(bench, job, UNSCHEDULABLE)
+    bench.step(operator)
+    assert error(bench)
+    for position in range(2):
+        bench.write_tasks(job, {0: "empty/1/0/0/w0-aaaaaa", 1: "empty/1/0/0/w0-aaaaaa"}, position)
+        bench.step(operator)
+    assert (bench.job().phase, error(bench)) == ("COMPLETE", None)
+    bench.step(operator)
+    bench.step(bench.operator("op-b"))
+    assert [each for each in bench.events() if each[0] == "Complete"] == [("Complete", "0 results")]
+
+
+def test_a_shard_that_was_deleted_fails_the_job(bench: Bench, operator: Operator) -> None:
+    """It is named; a cache that merely lags does not."""
+    job = bench.deployed(operator)
+    bench.delete(bench.shard(job, 1).target)
+    bench.step(operator)
+    assert bench.job().phase == "FAIL"
+    assert error(bench) == (
+        f"the shard {job.base}-0-reduce-0 was deleted, and with it what is known of its tasks; create the job anew"
+    )
+    bench.step(operator)
+    assert bench.events()[-1] == ("Failed", error(bench))
