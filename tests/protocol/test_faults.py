@@ -185,6 +185,17 @@ def test_losses_beyond_the_bound(stage: Stage, command: list[str]) -> None:
     assert job.max_attempts == 2
 
 
+def test_backups(stage: Stage, command: list[str]) -> None:
+    """A task with a backup comes back when both of its holders are dead, which is one loss."""
+    states = {0: "running/1/0/0/w1-gonene+w1-gonetw", 1: "running/3/1/1/w1-gonetw+w1-gonene"}
+    stage.deploy({"a": b"x", "b": b"y"}, partitions=2, states=states)
+    worker = stage.start(command)
+    stage.finish()
+    token = stage.token(worker)
+    assert stage.tasks() == {0: f"done/2/0/1/{token}", 1: f"done/4/1/2/{token}"}
+    assert stage.results() == word_counts({"a": b"x", "b": b"y"}, 2)
+
+
 def test_a_task_without_progress(stage: Stage, command: list[str]) -> None:
     """After taskTimeoutSeconds without progress the attempt has failed; a worker that cannot end it ends itself."""
     stage.deploy({"a": b"x"}, partitions=2, taskTimeoutSeconds=1)

@@ -111,14 +111,14 @@ class Judge:
         if now[0] in ("done", "empty") and now[4] not in self.tokens.get(record.worker, set()):
             raise Foul(f"commits what another holds: {record}")
         if not had & self.tokens.get(record.worker, set()):
-            self._lost(record, was, now, had)
+            self._lost(record, was, now, had - set(now[4].split("+")))
         return False
 
-    def _lost(self, record: Recorded, was: list[str], now: list[str], had: set[str]) -> None:
+    def _lost(self, record: Recorded, was: list[str], now: list[str], gone: set[str]) -> None:
         """Taken away from others: they must be dead, and it counts as a loss."""
         if int(now[3]) != int(was[3]) + 1:
             raise Foul(f"takes a task away from {was[4]} without counting a loss: {record}")
-        for token in had:
+        for token in gone:
             held = token in self.leases.values()
             if held and record.at - self.renewed[token] < self.lease_seconds:
                 raise Foul(

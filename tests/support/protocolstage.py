@@ -324,7 +324,11 @@ class Stage:
         needed: list[str] = []
         stage = next((s for s in self.job.stages if f"-{s.step}-{s.name}-" in record.name), None)
         for number, new in record.tasks.items():
-            old, state = record.values("test")[f"/tasks/{number}"].split("/"), new.split("/")
+            tested = record.values("test").get(f"/tasks/{number}")
+            if not isinstance(tested, str) or tested.count("/") != 4 or new.count("/") != 4:
+                self.fouls.append(f"changes task {number} without a test of the old string: {record}")
+                continue
+            old, state = tested.split("/"), new.split("/")
             attempt = f"{old[1]}-{old[4]}"
             prefix = (
                 names.attempt_prefix(self.job.storage_prefix, stage.step, stage.name, int(number), attempt)
@@ -338,8 +342,8 @@ class Stage:
         if record.kind == "mapreducejobs" and (
             "/status/stage" in record.sets or record.sets.get("/status/phase") == "COMPLETE"
         ):
-            key = record.values("test")["/status/stage"]
-            sealed = next(s for s in self.job.stages if s.key == key)
+            key = record.values("test").get("/status/stage")
+            sealed = next((each for each in self.job.stages if each.key == key), self.job.stages[0])
             needed.append(names.index_key(self.job.storage_prefix, self.job.run, sealed.step, sealed.name))
         self.fouls += [f"{key} is not in the store yet: {record}" for key in needed if self.store.stat(key) is None]
 
