@@ -13,7 +13,7 @@ from types import MappingProxyType
 
 from attr import define, field
 
-from kubemr.controller.reconcile.context import CONFIG_MAPS, KUBERNETES_JOBS, Operator, StorageSettings
+from kubemr.controller.reconcile.context import CONFIG_MAPS, KUBERNETES_JOBS, PODS, Operator, StorageSettings
 from kubemr.controller.reconcile.creating import InTheWay
 from kubemr.controller.reconcile.machine import reconcile
 from kubemr.coordination import names
@@ -21,7 +21,7 @@ from kubemr.coordination.advance import Means
 from kubemr.locks.conditional import Refused, Target
 from kubemr.locks.holders import HolderLease
 from kubemr.locks.lease import LEASES, keep, release, take
-from kubemr.locks.request import Answer, Do, Json, Op, Random, Request, Sleep
+from kubemr.locks.request import JSON_PATCH, Answer, Do, Json, Op, Random, Request, Sleep
 from kubemr.locks.shard import SHARDS
 from kubemr.locks.taskstate import Token, make_token
 from kubemr.worker.loop import Ending, Identity, Worker
@@ -101,10 +101,18 @@ class Cluster:
     _pods: dict[tuple[str, int], Group | None] = field(factory=dict)
     _succeeded: set[tuple[str, int]] = field(factory=set)
     endings: list[object] = field(factory=list)
+    acting: bool = False
+    """The user has not done all that the seed has in mind."""
     tokens: set[str] = field(factory=set)
 
     def begin(self, spec: Json) -> None:
         """Create the job and start the operators and the node."""
+        self._create(spec)
+        for number in range(self.operators):
+            self._start_operator(number, 0)
+        self.world.start("node", {"kubelet": self._node()}, self._node_ended, immune=True)
+
+    def _create(self, spec: Json) -> None:
         document = {
             "apiVersion": names.API_VERSION,
             "kind": names.KIND,
@@ -113,9 +121,35 @@ class Cluster:
         }
         answer = self.world.server.handle(Request("create", names.JOBS, NAMESPACE, body=document))
         assert answer.ok, answer
-        for number in range(self.operators):
-            self._start_operator(number, 0)
-        self.world.start("node", {"kubelet": self._node()}, self._node_ended, immune=True)
+
+    def act(self, spec: Json, deeds: Sequence[tuple[float, str]]) -> None:
+        """Let the user do something while the job runs: (after so many seconds, what)."""
+        self.acting = bool(deeds)
+        if deeds:
+            self.world.start("user", {"user": self._user(spec, deeds)}, lambda _: None, immune=True)
+
+    def _user(self, spec: Json, deeds: Sequence[tuple[float, str]]) -> Op[None]:
+        for pause, what in deeds:
+            yield Sleep(pause)
+            self.world.note(f"user: {what}")
+            if what == "scale":
+                self._set("replicas", self.world.random.randint(1, 5))
+            elif what == "suspend":
+                self._set("suspend", True)
+                yield Sleep(self.world.random.uniform(0.0, 20.0))
+                self._set("suspend", False)
+            else:
+                self.world.server.handle(Request("delete", names.JOBS, NAMESPACE, JOB))
+                while self.job is not None:
+                    yield Sleep(0.1)
+                self._create(spec)
+        self.acting = False
+
+    def _set(self, key: str, value: Json) -> None:
+        body = [{"op": "add", "path": f"/spec/{key}", "value": value}]
+        request = Request("patch", names.JOBS, NAMESPACE, JOB, body=body, content_type=JSON_PATCH)
+        answer = self.world.server.handle(request)
+        assert answer.ok, answer
 
     @property
     def job(self) -> Json:
@@ -127,7 +161,7 @@ class Cluster:
     def over(self) -> bool:
         """The job has a final phase, and everything that served it is gone."""
         job = self.job
-        if job is None or (job.get("status") or {}).get("phase") not in ("COMPLETE", "FAIL"):
+        if self.acting or job is None or (job.get("status") or {}).get("phase") not in ("COMPLETE", "FAIL"):
             return False
         return not self.leftovers() and not any(self._pods.values())
 
@@ -241,12 +275,18 @@ class Cluster:
 
         def ended(result: object) -> None:
             self.endings.append(result)
+            self.world.server.handle(Request("delete", PODS, NAMESPACE, f"pod-{token}"))
             if key in self._pods:
                 self._pods[key] = None
             if isinstance(result, Ending):
                 self._succeeded.add(key)
 
         self.processes += 1
+        pod = {
+            "metadata": {"name": f"pod-{token}", "labels": names.labels(owner["uid"], run)},
+            "spec": {"containers": [{"name": "worker", "image": "simulated"}]},
+        }
+        assert self.world.server.handle(Request("create", PODS, NAMESPACE, body=pod)).ok
         self._pods[key] = self.world.start(token, {"loop": life(), "keeper": keeper()}, ended)
 
     def new_token(self, index: int) -> Token:

@@ -45,12 +45,24 @@ def spec_of(seed: int) -> Json:
     }
 
 
+def deeds_of(seed: int) -> list[tuple[float, str]]:
+    """What the user does while the job runs, after how many seconds each; nothing in half of the seeds."""
+    random = Random(f"deeds {seed}")
+    if random.random() < 0.5:
+        return []
+    kinds = ["scale", "suspend", "recreate"]
+    return [
+        (random.choice([0.5, 3.0, 15.0]) * random.random(), random.choice(kinds)) for _ in range(random.randint(1, 3))
+    ]
+
+
 def play(seed: int) -> Story:
     """Run the seed's job to its end, delete it, and check that the result is exact and nothing is left."""
     world = World(seed)
     cluster = Cluster(world, operators=Random(f"operators {seed}").randint(1, 3))
     spec = spec_of(seed)
     cluster.begin(spec)
+    cluster.act(spec, deeds_of(seed))
     problem: BaseException | None = None
     try:
         world.run(lambda: cluster.over)
