@@ -1,0 +1,293 @@
+"""Workers' real accounts on a real apiserver: what they may change, and in what words the rest is refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from kubemr.coordination import names
+from kubemr.locks import run
+from kubemr.locks.conditional import Verdict, apply
+from kubemr.locks.config import Server
+from kubemr.locks.http import HttpTransport
+from kubemr.locks.patch import Patch
+from kubemr.locks.request import Json, Resource
+from support.accounts import Account, DeployedJob, install, token_of, until
+from support.controlplane import ApiServer, Reply
+
+CONFIG_MAPS = Resource("", "v1", "configmaps")
+SECRETS = Resource("", "v1", "secrets")
+PODS = Resource("", "v1", "pods")
+
+ME, OTHER = "w0-aaaaaa", "w1-bbbbbb"
+LEGAL = [
+    ("claim", "pending/1/0/0/", f"running/1/0/0/{ME}"),
+    ("claim with counts", "pending/7/2/3/", f"running/7/2/3/{ME}"),
+    ("backup", f"running/2/0/1/{OTHER}", f"running/2/0/1/{OTHER}+{ME}"),
+    ("commit", f"running/2/0/1/{ME}", f"done/2/0/1/{ME}"),
+    ("commit of a backup", f"running/2/0/1/{OTHER}+{ME}", f"done/2/0/1/{ME}"),
+    ("commit without output", f"running/2/0/1/{ME}", f"empty/2/0/1/{ME}"),
+    ("release", f"running/9/1/0/{ME}", "pending/10/1/0/"),
+    ("fail", f"running/1/0/0/{ME}", "pending/2/1/0/"),
+    ("fail for good", f"running/4/3/0/{ME}", "failed/4/4/0/"),
+    ("lose", f"running/1/0/0/{OTHER}", "pending/2/0/1/"),
+    ("lose both", f"running/1/0/0/{OTHER}+{ME}", "pending/2/0/1/"),
+    ("lose for good", f"running/4/0/3/{OTHER}", "failed/4/0/4/"),
+    ("leave", f"running/1/0/0/{OTHER}+{ME}", f"running/1/0/1/{ME}"),
+    ("leave by failure", f"running/1/0/0/{OTHER}+{ME}", f"running/1/1/0/{OTHER}"),
+]
+ILLEGAL = [
+    ("final", f"done/1/0/0/{ME}", "pending/1/0/0/"),
+    ("final", f"done/1/0/0/{ME}", "pending/2/0/0/"),
+    ("final", f"done/1/0/0/{ME}", f"running/1/0/0/{ME}"),
+    ("final", f"done/1/0/0/{OTHER}", f"done/1/0/0/{ME}"),
+    ("final", f"empty/1/0/0/{ME}", f"done/1/0/0/{ME}"),
+    ("final", "failed/1/4/0/", "pending/2/4/0/"),
+    ("epoch", f"running/2/0/0/{ME}", "pending/2/0/1/"),
+    ("epoch", f"running/2/0/0/{ME}", "pending/1/0/1/"),
+    ("epoch", f"running/2/0/0/{ME}", "pending/4/0/1/"),
+    ("epoch", "pending/2/0/0/", f"running/1/0/0/{ME}"),
+    ("epoch", "pending/2/0/0/", f"running/3/0/0/{ME}"),
+    ("epoch", f"running/2/0/0/{ME}", f"done/3/0/0/{ME}"),
+    ("claim", "pending/1/0/0/", "pending/2/0/0/"),
+    ("claim", "pending/1/0/0/", f"done/1/0/0/{ME}"),
+    ("claim", "pending/1/0/0/", "failed/1/1/0/"),
+    ("claim", "pending/1/2/3/", f"running/1/0/3/{ME}"),
+    ("claim", "pending/1/2/3/", f"running/1/2/0/{ME}"),
+    ("claim", "pending/1/0/0/", f"running/1/0/0/{ME}+{OTHER}"),
+    ("commit", f"running/1/0/0/{OTHER}", f"done/1/0/0/{ME}"),
+    ("commit", f"running/1/0/0/{ME}", f"done/1/1/0/{ME}"),
+    ("return", f"running/1/0/0/{OTHER}+{ME}", "pending/2/0/0/"),
+    ("return", f"running/1/0/0/{OTHER}+{ME}", "pending/2/1/0/"),
+    ("return", f"running/1/0/0/{ME}", "pending/2/1/1/"),
+    ("return", f"running/1/1/1/{ME}", "pending/2/0/1/"),
+    ("return", f"running/1/1/1/{ME}", "pending/2/1/3/"),
+    ("fail", f"running/1/0/0/{ME}", "failed/1/0/0/"),
+    ("fail", f"running/1/0/0/{ME}", "failed/1/2/0/"),
+    ("holders", f"running/1/0/0/{OTHER}", f"running/1/0/0/{ME}"),
+    ("holders", f"running/1/0/0/{OTHER}+{ME}", f"running/1/0/0/{ME}"),
+    ("holders", f"running/1/0/0/{OTHER}+{ME}", "running/1/0/1/w2-cccccc"),
+    ("holders", f"running/1/0/0/{OTHER}+{ME}", f"running/1/1/1/{ME}"),
+    ("holders", f"running/1/1/0/{OTHER}+{ME}", f"running/1/0/2/{ME}"),
+    ("holders", f"running/1/0/0/{ME}", f"running/1/1/0/{ME}"),
+    ("holders", f"running/1/0/0/{ME}", f"running/1/0/0/{ME}+{ME}"),
+    ("own token", "pending/1/0/0/", f"running/1/0/0/{OTHER}"),
+    ("own token", f"running/1/0/0/{ME}", f"running/1/0/0/{ME}+{OTHER}"),
+    ("own token", f"running/1/0/0/{ME}+{OTHER}", f"done/1/0/0/{OTHER}"),
+]
+
+
+@pytest.fixture(scope="module")
+def installed(apiserver: ApiServer, kubectl: Path) -> ApiServer:
+    """With the CRDs, the rights and the policies of `manifests/base`."""
+    install(apiserver, kubectl)
+    namespace = apiserver.create_namespace()
+    probe = DeployedJob(apiserver, namespace, "probe", tasks=40)
+    worker = probe.worker()
+    leases, shards = probe.job.lease_of(0), probe.shard()
+
+    def enforced() -> bool:
+        stranger = worker.patch(leases, {"op": "add", "path": "/spec/holderIdentity", "value": "w7-aaaaaa"}).status
+        jump = worker.patch(shards, {"op": "replace", "path": "/tasks/0", "value": "failed/1/0/0/"}).status
+        run_ = worker.patch(probe.job.status, {"op": "replace", "path": "/status/run", "value": 2}).status
+        if (stranger, jump, run_) != (422, 422, 422):
+            probe.admin.patch(shards, {"op": "replace", "path": "/tasks/0", "value": "pending/1/0/0/"})
+            probe.admin.patch(leases, {"op": "add", "path": "/spec/holderIdentity", "value": None})
+            probe.admin.patch(probe.job.status, {"op": "replace", "path": "/status/run", "value": 1})
+        return (stranger, jump, run_) == (422, 422, 422)
+
+    until(enforced)
+    return apiserver
+
+
+@pytest.fixture(scope="module")
+def job(installed: ApiServer) -> DeployedJob:
+    """A deployed job."""
+    return DeployedJob(installed, installed.create_namespace(), "words")
+
+
+@pytest.fixture(scope="module")
+def worker(job: DeployedJob) -> Account:
+    """Its worker 0, whose token is its pod's."""
+    return job.worker(0)
+
+
+@pytest.fixture(scope="module")
+def neighbour(installed: ApiServer, job: DeployedJob) -> DeployedJob:
+    """Another job in the same namespace."""
+    return DeployedJob(installed, job.job.namespace, "other.words")
+
+
+def refused(reply: Reply, rule: str) -> None:
+    """By policy, in words that name the rule."""
+    assert reply.status == 422, reply.body
+    assert f'rule "{rule}"' in reply.body["message"], reply.body["message"]
+    assert reply.body["details"]["causes"]
+
+
+def forbidden(reply: Reply) -> None:
+    """By RBAC."""
+    assert (reply.status, reply.body["reason"]) == (403, "Forbidden"), reply.body
+
+
+def swap(task: int, old: str, new: str) -> tuple[Json, Json]:
+    """How workers change a task."""
+    path = f"/tasks/{task}"
+    return {"op": "test", "path": path, "value": old}, {"op": "replace", "path": path, "value": new}
+
+
+@pytest.mark.parametrize(("change", "old", "new"), LEGAL, ids=[f"{each[1]} {each[0]}" for each in LEGAL])
+def test_legal_changes_pass(job: DeployedJob, worker: Account, change: str, old: str, new: str) -> None:
+    """Every row of the table in docs/protocol.md."""
+    job.set_task(3, old)
+    reply = worker.patch(job.shard(), *swap(3, old, new))
+    assert reply.status == 200, (change, reply.body)
+
+
+@pytest.mark.parametrize(("rule", "old", "new"), ILLEGAL, ids=[f"{each[1]} to {each[2]}" for each in ILLEGAL])
+def test_illegal_changes_are_refused(job: DeployedJob, worker: Account, rule: str, old: str, new: str) -> None:
+    """Whatever was tested; the message names the rule."""
+    job.set_task(3, old)
+    refused(worker.patch(job.shard(), *swap(3, old, new)), rule)
+
+
+def test_a_whole_shard_in_one_patch_is_within_the_cost_limits(installed: ApiServer, job: DeployedJob) -> None:
+    """32 commits, at the greatest length of a state, the last of which is illegal."""
+    worker = job.worker()
+    token, other = "w999999-aaaaaa", "w999999-bbbbbb"
+    old = f"running/9999998/9998/9998/{token}+{other}"
+    for task in range(32):
+        job.set_task(task, old)
+    good = [each for task in range(32) for each in swap(task, old, f"running/9999998/9998/9999/{other}")]
+    bad = [*good[:-2], *swap(31, old, f"done/9999998/9998/9999/{other}")]
+    refused(worker.patch(job.shard(), *bad), "commit")
+    assert worker.patch(job.shard(), *good).status == 200
+
+
+def test_of_a_shard_only_tasks_and_the_hint_change(job: DeployedJob, worker: Account) -> None:
+    """Neither another label, nor the owner, nor the numbers of the tasks."""
+    shard = job.shard(1)
+    label = "/metadata/labels/kubemr.turbobytes.com~1"
+    assert worker.patch(shard, {"op": "add", "path": f"{label}tasks", "value": "drained"}).status == 200
+    refused(worker.patch(shard, {"op": "add", "path": f"{label}tasks", "value": "maybe"}), "metadata")
+    refused(worker.patch(shard, {"op": "remove", "path": f"{label}tasks"}), "metadata")
+    refused(worker.patch(shard, {"op": "add", "path": f"{label}run", "value": "2"}), "metadata")
+    refused(worker.patch(shard, {"op": "add", "path": "/metadata/labels/x", "value": "y"}), "metadata")
+    refused(worker.patch(shard, {"op": "add", "path": "/metadata/annotations", "value": {"x": "y"}}), "metadata")
+    refused(worker.patch(shard, {"op": "add", "path": "/metadata/finalizers", "value": ["a.b/c"]}), "metadata")
+    refused(worker.patch(shard, {"op": "remove", "path": "/metadata/ownerReferences"}), "metadata")
+    refused(worker.patch(shard, {"op": "remove", "path": "/tasks/33"}), "task numbers")
+    refused(worker.patch(shard, {"op": "add", "path": "/tasks/99", "value": "pending/1/0/0/"}), "task numbers")
+
+
+def test_another_jobs_objects(job: DeployedJob, neighbour: DeployedJob, worker: Account) -> None:
+    """Its shards by policy (they can be read), all else by RBAC."""
+    shard = neighbour.shard()
+    assert worker.get(shard.resource, shard.namespace or "", shard.name).status == 200
+    refused(worker.patch(shard, *swap(3, "pending/1/0/0/", f"running/1/0/0/{ME}")), "own job")
+    forbidden(worker.patch(neighbour.job.lease_of(0), {"op": "add", "path": "/spec/holderIdentity", "value": ME}))
+    forbidden(worker.patch(neighbour.job.status, {"op": "replace", "path": "/status/phase", "value": "FAIL"}))
+    forbidden(worker.get(names.JOBS, job.job.namespace, neighbour.job.name))
+    forbidden(worker.get(neighbour.job.lease_of(0).resource, job.job.namespace, neighbour.job.lease_of(0).name))
+
+
+def test_what_is_not_the_workers_at_all(job: DeployedJob, worker: Account, installed: ApiServer) -> None:
+    """Nothing is created, listed or deleted but shards are listed; no secret is read; the spec of the job stays."""
+    namespace = job.job.namespace
+    for resource in (SECRETS, PODS, CONFIG_MAPS, names.JOBS, job.job.lease_of(0).resource):
+        forbidden(worker.get(resource, namespace))
+    job.admin.create(SECRETS, namespace, {"metadata": {"name": "keys"}, "stringData": {"a": "b"}})
+    forbidden(worker.get(SECRETS, namespace, "keys"))
+    pod = {"metadata": {"name": "p"}, "spec": {"containers": [{"name": "c", "image": "i"}]}}
+    forbidden(worker.create(PODS, namespace, pod))
+    forbidden(worker.create(job.shard().resource, namespace, {"metadata": {"name": f"{job.job.base}-0-map-7"}}))
+    forbidden(worker.create(job.job.lease_of(0).resource, namespace, {"metadata": {"name": "l"}}))
+    forbidden(worker.patch(job.job.target, {"op": "add", "path": "/spec/replicas", "value": 99}))
+    for target in (job.shard(), job.job.lease_of(0), job.job.target):
+        path = target.resource.path(target.namespace, target.name)
+        forbidden(worker.apiserver.request("DELETE", path))
+    assert worker.get(job.shard().resource, namespace).status == 200
+    forbidden(worker.get(job.shard().resource, installed.create_namespace()))
+
+
+def test_leases(job: DeployedJob, worker: Account) -> None:
+    """A worker takes, renews and releases its own, by its own name, and changes nothing else of it."""
+    lease = job.job.lease_of(0)
+    taken = [
+        {"op": "add", "path": "/spec/holderIdentity", "value": ME},
+        {"op": "add", "path": "/spec/acquireTime", "value": "2026-01-01T00:00:00.000000Z"},
+        {"op": "add", "path": "/spec/renewTime", "value": "2026-01-01T00:00:00.000000Z"},
+        {"op": "add", "path": "/spec/leaseTransitions", "value": 1},
+    ]
+    assert worker.patch(lease, *taken).status == 200
+    renewed = {"op": "add", "path": "/spec/renewTime", "value": "2026-01-01T00:00:05.000000Z"}
+    assert worker.patch(lease, renewed).status == 200
+    refused(worker.patch(lease, {"op": "add", "path": "/spec/holderIdentity", "value": OTHER}), "holder")
+    refused(worker.patch(lease, {"op": "add", "path": "/spec/holderIdentity", "value": "w0-short"}), "holder")
+    refused(worker.patch(lease, {"op": "add", "path": "/spec/leaseDurationSeconds", "value": 9999}), "spec")
+    refused(worker.patch(lease, {"op": "remove", "path": "/metadata/labels"}), "spec")
+    refused(worker.patch(lease, {"op": "add", "path": "/spec/leaseTransitions", "value": 0}), "transitions")
+    assert worker.patch(lease, {"op": "remove", "path": "/spec/holderIdentity"}).status == 200
+    others = {"op": "add", "path": "/spec/holderIdentity", "value": OTHER}
+    refused(worker.patch(job.job.lease_of(1), others), "own Lease")
+    assert job.worker().patch(job.job.lease_of(1), others).status == 200  # whose token does not tell which worker it is
+
+
+def test_the_status(installed: ApiServer) -> None:
+    """Stages may move on and the job may end, while it is DEPLOYED; what is the operator's stays."""
+    job = DeployedJob(installed, installed.create_namespace(), "a-name.of-more-than.forty-characters-as-it-is")
+    worker, status = job.worker(1), job.job.status
+
+    def put(path: str, value: Json) -> Json:
+        return {"op": "add", "path": f"/status/{path}", "value": value}
+
+    condition = {"type": "Complete", "status": "True", "reason": "R", "lastTransitionTime": "2026-01-01T00:00:00Z"}
+    assert (
+        worker.patch(status, put("stage", "reduce"), put("stages/0/completionTime", "2026-01-01T00:00:00Z")).status
+        == 200
+    )
+    for field, value in (("run", 2), ("lockholder", "me/1/1"), ("replicas", 5), ("observedGeneration", 9)):
+        refused(worker.patch(status, put(field, value)), "operator's fields")
+    refused(worker.patch(status, put("phase", "PENDING")), "phase")
+    refused(worker.patch(status, put("stage", "sort")), "stage")
+    refused(worker.patch(status, put("stages/0/total", 1)), "stages")
+    refused(worker.patch(status, put("conditions", [{**condition, "type": "Valid"}])), "conditions")
+    refused(worker.patch(status, put("results", ["x"])), "results")
+    refused(worker.patch(status, put("error", "x")), "end")
+    end = [put("phase", "COMPLETE"), put("results", ["x"]), put("resultCount", 1), put("conditions", [condition])]
+    assert worker.patch(status, *end, put("progress", "43/43")).status == 200
+    refused(worker.patch(status, put("phase", "DEPLOYED")), "phase")
+    refused(worker.patch(status, put("results", ["y"])), "phase")
+
+
+def test_an_account_that_the_job_chose(installed: ApiServer) -> None:
+    """It may do no more than legal changes either: the state machine binds every service account."""
+    job = DeployedJob(installed, installed.create_namespace(), "words")
+    namespace, role = job.job.namespace, names.account(job.job.base)
+    chosen = Resource("", "v1", "serviceaccounts")
+    assert job.admin.create(chosen, namespace, {"metadata": {"name": "mine"}}).status == 201
+    binding = {
+        "metadata": {"name": "mine"},
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": role},
+        "subjects": [{"kind": "ServiceAccount", "name": "mine", "namespace": namespace}],
+    }
+    bindings = Resource("rbac.authorization.k8s.io", "v1", "rolebindings")
+    assert job.admin.create(bindings, namespace, binding).status == 201
+    worker = Account(installed, token_of(installed, namespace, "mine"))
+    until(lambda: worker.get(names.JOBS, namespace, job.job.name).status == 200)
+    assert worker.patch(job.shard(), *swap(0, "pending/1/0/0/", f"running/1/0/0/{ME}")).status == 200
+    refused(worker.patch(job.shard(), *swap(0, f"running/1/0/0/{ME}", "failed/1/0/0/")), "fail")
+    refused(worker.patch(job.job.status, {"op": "add", "path": "/status/run", "value": 2}), "operator's fields")
+    refused(worker.patch(job.job.lease_of(0), {"op": "add", "path": "/spec/holderIdentity", "value": OTHER}), "holder")
+
+
+def test_a_refusal_by_policy_is_no_race(installed: ApiServer, job: DeployedJob, worker: Account) -> None:
+    """`apply` says REFUSED at once, with the server's words: a worker ends by it, and does not try again for ever."""
+    job.set_task(5, "pending/1/0/0/")
+    server = Server(installed.url, token=worker.token, ca_file=installed.ca_file)
+    patch = Patch().swap("/tasks/5", "pending/1/0/0/", "failed/1/1/0/")
+    with HttpTransport(server) as transport:
+        outcome = run(apply(job.shard(), patch, lambda seen: False), transport)
+    assert outcome.verdict is Verdict.REFUSED
+    assert 'rule "claim"' in outcome.answer.message

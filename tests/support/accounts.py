@@ -1,0 +1,146 @@
+"""Jobs on a real apiserver as an operator deploys them, and their workers' real accounts and tokens."""
+
+from __future__ import annotations
+
+import copy
+import subprocess
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from kubemr.controller.reconcile import children, rights
+from kubemr.coordination import names
+from kubemr.coordination.job import JobView
+from kubemr.locks.conditional import Target
+from kubemr.locks.lease import LEASES
+from kubemr.locks.request import Json, Resource
+from kubemr.locks.shard import SHARDS
+from support.controlplane import ApiServer, Reply
+
+MANIFESTS = Path(__file__).parents[2] / "manifests"
+PODS = Resource("", "v1", "pods")
+PATIENCE = 30.0
+
+
+def rendered(kubectl: Path, overlay: str = "base") -> str:
+    """What kustomize makes of a folder of manifests."""
+    command = [str(kubectl), "kustomize", str(MANIFESTS / overlay)]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+
+def install(apiserver: ApiServer, kubectl: Path, overlay: str = "base") -> None:
+    """Apply a folder of manifests, and wait until its resources are served and its policies are enforced."""
+    command = [str(kubectl), f"--kubeconfig={apiserver.kubeconfig}", "apply", "--server-side", "--force-conflicts"]
+    text = rendered(kubectl, overlay)
+    done = subprocess.run([*command, "-f", "-"], check=False, input=text, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    for resource in (names.JOBS, SHARDS):
+        until(lambda resource=resource: apiserver.request("GET", resource.path()).status == 200)  # type: ignore[misc]  # mypy cannot infer a lambda with a default
+
+
+def until(happened: Callable[[], bool]) -> None:
+    """Ask again and again, a little apart: what the apiserver's own caches show cannot be watched."""
+    end = time.monotonic() + PATIENCE
+    while not happened():
+        assert time.monotonic() < end, f"it did not happen in {PATIENCE} s"
+        threading.Event().wait(0.05)
+
+
+class Account:
+    """The apiserver as somebody with another token sees it."""
+
+    def __init__(self, apiserver: ApiServer, token: str) -> None:
+        self.token = token
+        self.apiserver = copy.copy(apiserver)
+        self.apiserver.token = token
+
+    def patch(self, target: Target, *operations: Json) -> Reply:
+        """A JSON Patch, as workers send it."""
+        path = target.resource.path(target.namespace, target.name, target.subresource)
+        return self.apiserver.request("PATCH", f"{path}?fieldManager=kubemr", operations, "application/json-patch+json")
+
+    def get(self, resource: Resource, namespace: str, name: str | None = None) -> Reply:
+        """One object, or a list."""
+        return self.apiserver.request("GET", resource.path(namespace, name))
+
+    def create(self, resource: Resource, namespace: str, body: Json) -> Reply:
+        """A new object."""
+        return self.apiserver.request("POST", resource.path(namespace), body)
+
+
+class DeployedJob:
+    """A job that is DEPLOYED, with everything of its workers but the pods."""
+
+    def __init__(self, apiserver: ApiServer, namespace: str, name: str, *, replicas: int = 2, tasks: int = 40) -> None:
+        self.admin = Account(apiserver, apiserver.token)
+        self._apiserver = apiserver
+        body = {
+            "apiVersion": names.API_VERSION,
+            "kind": names.KIND,
+            "metadata": {"name": name},
+            "spec": {"image": "i", "inputs": ["a"] * tasks, "partitions": 3, "replicas": replicas},
+        }
+        created = self.admin.create(names.JOBS, namespace, body)
+        assert created.status == 201, created.body
+        status = {
+            "phase": "DEPLOYED",
+            "run": 1,
+            "stage": "map",
+            "lockholder": "op-abc123/1/1",
+            "stages": [
+                {"step": 0, "name": "map", "shards": 2, "total": tasks, "pending": tasks},
+                {"step": 0, "name": "reduce", "shards": 1, "total": 3},
+            ],
+        }
+        target = Target(names.JOBS, namespace, name, "status")
+        reply = self.admin.patch(target, {"op": "add", "path": "/status", "value": status})
+        assert reply.status == 200, reply.body
+        self.job = JobView.of(reply.body)
+        self._make(rights.SERVICE_ACCOUNTS, rights.service_account(self.job))
+        self._make(rights.ROLES, rights.role(self.job, replicas))
+        self._make(rights.ROLE_BINDINGS, rights.role_binding(self.job))
+        for index in range(replicas):
+            self._make(LEASES, children.lease(self.job, index, 15.0))
+        for position, stage in enumerate(self.job.stages):
+            for shard in children.shards(self.job, stage, open_=position == 0):
+                self._make(SHARDS, shard)
+
+    def _make(self, resource: Resource, body: Json) -> Json:
+        reply = self.admin.create(resource, self.job.namespace, body)
+        assert reply.status == 201, reply.body
+        return reply.body
+
+    def shard(self, number: int = 0, position: int = 0) -> Target:
+        """One of its shards."""
+        return Target(SHARDS, self.job.namespace, self.job.shard_name(self.job.stages[position], number))
+
+    def set_task(self, task: int, state: str) -> None:
+        """As an administrator, who is not bound by the state machine."""
+        reply = self.admin.patch(self.shard(task // 32), {"op": "replace", "path": f"/tasks/{task}", "value": state})
+        assert reply.status == 200, reply.body
+
+    def worker(self, index: int | None = None) -> Account:
+        """Its workers' account, by a token that is bound to the pod of worker `index`, or to none."""
+        name = names.account(self.job.base)
+        request: dict[str, Any] = {"spec": {"expirationSeconds": 3600}}
+        if index is not None:
+            pod = self._make(
+                PODS,
+                {
+                    "metadata": {"name": f"{names.workers(self.job.base, 0)}-{index}-abcde"},
+                    "spec": {"serviceAccountName": name, "containers": [{"name": "worker", "image": "i"}]},
+                },
+            )
+            reference = {"apiVersion": "v1", "kind": "Pod", "name": pod["metadata"]["name"]}
+            request["spec"]["boundObjectRef"] = {**reference, "uid": pod["metadata"]["uid"]}
+        return Account(self._apiserver, token_of(self._apiserver, self.job.namespace, name, request))
+
+
+def token_of(apiserver: ApiServer, namespace: str, account: str, request: Json = None) -> str:
+    """A token that the apiserver issues for a service account."""
+    path = f"{rights.SERVICE_ACCOUNTS.path(namespace, account)}/token"
+    reply = apiserver.request("POST", path, request or {"spec": {"expirationSeconds": 3600}})
+    assert reply.status == 201, reply.body
+    return str(reply.body["status"]["token"])
