@@ -101,7 +101,7 @@ def _live(runner: Worker[Assignment], transport: Transport, stop: Stop, log: Log
     )
     with renewal:
         try:
-            ending = run(pulse.felt(_until_stopped(runner)), transport, stop=stop)
+            ending = run(pulse.felt(_until_stopped(runner, renewal)), transport, stop=stop)
         except Stopped:
             if renewal.lost is not None:
                 raise renewal.lost from None
@@ -113,11 +113,16 @@ def _live(runner: Worker[Assignment], transport: Transport, stop: Stop, log: Log
     return ending
 
 
-def _until_stopped(runner: Worker[Assignment]) -> Op[Ending]:
-    """The loop; told to stop, or cut off from its storage, it gives back what it holds."""
+def _until_stopped(runner: Worker[Assignment], renewal: _Renewal) -> Op[Ending]:
+    """The loop; told to stop, or cut off from its storage, it gives back what it holds.
+
+    Without its Lease it writes nothing any more: it counts as dead, and others see to its tasks.
+    """
     try:
         return (yield from runner.run())
     except (Stopped, StorageError):
+        if renewal.lost is not None:
+            raise
         yield from within(runner.hand_back(), HAND_BACK_SECONDS, None, each=HAND_BACK_SECONDS / 2)
         raise
 

@@ -6,8 +6,6 @@ import itertools
 import json
 import signal
 
-import pytest
-
 from kubemr.locks.lease import LEASES
 from kubemr.locks.request import Request
 from kubemr.locks.shard import SHARDS
@@ -43,11 +41,8 @@ def test_renewals(stage: Stage, command: list[str]) -> None:
     stage.finish()
 
 
-def test_a_lease_taken_by_another(stage: Stage, command: list[str], request: pytest.FixtureRequest) -> None:
+def test_a_lease_taken_by_another(stage: Stage, command: list[str]) -> None:
     """Who finds another token in its Lease writes nothing any more, and ends with exit code 1."""
-    if "[python]" in request.node.name:
-        reason = "the Python worker gives its tasks back before it ends (kubemr.worker.process._until_stopped)"
-        request.applymarker(pytest.mark.xfail(reason=reason, strict=True))
     stage.deploy({"a": b"x", "b": b"y"})
     stage.inputs.hold("a", "b")
     worker = stage.start(command)
