@@ -47,7 +47,15 @@ async def _run(settings: OperatorSettings) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     async with Client(await _connection()) as client:
-        await OperatorProcess(client, settings).run(stop)
+        if not settings.health_port:
+            await OperatorProcess(client, settings).run(stop)
+            return
+        from kubemr.controller.health import Health
+
+        health = Health()
+        process = OperatorProcess(client, settings, metrics=health.metrics)
+        async with health.served(settings.health_address, settings.health_port, lambda: process.ready):
+            await process.run(stop)
 
 
 def main() -> int:
@@ -63,7 +71,7 @@ def main() -> int:
     except NoCluster as error:
         log.error("settings_wrong", error=str(error))
         return 2
-    except (LeaseLost, PermissionError, Refused) as error:
+    except (LeaseLost, OSError, Refused) as error:
         log.error("operator_cannot_go_on", error=str(error))
         return 1
     return 0

@@ -14,6 +14,7 @@ import structlog
 from attrs import define, field
 
 from kubemr.controller.client import Client
+from kubemr.controller.clock import AsyncioClock
 from kubemr.controller.informer import EnqueueKeys, Informer, Object, by_label, make_key
 from kubemr.controller.reconcile.context import KUBERNETES_JOBS, Operator
 from kubemr.controller.reconcile.creating import InTheWay
@@ -21,6 +22,7 @@ from kubemr.controller.reconcile.machine import reconcile
 from kubemr.controller.reconcile.sweeping import SWEEP_SECONDS, sweep
 from kubemr.controller.settings import OperatorSettings
 from kubemr.controller.workqueue import Controller, RateLimitedQueue
+from kubemr.controller.workqueue.metrics import MetricsProvider, QueueMetrics
 from kubemr.coordination import names
 from kubemr.coordination.wallclock import micro_timestamp
 from kubemr.locks import aio
@@ -91,12 +93,16 @@ def _owners(child: Object) -> Iterable[str]:
 class OperatorProcess:
     """One operator.  `run` until `stop` is set, or raise `LeaseLost`."""
 
-    def __init__(self, client: Client, settings: OperatorSettings) -> None:
+    def __init__(self, client: Client, settings: OperatorSettings, *, metrics: MetricsProvider | None = None) -> None:
         self._client = client
         self._settings = settings
         self.identity = unique(settings.instance)
         self.cache = InformerCache(client)
-        self.queue: RateLimitedQueue[str] = RateLimitedQueue("mapreducejobs")
+        clock = AsyncioClock()
+        measured: QueueMetrics[str] = QueueMetrics("mapreducejobs", clock=clock, provider=metrics)
+        self.queue: RateLimitedQueue[str] = RateLimitedQueue("mapreducejobs", clock=clock, metrics=measured)
+        self.ready = False
+        """It holds its Lease, its caches are filled, and it takes jobs on."""
         self._operator = Operator(
             self.identity, settings, HolderLease(self._lease_of, settings.lease_seconds), self.cache
         )
@@ -133,7 +139,9 @@ class OperatorProcess:
             following.append(group.create_task(self._sweep()))
             if await _unless(stop, self._synced()):
                 working = group.create_task(controller.run())
+                self.ready = True
                 await stop.wait()
+                self.ready = False
                 await controller.stop(DRAIN_SECONDS)
                 await working
             for task in (keeping, *following):

@@ -8,6 +8,8 @@ variable                        meaning                                         
 `KUBEMR_LEASE_SECONDS`          duration of all Leases: how long after its last sign of life a        15
                                 worker or operator counts as dead; four renewals are sent in it
 `KUBEMR_WORKERS`                jobs reconciled at the same time                                      8
+`KUBEMR_HEALTH_PORT`            where `/livez`, `/readyz` and `/metrics` are served; 0: nowhere        0
+`KUBEMR_HEALTH_ADDRESS`         on which of this machine's addresses                                  all
 `KUBEMR_STORAGE_URL`,           the object store of jobs that name none (docs/protocol.md)            none
 `KUBEMR_S3_*`
 `KUBEMR_LEND_STORAGE_KEYS`      `true`: the operator's own `KUBEMR_S3_*` keys are put into a Secret beside   false
@@ -59,6 +61,8 @@ class OperatorSettings:
     environ: Mapping[str, str]
     lend_keys: bool = False
     deletion_seconds: float = 600.0
+    health_port: int = 0
+    health_address: str = ""
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] = os.environ) -> OperatorSettings:
@@ -70,6 +74,8 @@ class OperatorSettings:
             workers=int(_number(environ, "KUBEMR_WORKERS", 8, least=1)),
             environ=dict(environ),
             lend_keys=_flag(environ, "KUBEMR_LEND_STORAGE_KEYS"),
+            health_port=int(_number(environ, "KUBEMR_HEALTH_PORT", 0, least=0, below=65536)),
+            health_address=environ.get("KUBEMR_HEALTH_ADDRESS", ""),
             deletion_seconds=_number(environ, "KUBEMR_DELETION_DEADLINE_SECONDS", 600.0, least=0.0),
         )
 
@@ -128,14 +134,15 @@ def _open(environ: tuple[tuple[str, str], ...]) -> ObjectStore:
     return store_from_environment(dict(environ), Retrier(total=RETRY_SECONDS))
 
 
-def _number(environ: Mapping[str, str], name: str, default: float, *, least: float) -> float:
+def _number(environ: Mapping[str, str], name: str, default: float, *, least: float, below: float = 1e6) -> float:
     text = environ.get(name) or str(default)
     try:
         number = float(text)
     except ValueError:
         raise ValueError(f"{name} is {text!r}: must be a number") from None
-    if not least <= number < 1e6:
-        raise ValueError(f"{name} is {text!r}: must be at least {least:g} and below 1e6")
+    if not least <= number < below:
+        limit = "1e6" if below == 1e6 else f"{below:g}"
+        raise ValueError(f"{name} is {text!r}: must be at least {least:g} and below {limit}")
     return number
 
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -47,6 +49,26 @@ def test_told_to_end(server: HttpServer, environ: dict[str, str], number: signal
     assert code == 0, log
     assert "operator_stopped" in log
     assert "Traceback" not in log
+
+
+def test_it_answers_to_probes(server: HttpServer, environ: dict[str, str]) -> None:
+    """On the port that it is given; a second one on the same port says so and ends with 1."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    health = {"KUBEMR_HEALTH_PORT": str(port), "KUBEMR_HEALTH_ADDRESS": "127.0.0.1"}
+    environ = {**environ, **health, "KUBEMR_APISERVER": server.url, "KUBEMR_APISERVER_TOKEN": "sesame"}
+    process = start(environ)
+    assert process.stderr is not None
+    for line in process.stderr:
+        if json.loads(line)["event"] == "controller_started":
+            break
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=60) as answer:
+        assert b"workqueue_depth" in answer.read()
+    code, log = ends(start(environ))
+    assert (code, json.loads(log)["event"]) == (1, "operator_cannot_go_on")
+    assert str(port) in log
+    process.send_signal(signal.SIGTERM)
+    assert ends(process)[0] == 0
 
 
 def test_settings_that_make_no_sense(environ: dict[str, str]) -> None:

@@ -1,0 +1,63 @@
+"""What Kubernetes and Prometheus ask an operator: does it live, is it ready, what has it done.
+
+==========  ====================================================================================
+path        answer
+==========  ====================================================================================
+`/livez`    200 as long as the event loop turns; a process that does not answer is to be killed
+`/readyz`   200 while it takes jobs on; 503 before its caches are filled, and when it is leaving
+`/metrics`  the work queue's figures and the process's, as Prometheus scrapes them
+==========  ====================================================================================
+
+Importing this module imports prometheus-client, so it is imported only where a port is set.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+from aiohttp import web
+from prometheus_client import CollectorRegistry, PlatformCollector, ProcessCollector, generate_latest
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
+
+from kubemr.controller.workqueue.prometheus import PrometheusProvider
+
+
+class Health:
+    """One process's registry of metrics, and the server that shows it."""
+
+    def __init__(self) -> None:
+        self._registry = CollectorRegistry()
+        ProcessCollector(registry=self._registry)
+        PlatformCollector(registry=self._registry)
+        self.metrics = PrometheusProvider(self._registry)
+
+    @asynccontextmanager
+    async def served(self, address: str, port: int, ready: Callable[[], bool]) -> AsyncIterator[int]:
+        """Serve on `port` of `address` (empty: of all) inside the block; gives the port, which for 0 the system picks.
+
+        Raises OSError where that is taken.
+        """
+
+        async def livez(_: web.Request) -> web.Response:
+            return web.Response(text="ok\n")
+
+        async def readyz(_: web.Request) -> web.Response:
+            if ready():
+                return web.Response(text="ok\n")
+            return web.Response(
+                status=503, text="not ready: the caches are not filled yet, or the operator is leaving\n"
+            )
+
+        async def metrics(_: web.Request) -> web.Response:
+            return web.Response(body=generate_latest(self._registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+        app = web.Application()
+        app.add_routes([web.get("/livez", livez), web.get("/readyz", readyz), web.get("/metrics", metrics)])
+        runner = web.AppRunner(app, access_log=None, handle_signals=False)
+        await runner.setup()
+        try:
+            await web.TCPSite(runner, address or None, port).start()
+            yield int(runner.addresses[0][1])
+        finally:
+            await runner.cleanup()

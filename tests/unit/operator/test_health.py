@@ -1,0 +1,63 @@
+"""What an operator answers to Kubernetes' probes and to Prometheus."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+
+import aiohttp
+import pytest
+
+from kubemr.controller.client import Client, PlainConnection
+from kubemr.controller.health import Health
+from kubemr.controller.operator import OperatorProcess
+from kubemr.controller.settings import OperatorSettings
+from support.operating import TOKEN, Cluster
+
+HERE = "127.0.0.1"
+
+
+async def ask(port: int, path: str) -> tuple[int, str]:
+    """One GET."""
+    async with aiohttp.ClientSession() as session, session.get(f"http://{HERE}:{port}{path}") as answer:
+        return answer.status, await answer.text()
+
+
+async def test_ready_while_it_takes_jobs_on(cluster: Cluster) -> None:
+    """Alive from the start; not ready before the caches are filled, nor once it is told to end."""
+    health, stop = Health(), asyncio.Event()
+    settings = OperatorSettings.from_environment(cluster.environ)
+    async with Client(PlainConnection(cluster.server.url, TOKEN)) as client:
+        process = OperatorProcess(client, settings, metrics=health.metrics)
+        async with health.served(HERE, 0, lambda: process.ready) as port:
+            assert await ask(port, "/livez") == (200, "ok\n")
+            status, text = await ask(port, "/readyz")
+            assert (status, text.partition(":")[0]) == (503, "not ready")
+            running = asyncio.create_task(process.run(stop))
+            await cluster.submit(inputs=[])
+            await cluster.phase("COMPLETE")
+            assert await ask(port, "/readyz") == (200, "ok\n")
+            _, metrics = await ask(port, "/metrics")
+            stop.set()
+            await running
+            assert (await ask(port, "/readyz"))[0] == 503
+    counted = {line.split()[0]: float(line.split()[1]) for line in metrics.splitlines() if not line.startswith("#")}
+    assert counted['workqueue_adds_total{name="mapreducejobs"}'] >= 3
+    assert counted['workqueue_work_duration_seconds_count{name="mapreducejobs"}'] >= 3
+    assert counted["process_resident_memory_bytes"] > 1e6
+
+
+async def test_a_port_that_is_taken() -> None:
+    """It is an error that names the port, and not an operator that nobody can ask."""
+    with socket.create_server((HERE, 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(OSError, match=str(port)):
+            async with Health().served(HERE, port, lambda: True):
+                pass
+
+
+@pytest.mark.parametrize("port", ["-1", "65536", "http"])
+def test_a_port_that_is_none(port: str) -> None:
+    """It is named and shown."""
+    with pytest.raises(ValueError, match=f"KUBEMR_HEALTH_PORT is '{port}': must be"):
+        OperatorSettings.from_environment({"KUBEMR_HEALTH_PORT": port})
