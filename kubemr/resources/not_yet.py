@@ -23,7 +23,6 @@ NOT_YET: Final[dict[str, tuple[str, Callable[[Json], bool], str]]] = {
     "spec.steps": ("shell steps", lambda value: True, _IMAGE),
     "spec.program": ("running a Python file", lambda value: True, _IMAGE),
     "spec.output": ("publishing results elsewhere", lambda value: True, "leave it out; status.results lists them"),
-    "spec.restarts": ("retrying a failed job", lambda value: value != 0, "set it to 0 and create a new job"),
 }
 """By path: what is meant, whether a value asks for it, and what to do instead."""
 

@@ -21,26 +21,48 @@ SHOWN_PROBLEMS = 10
 def accept(document: Json, operator: Operator) -> Op[After]:
     """PENDING or FAIL."""
     job = JobView.of(document)
+    problems = yield from problems_of(document, operator)
+    now: str = yield Do(operator.settings.stamp, "wall clock")
+    if problems:
+        status = _failed(job, problems, now)
+        marked = yield from _replace(job, status)
+        if marked is not None:
+            yield from event(marked, "Warning", "Invalid", status["error"], now)
+        return DONE
+    marked = yield from accepted(job, 1, now)
+    if marked is not None:
+        yield from event(marked, "Normal", "Accepted", "the job is valid", now)
+    return DONE
+
+
+def problems_of(document: Json, operator: Operator) -> Op[list[str]]:
+    """What is wrong with the spec, and with where the job would store."""
     problems = [str(problem) for problem in validate(document)]
     if not problems:
         try:
             yield Do(lambda: operator.settings.storage(document), "storage settings")
         except ValueError as error:
             problems = [str(error)]
-    if not problems and not (yield from _guarded(job)):
-        return DONE
-    now: str = yield Do(operator.settings.stamp, "wall clock")
-    status = _failed(job, problems, now) if problems else _pending(job, now)
+    return problems
+
+
+def accepted(job: JobView, run: int, now: str) -> Op[JobView | None]:
+    """PENDING, as the first run or as a later one; None when the job has changed meanwhile."""
+    if not (yield from _guarded(job)):
+        return None
+    return (yield from _replace(job, _pending(job, run, now)))
+
+
+def _replace(job: JobView, status: Json) -> Op[JobView | None]:
     # The status is tested as a whole: a path below one that does not exist leads nowhere, and fails.
-    patch = Patch().test("/metadata/uid", job.uid).test("/status", document.get("status")).add("/status", status)
-    phase = status["phase"]
-    marked = yield from patch_job(job.status, patch, lambda seen: JobView.of(seen).phase == phase)
-    if marked is not None:
-        if problems:
-            yield from event(marked, "Warning", "Invalid", status["error"], now)
-        else:
-            yield from event(marked, "Normal", "Accepted", "the job is valid", now)
-    return DONE
+    before = job.document.get("status")
+    patch = Patch().test("/metadata/uid", job.uid).test("/status", before).add("/status", status)
+
+    def mine(seen: Json) -> bool:
+        found = JobView.of(seen)
+        return (found.phase, found.run) == (status["phase"], status["run"])
+
+    return (yield from patch_job(job.status, patch, mine))
 
 
 def _guarded(job: JobView) -> Op[bool]:
@@ -55,10 +77,11 @@ def _guarded(job: JobView) -> Op[bool]:
     return marked is not None
 
 
-def _pending(job: JobView, now: str) -> Json:
+def _pending(job: JobView, run: int, now: str) -> Json:
     return {
         "phase": "PENDING",
-        "run": 1,
+        "run": run,
+        "observedRestarts": _restarts(job),
         "observedGeneration": _generation(job),
         "conditions": [_condition(job, "True", "Valid", "the spec is valid", now)],
     }
@@ -80,6 +103,7 @@ def _failed(job: JobView, problems: list[str], now: str) -> Json:
     return {
         "phase": "FAIL",
         "run": 1,
+        "observedRestarts": _restarts(job),
         "error": error,
         "completionTime": now,
         "observedGeneration": _generation(job),
@@ -103,3 +127,8 @@ def _condition(job: JobView, status: str, reason: str, message: str, now: str) -
 
 def _generation(job: JobView) -> int:
     return int(job.document["metadata"].get("generation") or 1)
+
+
+def _restarts(job: JobView) -> int:
+    restarts = (job.document.get("spec") or {}).get("restarts")
+    return restarts if isinstance(restarts, int) else 0

@@ -6,6 +6,7 @@ Pure functions of the job: whoever builds them, and however often, they are the 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 from typing import Final
 
 from kubemr.controller.reconcile.context import StorageSettings
@@ -85,9 +86,18 @@ def lease(job: JobView, index: int, lease_seconds: float) -> Json:
     }
 
 
-def shards(job: JobView, stage: Stage, *, open_: bool) -> Iterator[Json]:
-    """The stage's shards with all tasks pending."""
-    first = str(TaskState("pending", 1))
+def carried(text: str | None) -> str:
+    """A task as the next run begins with it: what is committed stays, all else is pending in an epoch of its own."""
+    if text is None:
+        return str(TaskState("pending", 1))
+    state = TaskState.parse(text)
+    return text if state.committed else str(TaskState("pending", state.epoch + 1))
+
+
+def shards(
+    job: JobView, stage: Stage, before: Mapping[str, str] = MappingProxyType({}), *, open_: bool
+) -> Iterator[Json]:
+    """The stage's shards with all tasks pending, but for what an earlier run has committed (`before`)."""
     for number in range(stage.shards):
         begin = number * TASKS_PER_SHARD
         extra = {names.LABEL_STAGE: stage.label, names.LABEL_TASKS: "open" if open_ else "waiting"}
@@ -95,7 +105,10 @@ def shards(job: JobView, stage: Stage, *, open_: bool) -> Iterator[Json]:
             "apiVersion": names.API_VERSION,
             "kind": "MapReduceTaskShard",
             "metadata": metadata(job, job.shard_name(stage, number), extra),
-            "tasks": {str(task): first for task in range(begin, min(begin + TASKS_PER_SHARD, stage.total))},
+            "tasks": {
+                str(task): carried(before.get(str(task)))
+                for task in range(begin, min(begin + TASKS_PER_SHARD, stage.total))
+            },
         }
 
 

@@ -24,8 +24,10 @@ from kubemr.controller.reconcile.hindrance import STORAGE, report
 from kubemr.controller.reconcile.lockholder import driven, is_ours
 from kubemr.controller.reconcile.patching import patch_job
 from kubemr.controller.reconcile.storing import StorageNotReady, check_store
+from kubemr.coordination import names
 from kubemr.coordination.advance import condition, fail
 from kubemr.coordination.job import JobView
+from kubemr.coordination.listing import list_all
 from kubemr.locks.conditional import Refused, read
 from kubemr.locks.lease import LEASES
 from kubemr.locks.request import Do, Json, Op
@@ -78,9 +80,20 @@ def create_means(job: JobView, storage: StorageSettings, lease_seconds: float) -
         yield from ensure(job, SECRETS, children.secret(job, storage))
     for index in range(job.replicas):
         yield from ensure(job, LEASES, children.lease(job, index, lease_seconds))
+    before = yield from _earlier_tasks(job)
     for position, stage in enumerate(job.stages):
-        for body in children.shards(job, stage, open_=position == 0):
+        for body in children.shards(job, stage, before.get(stage.label, {}), open_=position == 0):
             yield from ensure(job, SHARDS, body)
+
+
+def _earlier_tasks(job: JobView) -> Op[dict[str, dict[str, str]]]:
+    """The tasks of the run before this, by stage and number: what was committed in it is not done again."""
+    tasks: dict[str, dict[str, str]] = {}
+    if job.run > 1:
+        selector = f"{names.LABEL_UID}={job.uid},{names.LABEL_RUN}={job.run - 1}"
+        for item in (yield from list_all(SHARDS, job.namespace, selector)).items:
+            tasks.setdefault(item["metadata"]["labels"][names.LABEL_STAGE], {}).update(item["tasks"])
+    return tasks
 
 
 def still_driving(job: JobView, operator: Operator) -> Op[bool]:

@@ -9,6 +9,7 @@ finished job costs one look at the cache.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Final
@@ -24,7 +25,7 @@ from kubemr.controller.reconcile.context import (
     Operator,
 )
 from kubemr.controller.reconcile.events import event
-from kubemr.controller.reconcile.removing import remove, remove_all, remove_named
+from kubemr.controller.reconcile.removing import remove, remove_all, remove_named, run_of
 from kubemr.controller.reconcile.storing import open_store
 from kubemr.coordination import names
 from kubemr.coordination.job import JobView
@@ -48,9 +49,10 @@ def tidy(document: Json, operator: Operator) -> Op[After]:
     news = key not in operator.cleaned
     first = operator.cleaned.setdefault(key, now)
     settled = first == float("inf")
-    if not settled or operator.cache.worker_jobs(job.uid) or operator.cache.shards(job.uid):
+    cached = [*operator.cache.worker_jobs(job.uid), *_superseded(job, operator.cache.shards(job.uid))]
+    if not settled or any(run_of(item) <= job.run for item in cached):
         patient = now - first < SETTLE_SECONDS
-        if not (yield from _clean(job, operator, patient=patient, news=news)):
+        if not (yield from clean(job, operator, patient=patient, news=news)):
             return After(POD_POLL_SECONDS)
         if not patient:
             operator.cleaned[key] = float("inf")
@@ -60,10 +62,18 @@ def tidy(document: Json, operator: Operator) -> Op[After]:
     return expiry
 
 
-def _clean(job: JobView, operator: Operator, *, patient: bool, news: bool) -> Op[bool]:
+def _superseded(job: JobView, shards: Sequence[Json]) -> list[Json]:
+    """The shards that nobody needs any more: those of a run that failed serve a retry."""
+    keeps = job.phase == "FAIL" and policy_of(job) != "None"
+    return [item for item in shards if not keeps or run_of(item) < job.run]
+
+
+def clean(job: JobView, operator: Operator, *, patient: bool, news: bool) -> Op[bool]:
     """False when pods are left, which may still write: what they write after a prefix was cleared would stay."""
-    for resource in (KUBERNETES_JOBS, LEASES, SHARDS):
-        yield from remove_all(job, resource)
+    for resource in (KUBERNETES_JOBS, LEASES):
+        yield from remove_all(job, resource, up_to=job.run)
+    keeps = job.phase == "FAIL" and policy_of(job) != "None"
+    yield from remove_all(job, SHARDS, up_to=job.run - keeps)
     yield from remove_named(job, SECRETS, names.secret(job.base))
     settings: Json = yield from read(Target(CONFIG_MAPS, job.namespace, names.config_map(job.base)))
     if settings is not None:
@@ -80,8 +90,13 @@ def _clean(job: JobView, operator: Operator, *, patient: bool, news: bool) -> Op
                 yield Do(partial(store.delete_prefix, prefix), "retention")
     yield from rights.revoke(job)  # Not before: workers that still ran had to read that the job is over.
     if settings is not None:
-        yield from remove_all(job, CONFIG_MAPS)
+        yield from remove_all(job, CONFIG_MAPS, up_to=job.run)
     return True
+
+
+def policy_of(job: JobView) -> str:
+    """`spec.storage.retentionPolicy`."""
+    return str(((job.document.get("spec") or {}).get("storage") or {}).get("retentionPolicy", "Results"))
 
 
 def announce(job: JobView) -> Op[None]:
@@ -96,7 +111,7 @@ def announce(job: JobView) -> Op[None]:
 
 def superfluous(job: JobView) -> list[str]:
     """The prefixes that `storage.retentionPolicy` does not keep of a finished run."""
-    policy = ((job.document.get("spec") or {}).get("storage") or {}).get("retentionPolicy", "Results")
+    policy = policy_of(job)
     if policy == "All" or not job.stages:
         return []
     if policy == "None":
@@ -115,5 +130,5 @@ def _expire(job: JobView, operator: Operator) -> Op[After]:
     left = datetime.fromisoformat(ended) + timedelta(seconds=seconds) - datetime.fromisoformat(now)
     if left > timedelta():
         return After(left.total_seconds())
-    yield from remove(names.JOBS, job.document)
+    yield from remove(names.JOBS, job.document, unchanged=True)  # It may have been retried since.
     return DONE

@@ -12,6 +12,7 @@ from kubemr.controller.reconcile.deletion import delete
 from kubemr.controller.reconcile.deploy import deploy
 from kubemr.controller.reconcile.finished import tidy
 from kubemr.controller.reconcile.lockholder import is_ours, take_over
+from kubemr.controller.reconcile.retry import retry, wanted
 from kubemr.controller.reconcile.supervise import supervise
 from kubemr.coordination.job import JobView
 from kubemr.locks.request import Json, Op
@@ -28,6 +29,8 @@ def reconcile(document: Json, operator: Operator) -> Op[After]:
     job = JobView.of(document)
     if document["metadata"].get("deletionTimestamp"):
         return (yield from delete(document, operator))
+    if wanted(job):
+        return (yield from retry(document, operator))
     if job.phase in ANYBODY:
         return (yield from ANYBODY[job.phase](document, operator))
     if not is_ours(document, operator):

@@ -10,16 +10,22 @@ from kubemr.locks.conditional import Refused, Target, read
 from kubemr.locks.request import Answer, Json, Op, Random, Request, Resource, Sleep
 
 
-def remove_all(job: JobView, resource: Resource, *, run: int | None = None) -> Op[int]:
-    """Delete every child of this kind (of one run, or of all); tells how many there still were."""
-    selector = f"{names.LABEL_UID}={job.uid}"
-    if run is not None:
-        selector += f",{names.LABEL_RUN}={run}"
-    listed = yield from list_all(resource, job.namespace, selector)
-    for item in listed.items:
+def remove_all(job: JobView, resource: Resource, *, up_to: int | None = None) -> Op[int]:
+    """Delete every child of this kind (of the runs up to that one, or of all); tells how many there still were.
+
+    Who looks at a job that has been retried meanwhile must leave the later run alone.
+    """
+    listed = yield from list_all(resource, job.namespace, f"{names.LABEL_UID}={job.uid}")
+    found = [item for item in listed.items if up_to is None or run_of(item) <= up_to]
+    for item in found:
         if not item["metadata"].get("deletionTimestamp"):
             yield from remove(resource, item)
-    return len(listed.items)
+    return len(found)
+
+
+def run_of(document: Json) -> int:
+    """The run that a child belongs to."""
+    return int((document["metadata"].get("labels") or {}).get(names.LABEL_RUN) or 0)
 
 
 def remove_named(job: JobView, resource: Resource, name: str) -> Op[None]:
@@ -31,7 +37,9 @@ def remove_named(job: JobView, resource: Resource, name: str) -> Op[None]:
         yield from remove(resource, document)
 
 
-def remove(resource: Resource, document: Json, *, grace_seconds: int | None = None) -> Op[None]:
+def remove(
+    resource: Resource, document: Json, *, grace_seconds: int | None = None, unchanged: bool = False
+) -> Op[None]:
     """Delete this very object, and what it owns, in the background; that it is gone already is fine."""
     metadata = document["metadata"]
     body: Json = {
@@ -40,6 +48,8 @@ def remove(resource: Resource, document: Json, *, grace_seconds: int | None = No
         "propagationPolicy": "Background",
         "preconditions": {"uid": metadata["uid"]},
     }
+    if unchanged:
+        body["preconditions"]["resourceVersion"] = metadata["resourceVersion"]
     if grace_seconds is not None:
         body["gracePeriodSeconds"] = grace_seconds
     backoff = Backoff()

@@ -138,6 +138,15 @@ class Cluster:
                 self._set("suspend", True)
                 yield Sleep(self.world.random.uniform(0.0, 20.0))
                 self._set("suspend", False)
+            elif what == "retry":
+                self._set("activeDeadlineSeconds", 1)
+                while (self.job.get("status") or {}).get("phase") not in ("COMPLETE", "FAIL"):
+                    yield Sleep(0.1)
+                yield Sleep(self.world.random.choice([0.0, 3.0]))
+                self._set("activeDeadlineSeconds", 100_000)
+                self._set("restarts", self.job["spec"].get("restarts", 0) + 1)
+                while (self.job.get("status") or {}).get("phase") == "FAIL":
+                    yield Sleep(0.1)
             else:
                 self.world.server.handle(Request("delete", names.JOBS, NAMESPACE, JOB))
                 while self.job is not None:

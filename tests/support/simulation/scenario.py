@@ -50,7 +50,7 @@ def deeds_of(seed: int) -> list[tuple[float, str]]:
     random = Random(f"deeds {seed}")
     if random.random() < 0.5:
         return []
-    kinds = ["scale", "suspend", "recreate"]
+    kinds = ["scale", "suspend", "recreate", "retry"]
     return [
         (random.choice([0.5, 3.0, 15.0]) * random.random(), random.choice(kinds)) for _ in range(random.randint(1, 3))
     ]

@@ -118,7 +118,7 @@ async def test_a_child_in_the_way_is_looked_at_again(cluster: Cluster, monkeypat
 async def test_a_job_that_is_gone_is_forgotten(cluster: Cluster) -> None:
     """An invalid one too, which has no finalizer: an operator's memory does not grow with the jobs it has seen."""
     async with cluster.operator() as (process, _):
-        await cluster.submit(restarts=1)
+        await cluster.submit(files=[{"name": "f", "configMapKeyRef": {"name": "m", "key": "k"}}])
         await cluster.phase("FAIL")
         await cluster.client.send(Request("delete", names.JOBS, "default", "words"))
         await cluster.submit("next", inputs=[])

@@ -47,10 +47,10 @@ def test_a_finalizer_of_somebody_else_stays(bench: Bench, operator: Operator) ->
 
 def test_an_invalid_job_fails_with_the_reasons(bench: Bench, operator: Operator) -> None:
     """It holds nothing that would have to be cleaned up, so it needs no finalizer; its time to live begins."""
-    bench.submit(steps=None, partitions=1, restarts=1)
+    bench.submit(steps=None, partitions=1, files=[{"name": "f", "configMapKeyRef": {"name": "m", "key": "k"}}])
     bench.step(operator)
     assert status(bench)["phase"] == "FAIL"
-    assert "spec.restarts" in status(bench)["error"]
+    assert "spec.files" in status(bench)["error"]
     assert status(bench)["completionTime"] == bench.stamp()
     assert conditions(bench) == {"Valid": ("False", "Invalid"), "Failed": ("True", "Invalid")}
     assert "finalizers" not in bench.job().document["metadata"]
@@ -59,7 +59,7 @@ def test_an_invalid_job_fails_with_the_reasons(bench: Bench, operator: Operator)
 
 def test_an_invalid_job_goes_when_its_time_to_live_is_over(bench: Bench, operator: Operator) -> None:
     """As any finished job."""
-    bench.submit(restarts=1, ttlSecondsAfterFinished=60)
+    bench.submit(files=[{"name": "f", "configMapKeyRef": {"name": "m", "key": "k"}}], ttlSecondsAfterFinished=60)
     bench.step(operator)
     assert bench.step(operator) == 60
     bench.now += 60

@@ -29,16 +29,6 @@ def test_later_forms_are_refused_by_name(name: str, fields: set[str]) -> None:
     assert all(f"is not supported by this version ({VERSION})" in problem.message for problem in problems)
 
 
-@pytest.mark.parametrize(("field", "asking", "idle"), [("restarts", 1, 0)])
-def test_idle_values_of_later_fields_pass(field: str, asking: object, idle: object) -> None:
-    """A field that asks for nothing is not refused."""
-    job = example("seed")
-    job["spec"][field] = idle
-    assert validate(job) == []
-    job["spec"][field] = asking
-    assert [problem.path for problem in validate(job)] == [f"spec.{field}"]
-
-
 def test_later_fields_are_refused_in_a_broken_job_too() -> None:
     """Mistakes elsewhere do not hide that a field is not supported."""
     job = example("shell")

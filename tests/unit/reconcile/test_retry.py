@@ -1,0 +1,117 @@
+"""`restarts` raised on a job that FAILed: another run, in which only what was not committed runs again."""
+
+from __future__ import annotations
+
+import pytest
+
+from kubemr.controller.reconcile.context import KUBERNETES_JOBS, Operator
+from kubemr.controller.reconcile.machine import reconcile
+from kubemr.coordination import names
+from kubemr.coordination.job import JobView
+from kubemr.locks.lease import LEASES
+from kubemr.locks.request import Json
+from kubemr.locks.shard import SHARDS
+from support.bench import NAMESPACE, Bench
+
+A = "w0-aaaaaa"
+
+
+def failed(bench: Bench, operator: Operator, **spec: Json) -> JobView:
+    """A job of three inputs that failed when one was done and one was running."""
+    job = bench.deployed(operator, inputs=list("abc"), maxAttempts=2, **spec)
+    bench.hold_lease(job, 0, A)
+    bench.store.put(f"{job.storage_prefix}0/map/0/1-{A}/outputs.json", b"{}")
+    bench.write_tasks(job, {0: f"done/1/0/0/{A}", 1: "failed/2/2/0/", 2: f"running/3/1/0/{A}"})
+    bench.step(operator)
+    assert bench.job().phase == "FAIL"
+    return bench.job()
+
+
+def runs(bench: Bench, job: JobView) -> set[str]:
+    """The runs of which there are shards."""
+    return {item["metadata"]["labels"][names.LABEL_RUN] for item in bench.objects(SHARDS)}
+
+
+def test_what_was_committed_is_not_done_again(bench: Bench, operator: Operator) -> None:
+    """The rest is pending in an epoch of its own, with no failures held against it."""
+    job = failed(bench, operator)
+    bench.step(operator)
+    assert (runs(bench, job), bench.objects(KUBERNETES_JOBS)) == ({"1"}, [])
+    bench.set(job.target, "/spec/restarts", 1)
+    for _ in range(4):
+        bench.step(operator)
+    again = bench.job()
+    status = again.document["status"]
+    assert (again.phase, again.run, status["observedRestarts"]) == ("DEPLOYED", 2, 1)
+    assert "error" not in status
+    assert "completionTime" not in status
+    states = [str(state) for state in bench.shard(again).tasks.values()]
+    assert states == [f"done/1/0/0/{A}", "pending/3/0/0/", "pending/4/0/0/"]
+    assert [str(state) for state in bench.shard(again, 1).tasks.values()] == ["pending/2/0/0/"] * 2
+    assert bench.store.objects
+    bench.step(operator)
+    assert status["run"] == 2
+    bench.write_tasks(again, {1: f"empty/3/0/0/{A}", 2: f"empty/4/0/0/{A}"})
+    bench.store.put(f"{job.storage_prefix}0/reduce/0/2-{A}/outputs.json", b"{}")
+    bench.step(operator)
+    bench.write_tasks(again, {0: f"empty/2/0/0/{A}", 1: f"empty/2/0/0/{A}"}, 1)
+    bench.step(operator)
+    assert bench.job().phase == "COMPLETE"
+    bench.step(operator)
+    assert bench.everything() == {}
+
+
+def test_an_operator_that_still_sees_the_failed_run_does_not_touch_the_next(bench: Bench, operator: Operator) -> None:
+    """It removes what belongs to runs up to the one that it sees, and deletes no job that has changed."""
+    job = failed(bench, operator, ttlSecondsAfterFinished=5)
+    bench.set(job.target, "/spec/restarts", 1)
+    for _ in range(4):
+        bench.step(operator)
+    before = {name for name in bench.everything() if bench.job().base in name}
+    bench.now += 100
+    bench.run(reconcile(job.document, bench.operator("op-b")))
+    assert bench.job().phase == "DEPLOYED"
+    assert {name for name in bench.everything() if bench.job().base in name} == before
+    assert len(bench.objects(LEASES, namespace=NAMESPACE)) == 2
+
+
+def test_a_crash_after_each_request_leads_to_the_same_run() -> None:
+    """Whoever looks next goes on; there is one run more, not two."""
+    for requests in range(1, 40):
+        bench = Bench()
+        operator = bench.operator()
+        job = failed(bench, operator)
+        bench.set(job.target, "/spec/restarts", 1)
+        over = bench.crash_after(reconcile(bench.job().document, operator), requests)
+        for _ in range(4):
+            bench.step(operator)
+        assert (bench.job().run, bench.job().phase) == (2, "DEPLOYED")
+        if over:
+            return
+    raise AssertionError("a retry takes fewer requests")
+
+
+@pytest.mark.parametrize("why", ["policy", "invalid"])
+def test_a_job_that_cannot_be_retried_says_so_once(bench: Bench, operator: Operator, why: str) -> None:
+    """Nothing is kept of it, or it would be refused again."""
+    storage = {"storage": {"retentionPolicy": "None"}} if why == "policy" else {}
+    job = failed(bench, operator, **storage)
+    changes = [{"op": "add", "path": "/spec/restarts", "value": 3}]
+    if why == "invalid":
+        env = [{"name": "KUBEMR_RUN", "value": "x"}]
+        template = {"spec": {"containers": [{"name": "worker", "env": env}]}}
+        changes.append({"op": "add", "path": "/spec/template", "value": template})
+    bench.patch(job.target, *changes)
+    for _ in range(3):
+        bench.step(operator)
+    again = bench.job()
+    assert (again.phase, again.run, again.document["status"]["observedRestarts"]) == ("FAIL", 1, 3)
+    assert [reason for reason, _ in bench.events()].count("NotRetried") == 1
+
+
+def test_a_new_job_with_restarts_has_been_restarted_already(bench: Bench, operator: Operator) -> None:
+    """Only raising it asks for another run."""
+    job = failed(bench, operator, restarts=2)
+    assert job.document["status"]["observedRestarts"] == 2
+    bench.step(operator)
+    assert (bench.job().phase, bench.job().run) == ("FAIL", 1)
