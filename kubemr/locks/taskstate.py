@@ -10,12 +10,11 @@ returns the next state and raises `IllegalChange` where the table has no such ro
 from __future__ import annotations
 
 import re
-from typing import Final, Literal, NewType, cast, get_args
+from typing import Final, Literal, NewType, cast
 
 from attr import evolve, frozen
 
 Name = Literal["pending", "running", "done", "empty", "failed"]
-NAMES: Final = get_args(Name)
 
 Token = NewType("Token", str)
 """Which process holds a task: `w<worker index>-<incarnation>`, drawn anew at every process start."""

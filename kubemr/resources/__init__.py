@@ -5,7 +5,6 @@
 - `with_defaults(job)`: the job with the schema's defaults
 - `parse(MapReduceJob, document)`, `to_json(object)`: typed objects
 - `kubemr.resources.structural`, `.rules`: what the apiserver does with schema and rules
-- `kubemr.resources.status`: small accessors for documents as the apiserver serves them
 """
 
 from kubemr.resources.crd import crd, schema

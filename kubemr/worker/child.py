@@ -44,6 +44,8 @@ def run_child(worker: JobWorker) -> NoReturn:
     from kubemr.worker.tasks import TaskRunner
 
     connection = _connection(os.environ)
+    # A shell starts what runs in its background with SIGINT ignored; user code is to find it as it is elsewhere.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     # A crash in native code then leaves a Python traceback on stderr, which becomes the attempt's error.
     faulthandler.enable(2)
     if isinstance(sys.stdout, io.TextIOWrapper):

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 from kubemr.coordination.job import JobView
 from kubemr.locks.backoff import Backoff
 from kubemr.locks.conditional import FIELD_MANAGER, Refused
 from kubemr.locks.request import Answer, Json, Op, Random, Request, Resource, Sleep
-
-OURS: Final = "ours"
 
 
 class InTheWay(Exception):

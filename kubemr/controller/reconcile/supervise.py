@@ -146,6 +146,6 @@ def _overdue(document: Json, now: str) -> str:
     if seconds is None or started is None:
         return ""
     elapsed = (datetime.fromisoformat(now) - datetime.fromisoformat(started)).total_seconds()
-    if elapsed < seconds:
+    if elapsed < seconds + 1:  # Times in a status are in whole seconds: better late than early.
         return ""
     return f"spec.activeDeadlineSeconds: the job ran for longer than {seconds} seconds"

@@ -118,9 +118,9 @@ def test_no_inputs_complete_with_no_results(bench: Bench, operator: Operator) ->
     assert (status(bench)["phase"], status(bench)["results"], status(bench)["resultCount"]) == ("COMPLETE", [], 0)
 
 
-@pytest.mark.parametrize(("seconds", "late"), [(99, False), (100, True)])
+@pytest.mark.parametrize(("seconds", "late"), [(100, False), (101, True)])
 def test_the_deadline(bench: Bench, operator: Operator, seconds: int, late: bool) -> None:
-    """`activeDeadlineSeconds` from the deployment on."""
+    """`activeDeadlineSeconds` from the deployment on, and never early: a status has whole seconds."""
     bench.deployed(operator, activeDeadlineSeconds=100)
     bench.now += seconds
     bench.step(operator)
