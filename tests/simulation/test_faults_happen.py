@@ -16,5 +16,5 @@ def test_the_seeds_cover_every_kind_of_fault() -> None:
     restarted = [story for story in stories if story.processes > spec_of(story.seed)["replicas"]]
     assert len(restarted) > 5, "hardly any worker ever died"
     history = "\n".join(line for story in stories for line in story.history)
-    for sign in ("late: patch", "frozen until", "connection reset", "connection refused", "503"):
+    for sign in ("late: patch", "frozen until", "told to end", "connection reset", "connection refused", "503"):
         assert sign in history, f"no {sign!r} in any history"

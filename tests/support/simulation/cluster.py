@@ -24,6 +24,7 @@ from kubemr.locks.lease import LEASES, keep, release, take
 from kubemr.locks.request import JSON_PATCH, Answer, Do, Json, Op, Random, Request, Sleep
 from kubemr.locks.shard import SHARDS
 from kubemr.locks.taskstate import Token, make_token
+from kubemr.locks.threads import Stopped
 from kubemr.worker.loop import Ending, Identity, Worker
 from support.simulation.store import MemoryStore, StoreFailed
 from support.simulation.user_code import SimulatedExecutor, assign, check_results
@@ -273,7 +274,12 @@ class Cluster:
         def life() -> Op[Ending]:
             yield from take(lease, token, clock)
             held[0] = True
-            ending = yield from worker.run()
+            try:
+                ending = yield from worker.run()
+            except Stopped:
+                yield from worker.hand_back()
+                yield from release(lease, token)
+                raise
             yield from release(lease, token)
             return ending
 
@@ -296,7 +302,7 @@ class Cluster:
             "spec": {"containers": [{"name": "worker", "image": "simulated"}]},
         }
         assert self.world.server.handle(Request("create", PODS, NAMESPACE, body=pod)).ok
-        self._pods[key] = self.world.start(token, {"loop": life(), "keeper": keeper()}, ended)
+        self._pods[key] = self.world.start(token, {"loop": life(), "keeper": keeper()}, ended, orderly=True)
 
     def new_token(self, index: int) -> Token:
         """A token that no process had before."""

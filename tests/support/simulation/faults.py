@@ -23,6 +23,8 @@ class Faults:
     """A call of the object store fails."""
     crash: float = 0.0
     """A process dies at this effect."""
+    stop: float = 0.0
+    """A worker is told to end (SIGTERM), and gives back what it holds."""
     freeze: float = 0.0
     """A process stops for longer than any lease lasts, and wakes up again."""
     task_failure: float = 0.0
@@ -44,6 +46,7 @@ class Faults:
             refused=some(0.1),
             storage=some(0.05),
             crash=some(0.01),
+            stop=some(0.01),
             freeze=some(0.01),
             task_failure=some(0.1),
             slow_task=some(0.1),

@@ -19,6 +19,7 @@ from attr import define, field
 from kubemr.local.apiserver.core import ApiServer
 from kubemr.locks.request import Answer, Do, Effect, Json, Now, Op, Request, Sleep, Watch
 from kubemr.locks.request import Random as Draw
+from kubemr.locks.threads import Stopped
 from kubemr.resources import crd
 from support.simulation.faults import Faults
 from support.simulation.referee import Referee
@@ -59,6 +60,8 @@ class Group:
     members: list[Process] = field(factory=list)
     frozen_until: float = 0.0
     alive: bool = True
+    told: bool = True
+    """It was told to end, or takes no such orders."""
     immune: bool = False
     """Part of the world, not of what is tested: it neither crashes nor freezes."""
 
@@ -104,9 +107,13 @@ class World:
         *,
         delay: float = 0.0,
         immune: bool = False,
+        orderly: bool = False,
     ) -> Group:
-        """Start a group of processes; the first of `ops` is the one whose result counts."""
-        group = Group(name, ended, immune=immune)
+        """Start a group of processes; the first of `ops` is the one whose result counts.
+
+        An `orderly` one may be told to end: `Stopped` is raised in its first process.
+        """
+        group = Group(name, ended, immune=immune, told=not orderly)
         for part, op in ops.items():
             process = Process(f"{name}.{part}", op, group, self.now + delay)
             group.members.append(process)
@@ -170,6 +177,10 @@ class World:
             group.frozen_until = self.now + self.random.uniform(5.0, 60.0)
             self.note(f"{group.name} frozen until {group.frozen_until:.1f}")
             return
+        if process is group.members[0] and process.started and not group.told and self.random.random() < faults.stop:
+            group.told = True
+            process.error = Stopped("told to end")
+            self.note(f"{group.name} told to end")
         try:
             if not process.started:
                 process.started = True

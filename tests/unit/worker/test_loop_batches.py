@@ -7,6 +7,7 @@ import pytest
 from kubemr.locks import Request
 from kubemr.locks.shard import SHARDS
 from kubemr.locks.threads import Stop, Stopped
+from kubemr.worker.batch import Batch
 from kubemr.worker.loop import Ending
 from kubemr.worker.pace import Pace
 from support.bench import SILENCE, Bench, patches
@@ -181,6 +182,24 @@ def test_told_to_go_in_the_middle_of_a_commit_nothing_finished_is_thrown_away(be
         bench.run(worker.run(), stop)
     bench.run(worker.hand_back())
     assert str(bench.shard(job).tasks[0]) == f"done/1/0/0/{worker.identity.token}"
+
+
+def nothing() -> Op[None]:
+    """A check that finds all well."""
+    yield from ()
+
+
+def test_told_to_go_an_outcome_is_not_committed_for_a_later_attempt(bench: Bench) -> None:
+    """A claim of its own that landed late makes it the holder of a new attempt, which nobody has run."""
+    job = bench.deployed(inputs=["a"], partitions=0, replicas=1)
+    worker, executor = worker_of(bench, job)
+    token = worker.identity.token
+    before = bench.write_tasks(job, {0: f"running/1/0/0/{token}"})
+    batch = Batch(token, before, executor, worker.means.store, 4, nothing)
+    batch.changes[0] = lambda state: state.commit(token, empty=False)
+    bench.write_tasks(job, {0: f"running/2/0/0/{token}"})
+    bench.run(batch.hand_back())
+    assert str(bench.shard(job).tasks[0]) == "pending/3/0/0/"
 
 
 def test_told_to_go_when_the_shard_is_gone(bench: Bench) -> None:
