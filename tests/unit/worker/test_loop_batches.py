@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from kubemr.locks import Request
+from kubemr.locks import Op, Request
 from kubemr.locks.shard import SHARDS
 from kubemr.locks.threads import Stop, Stopped
 from kubemr.worker.batch import Batch
