@@ -4,11 +4,19 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import NoReturn
+from typing import Final, NoReturn
 
 import click
 
 EXIT_USAGE = 2
+MAX_SECONDS: Final = 1e9
+"""More cannot be waited for."""
+
+
+def _seconds(_context: click.Context, _option: click.Parameter, value: float | None) -> float | None:
+    if value is not None and not value <= MAX_SECONDS:  # nan, too
+        raise click.BadParameter(f"{value:g} is no time to wait; give a number of seconds, at most {MAX_SECONDS:g}.")
+    return value
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -22,7 +30,13 @@ def main() -> None:
 @click.argument("command", nargs=-1, type=click.UNPROCESSED)
 @click.option("--replicas", type=click.IntRange(min=1), help="Workers. [default: the manifest's, else one per CPU]")
 @click.option("--store", metavar="URL", help="Where results go: a directory or s3://…  [default: ./kubemr-results]")
-@click.option("--timeout", type=click.FloatRange(min=0, min_open=True), metavar="SECONDS", help="Give up after this.")
+@click.option(
+    "--timeout",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="SECONDS",
+    callback=_seconds,
+    help="Give up after this.",
+)
 @click.option("--keep", is_flag=True, help="Keep intermediate files too, also of a job that fails.")
 @click.option("-o", "--output", type=click.Choice(["yaml", "json"]), help="Print the job object when it is over.")
 @click.option("-v", "--verbose", is_flag=True, help="Show the logs of operator and workers.")

@@ -1,4 +1,8 @@
-"""Read a manifest: one YAML (or JSON) document from a file or, for `-`, from stdin."""
+"""Read a manifest: one YAML (or JSON) document from a file or, for `-`, from stdin.
+
+What YAML can write and JSON cannot hold is refused here, with its line: keys that are there twice or are no strings,
+references that contain themselves, numbers that are not finite.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +11,7 @@ from pathlib import Path
 
 import yaml
 
+from kubemr.cli.document_check import MAX_DEPTH, DocumentError, check
 from kubemr.resources.jsontypes import Json
 
 
@@ -23,9 +28,12 @@ def load(path: str) -> Json:
     except UnicodeDecodeError as error:
         raise ManifestError(f"{path}: is not UTF-8 text: {error}; give a YAML or JSON file") from error
     try:
+        _check_depth(text)
         documents = [each for each in yaml.load_all(text, Loader=_Loader) if each is not None]
-    except yaml.YAMLError as error:
-        raise ManifestError(f"{path}: is not YAML: {error}") from error
+    except DocumentError as error:
+        raise ManifestError(f"{path}: {error}") from error
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise ManifestError(f"{path}: is not YAML: {' '.join(str(error).split())}") from error
     if len(documents) != 1:
         count = "no document" if not documents else f"{len(documents)} documents"
         raise ManifestError(f"{path}: holds {count}; give one MapReduceJob, each job in a file of its own")
@@ -35,8 +43,25 @@ def load(path: str) -> Json:
 class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]  # which class is there is known only at run time
     """YAML as kubectl reads it: a date is a string."""
 
+    def construct_document(self, node: yaml.Node) -> Json:
+        check(node, self.construct_object)
+        return super().construct_document(node)
+
 
 _Loader.yaml_implicit_resolvers = {
     first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
     for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
 }
+
+
+def _check_depth(text: str) -> None:
+    """Before the tree is built, which is a recursion.  Raises `DocumentError`."""
+    depth = 0
+    for event in yaml.parse(text, Loader=_Loader):
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+            if depth > MAX_DEPTH:
+                line = event.start_mark.line + 1 if event.start_mark is not None else "?"
+                raise DocumentError(f"line {line}: is nested more than {MAX_DEPTH} deep; give a MapReduceJob")
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
