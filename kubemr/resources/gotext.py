@@ -47,6 +47,8 @@ def number(value: float) -> str:
     """`%v` of an int64 or a float64: the shortest digits, an exponent from 1e21 on and below 1e-4."""
     if isinstance(value, int):
         return str(value)
+    if math.isnan(value):
+        return "NaN"
     if math.isinf(value):
         return "+Inf" if value > 0 else "-Inf"
     size = abs(value)

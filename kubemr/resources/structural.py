@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import copy
 import datetime
+import math
 import re
 from collections.abc import Iterator
 from functools import lru_cache
@@ -228,7 +229,7 @@ def _field(path: str) -> str:
 
 def _check(value: Json, schema: Schema, path: str) -> Iterator[SchemaError]:
     if isinstance(value, int) and not isinstance(value, bool) and not -(2**63) <= value < 2**63:
-        value = float(value)  # as the apiserver decodes it
+        value = _as_float(value)  # as the apiserver decodes it
     node = _Node(value, schema, path)
     types = ["integer", "string"] if schema.get("x-kubernetes-int-or-string") else []
     if "type" in schema:
@@ -245,6 +246,13 @@ def _check(value: Json, schema: Schema, path: str) -> Iterator[SchemaError]:
         yield node.error("enum", f"Unsupported value: {bad_value(value)}: supported values: {supported}", NOT_SUPPORTED)
     if isinstance(value, dict):
         yield from _check_object(node)
+
+
+def _as_float(value: int) -> float:
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf if value > 0 else -math.inf
 
 
 def type_name(value: Json) -> str:
@@ -324,7 +332,7 @@ def _check_number(node: _Node, types: list[str]) -> Iterator[SchemaError]:
     value, schema = node.value, node.schema
     if types == ["integer"]:
         low, high = _RANGES[schema.get("format", "int64")]
-        if value != int(value) or not low <= value <= high:
+        if not math.isfinite(value) or value != int(value) or not low <= value <= high:
             what = f"with format {schema['format']}" if "format" in schema else "(default format)"
             message = f"Checked value must be of type integer {what} in {node.path}"
             yield SchemaError("<nil>", f'Invalid value: "": {message}', INVALID)

@@ -8,6 +8,8 @@ refuse, what they cannot express (`kubemr.resources.beyond`), and what this vers
 from __future__ import annotations
 
 import copy
+import math
+from collections.abc import Iterator
 
 from kubemr.resources.beyond import beyond
 from kubemr.resources.crd import schema
@@ -28,6 +30,9 @@ def validate(job: Json) -> list[Problem]:
     """Everything that is wrong with a MapReduceJob as a user wrote it; empty when it can run."""
     if not isinstance(job, dict):
         return [Problem.of("job", job, "must be an object", "give a MapReduceJob as YAML or JSON")]
+    problems = list(_not_finite(job, ""))
+    if problems:
+        return problems
     problems = [*_kind(job), *structure(job)]
     if not problems:
         complete = with_defaults(job)
@@ -49,6 +54,18 @@ def structure(job: Json) -> list[Problem]:
     problems = [_unknown(job, path, of_kind) for path in unknown]
     errors = check(with_defaults(pruned), of_kind)
     return [*problems, *(explain(error) for error in errors if error.keyword)]
+
+
+def _not_finite(value: Json, path: str) -> Iterator[Problem]:
+    """Numbers that JSON cannot hold: the apiserver would never see them."""
+    if isinstance(value, float) and not math.isfinite(value):
+        yield Problem.of(path, value, "is no number that JSON knows", "give a finite number")
+    elif isinstance(value, dict):
+        for key, member in value.items():
+            yield from _not_finite(member, f"{path}.{key}" if path else str(key))
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from _not_finite(item, f"{path}[{index}]")
 
 
 def _kind(job: Json) -> list[Problem]:
