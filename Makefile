@@ -88,6 +88,14 @@ images: $(READY) ## build the images of operator, worker and word count: make im
 	echo "$$archives"
 	$(CLUSTER) load $$archives
 
+.PHONY: deploy undeploy render
+deploy: ## install kubemr on the cluster of kubectl: make deploy OVERLAY=overlays/minio OPERATOR_IMAGE=name:tag
+	@OVERLAY="$(or $(OVERLAY),base)" OPERATOR_IMAGE="$(OPERATOR_IMAGE)" manifests/manage deploy
+undeploy: ## take it off again; refuses while there are jobs, which PURGE=1 deletes with all that they stored
+	@OVERLAY="$(or $(OVERLAY),base)" PURGE="$(PURGE)" manifests/manage undeploy
+render: ## write all manifests to dist/kubemr.yaml, for kubectl apply -f
+	@OVERLAY="$(or $(OVERLAY),base)" OPERATOR_IMAGE="$(OPERATOR_IMAGE)" manifests/manage render
+
 .PHONY: e2e
 e2e: images ## the tests on a whole cluster: the one KUBEMR_E2E_KUBECONFIG names, or the running one, or one of their own
 	@if [ -z "$${KUBEMR_E2E_KUBECONFIG:-}" ]; then
