@@ -85,12 +85,13 @@ def validate(manifest: str) -> None:
     """Say everything that is wrong with the job in MANIFEST (- for stdin).  Exit codes: 0 nothing, 2 something."""
     from kubemr.cli.document import ManifestError, load
     from kubemr.resources import validate as problems_of
+    from kubemr.resources.metadata import set_by_server
 
     try:
         job = load(manifest)
     except ManifestError as error:
         _usage(str(error))
-    problems = problems_of(job)
+    problems = [*problems_of(job), *set_by_server(job)]
     for problem in problems:
         click.echo(str(problem), err=True)
     if problems:

@@ -39,6 +39,7 @@ from kubemr.local.progress import JobProgress
 from kubemr.local.store import DEFAULT, store_settings
 from kubemr.locks.http import HttpTransport
 from kubemr.locks.request import Answer, Json, Request
+from kubemr.resources.metadata import set_by_server
 from kubemr.storage import StorageError, store_from_environment
 
 EXIT_DONE: Final = 0
@@ -110,7 +111,7 @@ def run_job(job: Json, options: RunOptions) -> RunResult:
     wanted = localized(
         job, command=options.command, replicas=options.replicas, cpus=os.cpu_count() or 1, keep=options.keep
     )
-    mistakes = [str(problem) for problem in problems(wanted)]
+    mistakes = [str(problem) for problem in (*problems(wanted), *set_by_server(wanted))]
     if not mistakes:
         try:
             store = store_settings(options.store or DEFAULT)

@@ -10,13 +10,14 @@ from collections.abc import Callable, Iterator
 from typing import Final
 from urllib.parse import urlsplit
 
+from kubemr.resources.image import image_problems
 from kubemr.resources.jsontypes import Json
-from kubemr.resources.patterns import BUCKET, DNS_SUBDOMAIN
+from kubemr.resources.metadata import metadata_problems
+from kubemr.resources.patterns import BUCKET
 from kubemr.resources.problem import Problem
 from kubemr.resources.quantity import parse_quantity
 from kubemr.resources.template import template_problems
 
-_NAME = re.compile(DNS_SUBDOMAIN)
 _BUCKET = re.compile(BUCKET)
 _REQUIREMENT = re.compile(r"[A-Za-z0-9]([-._A-Za-z0-9]*[A-Za-z0-9])?\s*([\[(;@<>=!~].*)?$")
 _NATIVE = ("cpu", "memory", "ephemeral-storage")
@@ -29,16 +30,12 @@ def beyond(job: Json) -> list[Problem]:
 
 
 def _metadata(job: Json) -> Iterator[Problem]:
-    metadata = job.get("metadata") or {}
-    name, prefix = metadata.get("name"), metadata.get("generateName")
-    if not name and not prefix:
-        yield Problem.of("metadata.name", None, "is required", "give the job a name, or a generateName")
-    if name and not (isinstance(name, str) and len(name) <= 253 and _NAME.fullmatch(name)):
-        message = "must be at most 253 lower-case letters, digits, - and ."
-        yield Problem.of("metadata.name", name, message, "begin and end it with a letter or a digit")
-    elif not name and prefix and not (isinstance(prefix, str) and _NAME.fullmatch(f"{prefix}x")):
-        message = "must be lower-case letters, digits, - and ."
-        yield Problem.of("metadata.generateName", prefix, message, "give a beginning such as wordcount-")
+    yield from metadata_problems(job.get("metadata") or {})
+
+
+def _image(job: Json) -> Iterator[Problem]:
+    if "image" in job["spec"]:
+        yield from image_problems("spec.image", job["spec"]["image"])
 
 
 def _jobargs(job: Json) -> Iterator[Problem]:
@@ -49,7 +46,14 @@ def _jobargs(job: Json) -> Iterator[Problem]:
 
 
 def _storage(job: Json) -> Iterator[Problem]:
-    bucket = job["spec"]["storage"].get("s3", {}).get("bucket", "abc")
+    s3 = job["spec"]["storage"].get("s3", {})
+    if "endpoint" in s3:
+        try:
+            _ = urlsplit(s3["endpoint"]).port
+        except ValueError as error:
+            remedy = "give an address such as http://minio:9000, with a port up to 65535"
+            yield Problem.of("spec.storage.s3.endpoint", s3["endpoint"], f"is no address: {error}", remedy)
+    bucket = s3.get("bucket", "abc")
     if ".." in bucket or re.fullmatch(r"[0-9]+(\.[0-9]+){3}", bucket):
         message = "must not have .. in it or look like an IP address"
         yield Problem.of("spec.storage.s3.bucket", bucket, message, "give the name of a bucket that exists")
@@ -160,6 +164,7 @@ def _template(job: Json) -> Iterator[Problem]:
 
 CHECKS: tuple[Callable[[Json], Iterator[Problem]], ...] = (
     _metadata,
+    _image,
     _jobargs,
     _storage,
     _resources,

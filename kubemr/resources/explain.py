@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from difflib import get_close_matches
 
+from attrs import evolve
+
 from kubemr.resources.jsontypes import Json, Schema
 from kubemr.resources.patterns import WORDS
 from kubemr.resources.problem import Problem
@@ -30,7 +32,10 @@ _REMEDIES = {
 def explain(error: SchemaError) -> Problem:
     """The problem that a schema error is."""
     message, remedy = _EXPLANATIONS[error.keyword](error.value, error.schema)
-    return Problem.of(error.path, error.value, message, _REMEDIES.get((error.path, error.keyword), remedy))
+    problem = Problem.of(error.path, error.value, message, _REMEDIES.get((error.path, error.keyword), remedy))
+    if error.keyword == "type" and error.value is None:
+        return evolve(problem, value="null")  # it is there, as opposed to what is missing
+    return problem
 
 
 def unknown_field(path: str, value: Json, known: list[str], elsewhere: list[str]) -> Problem:

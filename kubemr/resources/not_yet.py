@@ -20,7 +20,7 @@ NOT_YET: Final[dict[str, tuple[str, Callable[[Json], bool], str]]] = {
     "spec.inputFormat": ("reading records", lambda value: True, f"leave it out; {_IMAGE}"),
     "spec.split": ("cutting and packing inputs", lambda value: True, "leave it out; each input is one map task"),
     "spec.files": ("giving files to tasks", lambda value: True, "put the files into the image"),
-    "spec.steps": ("shell steps", lambda value: True, _IMAGE),
+    "spec.steps": ("running shell steps", lambda value: True, _IMAGE),
     "spec.program": ("running a Python file", lambda value: True, _IMAGE),
     "spec.output": ("publishing results elsewhere", lambda value: True, "leave it out; status.results lists them"),
 }

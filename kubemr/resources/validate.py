@@ -36,7 +36,7 @@ def validate(job: Json) -> list[Problem]:
     problems = [*_kind(job), *structure(job)]
     if not problems:
         complete = with_defaults(job)
-        problems += [_rule(complete, path, rule.message, rule.remedy) for path, rule in broken(complete, KIND)]
+        problems += [_rule(job, path, rule.message, rule.remedy) for path, rule in broken(complete, KIND)]
         problems += beyond(complete)
     return [*problems, *not_yet(job)]
 

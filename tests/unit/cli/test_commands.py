@@ -55,3 +55,15 @@ def test_help_loads_no_more_than_it_needs() -> None:
         "kubemr.local",
         "kubemr.resources",
     }
+
+
+def test_what_the_server_sets_is_not_for_manifests(tmp_path: Path) -> None:
+    """Both commands refuse a manifest that was taken from a cluster with its version."""
+    job = document(inputs=["a"])
+    job["metadata"]["resourceVersion"] = "7"
+    path = tmp_path / "job.yaml"
+    path.write_text(yaml.safe_dump(job))
+    for arguments in (["validate", str(path)], ["run", str(path), "--", "true"]):
+        result = CliRunner().invoke(main, arguments)
+        assert result.exit_code == 2
+        assert 'metadata.resourceVersion: "7": is set by the apiserver' in result.stderr
