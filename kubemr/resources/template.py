@@ -11,7 +11,10 @@ from collections.abc import Iterator
 from typing import Final
 
 from kubemr.resources.explain import unknown_field
+from kubemr.resources.image import image_problems
 from kubemr.resources.jsontypes import Json
+from kubemr.resources.metadata import pairs
+from kubemr.resources.podfields import CONTAINER, POD, argv_problems, field_problems, mount_problems
 from kubemr.resources.problem import Problem
 
 WORKER_CONTAINER: Final = "worker"
@@ -36,6 +39,7 @@ def template_problems(job_spec: Json) -> Iterator[Problem]:
     if not isinstance(spec, dict):
         yield Problem.of(f"{PATH}.spec", spec, "must be an object with members", "give a pod's spec")
         return
+    yield from field_problems(f"{PATH}.spec", spec, POD)
     policy = spec.get("restartPolicy", _RESTART_POLICY)
     if policy != _RESTART_POLICY:
         message = f"must be {_RESTART_POLICY}: a restarted worker is another pod"
@@ -49,6 +53,10 @@ def template_problems(job_spec: Json) -> Iterator[Problem]:
         for index, container in enumerate(containers):
             path = f"{PATH}.spec.{member}[{index}]"
             yield from _container(path, container, names)
+            if isinstance(container, dict):
+                yield from field_problems(path, container, CONTAINER)
+                yield from argv_problems(path, container)
+                yield from mount_problems(path, container, spec.get("volumes"))
             if isinstance(container, dict) and container.get("name") == WORKER_CONTAINER:
                 yield from _worker(path, container, member, job_spec)
 
@@ -64,13 +72,10 @@ def _metadata(metadata: Json) -> Iterator[Problem]:
         if key not in ("labels", "annotations"):
             yield unknown_field(path, value, ["labels", "annotations"], [])
             continue
-        for name, text in (value or {}).items() if isinstance(value, dict) else ():
-            if not isinstance(text, str):
-                yield Problem.of(f"{path}.{name}", text, "must be a string", f'quote it: "{str(text).lower()}"')
+        yield from pairs(path, value, labels=key == "labels")
+        for name, text in value.items() if isinstance(value, dict) else ():
             if key == "labels" and str(name).startswith(_OWN_LABELS):
                 yield Problem.of(f"{path}.{name}", text, f"{_OWN_LABELS} is kubemr's own", "choose another label")
-        if value is not None and not isinstance(value, dict):
-            yield Problem.of(path, value, "must be an object with members", "give name: value pairs")
 
 
 def _container(path: str, container: Json, names: set[str]) -> Iterator[Problem]:
@@ -88,6 +93,8 @@ def _container(path: str, container: Json, names: set[str]) -> Iterator[Problem]
     names.add(str(name))
     if name != WORKER_CONTAINER and not container.get("image"):
         yield Problem.of(f"{path}.image", None, "is required", "give the container's image")
+    elif container.get("image"):
+        yield from image_problems(f"{path}.image", container["image"])
     env = container.get("env") or []
     if not isinstance(env, list):
         yield Problem.of(f"{path}.env", env, "must be a list", "write - name: …, value: …")

@@ -93,6 +93,11 @@ def _expand(text: str, variables: Mapping[str, str]) -> str:
 
 
 def command(container: Json, variables: Mapping[str, str]) -> list[str]:
-    """What the container runs: `command` and `args`, expanded."""
-    given = [*(container.get("command") or []), *(container.get("args") or [])]
+    """What the container runs: `command` and `args`, expanded.  Raises `ContainerConfigError`."""
+    given: list[str] = []
+    for key in ("command", "args"):
+        part = container.get(key) or []
+        if not isinstance(part, list) or not all(isinstance(each, str) for each in part):
+            raise ContainerConfigError(f"{key}: {part!r} is no list of strings; write each word as an item")
+        given += part
     return [_expand(part, variables) for part in given]

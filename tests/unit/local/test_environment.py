@@ -81,3 +81,10 @@ def test_what_cannot_be_given(container: dict[str, Any], error: str) -> None:
 def test_optional_sources_may_be_missing() -> None:
     """They give nothing then."""
     assert variables(envFrom=[{"configMapRef": {"name": "no", "optional": True}}]) == {}
+
+
+@pytest.mark.parametrize("container", [{"command": "python w.py"}, {"command": ["a"], "args": "b"}, {"command": [1]}])
+def test_a_command_is_a_list_of_strings(container: Any) -> None:
+    """A string is not taken for a list of letters."""
+    with pytest.raises(ContainerConfigError, match="is no list of strings"):
+        command(container, {})
