@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
+from kubemr.controller.reconcile import children, rights
+from kubemr.controller.reconcile.context import StorageSettings
 from kubemr.coordination import names
 from kubemr.locks import run
 from kubemr.locks.conditional import Verdict, apply
@@ -13,12 +20,21 @@ from kubemr.locks.config import Server
 from kubemr.locks.http import HttpTransport
 from kubemr.locks.patch import Patch
 from kubemr.locks.request import Json, Resource
-from support.accounts import Account, DeployedJob, install, token_of, until
+from support.accounts import Account, DeployedJob, install, rendered, token_of, until
+from support.audit import Right, granted
 from support.controlplane import ApiServer, Reply
+from support.workerharness import ROOT
 
 CONFIG_MAPS = Resource("", "v1", "configmaps")
 SECRETS = Resource("", "v1", "secrets")
 PODS = Resource("", "v1", "pods")
+REVIEW = Resource("authorization.k8s.io", "v1", "selfsubjectrulesreviews", namespaced=False)
+EVERYBODYS = {
+    ("create", "selfsubjectaccessreviews.authorization.k8s.io"),
+    ("create", "selfsubjectrulesreviews.authorization.k8s.io"),
+    ("create", "selfsubjectreviews.authentication.k8s.io"),
+}
+"""What Kubernetes lets every account ask about itself."""
 
 ME, OTHER = "w0-aaaaaa", "w1-bbbbbb"
 LEGAL = [
@@ -291,3 +307,77 @@ def test_a_refusal_by_policy_is_no_race(installed: ApiServer, job: DeployedJob, 
         outcome = run(apply(job.shard(), patch, lambda seen: False), transport)
     assert outcome.verdict is Verdict.REFUSED
     assert 'rule "claim"' in outcome.answer.message
+
+
+def can(account: Account, namespace: str) -> set[tuple[Right, tuple[str, ...]]]:
+    """All rights of an account in a namespace, each with the names that it is confined to."""
+    reply = account.apiserver.request("POST", REVIEW.path(), {"spec": {"namespace": namespace}})
+    assert not reply.body["status"]["incomplete"], reply.body
+    return {
+        (right, tuple(rule.get("resourceNames") or ()))
+        for rule in reply.body["status"]["resourceRules"]
+        for right in granted([rule])
+        if right not in EVERYBODYS
+    }
+
+
+def test_what_a_worker_can_is_exact(job: DeployedJob, worker: Account, installed: ApiServer) -> None:
+    """As `kubectl auth can-i --list` has it: these rights, by these names, in this namespace and in no other."""
+    own, leases = (job.job.name,), tuple(job.job.lease_of(index).name for index in range(2))
+    shards = "mapreducetaskshards.turbobytes.com"
+    assert can(worker, job.job.namespace) == {
+        (("get", "mapreducejobs.turbobytes.com"), own),
+        (("patch", "mapreducejobs.turbobytes.com/status"), own),
+        *((((verb, shards), ())) for verb in ("get", "list", "watch", "patch")),
+        *(((verb, "leases.coordination.k8s.io"), leases) for verb in ("get", "patch")),
+    }
+    assert can(worker, installed.create_namespace()) == set()
+    assert can(worker, "kubemr") == set()
+
+
+def test_what_an_operator_can_is_exact(installed: ApiServer, kubectl: Path) -> None:
+    """What the manifests say, in any namespace; a ConfigMap of its own may be patched beside it."""
+    operator = Account(installed, token_of(installed, "kubemr", "kubemr-operator"))
+    documents = list(yaml.safe_load_all(rendered(kubectl)))
+    (everywhere,) = [granted(each["rules"]) for each in documents if each["kind"] == "ClusterRole"]
+    assert can(operator, installed.create_namespace()) == {(right, ()) for right in everywhere}
+    assert can(operator, "kubemr") == {
+        *((right, ()) for right in everywhere),
+        (("patch", "configmaps"), ("kubemr-unswept",)),
+    }
+
+
+def test_an_operator_grants_no_more_than_it_has(installed: ApiServer, job: DeployedJob) -> None:
+    """A Role for anything else is refused by the apiserver: there is no `escalate` and no `bind`."""
+    operator = Account(installed, token_of(installed, "kubemr", "kubemr-operator"))
+    rule = {"apiGroups": [""], "resources": ["secrets"], "verbs": ["list"]}
+    role = {"metadata": {"name": "more"}, "rules": [rule]}
+    forbidden(operator.create(rights.ROLES, job.job.namespace, role))
+    binding = {
+        "metadata": {"name": "more"},
+        "roleRef": {"apiGroup": rights.RBAC, "kind": "ClusterRole", "name": "cluster-admin"},
+        "subjects": [{"kind": "ServiceAccount", "name": "default", "namespace": job.job.namespace}],
+    }
+    forbidden(operator.create(rights.ROLE_BINDINGS, job.job.namespace, binding))
+
+
+def test_a_worker_that_is_refused_ends_and_says_why(installed: ApiServer, tmp_path: Path) -> None:
+    """Worker 1 that takes itself for worker 0: exit code 1, and the rule in its log."""
+    job = DeployedJob(installed, installed.create_namespace(), "words")
+    program = tmp_path / "worker.py"
+    program.write_text("import kubemr\nif __name__ == '__main__':\n    kubemr.serve(kubemr.JobWorker())\n")
+    environ = {
+        **{name: value for name, value in os.environ.items() if not name.startswith("KUBEMR_")},
+        **children.config_map(job.job, StorageSettings({"KUBEMR_STORAGE_URL": tmp_path.as_uri()}, {}), 15.0)["data"],
+        "KUBEMR_APISERVER": installed.url,
+        "KUBEMR_APISERVER_CA": str(installed.ca_file),
+        "KUBEMR_APISERVER_TOKEN": job.worker(1).token,
+        "KUBEMR_WORKER_INDEX": "0",
+        "PYTHONPATH": str(ROOT),
+    }
+    done = subprocess.run([sys.executable, str(program)], env=environ, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1, done.stderr
+    said = json.loads(done.stderr.splitlines()[-1])
+    assert said["event"] == "worker_cannot_go_on"
+    assert 'rule "own Lease"' in said["error"]
+    assert "Traceback" not in done.stderr
