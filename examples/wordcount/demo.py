@@ -6,16 +6,19 @@ each source file once, and with the most frequent words at the end.
 
 from __future__ import annotations
 
-import heapq
-import os
-import string
-import sys
-import sysconfig
-from collections.abc import Iterator
-from glob import escape
-from os.path import join
-from pathlib import Path
-from typing import Any
+try:
+    import heapq
+    import os
+    import string
+    import sys
+    import sysconfig
+    from collections.abc import Iterator
+    from glob import escape
+    from os.path import join
+    from pathlib import Path
+    from typing import Any
+except KeyboardInterrupt:  # Ctrl-C at once is no error
+    raise SystemExit(130) from None
 
 HERE = Path(__file__).parent
 AT_ONCE = 8

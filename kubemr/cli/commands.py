@@ -9,6 +9,7 @@ from typing import Final, NoReturn
 import click
 
 EXIT_USAGE = 2
+EXIT_INTERRUPTED = 130
 MAX_SECONDS: Final = 1e9
 """More cannot be waited for."""
 
@@ -19,7 +20,18 @@ def _seconds(_context: click.Context, _option: click.Parameter, value: float | N
     return value
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+class _Group(click.Group):
+    """Ctrl-C before a command has its own way to end, as while it imports, ends it without a traceback."""
+
+    def invoke(self, ctx: click.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            click.echo("interrupted", err=True)
+            sys.exit(EXIT_INTERRUPTED)
+
+
+@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(package_name="kubemr")
 def main() -> None:
     """MapReduce inside a Kubernetes cluster, without a master."""

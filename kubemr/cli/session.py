@@ -258,7 +258,7 @@ def _create(transport: HttpTransport, namespace: str, job: Json) -> Answer:
 
 @contextmanager
 def _signals(tell: Callable[[_Event], None]) -> Iterator[Callable[[Callable[[], None]], None]]:
-    """SIGINT, SIGTERM and SIGHUP become events; from the second on, what was registered is called as well."""
+    """SIGINT, SIGTERM, SIGHUP and SIGQUIT become events; from the second on, what was registered is called as well."""
     hasty: list[Callable[[], None]] = []
     seen: list[int] = []
 
@@ -269,7 +269,7 @@ def _signals(tell: Callable[[_Event], None]) -> Iterator[Callable[[Callable[[], 
             for function in hasty:
                 threading.Thread(target=function, daemon=True).start()
 
-    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
     before = {number: signal.signal(number, on_signal) for number in numbers}
     try:
         yield hasty.append
