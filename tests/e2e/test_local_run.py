@@ -171,7 +171,7 @@ def test_timeout(marked: Marked) -> None:
 
 
 @pytest.mark.parametrize("times", [1, 2])
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGQUIT, 131)])
 def test_interrupted(marked: Marked, number: signal.Signals, code: int, times: int) -> None:
     """Ctrl-C, once or by an impatient person, leaves no process and no file, even while user code runs."""
     process = marked.start("-v", marked.manifest(inputs=["a", "b"]), "--", sys.executable, marked.program(ENDLESS))
