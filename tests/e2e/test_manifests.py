@@ -89,7 +89,7 @@ def test_the_image_is_an_argument(manage: Manage) -> None:
             one(documents(manage, **environ), "Deployment")["spec"]["template"]["spec"]["containers"][0]["image"]
         )
 
-    assert image() == "localhost/kubemr/operator:dev"
+    assert image() == "localhost/kubemr/operator:latest"
     assert image(OPERATOR_IMAGE="registry.example:5000/team/operator:1.2") == "registry.example:5000/team/operator:1.2"
     done = manage("render", OPERATOR_IMAGE="registry.example:5000/team/operator")
     assert done.returncode == 1
