@@ -15,7 +15,7 @@ from types import FrameType
 
 from kubemr.coordination.advance import Means
 from kubemr.coordination.wallclock import micro_timestamp, timestamp
-from kubemr.locks.conditional import Refused
+from kubemr.locks.conditional import Refused, Target
 from kubemr.locks.config import ConfigError, from_environment
 from kubemr.locks.http import HttpTransport
 from kubemr.locks.lease import LeaseLost, keep, release, take
@@ -109,7 +109,7 @@ def _live(runner: Worker[Assignment], transport: Transport, stop: Stop, log: Log
         finally:
             renewal.end()
             if renewal.lost is None:
-                run(within(release(lease, identity.token), RELEASE_SECONDS, None, each=RELEASE_SECONDS / 2), transport)
+                _give_up_lease(lease, identity, transport, log)
     return ending
 
 
@@ -125,6 +125,14 @@ def _until_stopped(runner: Worker[Assignment], renewal: _Renewal) -> Op[Ending]:
             raise
         yield from within(runner.hand_back(), HAND_BACK_SECONDS, None, each=HAND_BACK_SECONDS / 2)
         raise
+
+
+def _give_up_lease(lease: Target, identity: Identity, transport: Transport, log: Log) -> None:
+    """Free the Lease.  That it is refused changes nothing: the worker's rights may have gone with the job."""
+    try:
+        run(within(release(lease, identity.token), RELEASE_SECONDS, None, each=RELEASE_SECONDS / 2), transport)
+    except Refused as refused:
+        log.warning("lease_not_released", error=str(refused))
 
 
 def _ending(identity: Identity) -> Op[Ending | None]:

@@ -10,7 +10,8 @@ import pytest
 from kubemr.coordination.advance import Means
 from kubemr.coordination.job import JobView
 from kubemr.local.apiserver.http import HttpServer
-from kubemr.locks import HttpTransport, Server
+from kubemr.locks import Answer, HttpTransport, Request, Server
+from kubemr.locks.request import Watch, WatchEvent
 from kubemr.locks.threads import Stop, Stopped
 from kubemr.logs import Log
 from kubemr.storage import StorageError
@@ -107,6 +108,33 @@ def test_a_clean_end_releases_the_lease(bench: Bench, job: JobView, served: Serv
     served.stop()
     assert ending.value == "COMPLETE"
     assert "holderIdentity" not in bench.get(job.lease_of(0))["spec"]
+
+
+class RightsGone:
+    """The apiserver after the job's clean-up: what would free the Lease is forbidden."""
+
+    def __init__(self, transport: HttpTransport) -> None:
+        self.transport = transport
+        self.refused = 0
+
+    def send(self, request: Request) -> Answer:
+        """403 for the one patch."""
+        if request.verb == "patch" and {"op": "remove", "path": "/spec/holderIdentity"} in request.body:
+            self.refused += 1
+            return Answer(403, {"kind": "Status", "reason": "Forbidden", "message": "no such role"})
+        return self.transport.send(request)
+
+    def wait(self, watch: Watch, stop: Stop | None = None) -> WatchEvent | None:
+        """As ever."""
+        return self.transport.wait(watch, stop)
+
+
+def test_a_lease_that_may_not_be_released_is_no_failure(bench: Bench, job: JobView, served: Served) -> None:
+    """The worker's rights may go with the job before it has ended; the job is over all the same."""
+    worker, _ = worker_of(bench, job)
+    transport = RightsGone(served.transport)
+    ending = process._live(worker, transport, Stop(), Log())  # type: ignore[arg-type]  # another executor
+    assert (ending.value, transport.refused) == ("COMPLETE", 1)
 
 
 def test_settings_that_are_wrong(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
