@@ -136,12 +136,8 @@ class JobView:
 
     def selector(self, stage: Stage, *, tasks: str = "") -> str:
         """A label selector for the stage's shards; `tasks` is a further requirement, e.g. `tasks in (open)`."""
-        parts = [
-            f"{names.LABEL_UID}={self.uid}",
-            f"{names.LABEL_RUN}={self.run}",
-            f"{names.LABEL_STAGE}={stage.label}",
-        ]
-        return ",".join([*parts, tasks] if tasks else parts)
+        more = [f"{names.LABEL_STAGE}={stage.label}", *([tasks] if tasks else [])]
+        return names.selector(self.uid, self.run, *more)
 
     def guard(self) -> Patch:
         """The tests that every patch of a running job's status begins with: this job, this run, still running."""

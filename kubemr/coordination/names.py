@@ -79,6 +79,12 @@ def labels(uid: str, run: int) -> dict[str, str]:
     return {LABEL_UID: uid, LABEL_RUN: str(run), "app.kubernetes.io/managed-by": "kubemr"}
 
 
+def selector(uid: str, run: int | None = None, *more: str) -> str:
+    """A label selector for a job's children, of one run or of all; `more` are further requirements."""
+    parts = [f"{LABEL_UID}={uid}"] if run is None else [f"{LABEL_UID}={uid}", f"{LABEL_RUN}={run}"]
+    return ",".join([*parts, *more])
+
+
 def owner(name: str, uid: str) -> Json:
     """The ownerReference of every child.  It does not block the owner's deletion: the finalizer sees to the order."""
     return {

@@ -61,7 +61,7 @@ class JobFollower:
         self._tell = tell
         self._namespace = metadata["namespace"]
         self._stop = Stop()
-        ours = f"{names.LABEL_UID}={metadata['uid']}"
+        ours = names.selector(metadata["uid"])
         self._threads = [
             self._thread(names.JOBS, self._job, field_selector=f"metadata.name={metadata['name']}"),
             self._thread(SHARDS, self._shard, label_selector=ours),

@@ -243,7 +243,7 @@ class Worker(Generic[A]):
             for shard in seen.shards:  # All hints say "done", and they are wrong.
                 yield from repair_hint(shard)
         # Of any stage: the next one's shards are labelled when another worker has sealed this one.
-        selector = f"{names.LABEL_UID}={job.uid},{names.LABEL_RUN}={job.run},{LABEL_TASKS}=open"
+        selector = names.selector(job.uid, job.run, f"{LABEL_TASKS}=open")
         yield from self._pause(selector, rest.resource_version)
         return (yield from self._read())
 

@@ -27,7 +27,7 @@ def claim(document: Json, operator: Operator) -> Op[After]:
         .add("/status/stage", stages[0]["name"])
         .add("/status/progress", f"0/{total}")
         .add("/status/replicas", job.replicas)
-        .add("/status/selector", f"{names.LABEL_UID}={job.uid}")
+        .add("/status/selector", names.selector(job.uid))
         .add("/status/startTime", now)
     )
     marked = yield from patch_job(job.status, patch, lambda seen: mine.same_acquisition_as(lookup(seen, PATH)))

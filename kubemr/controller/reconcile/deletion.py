@@ -41,7 +41,7 @@ def delete(document: Json, operator: Operator) -> Op[After]:
     asked = document["metadata"]["deletionTimestamp"]
     passed = (datetime.fromisoformat(now) - datetime.fromisoformat(asked)).total_seconds()
     late = passed >= operator.settings.deletion_seconds
-    pods = yield from list_all(PODS, job.namespace, f"{names.LABEL_UID}={job.uid}")
+    pods = yield from list_all(PODS, job.namespace, names.selector(job.uid))
     yield from force_out(job, pods.items, operator)
     if pods.items and not late:
         return After(POD_POLL_SECONDS)

@@ -90,7 +90,7 @@ def _earlier_tasks(job: JobView) -> Op[dict[str, dict[str, str]]]:
     """The tasks of the run before this, by stage and number: what was committed in it is not done again."""
     tasks: dict[str, dict[str, str]] = {}
     if job.run > 1:
-        selector = f"{names.LABEL_UID}={job.uid},{names.LABEL_RUN}={job.run - 1}"
+        selector = names.selector(job.uid, job.run - 1)
         for item in (yield from list_all(SHARDS, job.namespace, selector)).items:
             tasks.setdefault(item["metadata"]["labels"][names.LABEL_STAGE], {}).update(item["tasks"])
     return tasks

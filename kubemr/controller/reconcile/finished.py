@@ -80,7 +80,7 @@ def clean(job: JobView, operator: Operator, *, patient: bool, news: bool) -> Op[
         if news:
             yield from announce(job)
         if patient:
-            pods = yield from list_all(PODS, job.namespace, f"{names.LABEL_UID}={job.uid}")
+            pods = yield from list_all(PODS, job.namespace, names.selector(job.uid))
             if pods.items:
                 return False
         prefixes = superfluous(job)

@@ -61,7 +61,7 @@ def latest_workers(job: JobView, operator: Operator) -> Json:
 
 def _recreate(job: JobView, operator: Operator) -> Op[None]:
     """Somebody deleted the Kubernetes Job: without it no worker would ever come back."""
-    there = yield from list_all(KUBERNETES_JOBS, job.namespace, _selector(job), limit=1)
+    there = yield from list_all(KUBERNETES_JOBS, job.namespace, names.selector(job.uid, job.run), limit=1)
     if there.items or not (yield from still_driving(job, operator)):
         return
     yield from _start(job, 0, operator, "their Kubernetes Job was deleted")
@@ -94,15 +94,11 @@ def _generation(document: Json) -> int:
 
 def _ever_started(job: JobView) -> Op[bool]:
     """True when some worker of this run has held its Lease."""
-    leases = yield from list_all(LEASES, job.namespace, _selector(job))
+    leases = yield from list_all(LEASES, job.namespace, names.selector(job.uid, job.run))
     return any((lease.get("spec") or {}).get("leaseTransitions") for lease in leases.items)
 
 
 def _last_words(job: JobView) -> Op[str]:
     """What the pod that ended last left as its termination message."""
-    pods = yield from list_all(PODS, job.namespace, _selector(job))
+    pods = yield from list_all(PODS, job.namespace, names.selector(job.uid, job.run))
     return last_words(pods.items)
-
-
-def _selector(job: JobView) -> str:
-    return f"{names.LABEL_UID}={job.uid},{names.LABEL_RUN}={job.run}"

@@ -21,7 +21,7 @@ def fail_if_shards_are_missing(job: JobView, operator: Operator) -> Op[bool]:
     cached = {item["metadata"]["name"] for item in operator.cache.shards(job.uid)}
     if recorded <= cached:
         return False
-    listed = yield from list_all(SHARDS, job.namespace, f"{names.LABEL_UID}={job.uid},{names.LABEL_RUN}={job.run}")
+    listed = yield from list_all(SHARDS, job.namespace, names.selector(job.uid, job.run))
     missing = sorted(recorded - {item["metadata"]["name"] for item in listed.items})
     # All of them existed before the phase was DEPLOYED, and none is removed before it is another.
     if not missing or not (yield from still_driving(job, operator)):

@@ -15,7 +15,7 @@ def remove_all(job: JobView, resource: Resource, *, up_to: int | None = None) ->
 
     Who looks at a job that has been retried meanwhile must leave the later run alone.
     """
-    listed = yield from list_all(resource, job.namespace, f"{names.LABEL_UID}={job.uid}")
+    listed = yield from list_all(resource, job.namespace, names.selector(job.uid))
     found = [item for item in listed.items if up_to is None or run_of(item) <= up_to]
     for item in found:
         if not item["metadata"].get("deletionTimestamp"):

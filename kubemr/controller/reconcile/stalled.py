@@ -44,7 +44,7 @@ def look_at_pods(job: JobView, workers: Json, operator: Operator) -> Op[None]:
     if now - operator.looked.get(job.uid, float("-inf")) < LOOK_SECONDS:
         return
     operator.looked[job.uid] = now
-    selector = f"{names.LABEL_UID}={job.uid},{names.LABEL_RUN}={job.run}"
+    selector = names.selector(job.uid, job.run)
     pods = (yield from list_all(PODS, job.namespace, selector, limit=SAMPLE)).items
     yield from force_out(job, pods, operator)
     found = trouble(pods)
