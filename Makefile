@@ -18,6 +18,8 @@ READY := .venv/.ready
 IMAGE_ARGS ?=
 # How many seeds `make simulate` runs.
 SEEDS ?= 500
+# How many nodes the cluster of `make cluster` has; KUBEMR_CLUSTER=1 in the environment makes it another one.
+NODES ?= 1
 # Arguments for pytest: make test PYTEST_ARGS="-k lease -x".
 PYTEST_ARGS ?=
 # The packages whose line coverage and branch coverage must each reach 95 %.
@@ -74,9 +76,9 @@ controlplane: python ## build etcd, kube-apiserver and MinIO from Go modules, on
 CLUSTER := PYTHONPATH=tests $(BIN)/python -m support.cluster_commands
 
 .PHONY: cluster
-cluster: $(READY) ## start a Kubernetes with one node, and MinIO, on this machine (Linux, root; Debian's packages are installed)
+cluster: $(READY) ## start a Kubernetes and MinIO on this machine (Linux, root; installs Debian packages): make cluster NODES=2
 	@$(BIN)/python tests/support/binaries.py --cluster
-	$(CLUSTER) up
+	$(CLUSTER) up $(NODES)
 
 .PHONY: cluster-down
 cluster-down: $(READY) ## end it, and clean up after one that ended uncleanly

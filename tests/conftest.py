@@ -14,11 +14,13 @@ import pytest
 from support import cluster_fixtures
 from support.binaries import ETCD, KUBE, MINIO
 from support.cluster_fixtures import (
+    breakable_cluster,
     cluster,
     cluster_namespace,
     cluster_node,
     cluster_s3,
     operator_image,
+    own_cluster,
     wordcount_image,
     worker_image,
 )
@@ -27,11 +29,13 @@ from support.left_out import require, summarize
 from support.minioserver import MinioServer
 
 __all__ = [
+    "breakable_cluster",
     "cluster",
     "cluster_namespace",
     "cluster_node",
     "cluster_s3",
     "operator_image",
+    "own_cluster",
     "wordcount_image",
     "worker_image",
 ]

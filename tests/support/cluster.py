@@ -1,9 +1,12 @@
 """A whole Kubernetes on this machine, for tests: `make cluster`, `make cluster-down`, and the fixture `cluster`.
 
-The control plane and S3 are processes of the machine that listen on an address only it and the node have; the node is
+The control plane and S3 are processes of the machine that listen on an address only it and the nodes have; a node is
 in namespaces of its own (`support.cluster_node`).  Everything ends with the process that holds the `Cluster`, in
-reverse order when it is told to, and by the kernel when it is killed.  A lock lets only one such process at a time be;
-a lock that can be taken means that what is found is left over from an unclean end, and is swept away.
+reverse order when it is told to, and by the kernel when it is killed.  A lock lets only one process at a time hold the
+cluster of a number; a lock that can be taken means that what is found is left over from an unclean end, and is swept
+away.
+
+Who holds it can break it: `kill` and `revive` a program of the control plane or S3, `lose_node` and `bring_back`.
 """
 
 from __future__ import annotations
@@ -19,12 +22,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Protocol, TypeVar
 
-from support.binaries import KUBE, cache
+from support.binaries import KUBE
 from support.cluster_access import ClusterAccess, S3Access
-from support.cluster_machine import HOST, NODE, SERVICE_OF_APISERVER, SERVICES, sweep
-from support.cluster_node import NAME, Node
+from support.cluster_machine import sweep, sweep_node
+from support.cluster_node import Node
 from support.cluster_pause import write_pause_image
+from support.cluster_site import ClusterSite
 from support.controlplane import ApiServer, ControllerManager, ControlPlane, Scheduler
+from support.daemon import Daemon
 from support.minioserver import MinioServer
 
 KEPT = ("lock", "holder.log")
@@ -32,12 +37,14 @@ KEPT = ("lock", "holder.log")
 
 _USERS = {
     "admin": 'admin,admin,"system:masters"',
-    "kubelet": f'system:node:{NAME},{NAME},"system:nodes"',
     "kube-proxy": "system:kube-proxy,kube-proxy",
     "coredns": "coredns,coredns",
 }
-"""Who has a token, as kube-apiserver's file of tokens wants it.  Whoever has the first may do everything on this
-machine, where others work too, so no token is a known one."""
+"""Who has a token besides the kubelets, as kube-apiserver's file of tokens wants it.  Whoever has the first may do
+everything on this machine, where others work too, so no token is a known one."""
+
+NODE_GRACE = 16
+"""Seconds after the last sign of life of a kubelet (one every 2.5 s) until its node counts as unreachable."""
 
 _RBAC = "/apis/rbac.authorization.k8s.io/v1"
 _DNS_RULES = [
@@ -65,9 +72,9 @@ class _Stoppable(Protocol):
 Part = TypeVar("Part", bound=_Stoppable)
 
 
-def work_folder() -> Path:
-    """Where the cluster of this machine keeps all its files."""
-    return cache().parent / "cluster"
+def work_folder(site: ClusterSite | None = None) -> Path:
+    """Where a cluster keeps all its files: the one that `KUBEMR_CLUSTER` names, unless given."""
+    return (site or ClusterSite.from_environment()).folder
 
 
 def description(folder: Path) -> Path:
@@ -76,7 +83,7 @@ def description(folder: Path) -> Path:
 
 
 def take_lock(folder: Path, holder: str) -> IO[str]:
-    """The lock of this machine's cluster, held until it is closed; `AlreadyRunningError` when another has it.
+    """The lock of the cluster in `folder`, held until it is closed; `AlreadyRunningError` when another has it.
 
     The file says who: the process id, and `holder`.
     """
@@ -97,65 +104,146 @@ def take_lock(folder: Path, holder: str) -> IO[str]:
 
 
 class Cluster:
-    """Starts a cluster with one node, which is Ready when the constructor returns; `access` is how to reach it."""
+    """Starts a cluster, whose nodes are Ready when the constructor returns; `access` is how to reach it."""
 
-    def __init__(self, holder: str = "a test run") -> None:
-        self.folder = work_folder()
+    def __init__(self, holder: str = "a test run", nodes: int = 1, site: ClusterSite | None = None) -> None:
+        self.site = site or ClusterSite.from_environment()
+        self.folder = self.site.folder
         self._lock = take_lock(self.folder, holder)
         self._parts: list[_Stoppable] = []
+        self.nodes: list[Node] = []
         try:
-            clean(self.folder)
-            self.access = self._start()
+            clean(self.site)
+            self._tokens = self._write_users()
+            self.nodes.append(Node(self.site.node(0)))  # first, for the address that the others listen on
+            self._start()
+            self._describe()
+            for _ in range(nodes - 1):
+                self.add_node()
         except BaseException:
             self.stop()
             raise
         self.access.save(description(self.folder))
 
-    def _start(self) -> ClusterAccess:
-        folder = self.folder
-        node = self._started(Node(folder))  # first, for the address that the others listen on
-        tokens = {user: secrets.token_hex(16) for user in _USERS}
-        token_file = folder / "users.csv"
-        token_file.touch(mode=0o600)
-        token_file.write_text("".join(f"{tokens[user]},{who}\n" for user, who in _USERS.items()))
+    def _write_users(self) -> dict[str, str]:
+        """The tokens of `_USERS` and of the kubelets of all nodes that there might be, by name."""
+        users = dict(_USERS)
+        for node in self.site.nodes:
+            users[node.name] = f'system:node:{node.name},{node.name},"system:nodes"'
+        tokens = {user: secrets.token_hex(16) for user in users}
+        self._token_file = self.folder / "users.csv"
+        self._token_file.touch(mode=0o600)
+        self._token_file.write_text("".join(f"{tokens[user]},{who}\n" for user, who in users.items()))
+        return tokens
+
+    def _start(self) -> None:
+        folder, site = self.folder, self.site
         flags = (
-            f"--service-cluster-ip-range={SERVICES}",
-            f"--token-auth-file={token_file}",
+            f"--service-cluster-ip-range={site.services}",
+            f"--token-auth-file={self._token_file}",
             "--enable-admission-plugins=NodeRestriction",
             "--allow-privileged=true",
             "--kubelet-preferred-address-types=InternalIP",
         )
-        plane = self._started(
+        self.plane = self._started(
             ControlPlane(
                 folder / "control-plane",
                 *flags,
-                address=HOST,
-                service_address=SERVICE_OF_APISERVER,
-                token=tokens["admin"],
+                address=site.host,
+                service_address=site.service_of_apiserver,
+                token=self._tokens["admin"],
             )
         )
-        apiserver = plane.apiserver
-        for name in ("kubelet", "kube-proxy", "coredns"):
-            apiserver.write_kubeconfig(folder / f"{name}.kubeconfig", tokens[name])
-        _let_coredns_read(apiserver)
-        node.join(plane.certificates.ca)
-        scheduler = self._started(Scheduler(folder / "control-plane", apiserver))
-        controllers = self._started(ControllerManager(folder / "control-plane", apiserver))
-        minio = self._started(MinioServer(folder / "s3", HOST))
-        self._parts.append(self._parts.pop(0))  # the node ends first: an apiserver waits for its watchers to leave
-        node.wait_for_containerd()
+        _let_coredns_read(self.plane.apiserver)
+        self._join(self.nodes[0])
+        apiserver = self.plane.apiserver
+        self._scheduler = self._started(Scheduler(folder / "control-plane", apiserver))
+        grace = (f"--node-monitor-grace-period={NODE_GRACE}s", "--node-monitor-period=1s")
+        self._controllers = self._started(ControllerManager(folder / "control-plane", apiserver, *grace))
+        self._minio = self._started(MinioServer(folder / "s3", site.host))
+        self.nodes[0].wait_for_containerd()
         archive = folder / "pause.tar"
         write_pause_image(archive)
-        node.processes.load_image(archive)
-        wait_for(f"{NAME} is Ready", lambda: _node_ready(apiserver), folder)
-        wait_for("kube-proxy", lambda: _answers(f"http://{NODE}:10256/healthz"), folder)
-        wait_for("DNS", lambda: _answers(f"http://{NODE}:8181/ready"), folder)
+        self.nodes[0].processes.load_image(archive)
+        self._wait_for_node(self.nodes[0])
+        wait_for("DNS", lambda: _answers(f"http://{self.nodes[0].site.address}:8181/ready"), folder)
         account = "/api/v1/namespaces/default/serviceaccounts/default"
         wait_for("the default account", lambda: apiserver.request("GET", account).status == 200, folder)
-        daemons = [plane.etcd.daemon, apiserver.daemon, controllers.daemon, scheduler.daemon, minio.daemon]
-        pids = {daemon.name: daemon.pid for daemon in daemons} | {"node": node.processes.init}
+
+    def _describe(self) -> None:
+        minio = self._minio
+        pids = {name: daemon.pid for name, (daemon, _) in self._programs.items()}
         s3 = S3Access(minio.endpoint, minio.endpoint, minio.access_key, minio.secret_key, minio.region)
-        return ClusterAccess(apiserver.kubeconfig, KUBE.path("kubectl"), s3, node.processes, pids)
+        nodes = {node.site.name: node.processes for node in self.nodes}
+        pids |= {name: processes.init for name, processes in nodes.items()}
+        self.access = ClusterAccess(self.plane.apiserver.kubeconfig, KUBE.path("kubectl"), s3, nodes, pids)
+
+    @property
+    def _programs(self) -> dict[str, tuple[Daemon, Callable[[], bool]]]:
+        plane, minio = self.plane, self._minio
+        return {
+            "etcd": (plane.etcd.daemon, plane.etcd.ready),
+            "kube-apiserver": (plane.apiserver.daemon, plane.apiserver.ready),
+            "kube-controller-manager": (self._controllers.daemon, self._controllers.ready),
+            "kube-scheduler": (self._scheduler.daemon, self._scheduler.ready),
+            "minio": (minio.daemon, minio.ready),
+        }
+
+    def kill(self, program: str) -> None:
+        """`kill -9` of `etcd`, `kube-apiserver`, `kube-controller-manager`, `kube-scheduler` or `minio`."""
+        self._programs[program][0].kill()
+
+    def revive(self, program: str) -> None:
+        """Start one that was killed again, on the data and the address that it had; it is ready on return."""
+        daemon, ready = self._programs[program]
+        daemon.start_again(ready)
+        self._describe()
+
+    def add_node(self) -> Node:
+        """One node more, Ready, with the images of the first."""
+        node = Node(self.site.node(len(self.nodes)), self.nodes)
+        self.nodes.append(node)
+        self._join(node)
+        node.wait_for_containerd()
+        archive = self.folder / "images.tar"
+        self.nodes[0].processes.save_images(archive)
+        node.processes.load_image(archive)
+        archive.unlink()
+        self._wait_for_node(node)
+        self._describe()
+        return node
+
+    def lose_node(self, node: Node) -> None:
+        """A power cut of any node but the first, on which the machine's address and the cluster's DNS are."""
+        if node.site.is_first:
+            raise ValueError(f"{node.site.name} cannot be lost: the cluster's address and DNS are on it")
+        node.kill()
+
+    def bring_back(self, node: Node) -> None:
+        """Start a lost node again, on its disk; it is Ready on return."""
+        others = [other for other in self.nodes if other is not node]
+        node.boot_again(others, self.plane.certificates.ca)
+        self._wait_for_node(node)
+        self._describe()
+
+    def remove_node(self, node: Node) -> None:
+        """End a node, and have Kubernetes forget it."""
+        self.nodes.remove(node)
+        node.stop()
+        sweep_node(node.site)
+        self.plane.apiserver.request("DELETE", f"/api/v1/nodes/{node.site.name}")
+        self._describe()
+
+    def _join(self, node: Node) -> None:
+        apiserver, folder = self.plane.apiserver, node.site.folder
+        for name, user in (("kubelet", node.site.name), ("kube-proxy", "kube-proxy"), ("coredns", "coredns")):
+            apiserver.write_kubeconfig(folder / f"{name}.kubeconfig", self._tokens[user])
+        node.join(self.plane.certificates.ca)
+
+    def _wait_for_node(self, node: Node) -> None:
+        apiserver, name = self.plane.apiserver, node.site.name
+        wait_for(f"{name} is Ready", lambda: _node_ready(apiserver, name), self.folder)
+        wait_for("kube-proxy", lambda: _answers(f"http://{node.site.address}:10256/healthz"), self.folder)
 
     def _started(self, part: Part) -> Part:
         self._parts.append(part)
@@ -166,19 +254,24 @@ class Cluster:
         description(self.folder).unlink(missing_ok=True)
         with contextlib.ExitStack() as ending:  # each is ended whatever happens to the one before
             ending.callback(self._lock.close)
-            ending.callback(clean, self.folder, keep_logs=True)
-            for part in self._parts:
+            ending.callback(clean, self.site, keep_logs=True)
+            # The nodes end first: an apiserver waits for its watchers to leave.
+            for part in (*self._parts, *self.nodes):
                 ending.callback(part.stop)
         self._parts.clear()
+        self.nodes.clear()
 
 
-def clean(folder: Path, *, keep_logs: bool = False) -> None:
-    """Remove what a cluster in `folder` has left: processes, devices, control groups and files."""
-    sweep()
+def clean(site: ClusterSite, *, keep_logs: bool = False) -> None:
+    """Remove what a cluster at `site` has left: processes, devices, control groups and files."""
+    sweep(site)
+    folder = site.folder
     logs = folder / "logs"
     if keep_logs and logs.is_dir():
         for log in folder.glob("*/*.log"):
             log.rename(logs / log.name)
+        for log in folder.glob("node[0-9]*/logs/*.log"):
+            log.rename(logs / f"{log.parent.parent.name}-{log.name}")
     for entry in folder.iterdir():
         if entry.name in KEPT or (keep_logs and entry == logs):
             continue
@@ -210,8 +303,8 @@ def _let_coredns_read(apiserver: ApiServer) -> None:
             raise ClusterError(f"the apiserver refused the {kind[:-1]} of CoreDNS with {reply.status}: {reply.body}")
 
 
-def _node_ready(apiserver: ApiServer) -> bool:
-    reply = apiserver.request("GET", f"/api/v1/nodes/{NAME}")
+def _node_ready(apiserver: ApiServer, name: str) -> bool:
+    reply = apiserver.request("GET", f"/api/v1/nodes/{name}")
     if reply.status != 200:
         return False
     conditions = reply.body.get("status", {}).get("conditions", [])

@@ -12,7 +12,7 @@ import shlex
 import shutil
 import subprocess
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
@@ -39,14 +39,15 @@ class KubectlError(Exception):
 class ClusterAccess:
     """A running cluster.
 
-    `node` and `pids` (process ids by program) are there when it is one of ours: with these a test can break it.
+    `nodes` (by name) and `pids` (process ids by program) are there when it is one of ours: with these a test can break
+    it.
     `load_command` is what takes an image archive into any other cluster, as its last argument.
     """
 
     kubeconfig: Path
     kubectl_program: Path
     s3: S3Access | None
-    node: NodeProcesses | None = None
+    nodes: Mapping[str, NodeProcesses] = field(default_factory=dict)
     pids: Mapping[str, int] | None = None
     load_command: tuple[str, ...] = ()
 
@@ -69,15 +70,15 @@ class ClusterAccess:
     @property
     def loads_images(self) -> bool:
         """Whether `load_image` can be called; where not, the cluster pulls its images from a registry."""
-        return self.node is not None or bool(self.load_command)
+        return bool(self.nodes) or bool(self.load_command)
 
     def load_image(self, archive: Path) -> None:
         """Make an image archive (`docker save`) usable by pods with `imagePullPolicy: Never`."""
-        if self.node is not None:
-            self.node.load_image(archive)
-        elif self.load_command:
+        for node in self.nodes.values():
+            node.load_image(archive)
+        if self.load_command:
             subprocess.run([*self.load_command, str(archive)], check=True, timeout=600)
-        else:
+        elif not self.nodes:
             raise LookupError("KUBEMR_E2E_LOAD_IMAGE is not set: nobody said how images get into this cluster")
 
     def save(self, path: Path) -> None:
@@ -86,7 +87,7 @@ class ClusterAccess:
             "kubeconfig": str(self.kubeconfig),
             "kubectl": str(self.kubectl_program),
             "s3": asdict(self.s3) if self.s3 else None,
-            "node": self.node.init if self.node else None,
+            "nodes": {name: node.init for name, node in self.nodes.items()},
             "pids": dict(self.pids or {}),
         }
         draft = path.with_name(path.name + ".draft")
@@ -102,7 +103,7 @@ class ClusterAccess:
             kubeconfig=Path(content["kubeconfig"]),
             kubectl_program=Path(content["kubectl"]),
             s3=S3Access(**content["s3"]) if content["s3"] else None,
-            node=NodeProcesses(content["node"]) if content["node"] else None,
+            nodes={name: NodeProcesses(init) for name, init in content["nodes"].items()},
             pids=content["pids"],
         )
 

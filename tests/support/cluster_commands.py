@@ -1,12 +1,12 @@
 """`make cluster` and `make cluster-down`: a cluster that stays when the command has ended.
 
-    python -m support.cluster_commands up       start one in the background, or say that it runs already
+    python -m support.cluster_commands up [N]   start one (of N nodes) in the background, or say that it runs already
     python -m support.cluster_commands down     end it; clean up after one that ended uncleanly
     python -m support.cluster_commands load X   import image archives into the one that runs, if any
     python -m support.cluster_commands packages install what the node needs of Debian
-    python -m support.cluster_commands hold     what runs in the background: start, wait for SIGTERM, stop
+    python -m support.cluster_commands hold N   what runs in the background: start, wait for SIGTERM, stop
 
-The process in the background has all others as its children.
+The process in the background has all others as its children.  Which cluster: the environment's `KUBEMR_CLUSTER`.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from pathlib import Path
 from support.cluster import AlreadyRunningError, Cluster, ClusterError, clean, description, take_lock, work_folder
 from support.cluster_access import ClusterAccess
 from support.cluster_machine import MachineError, missing, missing_packages
+from support.cluster_site import ClusterSite
 from support.daemon import DaemonError
 
 HOLDER = "`make cluster`"
@@ -39,7 +40,7 @@ def install_packages() -> None:
         subprocess.run(["apt-get", *command], check=True, env=environment, stdout=subprocess.DEVNULL)
 
 
-def up() -> int:
+def up(nodes: int) -> int:
     """Start a cluster in the background and wait until it is ready."""
     install_packages()
     if lacks := missing():
@@ -59,7 +60,7 @@ def up() -> int:
     description(folder).unlink(missing_ok=True)
     with open(folder / "holder.log", "wb") as log:
         holder = subprocess.Popen(
-            [sys.executable, "-m", "support.cluster_commands", "hold"],
+            [sys.executable, "-m", "support.cluster_commands", "hold", str(nodes)],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
@@ -93,12 +94,12 @@ def _tell(access: ClusterAccess) -> int:
     return 0
 
 
-def hold() -> int:
+def hold(nodes: int) -> int:
     """Be the parent of a cluster until SIGTERM."""
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(0))
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
-        cluster = Cluster(HOLDER)
+        cluster = Cluster(HOLDER, nodes)
     except (ClusterError, DaemonError, MachineError) as error:
         print(error, file=sys.stderr)
         return 1
@@ -134,7 +135,7 @@ def down() -> int:
             with lock:
                 description(folder).unlink(missing_ok=True)
                 if os.geteuid() == 0:
-                    clean(folder, keep_logs=True)
+                    clean(ClusterSite.from_environment(), keep_logs=True)
             print(f"there is no cluster now; its logs are in {folder / 'logs'}")
             return 0
     print("the cluster's process does not end", file=sys.stderr)
@@ -158,11 +159,11 @@ def main() -> int:
     command, arguments = sys.argv[1], sys.argv[2:]
     match command:
         case "up":
-            return up()
+            return up(int(arguments[0]) if arguments else 1)
         case "down":
             return down()
         case "hold":
-            return hold()
+            return hold(int(arguments[0]))
         case "load":
             return load(arguments)
         case "packages":

@@ -6,6 +6,7 @@ session's own, ended with it.  Tests that use it carry the marker `cluster` and 
 
 from __future__ import annotations
 
+import os
 import secrets
 from collections.abc import Iterator
 
@@ -16,14 +17,17 @@ from support.cluster_access import ClusterAccess, S3Access
 from support.cluster_images import PREFIX, archive
 from support.cluster_machine import missing
 from support.cluster_node import NodeProcesses
+from support.cluster_site import VARIABLE
 from support.left_out import leave_out
 
 __all__ = [
+    "breakable_cluster",
     "cluster",
     "cluster_namespace",
     "cluster_node",
     "cluster_s3",
     "operator_image",
+    "own_cluster",
     "wordcount_image",
     "worker_image",
 ]
@@ -47,26 +51,40 @@ def arrange(config: pytest.Config, items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def cluster() -> Iterator[ClusterAccess]:
-    """`.kubectl(…)`, `.get(…)`, `.apply(…)`, `.load_image(archive)`, `.kubeconfig`; use a `cluster_namespace`."""
-    given = ClusterAccess.from_environment()
-    if given is not None:
-        yield given
+def own_cluster() -> Iterator[Cluster | None]:
+    """The cluster that this session holds, when it uses no other."""
+    if os.environ.get("KUBEMR_E2E_KUBECONFIG"):
+        yield None
         return
-    if description(work_folder()).exists():
-        try:
-            own = Cluster()  # what is described may have ended uncleanly
-        except AlreadyRunningError:
-            yield ClusterAccess.load(description(work_folder()))
-            return
-    else:
-        if lacks := missing():
-            leave_out("a cluster", f"{REMEDY}; this machine lacks " + "; ".join(lacks))
-        own = Cluster()
+    if not description(work_folder()).exists() and (lacks := missing()):
+        leave_out("a cluster", f"{REMEDY}; this machine lacks " + "; ".join(lacks))
     try:
-        yield own.access
+        own = Cluster()  # also where there is a description of one that has ended uncleanly
+    except AlreadyRunningError:
+        if not description(work_folder()).exists():
+            raise
+        yield None
+        return
+    try:
+        yield own
     finally:
         own.stop()
+
+
+@pytest.fixture(scope="session")
+def cluster(own_cluster: Cluster | None) -> ClusterAccess:
+    """`.kubectl(…)`, `.get(…)`, `.apply(…)`, `.load_image(archive)`, `.kubeconfig`; use a `cluster_namespace`."""
+    if own_cluster is not None:
+        return own_cluster.access
+    return ClusterAccess.from_environment() or ClusterAccess.load(description(work_folder()))
+
+
+@pytest.fixture(scope="session")
+def breakable_cluster(own_cluster: Cluster | None) -> Cluster:
+    """The session's own cluster, for tests that kill its control plane or lose a node."""
+    if own_cluster is None:
+        leave_out("a cluster that may be broken", f"unset KUBEMR_E2E_KUBECONFIG, and name a free cluster: {VARIABLE}=3")
+    return own_cluster
 
 
 @pytest.fixture(scope="session")
@@ -79,10 +97,10 @@ def cluster_s3(cluster: ClusterAccess) -> S3Access:
 
 @pytest.fixture(scope="session")
 def cluster_node(cluster: ClusterAccess) -> NodeProcesses:
-    """The node of a cluster of ours, for tests that stop or kill its programs."""
-    if cluster.node is None:
+    """The first node of a cluster of ours, for tests that stop or kill its programs."""
+    if not cluster.nodes:
         leave_out("a node whose programs may be killed", "unset KUBEMR_E2E_KUBECONFIG")
-    return cluster.node
+    return next(iter(cluster.nodes.values()))
 
 
 def _image(cluster: ClusterAccess, name: str) -> str:

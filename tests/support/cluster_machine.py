@@ -1,8 +1,9 @@
-"""What a cluster's node needs of the machine, what it takes of it, and how that is given back.
+"""What a cluster's nodes need of the machine, what they take of it, and how that is given back.
 
-The node's processes, mounts and network devices live in namespaces that end with its first process; see
+A node's processes, mounts and network devices live in namespaces that end with its first process; see
 `tests/e2e/cluster/node_init.py`.  Outside of these are one network device (the other end of the node's) and a control
 group, which this file makes and removes; the control group tells as well what is left of a node that ended uncleanly.
+Which device and which control group: `support.cluster_site`.
 """
 
 from __future__ import annotations
@@ -16,18 +17,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from support.binaries import CLUSTER_PROGRAMS
-
-DEVICE = "kubemr0"
-"""The machine's end of the pair of devices whose other end is the node's `eth0`."""
-
-HOST, NODE = "10.199.0.1", "10.199.0.2"
-"""The addresses of both ends; the control plane and S3 listen on the first."""
-
-PODS, SERVICES, SERVICE_OF_APISERVER = "10.199.16.0/20", "10.199.32.0/20", "10.199.32.1"
-"""The networks of pods and services: the machine reaches them through the node."""
-
-CONTROL_GROUP = "kubemr"
-"""Every process of the node is in this control group, or below."""
+from support.cluster_site import ClusterSite, NodeSite
 
 COMMANDS = {
     "containerd": "containerd",
@@ -89,69 +79,98 @@ def _hierarchies() -> list[Path]:
     return sorted(root for root in roots if os.access(root, os.W_OK))
 
 
-def join_control_group(pid: int) -> None:
+def join_control_group(site: NodeSite, pid: int) -> None:
     """Put process `pid` (and whatever it will start) into the node's control group, which is made."""
     for root in _hierarchies():
         if root == _CONTROL_GROUPS:  # version 2: a group has the controllers that its parent lets it have
             wanted = {"cpu", "cpuset", "hugetlb", "io", "memory", "pids"}
             for name in wanted.intersection((root / "cgroup.controllers").read_text().split()):
                 (root / "cgroup.subtree_control").write_text(f"+{name}")
-        for folder in (root / CONTROL_GROUP, root / CONTROL_GROUP / "node"):
+        for folder in (root / site.control_group, root / site.control_group / "node"):
             folder.mkdir(exist_ok=True)
             for name in ("cpuset.cpus", "cpuset.mems"):  # version 1 lets nobody into a group without them
                 if (folder / name).exists() and not (root / "cgroup.controllers").exists():
                     (folder / name).write_text((folder.parent / name).read_text())
-        (root / CONTROL_GROUP / "node" / "cgroup.procs").write_text(str(pid))
+        (root / site.control_group / "node" / "cgroup.procs").write_text(str(pid))
 
 
-def processes() -> set[int]:
+def control_groups(site: NodeSite) -> list[Path]:
+    """The folders of the node's control group that are there, one in each hierarchy."""
+    return [folder for root in _hierarchies() if (folder := root / site.control_group).exists()]
+
+
+def processes(site: NodeSite) -> set[int]:
     """The ids of all processes in the node's control group."""
     found: set[int] = set()
-    for root in _hierarchies():
-        for folder, _, _ in os.walk(root / CONTROL_GROUP):
+    for group in control_groups(site):
+        for folder, _, _ in os.walk(group):
             with suppress(FileNotFoundError):  # it went away in between
                 found.update(map(int, Path(folder, "cgroup.procs").read_text().split()))
     return found
 
 
-def connect(node: int) -> None:
+def connect(site: NodeSite, node: int) -> None:
     """Lay the wire between the machine and the network namespace of process `node`, and the routes over it."""
+    host = site.cluster.host
     inside = ("nsenter", f"--target={node}", "--net")
-    _run("ip", "link", "add", DEVICE, "type", "veth", "peer", "name", "eth0", "netns", str(node))
-    _run(*inside, "ip", "address", "add", f"{NODE}/24", "dev", "eth0")
+    _run("ip", "link", "add", site.device, "type", "veth", "peer", "name", "eth0", "netns", str(node))
+    _run(*inside, "ip", "address", "add", f"{site.address}/24", "dev", "eth0")
     _run(*inside, "ip", "link", "set", "eth0", "up")
-    _run(*inside, "ip", "route", "add", "default", "via", HOST)
-    _run("ip", "address", "add", f"{HOST}/24", "dev", DEVICE)
-    _run("ip", "link", "set", DEVICE, "up")
-    for destination in (PODS, SERVICES):
-        _run("ip", "route", "add", destination, "via", NODE)
+    _run(*inside, "ip", "route", "add", "default", "via", host)
+    if site.is_first:
+        _run("ip", "address", "add", f"{host}/24", "dev", site.device)
+    _run("ip", "link", "set", site.device, "up")
+    if site.is_first:
+        _run("ip", "route", "add", site.cluster.services, "via", site.address)
+    else:
+        _run("ip", "route", "add", f"{site.address}/32", "dev", site.device, "src", host)
+    _run("ip", "route", "add", site.pods, "via", site.address)
 
 
-def is_connected() -> bool:
+def connect_nodes(one: NodeSite, process: int, other: NodeSite, other_process: int) -> None:
+    """Lay a wire between the network namespaces of two nodes' processes: between nodes the machine forwards nothing."""
+    inside = ("nsenter", f"--target={process}", "--net")
+    _run(
+        *inside, "ip", "link", "add", other.name, "type", "veth", "peer", "name", one.name, "netns", str(other_process)
+    )
+    for here, there, pid in ((one, other, process), (other, one, other_process)):
+        inside = ("nsenter", f"--target={pid}", "--net")
+        _run(*inside, "ip", "link", "set", there.name, "up")
+        _run(*inside, "ip", "route", "add", f"{there.address}/32", "dev", there.name, "src", here.address)
+        _run(*inside, "ip", "route", "add", there.pods, "via", there.address, "dev", there.name)
+
+
+def is_connected(site: NodeSite) -> bool:
     """Whether the machine's network device is there."""
-    return Path("/sys/class/net", DEVICE).exists()
+    return Path("/sys/class/net", site.device).exists()
 
 
-def sweep(deadline: float = 20.0) -> None:
-    """Remove what a node left: its processes by their ids, then the network device and the control group."""
+def sweep(site: ClusterSite, deadline: float = 20.0) -> None:
+    """Remove what nodes left: their processes by their ids, then the network devices and the control groups."""
+    for node in reversed(site.nodes):
+        sweep_node(node, deadline)
+
+
+def sweep_node(site: NodeSite, deadline: float = 20.0) -> None:
+    """Remove what one node left."""
     end = time.monotonic() + deadline
-    while left := processes():
+    while left := processes(site):
         for pid in left:
             try:
                 os.kill(pid, signal.SIGKILL)
             except ProcessLookupError:
                 continue
         if time.monotonic() > end:
-            raise MachineError(f"these processes of the node do not end: {sorted(left)}")
+            raise MachineError(f"these processes of {site.name} do not end: {sorted(left)}")
         time.sleep(0.05)
-    if is_connected():
-        subprocess.run(["ip", "link", "delete", DEVICE], check=False, capture_output=True)
-    for root in _hierarchies():
-        for folder, _, _ in os.walk(root / CONTROL_GROUP, topdown=False):
+    if is_connected(site):
+        subprocess.run(["ip", "link", "delete", site.device], check=False, capture_output=True)
+    for group in control_groups(site):
+        for folder, _, _ in os.walk(group, topdown=False):
             _remove_control_group(Path(folder), end)
-    while is_connected():
+    while is_connected(site):
         if time.monotonic() > end:
-            raise MachineError(f"the network device {DEVICE} does not go away")
+            raise MachineError(f"the network device {site.device} does not go away")
         time.sleep(0.05)
 
 

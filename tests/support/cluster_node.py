@@ -1,4 +1,4 @@
-"""The node of a cluster: containerd, kubelet, kube-proxy and CoreDNS in namespaces of their own, on this machine."""
+"""A node of a cluster: containerd, kubelet, kube-proxy and CoreDNS in namespaces of their own, on this machine."""
 
 from __future__ import annotations
 
@@ -10,25 +10,16 @@ import string
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from support.binaries import CLUSTER_MODULES, COREDNS, KUBE
-from support.cluster_machine import (
-    CONTROL_GROUP,
-    HOST,
-    NODE,
-    PODS,
-    MachineError,
-    cni_plugins,
-    connect,
-    join_control_group,
-)
+from support.cluster_machine import MachineError, cni_plugins, connect, connect_nodes, join_control_group, sweep_node
 from support.cluster_pause import PAUSE_IMAGE
+from support.cluster_site import NodeSite
 from support.daemon import Daemon
-
-NAME = "node1"
 
 _SOCKET = "/run/containerd/containerd.sock"
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -54,6 +45,12 @@ class NodeProcesses:
         """Import an image archive (`docker save`, `buildah push … docker-archive:`) where the kubelet looks for it."""
         self.enter("ctr", "--address", _SOCKET, "--namespace", "k8s.io", "images", "import", str(archive.resolve()))
 
+    def save_images(self, archive: Path) -> None:
+        """Write all images that it has to one archive, for the `load_image` of another node."""
+        images = ("ctr", "--address", _SOCKET, "--namespace", "k8s.io", "images")
+        names = [name for name in self.enter(*images, "list", "--quiet").split() if not name.startswith("sha256:")]
+        self.enter(*images, "export", str(archive.resolve()), *names)
+
     def name_image(self, image: str, name: str) -> None:
         """Give an image that was loaded a further name, in full: `docker.io/turbobytes/kubemr-wordcount:latest`."""
         images = ("ctr", "--address", _SOCKET, "--namespace", "k8s.io", "images")
@@ -72,11 +69,18 @@ class NodeProcesses:
 
 
 class Node:
-    """Starts and ends a node that works in `folder`.  First it is a machine; `join` makes it part of a cluster."""
+    """Starts and ends a node at its `site`.  First it is a machine; `join` makes it part of a cluster.
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        shutil.rmtree(folder / "node", ignore_errors=True)
+    It is connected with the machine and with `neighbours`, the nodes that run already.
+    """
+
+    def __init__(self, site: NodeSite, neighbours: Sequence[Node] = ()) -> None:
+        self.site = site
+        shutil.rmtree(site.folder / "node", ignore_errors=True)
+        self._boot(neighbours)
+
+    def _boot(self, neighbours: Sequence[Node]) -> None:
+        folder = self.site.folder
         (folder / "components.json").unlink(missing_ok=True)
         (folder / "logs").mkdir(parents=True, exist_ok=True)
         log = folder / "logs" / "node.log"
@@ -88,25 +92,29 @@ class Node:
         try:
             (init,) = _children(self.daemon.pid)
             self.processes = NodeProcesses(init)
-            join_control_group(init)
-            connect(init)
+            join_control_group(self.site, init)
+            connect(self.site, init)
+            for neighbour in neighbours:
+                connect_nodes(neighbour.site, neighbour.processes.init, self.site, init)
         except BaseException:
             self.daemon.kill()
             raise
 
     def join(self, ca: Path) -> None:
-        """Have the node's programs run, as clients of the apiserver that the `*.kubeconfig` in the folder name.
+        """Have the node's programs run, as clients of the apiserver that the `*.kubeconfig` in its folder name.
 
         `ca` is who certifies that apiserver to the kubelet.
         """
-        folder = self._folder
+        folder, site = self.site.folder, self.site
         values = {
             "folder": str(folder),
-            "node": NODE,
-            "host": HOST,
+            "name": site.name,
+            "node": site.address,
+            "dns": site.cluster.node(0).address,
             "ca": str(ca),
-            "pods": PODS,
-            "cgroup": CONTROL_GROUP,
+            "pods": site.pods,
+            "all_pods": site.cluster.pods,
+            "cgroup": site.control_group,
             "pause": PAUSE_IMAGE,
             "cni_plugins": str(cni_plugins()),
         }
@@ -122,8 +130,8 @@ class Node:
                     str(KUBE.path("kubelet")),
                     f"--config={folder}/kubelet.yaml",
                     f"--kubeconfig={folder}/kubelet.kubeconfig",
-                    f"--hostname-override={NAME}",
-                    f"--node-ip={NODE}",
+                    f"--hostname-override={site.name}",
+                    f"--node-ip={site.address}",
                 ],
                 "after": [_SOCKET],
             },
@@ -132,8 +140,10 @@ class Node:
                 "command": [str(KUBE.path("kube-proxy")), f"--config={folder}/kube-proxy.yaml"],
                 "after": [],
             },
-            {"name": "coredns", "command": [str(COREDNS.path()), "-conf", f"{folder}/Corefile"], "after": []},
         ]
+        if site.is_first:
+            coredns = [str(COREDNS.path()), "-conf", f"{folder}/Corefile"]
+            components.append({"name": "coredns", "command": coredns, "after": []})
         draft = folder / "components.json.draft"
         draft.write_text(json.dumps(components, indent=2))
         draft.rename(folder / "components.json")
@@ -143,8 +153,18 @@ class Node:
         end = time.monotonic() + deadline
         while not self.processes.enter("ctr", "--address", _SOCKET, "version", check=False):
             if time.monotonic() > end or not self.daemon.running:
-                raise MachineError(f"containerd does not answer; see {self._folder}/logs/containerd.log")
+                raise MachineError(f"containerd does not answer; see {self.site.folder}/logs/containerd.log")
             time.sleep(0.1)
+
+    def kill(self) -> None:
+        """End it with all its containers, at once and unannounced, as a power cut would; its disk stays."""
+        self.daemon.kill()  # the kernel ends `init` with it, and all others with that
+        sweep_node(self.site)
+
+    def boot_again(self, neighbours: Sequence[Node], ca: Path) -> None:
+        """Start it on the disk that it had when it was killed."""
+        self._boot(neighbours)
+        self.join(ca)
 
     def stop(self, grace: float = 25.0) -> None:
         """End its programs in reverse order, and then whatever it runs besides."""

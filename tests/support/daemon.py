@@ -51,16 +51,28 @@ class Daemon:
     ) -> None:
         self.name = name
         self.log = log
+        self._command = command
+        self._environment = dict(os.environ if environment is None else environment)
         log.parent.mkdir(parents=True, exist_ok=True)
-        with open(log, "wb") as sink:
-            self._process = subprocess.Popen(
-                [sys.executable, "-I", "-S", "-c", _DIES_WITH_PARENT, str(os.getpid()), *command],
+        log.write_bytes(b"")
+        self._process = self._start()
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        with open(self.log, "ab") as sink:
+            return subprocess.Popen(
+                [sys.executable, "-I", "-S", "-c", _DIES_WITH_PARENT, str(os.getpid()), *self._command],
                 stdin=subprocess.DEVNULL,
                 stdout=sink,
                 stderr=subprocess.STDOUT,
-                env=dict(os.environ if environment is None else environment),
+                env=self._environment,
                 start_new_session=True,
             )
+
+    def start_again(self, ready: Callable[[], bool], deadline: float = 60.0) -> None:
+        """Start one that has ended with the command that it had, and wait as `wait_ready` does."""
+        assert not self.running, f"{self.name} runs"
+        self._process = self._start()
+        self.wait_ready(ready, deadline)
 
     @property
     def pid(self) -> int:

@@ -15,8 +15,9 @@ import pytest
 from support.binaries import MODULES
 from support.cluster import AlreadyRunningError, description, take_lock, work_folder
 from support.cluster_access import ClusterAccess
-from support.cluster_machine import CONTROL_GROUP, DEVICE, is_connected, missing, processes
+from support.cluster_machine import control_groups, is_connected, missing, processes
 from support.cluster_pause import PAUSE_IMAGE
+from support.cluster_site import ClusterSite
 from support.left_out import leave_out
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(300)]
@@ -24,11 +25,11 @@ pytestmark = [pytest.mark.cluster, pytest.mark.timeout(300)]
 TESTS = MODULES.parent.parent
 
 
-def command(what: str) -> subprocess.CompletedProcess[str]:
+def command(*what: str) -> subprocess.CompletedProcess[str]:
     """Run what `make cluster` and `make cluster-down` run."""
     environment = os.environ | {"PYTHONPATH": str(TESTS)}
     done = subprocess.run(
-        [sys.executable, "-m", "support.cluster_commands", what],
+        [sys.executable, "-m", "support.cluster_commands", *what],
         env=environment,
         capture_output=True,
         text=True,
@@ -58,10 +59,12 @@ def no_cluster() -> Iterator[None]:
 
 def leftovers() -> list[str]:
     """What is on the machine of a cluster."""
-    found = [f"process {pid}" for pid in processes()]
-    if is_connected():
-        found.append(f"device {DEVICE}")
-    found += [f"control group {path}" for path in Path("/sys/fs/cgroup").glob(f"**/{CONTROL_GROUP}")]
+    found = []
+    for node in ClusterSite.from_environment().nodes:
+        found += [f"process {pid}" for pid in processes(node)]
+        found += [f"control group {path}" for path in control_groups(node)]
+        if is_connected(node):
+            found.append(f"device {node.device}")
     mounts = [line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()]
     places = (str(work_folder()), "/run/containerd", "/var/lib/kubelet", "/run/netns/cni-")
     found += [f"mount {mount}" for mount in mounts if mount.startswith(places)]
@@ -70,7 +73,7 @@ def leftovers() -> list[str]:
 
 def alive(pids: dict[str, int]) -> list[str]:
     """Those of the programs that still run, under the same process id."""
-    return [name for name, pid in pids.items() if name != "node" and _program(pid) == name]
+    return [name for name, pid in pids.items() if not name.startswith("node") and _program(pid) == name]
 
 
 def _program(pid: int) -> str:
@@ -80,16 +83,19 @@ def _program(pid: int) -> str:
         return ""
 
 
-def run_pod(access: ClusterAccess) -> None:
-    """Have a container run that nobody stops, with a mounted volume: what could be left behind."""
-    pod = {
-        "apiVersion": "v1",
-        "kind": "Pod",
-        "metadata": {"name": "stays"},
-        "spec": {"containers": [{"name": "main", "image": PAUSE_IMAGE, "imagePullPolicy": "Never"}]},
-    }
-    access.apply(pod)
-    access.kubectl("wait", "pod/stays", "--for=condition=Ready", "--timeout=60s")
+def run_pods(access: ClusterAccess) -> None:
+    """Have a container run on each node that nobody stops: what could be left behind."""
+    for node in access.nodes:
+        container = {"name": "main", "image": PAUSE_IMAGE, "imagePullPolicy": "Never"}
+        access.apply(
+            {
+                "apiVersion": "v1",
+                "kind": "Pod",
+                "metadata": {"name": f"on-{node}", "namespace": "default"},
+                "spec": {"nodeName": node, "containers": [container]},
+            }
+        )
+        access.kubectl("wait", f"pod/on-{node}", "--for=condition=Ready", "--timeout=60s")
 
 
 @pytest.mark.usefixtures("no_cluster")
@@ -103,24 +109,25 @@ def test_it_is_started_twice_in_a_row_and_leaves_nothing() -> None:
         assert "runs already" in command("up").stdout
         assert ClusterAccess.load(description(work_folder())).pids == pids
         assert access.get("pods", "--namespace=default")["items"] == []
-        run_pod(access)
+        run_pods(access)
         command("down")
         assert (alive(pids), leftovers()) == ([], [])
         assert not description(work_folder()).exists()
 
 
 @pytest.mark.usefixtures("no_cluster")
-def test_a_killed_one_takes_its_node_with_it_and_the_next_one_starts() -> None:
+def test_a_killed_one_takes_its_nodes_with_it_and_the_next_one_starts() -> None:
     """`kill -9` of the process that holds everything: the kernel ends all others; `up` sweeps away what is left."""
-    command("up")
+    command("up", "2")
     access = ClusterAccess.load(description(work_folder()))
     assert access.pids is not None
     pids = dict(access.pids)
-    run_pod(access)
+    run_pods(access)
     os.kill(int((work_folder() / "lock").read_text().split()[0]), signal.SIGKILL)
     end = time.monotonic() + 20
-    while alive(pids) or processes():
-        assert time.monotonic() < end, (alive(pids), processes())
+    nodes = ClusterSite.from_environment().nodes
+    while left := [*alive(pids), *(pid for node in nodes for pid in processes(node))]:
+        assert time.monotonic() < end, left
         time.sleep(0.1)
     command("up")
     fresh = ClusterAccess.load(description(work_folder()))
