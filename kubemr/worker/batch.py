@@ -3,6 +3,9 @@
 The user's code runs elsewhere (an executor); this is the part that waits for it.  One rule matters to
 the others: **no hoarding**.  When a task has been running for over two seconds, what is finished is
 committed and what has not begun is given back, so that idle workers can take it.
+
+While a task lasts its shard is looked at now and then: an attempt that cannot count any more, because another
+holder has committed or the task was taken away, is stopped.
 """
 
 from __future__ import annotations
@@ -14,9 +17,9 @@ from attr import define, field
 
 from kubemr.coordination.outputs import ERROR, AttemptError
 from kubemr.coordination.store import Store
-from kubemr.locks.claims import Change, settle
+from kubemr.locks.claims import Change, ShardGone, settle
 from kubemr.locks.conditional import read
-from kubemr.locks.request import Do, Now, Op
+from kubemr.locks.request import Do, Now, Op, Random
 from kubemr.locks.shard import Shard
 from kubemr.locks.taskstate import TaskState, Token
 
@@ -24,6 +27,9 @@ HOARDING_SECONDS = 2.0
 """A task that runs longer holds up the rest of its batch."""
 WAIT_SECONDS = 1.0
 """The longest wait for the executor before looking around."""
+FIRST_LOOK_SECONDS = 1.0
+"""Between the last outcome and the first look at the shard; doubled from each look to the next."""
+LONGEST_LOOK_SECONDS = 8.0
 
 
 class Assignment(Protocol):
@@ -98,6 +104,9 @@ class Batch(Generic[A]):
     store: Store
     max_attempts: int
     check: Callable[[], Op[None]]
+    """Is the job still there?  Asked at every second look, as a job is larger than a shard.  It may raise."""
+    longest_look: float = LONGEST_LOOK_SECONDS
+    """The longest pause between two looks, in seconds: of a thousand busy workers each costs one request per pause."""
     left: dict[int, A] = field(factory=dict)
     changes: dict[int, Change] = field(factory=dict)
     failures: int = 0
@@ -105,11 +114,12 @@ class Batch(Generic[A]):
     """How many attempts of the latest run came to an end."""
 
     def run(self, assignments: Sequence[A]) -> Op[None]:
-        """Run `assignments` to their ends.  `check` is called every second of waiting and may raise."""
+        """Run `assignments` to their ends.  Raises `ShardGone`, and what `check` raises."""
         self.left = {each.number: each for each in assignments}
         self.ended = 0
         self.executor.begin(assignments)
         quiet_since: float = yield Now()
+        looks, next_look = 0, quiet_since + FIRST_LOOK_SECONDS
         while self.left:
             outcomes: Sequence[Outcome[A]] = yield Do(lambda: self.executor.wait(WAIT_SECONDS), "wait for tasks")
             now: float = yield Now()
@@ -120,8 +130,37 @@ class Batch(Generic[A]):
                 return
             if now - quiet_since > HOARDING_SECONDS and (self.changes or len(self.left) > 1):
                 yield from self.unload()
-            if not outcomes:
-                yield from self.check()
+            if not outcomes and now >= next_look:
+                yield from self.look()
+                looks += 1
+                if looks % 2 == 0:
+                    yield from self.check()
+                pause = min(self.longest_look, FIRST_LOOK_SECONDS * 2.0 ** min(looks, 32))
+                next_look = now + pause * (0.5 + 0.5 * (yield Random()))
+
+    def look(self) -> Op[None]:
+        """Read the shard, and stop what cannot count any more."""
+        document = yield from read(self.shard.target)
+        if document is None:
+            raise ShardGone(f"{self.shard.target} is gone")
+        self._see(Shard.parse(document))
+
+    def _see(self, shard: Shard) -> None:
+        """`shard` is how it is now: what is no longer one's own is neither run any further nor committed."""
+        before, self.shard = self.shard, shard
+        for number in [*self.left, *self.changes]:
+            state = shard.tasks[number]
+            if state.held_by(self.token) and state.epoch == before.tasks[number].epoch:
+                continue
+            self.changes.pop(number, None)
+            if number in self.left:
+                self.executor.cancel(self.left.pop(number))
+
+    def give_up(self) -> None:
+        """The shard is gone: nothing of it counts any more."""
+        for assignment in self.left.values():
+            self.executor.cancel(assignment)
+        self.left, self.changes = {}, {}
 
     def unload(self) -> Op[None]:
         """Send what is finished, and give back what has not begun."""
@@ -132,9 +171,8 @@ class Batch(Generic[A]):
             return
         # Kept until they are settled: `hand_back` sends them should the worker be told to go in the middle of it.
         settled = yield from settle(self.shard, self.token, self.changes)
-        self.shard, self.changes = settled.shard, {}
-        for number in [number for number in self.left if number not in settled.held]:
-            self.executor.cancel(self.left.pop(number))
+        self.changes = {}
+        self._see(settled.shard)
 
     def hand_back(self) -> Op[None]:
         """Stop everything, commit what is finished and give back the rest: the worker was told to go.

@@ -171,7 +171,13 @@ class Worker(Generic[A]):
         token = self.identity.token
         tries = 0
         batch = self.batch = Batch(
-            token, shard, self.executor, self.means.store, job.max_attempts, lambda: self._check(job)
+            token,
+            shard,
+            self.executor,
+            self.means.store,
+            job.max_attempts,
+            self._check,
+            self.identity.lease_seconds / 2,
         )
         try:
             held: Held = shard.held_by(token)
@@ -191,6 +197,7 @@ class Worker(Generic[A]):
                 tries = 0
                 held = yield from self._run(job, stage, batch, held)
         except ShardGone:
+            batch.give_up()
             yield from self._read()
         self.batch = None
 
@@ -212,8 +219,8 @@ class Worker(Generic[A]):
             yield Sleep(Backoff(first=0.2, attempts=worst).next((yield Random())))
         return settled.held
 
-    def _check(self, job: JobView) -> Op[None]:
-        """Called every second of a long task: is the job still there?"""
+    def _check(self) -> Op[None]:
+        """Called now and then while a task lasts: is the job still there?"""
         yield from self._read()
 
     # -- nothing open ----------------------------------------------------------------------------------

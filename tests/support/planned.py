@@ -82,6 +82,8 @@ class PlannedExecutor:
         if self.current is not None and self.current[0] == assignment:
             self.current = None
             self._next()
+        elif assignment in self.queue:
+            self.queue.remove(assignment)
 
     def _next(self) -> None:
         if self.current is None and self.queue:

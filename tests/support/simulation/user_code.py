@@ -80,6 +80,8 @@ class SimulatedExecutor:
         if self.current is not None and self.current[0] == assignment:
             self.current = None
             self._next()
+        elif assignment in self.queue:
+            self.queue.remove(assignment)
 
     def _next(self) -> None:
         if self.current is None and self.queue:

@@ -1,0 +1,107 @@
+"""While a task lasts, its worker looks at the shard now and then: what cannot count any more is stopped."""
+
+from __future__ import annotations
+
+import pytest
+
+from kubemr.coordination.job import JobView
+from kubemr.worker.loop import Ending
+from support.bench import LEASE_SECONDS, Bench, asks
+from support.planned import PlannedExecutor, worker_of
+
+OTHER = "w1-bbbbbb"
+HOUR = 3600.0
+
+
+@pytest.fixture
+def bench() -> Bench:
+    """An empty apiserver."""
+    return Bench()
+
+
+def when(executor: PlannedExecutor, number: int, seconds: float, deed: str, bench: Bench, job: JobView) -> list[float]:
+    """Write `deed` as the state of task `number` when it has run for so many seconds; gives the time of it."""
+    began: list[float] = []
+    done: list[float] = []
+
+    def act() -> None:
+        if executor.current is not None and executor.current[0].number == number and not done:
+            began.append(bench.now)
+            if bench.now - began[0] >= seconds:
+                done.append(bench.now)
+                bench.write_tasks(job, {number: deed})
+
+    executor.while_waiting = act
+    return done
+
+
+def test_a_task_that_another_holder_has_committed_is_cancelled(bench: Bench) -> None:
+    """Within half a Lease's duration; nothing of it is written, and the worker goes on."""
+    job = bench.deployed(inputs=["a", "b"], partitions=0, replicas=1)
+    worker, executor = worker_of(bench, job)
+    token = worker.identity.token
+    bench.write_tasks(job, {0: f"running/1/0/0/{token}+{OTHER}"})
+    executor.seconds = lambda piece: HOUR if piece.number == 0 else 0.01
+    done = when(executor, 0, 20.0, f"empty/1/0/0/{OTHER}", bench, job)
+    assert bench.run(worker.run()) is Ending.COMPLETE
+    assert [piece.number for piece in executor.cancelled] == [0]
+    assert bench.now - done[0] < LEASE_SECONDS / 2 + 2
+    assert str(bench.shard(job).tasks[0]) == f"empty/1/0/0/{OTHER}"
+
+
+def test_a_task_that_was_taken_away_is_cancelled_also_alone_in_its_batch(bench: Bench) -> None:
+    """Its next attempt is another one, and may be this worker's again."""
+    job = bench.deployed(inputs=["a"], partitions=0, replicas=1)
+    worker, executor = worker_of(bench, job)
+    executor.seconds = lambda piece: HOUR if piece.attempt.startswith("1-") else 0.01
+    when(executor, 0, 5.0, "pending/2/0/1/", bench, job)
+    assert bench.run(worker.run()) is Ending.COMPLETE
+    assert [piece.attempt[:2] for piece in executor.cancelled] == ["1-"]
+    assert bench.shard(job).tasks[0].epoch == 2
+
+
+def test_a_finished_task_that_was_taken_away_is_not_committed_for_its_next_attempt(bench: Bench) -> None:
+    """The same worker holds it again, under another epoch, before it has told of the first."""
+    job = bench.deployed(inputs=["a", "b"], partitions=0, replicas=1)
+    worker, executor = worker_of(bench, job)
+    token = worker.identity.token
+    bench.write_tasks(job, {0: f"running/1/0/0/{token}", 1: f"running/1/0/0/{token}"})
+    executor.seconds = lambda piece: 3.0 if piece.number == 1 else 0.01
+    when(executor, 1, 0.0, f"running/1/0/0/{token}", bench, job)
+    bench.meanwhile(
+        lambda request: request.verb == "get" and "-0-map-0" in str(request.name) and bool(executor.batches),
+        lambda: bench.write_tasks(job, {0: f"running/2/0/1/{token}"}),
+    )
+    assert bench.run(worker.run()) is Ending.COMPLETE
+    assert [piece.attempt[:2] for piece in executor.begun if piece.number == 0] == ["1-", "2-"]
+    assert str(bench.shard(job).tasks[0]) == f"done/2/0/1/{token}"
+
+
+def test_what_remains_of_a_shard_that_is_gone_does_not_hold_up_the_next(bench: Bench) -> None:
+    """Somebody deleted it in the middle of a long task: that is stopped, and the other shard's tasks run."""
+    job = bench.deployed(inputs=[str(number) for number in range(40)], partitions=0, replicas=1)
+    worker, executor = worker_of(bench, job)
+    gone = bench.shard(job, 0, 0).target
+    executor.seconds = lambda piece: HOUR if piece.number == 0 else 0.01
+
+    def remove() -> None:
+        if executor.current is not None and executor.current[0].number == 0 and bench.get(gone) is not None:
+            bench.delete(gone)
+
+    executor.while_waiting = remove
+    bench.on_sleep = lambda: bench.set(job.status, "/status/phase", "FAIL") if bench.now > 1100 else None
+    assert bench.run(worker.run()) is Ending.FAIL
+    assert bench.shard(job, 0, 1).committed
+    assert [piece.number for piece in executor.cancelled] == [0]
+
+
+def test_a_long_task_costs_few_requests(bench: Bench) -> None:
+    """The looks grow apart: about one per half a Lease's duration, and half as many of the job itself."""
+    job = bench.deployed(inputs=["a"], partitions=0, replicas=1)
+    worker, executor = worker_of(bench, job)
+    executor.seconds = lambda piece: 2 * HOUR
+    assert bench.run(worker.run()) is Ending.COMPLETE
+    shards = [request for request in bench.requests if asks("get", "mapreducetaskshards")(request)]
+    jobs = [request for request in bench.requests if asks("get", "mapreducejobs")(request)]
+    assert 2 * HOUR / (LEASE_SECONDS / 2) <= len(shards) <= 2 * HOUR / (LEASE_SECONDS / 4) + 5
+    assert 2 * HOUR / LEASE_SECONDS <= len(jobs) <= len(shards) / 2 + 5
