@@ -54,6 +54,7 @@ async def _run(settings: OperatorSettings) -> None:
 
         health = Health()
         process = OperatorProcess(client, settings, metrics=health.metrics)
+        health.show(process)
         async with health.served(settings.health_address, settings.health_port, lambda: process.ready):
             await process.run(stop)
 

@@ -5,7 +5,7 @@ path        answer
 ==========  ====================================================================================
 `/livez`    200 as long as the event loop turns; a process that does not answer is to be killed
 `/readyz`   200 while it takes jobs on; 503 before its caches are filled, and when it is leaving
-`/metrics`  the work queue's figures and the process's, as Prometheus scrapes them
+`/metrics`  the work queue's figures, the operator's own and the process's, as Prometheus scrapes them
 ==========  ====================================================================================
 
 Importing this module imports prometheus-client, so it is imported only where a port is set.
@@ -13,14 +13,53 @@ Importing this module imports prometheus-client, so it is imported only where a 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
+from typing import Final, Protocol
 
 from aiohttp import web
 from prometheus_client import CollectorRegistry, PlatformCollector, ProcessCollector, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
+from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
 
+from kubemr.controller.reconcile.deletion import UNSWEPT
 from kubemr.controller.workqueue.prometheus import PrometheusProvider
+
+COUNTERS: Final[Mapping[str, str]] = {
+    UNSWEPT: "Jobs that were released with objects left in storage, which the operators try to remove from time to time"
+}
+"""By the name in an operator's tally, what is counted."""
+
+
+class Observed(Protocol):
+    """What an operator shows of itself."""
+
+    @property
+    def tally(self) -> Mapping[str, int]:
+        """What has happened how often, by the names in `COUNTERS`."""
+        ...
+
+    @property
+    def cached(self) -> Mapping[str, int]:
+        """How many objects its caches hold, by kind (plural)."""
+        ...
+
+
+class OperatorCollector(Collector):
+    """An operator's own figures, read when somebody asks."""
+
+    def __init__(self, observed: Observed) -> None:
+        self._observed = observed
+
+    def collect(self) -> Iterator[Metric]:
+        """`kubemr_<counter>_total` and `kubemr_cached_objects`."""
+        for name, meaning in COUNTERS.items():
+            yield CounterMetricFamily(f"kubemr_{name}", meaning, value=self._observed.tally.get(name, 0))
+        cached = GaugeMetricFamily("kubemr_cached_objects", "Objects in the operator's caches", labels=["resource"])
+        for plural, count in self._observed.cached.items():
+            cached.add_metric([plural], count)
+        yield cached
 
 
 class Health:
@@ -31,6 +70,10 @@ class Health:
         ProcessCollector(registry=self._registry)
         PlatformCollector(registry=self._registry)
         self.metrics = PrometheusProvider(self._registry)
+
+    def show(self, observed: Observed) -> None:
+        """Have an operator's own figures among the metrics."""
+        self._registry.register(OperatorCollector(observed))
 
     @asynccontextmanager
     async def served(self, address: str, port: int, ready: Callable[[], bool]) -> AsyncIterator[int]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Coroutine, Iterable, Sequence
+from collections.abc import Coroutine, Iterable, Mapping, Sequence
 
 import structlog
 from attrs import define, field
@@ -18,6 +18,7 @@ from kubemr.controller.clock import AsyncioClock
 from kubemr.controller.informer import EnqueueKeys, Informer, Object, by_label, make_key
 from kubemr.controller.reconcile.context import KUBERNETES_JOBS, Operator
 from kubemr.controller.reconcile.creating import InTheWay
+from kubemr.controller.reconcile.digest import Digest, condense, condensed
 from kubemr.controller.reconcile.machine import reconcile
 from kubemr.controller.reconcile.sweeping import SWEEP_SECONDS, sweep
 from kubemr.controller.settings import OperatorSettings
@@ -56,7 +57,7 @@ class InformerCache:
         index = {BY_UID: by_label(names.LABEL_UID)}
         ours = "app.kubernetes.io/managed-by=kubemr"
         self.jobs = Informer(self.client, names.JOBS)
-        self._shards = Informer(self.client, SHARDS, label_selector=ours, indexes=index)
+        self._shards = Informer(self.client, SHARDS, label_selector=ours, indexes=index, transform=condense)
         self._workers = Informer(self.client, KUBERNETES_JOBS, label_selector=ours, indexes=index)
 
     @property
@@ -64,9 +65,9 @@ class InformerCache:
         """All of them."""
         return (self.jobs, self._shards, self._workers)
 
-    def shards(self, uid: str) -> Sequence[Object]:
-        """The job's task shards."""
-        return self._shards.store.select(BY_UID, uid)
+    def shards(self, uid: str) -> Sequence[Digest]:
+        """What is kept of the job's task shards."""
+        return [condensed(each) for each in self._shards.store.select(BY_UID, uid)]
 
     def worker_jobs(self, uid: str) -> Sequence[Object]:
         """The Kubernetes Jobs that run the job's workers."""
@@ -109,6 +110,16 @@ class OperatorProcess:
         # Of every job that was looked at: whom to forget when its key stands for nothing, or for another job.
         self._uids: dict[str, str] = {}
         self._log = log.bind(operator=self.identity)
+
+    @property
+    def tally(self) -> Mapping[str, int]:
+        """What has happened how often (`reconcile.context.Operator.tally`)."""
+        return self._operator.tally
+
+    @property
+    def cached(self) -> Mapping[str, int]:
+        """How many objects the caches hold, by kind."""
+        return {informer.name: len(informer.store) for informer in self.cache.informers}
 
     def _lease_of(self, identity: str) -> Target:
         return Target(LEASES, self._settings.namespace, f"kubemr-{identity}")

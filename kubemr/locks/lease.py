@@ -100,12 +100,26 @@ def keep(
         yield from renew(target, token, (yield Do(stamp, "wall clock")))
 
 
+def duration_of(lease: Json, default: float) -> float:
+    """How long this Lease lasts, in seconds: what it says itself, or `default` where that is what it says, rounded."""
+    told = lookup(lease, "/spec/leaseDurationSeconds")
+    if not isinstance(told, int) or told == whole_seconds(default):
+        return default
+    return float(told)
+
+
+def whole_seconds(duration: float) -> int:
+    """A duration as a Lease can say it."""
+    return max(1, round(duration))
+
+
 @define
 class Census:
-    """Who is dead, as one observer sees it.  `lease_of` names the Lease of a token; `duration` is in seconds.
+    """Who is dead, as one observer sees it.  `lease_of` names the Lease of a token.
 
-    Call `look` about `RENEWALS_PER_DURATION` times per duration while somebody is under suspicion: the
-    window of an observation tolerates no gap of more than half of it.
+    Each Lease is judged by its own duration; `duration`, in seconds, is that of a Lease which says none.
+    Look about `RENEWALS_PER_DURATION` times per duration while somebody is under suspicion: the window of
+    an observation tolerates no gap of more than half of it.
     """
 
     lease_of: Callable[[Token], Target]
@@ -114,26 +128,40 @@ class Census:
 
     def look(self, tokens: Iterable[Token]) -> Op[set[Token]]:
         """Read the Leases of `tokens`, once each; gives those that are dead."""
-        wanted = sorted(set(tokens))
-        self._seen = {token: seen for token, seen in self._seen.items() if token in wanted}
         dead: set[Token] = set()
-        for token in wanted:
+        for token in sorted(set(tokens)):
             asked: float = yield Now()
             target = self.lease_of(token)
             answer: Answer = yield Request("get", target.resource, target.namespace, target.name)
             answered: float = yield Now()
-            observation = self._seen.setdefault(token, Observation(self.duration))
-            if answer.status == 404:
-                dead.add(token)
-            elif not answer.ok:
-                observation.missed()
-            elif not _holder_is(token)(answer.body):
-                dead.add(token)
-            else:
-                observation.saw(lookup(answer.body, "/spec/renewTime"), asked, answered)
-                if observation.expired:
+            self.forget(asked)
+            if answer.ok or answer.status == 404:
+                if self.judge(token, answer.body if answer.ok else None, asked, answered):
                     dead.add(token)
+            else:
+                self.missed([token])
         return dead
+
+    def judge(self, token: Token, lease: Json, asked: float, answered: float) -> bool:
+        """True when `token` is dead: a consistent read from `asked` to `answered` showed its `lease`, or None."""
+        if lease is None or not _holder_is(token)(lease):
+            self._seen.pop(token, None)
+            return True
+        observation = self._seen.get(token)
+        if observation is None:
+            observation = self._seen[token] = Observation(duration_of(lease, self.duration))
+        observation.saw(lookup(lease, "/spec/renewTime"), asked, answered)
+        return observation.expired
+
+    def missed(self, tokens: Iterable[Token]) -> None:
+        """A read of their Leases failed: their windows start again."""
+        for token in tokens:
+            self._seen.pop(token, None)
+
+    def forget(self, now: float) -> None:
+        """Drop the observations that have a gap: they start again with the next look anyway."""
+        for token in [token for token, observation in self._seen.items() if observation.has_gap(now)]:
+            del self._seen[token]
 
 
 def _holder_is(token: Token) -> Callable[[Json], bool]:

@@ -40,7 +40,7 @@ class Observation:
 
     def saw(self, value: Json, asked: float, answered: float) -> None:
         """A consistent read, sent at `asked` and answered at `answered`, showed `value`."""
-        if self._since is None or value != self._value or asked - self._answered > self.max_gap:
+        if self._since is None or value != self._value or self.has_gap(asked):
             self._since = answered
             self._value = value
         self._asked = asked
@@ -49,6 +49,10 @@ class Observation:
     def missed(self) -> None:
         """A read failed: the window starts again with the next successful one."""
         self._since = None
+
+    def has_gap(self, now: float) -> bool:
+        """Nothing was seen for so long that a read which is sent at `now` starts the window again."""
+        return now - self._answered > self.max_gap
 
     @property
     def expired(self) -> bool:

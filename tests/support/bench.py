@@ -18,6 +18,7 @@ from attr import define, field
 
 from kubemr.controller.reconcile import rights
 from kubemr.controller.reconcile.context import KUBERNETES_JOBS, PODS, Operator, StorageSettings
+from kubemr.controller.reconcile.digest import Digest, digest
 from kubemr.controller.reconcile.machine import reconcile
 from kubemr.coordination import names
 from kubemr.coordination.advance import Means
@@ -354,9 +355,9 @@ class LiveCache:
     bench: Bench
     revision: int | None = None
 
-    def shards(self, uid: str) -> list[Json]:
+    def shards(self, uid: str) -> list[Digest]:
         """The job's shards."""
-        return self._list(SHARDS, uid)
+        return [digest(each) for each in self._list(SHARDS, uid)]
 
     def worker_jobs(self, uid: str) -> list[Json]:
         """The job's Kubernetes Jobs."""

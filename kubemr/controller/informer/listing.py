@@ -14,7 +14,7 @@ whatever was asked for.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from attrs import frozen
 
@@ -49,8 +49,9 @@ async def list_all(
     selectors: Mapping[str, str],
     resource_version: str,
     page_size: int,
+    transform: Callable[[Object], Object],
 ) -> Listed:
-    """All objects at one version.
+    """All objects at one version, each transformed as soon as its page is there.
 
     When the snapshot expires between two pages (410 for the `continue` token), what was gathered is thrown away and
     everything is asked for once more in one consistent piece.  Any other failure, and a 410 for the first page, raises
@@ -72,7 +73,7 @@ async def list_all(
         if not answer.ok:
             raise ListRefused(answer)
         body = answer.body
-        items += _items(body)
+        items += map(transform, _items(body))
         token = body["metadata"].get("continue")
         if not token:
             return Listed(items, str(body["metadata"]["resourceVersion"]))

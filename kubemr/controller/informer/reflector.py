@@ -145,7 +145,9 @@ class Reflector:
     async def _list(self) -> None:
         consistent = self._next is Next.CONSISTENT
         at = "" if consistent else self.version or "0"
-        listed = await list_all(self._client, self._resource, self._namespace, self._selectors, at, self._page_size)
+        listed = await list_all(
+            self._client, self._resource, self._namespace, self._selectors, at, self._page_size, self._transform
+        )
         if not consistent and is_older(listed.resource_version, self.version):
             self._log.warning("stale_list_ignored", version=self.version, listed=listed.resource_version)
             self._next = Next.CONSISTENT
@@ -153,11 +155,11 @@ class Reflector:
         self._accept(listed.items, listed.resource_version)
 
     def _accept(self, items: list[Object], version: str) -> None:
-        """The sink is what was listed, as of `version`."""
+        """The sink is what was listed (and transformed), as of `version`."""
         if is_older(version, self.version):
             # Even a quorum says so: etcd was restored from a backup, and that is the truth now.
             self._log.error("server_went_back", version=self.version, listed=version)
-        self._sink.replace([self._transform(item) for item in items])
+        self._sink.replace(items)
         self.version = version
         self._next = Next.RESUME
         self._log.debug("listed", objects=len(items), version=version)
@@ -199,7 +201,7 @@ class Reflector:
                 if event.type == "DELETED":
                     found.pop(key_of(obj), None)
                 elif event.type != "BOOKMARK":
-                    found[key_of(obj)] = obj
+                    found[key_of(obj)] = self._transform(obj)  # at once: all of them whole may be too many
                 elif (obj["metadata"].get("annotations") or {}).get(INITIAL_EVENTS_END) == "true":
                     return list(found.values()), version_of(obj)
         except WatchSilent as error:

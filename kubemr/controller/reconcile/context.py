@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from attr import field, frozen
 
 from kubemr.coordination.store import Store
 from kubemr.locks.holders import Judge
-from kubemr.locks.lease import Census
 from kubemr.locks.request import Json, Op, Resource
+
+if TYPE_CHECKING:
+    from kubemr.controller.reconcile.census import Muster
+    from kubemr.controller.reconcile.digest import Digest
 
 FINALIZER: Final = "kubemr.turbobytes.com/cleanup"
 
@@ -37,8 +40,8 @@ class CleanStore(Store, Protocol):
 class Cache(Protocol):
     """What the operator's informers show.  It lags behind: nothing final is concluded from it."""
 
-    def shards(self, uid: str) -> Sequence[Json]:
-        """The job's task shards, of any run."""
+    def shards(self, uid: str) -> Sequence[Digest]:
+        """What is kept of the job's task shards, of any run."""
         ...
 
     def worker_jobs(self, uid: str) -> Sequence[Json]:
@@ -99,7 +102,7 @@ class Operator:
     judge: Judge
     """Which operators are dead."""
     cache: Cache
-    censuses: dict[str, Census] = field(factory=dict)
+    musters: dict[str, Muster] = field(factory=dict)
     """Who of a job's workers is dead, by the job's uid."""
     cleaned: dict[tuple[str, int], float] = field(factory=dict)
     """When this process first found nothing left of a finished run (uid, run); infinity once it looked again."""
@@ -113,7 +116,7 @@ class Operator:
 
     def forget(self, uid: str) -> None:
         """The job does not exist any more."""
-        self.censuses.pop(uid, None)
+        self.musters.pop(uid, None)
         self.ending.pop(uid, None)
         self.looked.pop(uid, None)
         for key in [key for key in self.cleaned if key[0] == uid]:

@@ -64,7 +64,7 @@ def delete(document: Json, operator: Operator) -> Op[After]:
             f"the operators try to remove them every {SWEEP_SECONDS:g} seconds"
         )
         yield from event(job, "Warning", "StorageLeft", message, asked)
-    operator.censuses.pop(job.uid, None)
+    operator.musters.pop(job.uid, None)
     return DONE
 
 

@@ -24,6 +24,7 @@ from kubemr.controller.reconcile.context import (
     After,
     Operator,
 )
+from kubemr.controller.reconcile.digest import Digest
 from kubemr.controller.reconcile.events import event
 from kubemr.controller.reconcile.removing import remove, remove_all, remove_named, run_of
 from kubemr.controller.reconcile.storing import open_store
@@ -43,14 +44,14 @@ SETTLE_SECONDS: Final = 90.0
 def tidy(document: Json, operator: Operator) -> Op[After]:
     """Clean up after a finished run; any operator may."""
     job = JobView.of(document)
-    operator.censuses.pop(job.uid, None)
+    operator.musters.pop(job.uid, None)
     key = (job.uid, job.run)
     now: float = yield Now()
     news = key not in operator.cleaned
     first = operator.cleaned.setdefault(key, now)
     settled = first == float("inf")
-    cached = [*operator.cache.worker_jobs(job.uid), *_superseded(job, operator.cache.shards(job.uid))]
-    if not settled or any(run_of(item) <= job.run for item in cached):
+    left = any(run_of(item) <= job.run for item in operator.cache.worker_jobs(job.uid))
+    if not settled or left or _superseded(job, operator.cache.shards(job.uid)):
         patient = now - first < SETTLE_SECONDS
         if not (yield from clean(job, operator, patient=patient, news=news)):
             return After(POD_POLL_SECONDS)
@@ -62,10 +63,10 @@ def tidy(document: Json, operator: Operator) -> Op[After]:
     return expiry
 
 
-def _superseded(job: JobView, shards: Sequence[Json]) -> list[Json]:
-    """The shards that nobody needs any more: those of a run that failed serve a retry."""
+def _superseded(job: JobView, shards: Sequence[Digest]) -> bool:
+    """There are shards that nobody needs any more: those of a run that failed serve a retry."""
     keeps = job.phase == "FAIL" and policy_of(job) != "None"
-    return [item for item in shards if not keeps or run_of(item) < job.run]
+    return any(each.run <= job.run - keeps for each in shards)
 
 
 def clean(job: JobView, operator: Operator, *, patient: bool, news: bool) -> Op[bool]:

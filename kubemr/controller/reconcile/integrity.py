@@ -18,7 +18,7 @@ from kubemr.locks.shard import SHARDS
 def fail_if_shards_are_missing(job: JobView, operator: Operator) -> Op[bool]:
     """True when the job was failed.  A cache that lacks some is only a reason to look."""
     recorded = {job.shard_name(stage, number) for stage in job.stages for number in range(stage.shards)}
-    cached = {item["metadata"]["name"] for item in operator.cache.shards(job.uid)}
+    cached = {each.name for each in operator.cache.shards(job.uid)}
     if recorded <= cached:
         return False
     listed = yield from list_all(SHARDS, job.namespace, names.selector(job.uid, job.run))

@@ -13,12 +13,13 @@ A job runs to its end without any of this as long as its workers live.
 
 from __future__ import annotations
 
-from collections import Counter
+from collections.abc import Sequence
 from datetime import datetime
 
 from kubemr.controller.reconcile.aligning import align, suspended
-from kubemr.controller.reconcile.census import census_of
+from kubemr.controller.reconcile.census import dead_among
 from kubemr.controller.reconcile.context import After, Operator
+from kubemr.controller.reconcile.digest import Digest, counted, of_stage
 from kubemr.controller.reconcile.generations import ended as workers_ended
 from kubemr.controller.reconcile.generations import latest_workers, renew_workers
 from kubemr.controller.reconcile.hindrance import STORAGE, clear, reason_of, report
@@ -29,13 +30,13 @@ from kubemr.controller.reconcile.stalled import look_at_pods
 from kubemr.controller.reconcile.storing import StorageNotReady, open_store
 from kubemr.coordination.advance import Means, advance, complete, fail
 from kubemr.coordination.job import JobView
-from kubemr.coordination.names import LABEL_RUN, LABEL_STAGE
 from kubemr.coordination.survey import survey
 from kubemr.locks.claims import ShardGone, lose
+from kubemr.locks.conditional import Target, read
 from kubemr.locks.lease import RENEWALS_PER_DURATION
 from kubemr.locks.patch import Patch
 from kubemr.locks.request import Do, Json, Op
-from kubemr.locks.shard import Shard
+from kubemr.locks.shard import SHARDS, Shard
 from kubemr.locks.taskstate import Token
 
 PROGRESS_SECONDS = 2.0
@@ -58,8 +59,9 @@ def supervise(document: Json, operator: Operator) -> Op[After]:
     if late and not (workers is not None and suspended(workers)):
         yield from fail(job, late, operator.settings.stamp, "DeadlineExceeded")
         return After()
-    shards = [Shard.parse(item) for item in _of_stage(job, operator)]
-    yield from _count(job, operator)
+    known = operator.cache.shards(job.uid)
+    shards = [] if job.current is None else of_stage(job, job.current, known)
+    yield from _count(job, known)
     yield from _bury(job, shards, operator)
     if any(shard.failed for shard in shards) or (shards and all(shard.committed for shard in shards)):
         yield from _advance(job, operator)
@@ -85,49 +87,28 @@ def _advance(job: JobView, operator: Operator) -> Op[None]:
     yield from advance(job, (yield from survey(job, stage)), Means(store, operator.settings.stamp))
 
 
-def _of_stage(job: JobView, operator: Operator) -> list[Json]:
-    """The cached shards of the stage that is on."""
-    stage = job.current
-    if stage is None:
-        return []
-    wanted = {LABEL_RUN: str(job.run), LABEL_STAGE: stage.label}
-    return [
-        item
-        for item in operator.cache.shards(job.uid)
-        if wanted.items() <= (item["metadata"].get("labels") or {}).items()
-    ]
-
-
-def _bury(job: JobView, shards: list[Shard], operator: Operator) -> Op[None]:
+def _bury(job: JobView, shards: Sequence[Digest], operator: Operator) -> Op[None]:
     """Take the tasks of dead holders away from them."""
-    census = census_of(job, operator)
     holders: set[Token] = {holder for shard in shards for holder in shard.holders}
-    dead = yield from census.look(holders)
+    dead = yield from dead_among(job, holders, operator)
     for shard in shards:
         if dead & shard.holders:
-            try:
-                yield from lose(shard, dead, job.max_attempts)
-            except ShardGone:
+            document: Json = yield from read(Target(SHARDS, job.namespace, shard.name))
+            if document is None:
                 return  # The job was deleted; its event is on the way.
+            try:
+                yield from lose(Shard.parse(document), dead, job.max_attempts)
+            except ShardGone:
+                return
 
 
-def _count(job: JobView, operator: Operator) -> Op[None]:
+def _count(job: JobView, shards: Sequence[Digest]) -> Op[None]:
     """Bring `status.stages` and `status.progress` up to date."""
     recorded = job.document["status"]["stages"]
     patch = Patch()
     done = 0
     for position, stage in enumerate(job.stages):
-        names: Counter[str] = Counter()
-        for item in operator.cache.shards(job.uid):
-            labels = item["metadata"].get("labels") or {}
-            if labels.get(LABEL_STAGE) == stage.label and labels.get(LABEL_RUN) == str(job.run):
-                names.update(text.partition("/")[0] for text in item["tasks"].values())
-        counts = {
-            "pending": names["pending"],
-            "running": names["running"],
-            "done": names["done"] + names["empty"],
-            "failed": names["failed"],
-        }
+        counts = counted(of_stage(job, stage, shards))
         if sum(counts.values()) != stage.total:
             return  # The cache does not show all of it yet.
         done += counts["done"]

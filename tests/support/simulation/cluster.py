@@ -15,6 +15,7 @@ from attr import define, field
 
 from kubemr.controller.reconcile.context import CONFIG_MAPS, KUBERNETES_JOBS, PODS, Operator, StorageSettings
 from kubemr.controller.reconcile.creating import InTheWay
+from kubemr.controller.reconcile.digest import Digest, digest
 from kubemr.controller.reconcile.machine import reconcile
 from kubemr.coordination import names
 from kubemr.coordination.advance import Means
@@ -78,9 +79,10 @@ class StaleCache:
         """The jobs of all namespaces."""
         return self._list(Request("list", names.JOBS))
 
-    def shards(self, uid: str) -> Sequence[Json]:
+    def shards(self, uid: str) -> Sequence[Digest]:
         """The job's shards."""
-        return self._list(Request("list", SHARDS, query={"labelSelector": f"{names.LABEL_UID}={uid}"}))
+        found = self._list(Request("list", SHARDS, query={"labelSelector": f"{names.LABEL_UID}={uid}"}))
+        return [digest(each) for each in found]
 
     def worker_jobs(self, uid: str) -> Sequence[Json]:
         """The job's Kubernetes Jobs."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from typing import ClassVar
 
 import aiohttp
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from kubemr.controller.client import Client, PlainConnection
 from kubemr.controller.health import Health
 from kubemr.controller.operator import OperatorProcess
+from kubemr.controller.reconcile.deletion import UNSWEPT
 from kubemr.controller.settings import OperatorSettings
 from support.operating import TOKEN, Cluster
 
@@ -29,6 +31,7 @@ async def test_ready_while_it_takes_jobs_on(cluster: Cluster) -> None:
     settings = OperatorSettings.from_environment(cluster.environ)
     async with Client(PlainConnection(cluster.server.url, TOKEN)) as client:
         process = OperatorProcess(client, settings, metrics=health.metrics)
+        health.show(process)
         async with health.served(HERE, 0, lambda: process.ready) as port:
             assert await ask(port, "/livez") == (200, "ok\n")
             status, text = await ask(port, "/readyz")
@@ -45,6 +48,23 @@ async def test_ready_while_it_takes_jobs_on(cluster: Cluster) -> None:
     assert counted['workqueue_adds_total{name="mapreducejobs"}'] >= 3
     assert counted['workqueue_work_duration_seconds_count{name="mapreducejobs"}'] >= 3
     assert counted["process_resident_memory_bytes"] > 1e6
+    assert counted["kubemr_unswept_prefixes_total"] == 0
+    assert counted['kubemr_cached_objects{resource="mapreducejobs"}'] == 1
+
+
+async def test_what_an_operator_has_counted_is_told() -> None:
+    """A deleted job whose objects could not be removed, say."""
+
+    class Observed:
+        tally: ClassVar = {UNSWEPT: 3}
+        cached: ClassVar = {"jobs": 2}
+
+    health = Health()
+    health.show(Observed())
+    async with health.served(HERE, 0, lambda: True) as port:
+        lines = (await ask(port, "/metrics"))[1].splitlines()
+    assert "kubemr_unswept_prefixes_total 3.0" in lines
+    assert 'kubemr_cached_objects{resource="jobs"} 2.0' in lines
 
 
 async def test_a_port_that_is_taken() -> None:

@@ -231,4 +231,4 @@ def test_what_was_remembered_of_it_is_forgotten(bench: Bench, operator: Operator
     job = deleted(bench, operator)
     operator.cleaned[job.uid, 1] = 3.0
     bench.step(operator)
-    assert (operator.censuses, operator.cleaned) == ({}, {})
+    assert (operator.musters, operator.cleaned) == ({}, {})

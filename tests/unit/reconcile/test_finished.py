@@ -165,10 +165,10 @@ def test_what_was_counted_of_its_workers_is_forgotten(bench: Bench, operator: Op
     """The memory of an operator does not grow with the jobs it has seen."""
     job = bench.deployed(operator)
     bench.step(operator)
-    assert job.uid in operator.censuses
+    assert job.uid in operator.musters
     bench.set(job.status, "/status/phase", "FAIL")
     bench.step(operator)
-    assert operator.censuses == {}
+    assert operator.musters == {}
     operator.cleaned["another", 1] = 7.0
     operator.forget(job.uid)
     assert operator.cleaned == {("another", 1): 7.0}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from kubemr.locks.conditional import Target
-from kubemr.locks.lease import LEASES, Census
+from kubemr.locks.lease import LEASES, Census, duration_of
 from kubemr.locks.taskstate import Token, parse_token
 from support.bench import SILENCE, UNAVAILABLE, Bench, asks
 
@@ -87,9 +87,33 @@ def test_who_was_not_asked_about_for_a_while_is_forgotten(bench: Bench, census: 
     """So nothing is kept of workers that are gone."""
     look_after(bench, census, 2.0, A, B)
     look_after(bench, census, 2.0, B)
-    for _ in range(2):
+    look_after(bench, census, 2.5, B)
+    assert look_after(bench, census, 1.0, A, B) == set()
+    assert look_after(bench, census, 2.5, A, B) == {B}
+
+
+def test_looks_at_different_workers_do_not_disturb_each_other(bench: Bench, census: Census) -> None:
+    """Two parts of an operator ask about one worker each, in turn: both windows stay open."""
+    for _ in range(4):
+        assert look_after(bench, census, 1.0, A) == set()
+        assert look_after(bench, census, 1.0, B) == set()
+    assert look_after(bench, census, 1.0, A) == {A}
+    assert look_after(bench, census, 1.0, B) == {B}
+
+
+def test_a_lease_is_judged_by_its_own_duration(bench: Bench, census: Census) -> None:
+    """It may be longer than the observer's, in a job of many workers; fractions of a second are the observer's."""
+    bench.set(lease_of(A), "/spec/leaseDurationSeconds", 20)
+    bench.set(lease_of(B), "/spec/leaseDurationSeconds", 8)
+    for _ in range(4):
         assert look_after(bench, census, 2.0, A, B) == set()
     assert look_after(bench, census, 2.0, A, B) == {B}
+    for _ in range(5):
+        assert look_after(bench, census, 2.0, A) == set()
+    assert look_after(bench, census, 2.0, A) == {A}
+    assert duration_of({"spec": {"leaseDurationSeconds": 2}}, 1.6) == 1.6
+    assert duration_of({"spec": {}}, 1.6) == 1.6
+    assert duration_of({"spec": {"leaseDurationSeconds": 3}}, 1.6) == 3.0
 
 
 def test_a_slow_answer_does_not_lengthen_the_window(bench: Bench, census: Census) -> None:

@@ -1,0 +1,48 @@
+"""What the operator keeps of a shard says what the shard says, and nothing is left of the rest."""
+
+from __future__ import annotations
+
+from kubemr.controller.informer.objects import key_of
+from kubemr.controller.reconcile import children
+from kubemr.controller.reconcile.digest import condense, condensed, counted, digest, of_stage
+from kubemr.coordination.names import LABEL_UID
+from support.bench import Bench
+
+
+def test_a_digest_counts_states_and_names_holders(bench: Bench) -> None:
+    """`done` for people is what is committed, with output or without."""
+    job = bench.deployed(inputs=list("abcdefg"))
+    states = {
+        0: "done/1/0/0/w0-aaaaaa",
+        1: "empty/1/0/0/w0-aaaaaa",
+        2: "running/1/0/0/w1-bbbbbb+w2-cccccc",
+        3: "failed/4/4/0/",
+    }
+    shard = bench.write_tasks(job, states)
+    found = digest(bench.get(shard.target))
+    assert counted([found]) == {"pending": 3, "running": 1, "done": 2, "failed": 1}
+    assert found.holders == {"w1-bbbbbb", "w2-cccccc"} == shard.holders
+    assert (found.failed, found.committed) == (True, False)
+    assert (found.name, found.run) == (shard.name, 1)
+    reduce = digest(bench.get(bench.shard(job, 1).target))
+    assert of_stage(job, job.stages[1], [found, reduce]) == [reduce]
+
+
+def test_committed_is_said_of_what_is_all_committed(bench: Bench) -> None:
+    """With output or without."""
+    job = bench.deployed(inputs=list("ab"))
+    shard = bench.write_tasks(job, {0: "done/1/0/0/w0-aaaaaa", 1: "empty/1/0/0/w0-aaaaaa"})
+    assert digest(bench.get(shard.target)).committed
+
+
+def test_a_condensed_object_is_one_that_a_store_can_hold(bench: Bench) -> None:
+    """Its key, its version and the label that it is found by stay; tasks, owners and managedFields do not."""
+    job = bench.deployed()
+    document = next(iter(children.shards(job, job.stages[0], open_=True)))
+    document["metadata"] |= {"uid": "u", "resourceVersion": "7", "managedFields": [{"manager": "kubemr"}]}
+    found = condense(document)
+    assert key_of(found) == key_of(document)
+    assert set(found["metadata"]) == {"namespace", "name", "uid", "resourceVersion", "labels"}
+    assert found["metadata"]["labels"] == {LABEL_UID: job.uid}
+    assert "tasks" not in found
+    assert condensed(found) == digest(document)
