@@ -39,17 +39,17 @@ def claim(document: Json, operator: Operator) -> Op[After]:
 def stages_of(job: JobView) -> list[Json]:
     """What `status.stages` records before anything is created: the number of tasks and shards of each stage."""
     inputs = (job.document.get("spec") or {}).get("inputs") or []
-    stages = [_stage("map", len(inputs))]
+    stages = [_stage("map", len(inputs), job.replicas)]
     if job.partitions > 0:
-        stages.append(_stage("reduce", job.partitions))
+        stages.append(_stage("reduce", job.partitions, job.replicas))
     return stages
 
 
-def _stage(name: str, total: int) -> Json:
+def _stage(name: str, total: int, replicas: int) -> Json:
     return {
         "step": 0,
         "name": name,
-        "shards": shards_for(total),
+        "shards": shards_for(total, replicas),
         "total": total,
         "pending": total,
         "running": 0,

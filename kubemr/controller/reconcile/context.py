@@ -111,6 +111,8 @@ class Operator:
     """By the job's uid: since when its pods, by their uids, have been seen to end."""
     looked: dict[str, float] = field(factory=dict)
     """When the pods of a job, by its uid, were last looked at."""
+    counted: dict[str, float] = field(factory=dict)
+    """When the counts in a job's status, by its uid, were last brought up to date."""
     tally: Counter[str] = field(factory=Counter)
     """What has happened how often, for the metrics."""
 
@@ -119,6 +121,7 @@ class Operator:
         self.musters.pop(uid, None)
         self.ending.pop(uid, None)
         self.looked.pop(uid, None)
+        self.counted.pop(uid, None)
         for key in [key for key in self.cleaned if key[0] == uid]:
             del self.cleaned[key]
 
