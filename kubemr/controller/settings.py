@@ -15,6 +15,9 @@ variable                        meaning                                         
 `KUBEMR_LEND_STORAGE_KEYS`      `true`: the operator's own `KUBEMR_S3_*` keys are put into a Secret beside   false
                                 each job that names neither a secret nor an endpoint.  Whoever may read
                                 secrets there, or run a job, then has them
+`KUBEMR_INPUTS_FROM`            addresses, divided by spaces, below which the operator looks for `inputsFrom`  none
+                                of any job by rights of its own: `s3://corpus/ https://lists.example/`;
+                                `*`: everywhere.  What the keys of a job open needs no entry
 `KUBEMR_DELETION_DEADLINE_SECONDS`  how long the deletion of a job waits for its pods to end and its     600
                                 objects to be removed, before it leaves them to a later sweep
 ==============================  ===================================================================  =========
@@ -23,6 +26,7 @@ variable                        meaning                                         
 from __future__ import annotations
 
 import os
+import re
 import socket
 from collections.abc import Mapping
 from functools import lru_cache
@@ -30,6 +34,7 @@ from types import MappingProxyType
 
 from attrs import frozen
 
+from kubemr.controller.inputs.access import EVERYTHING, Access
 from kubemr.controller.reconcile.context import StorageSettings
 from kubemr.coordination.wallclock import timestamp
 from kubemr.locks.request import Json
@@ -61,6 +66,7 @@ class OperatorSettings:
     environ: Mapping[str, str]
     lend_keys: bool = False
     deletion_seconds: float = 600.0
+    inputs_from: tuple[str, ...] = ()
     health_port: int = 0
     health_address: str = ""
 
@@ -74,6 +80,7 @@ class OperatorSettings:
             workers=int(_number(environ, "KUBEMR_WORKERS", 8, least=1)),
             environ=dict(environ),
             lend_keys=_flag(environ, "KUBEMR_LEND_STORAGE_KEYS"),
+            inputs_from=_addresses(environ, "KUBEMR_INPUTS_FROM"),
             health_port=int(_number(environ, "KUBEMR_HEALTH_PORT", 0, least=0, below=65536)),
             health_address=environ.get("KUBEMR_HEALTH_ADDRESS", ""),
             deletion_seconds=_number(environ, "KUBEMR_DELETION_DEADLINE_SECONDS", 600.0, least=0.0),
@@ -89,7 +96,9 @@ class OperatorSettings:
         own = {name: self.environ[name] for name in S3_CONFIG if self.environ.get(name)}
         if not named:
             if self.environ.get("KUBEMR_STORAGE_URL"):
-                return StorageSettings({"KUBEMR_STORAGE_URL": self.environ["KUBEMR_STORAGE_URL"]}, {})
+                service = {name: own[name] for name in S3_SERVICE if name in own}
+                lent = self._own_keys if self.lend_keys else {}
+                return StorageSettings({"KUBEMR_STORAGE_URL": self.environ["KUBEMR_STORAGE_URL"], **service}, lent)
             named, config = {}, own
         else:
             config = {S3_FIELDS[field]: str(named[field]) for field in S3_FIELDS if named.get(field)}
@@ -124,6 +133,23 @@ class OperatorSettings:
             own = self._own_keys
         return _open(tuple(sorted({**storage.config, **own}.items())))
 
+    def access(self, document: Json, keys: Mapping[str, str] = MappingProxyType({})) -> Access:
+        """By whose rights the job's inputs are looked for; `keys` as for `store`.
+
+        Keys that the job's pods have open for it what they open.  With what the operator alone has, it looks where
+        `inputs_from` lets it; and it never shows that to an endpoint which the job names.
+        """
+        storage = self.storage(document)
+        named = ((document.get("spec") or {}).get("storage") or {}).get("s3") or {}
+        retrier = Retrier(total=RETRY_SECONDS)
+        given = keys if storage.secret_ref else storage.secret
+        if given:
+            return Access({**storage.config, **given}, True, self.inputs_from, retrier)
+        if named.get("endpoint"):
+            others = tuple(one for one in self.inputs_from if not one.startswith(("s3:", EVERYTHING)))
+            return Access(storage.config, False, others, retrier)
+        return Access({**storage.config, **self._own_keys}, False, self.inputs_from, retrier)
+
     def stamp(self) -> str:
         """The wall clock."""
         return timestamp()
@@ -144,6 +170,17 @@ def _number(environ: Mapping[str, str], name: str, default: float, *, least: flo
         limit = "1e6" if below == 1e6 else f"{below:g}"
         raise ValueError(f"{name} is {text!r}: must be at least {least:g} and below {limit}")
     return number
+
+
+def _addresses(environ: Mapping[str, str], name: str) -> tuple[str, ...]:
+    found = tuple(environ.get(name, "").split())
+    for address in found:
+        if address != EVERYTHING and not re.fullmatch(r"(s3|file|https?)://\S*/", address):
+            raise ValueError(
+                f"{name} has {address!r}: must be addresses that end in a slash, such as s3://corpus/ or"
+                f" https://lists.example/2025/, divided by spaces; or {EVERYTHING}"
+            )
+    return found
 
 
 def _flag(environ: Mapping[str, str], name: str) -> bool:

@@ -15,7 +15,7 @@ from kubemr.locks.conditional import Target
 from kubemr.locks.lease import LEASES
 from kubemr.locks.patch import Patch
 from kubemr.locks.request import Json
-from kubemr.locks.shard import SHARD_SIZES
+from kubemr.locks.shard import TASKS_PER_SHARD
 
 Phase = Literal["", "PENDING", "DEPLOYING", "DEPLOYED", "COMPLETE", "FAIL"]
 FINAL_PHASES: Final = ("COMPLETE", "FAIL")
@@ -43,27 +43,23 @@ class Stage:
         return names.stage_label(self.step, self.name)
 
 
+@frozen
+class Inputs:
+    """Where the inputs of the map tasks are that `spec.inputsFrom` led to (`status.inputs`)."""
+
+    plan: str
+    tasks: int
+    tasks_per_chunk: int
+
+
 def stage_key(step: int, name: str, steps: int) -> str:
     """The step is named only where there is more than one."""
     return name if steps == 1 else f"{step}/{name}"
 
 
-SHARDS_PER_WORKER: Final = 4
-"""Shards are only as large as leaves each worker this many: then few workers have to share one."""
-
-
-def shards_for(total: int, replicas: int) -> int:
-    """How many shards hold `total` tasks of a job with so many workers: the fewer, the cheaper is a task."""
-    fitting = [size for size in SHARD_SIZES if total >= size * SHARDS_PER_WORKER * replicas]
-    return -(-total // max(fitting, default=SHARD_SIZES[0]))
-
-
-def shard_size(total: int, shards: int) -> int:
-    """How many tasks each but the last of so many shards holds: what `shards_for` has chosen.
-
-    The size is not recorded.  It need not be: two sizes give one number of shards only where one shard holds all tasks.
-    """
-    return next(size for size in SHARD_SIZES if -(-total // size) <= shards)
+def shards_for(total: int) -> int:
+    """How many shards hold `total` tasks."""
+    return -(-total // TASKS_PER_SHARD)
 
 
 @frozen
@@ -80,6 +76,7 @@ class JobView:
     max_attempts: int
     partitions: int
     replicas: int
+    inputs: Inputs | None
     document: Json
 
     @classmethod
@@ -97,6 +94,7 @@ class JobView:
             max_attempts=int(spec.get("maxAttempts", DEFAULT_MAX_ATTEMPTS)),
             partitions=int(spec.get("partitions", DEFAULT_PARTITIONS)),
             replicas=int(spec.get("replicas", 1)),
+            inputs=_inputs(status.get("inputs")),
             document=document,
         )
 
@@ -114,6 +112,11 @@ class JobView:
     def status(self) -> Target:
         """The job's status subresource: where all patches of it go."""
         return Target(names.JOBS, self.namespace, self.name, "status")
+
+    @property
+    def unplanned(self) -> bool:
+        """Nobody has looked yet what `spec.inputsFrom` leads to."""
+        return self.inputs is None and bool((self.document.get("spec") or {}).get("inputsFrom"))
 
     @property
     def base(self) -> str:
@@ -175,3 +178,9 @@ def _stages(recorded: list[Json]) -> tuple[Stage, ...]:
         )
         for stage in recorded
     )
+
+
+def _inputs(recorded: Json) -> Inputs | None:
+    if not recorded:
+        return None
+    return Inputs(recorded["plan"], int(recorded["tasks"]), int(recorded["tasksPerChunk"]))

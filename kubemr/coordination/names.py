@@ -120,3 +120,18 @@ def attempt_prefix(job_prefix: str, step: int, stage: str, number: int, attempt:
 def index_key(job_prefix: str, run: int, step: int, stage: str) -> str:
     """The key of the index of a sealed stage's attempts."""
     return f"{job_prefix}run-{run}/{step}-{stage}.index.json"
+
+
+def inputs_prefix(job_prefix: str) -> str:
+    """The prefix of the map tasks' inputs, where the spec does not list them."""
+    return f"{job_prefix}inputs/"
+
+
+def plan_prefix(job_prefix: str, plan: str) -> str:
+    """The prefix of one plan of them: several may be begun, and `status.inputs.plan` names the one that counts."""
+    return f"{inputs_prefix(job_prefix)}{plan}/"
+
+
+def inputs_chunk(job_prefix: str, plan: str, number: int) -> str:
+    """The key of the inputs of some consecutive tasks."""
+    return f"{plan_prefix(job_prefix, plan)}{number}.json"

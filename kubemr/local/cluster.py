@@ -53,6 +53,7 @@ class LocalCluster:
             "KUBEMR_APISERVER_TOKEN": self._apiserver.token or "",
             **store,
             "KUBEMR_LEND_STORAGE_KEYS": "true",  # Operator and workers are the same user's.
+            "KUBEMR_INPUTS_FROM": "*",
             "KUBEMR_LEASE_SECONDS": f"{lease_seconds:g}",
             "KUBEMR_NAMESPACE": self.namespace,
         }

@@ -17,19 +17,21 @@ _S3_SERVICE: Final = (
 
 
 def store_settings(address: str, environ: Mapping[str, str] = os.environ) -> dict[str, str]:
-    """The `KUBEMR_*` variables for a directory or `file://` URL, or for an `s3://` URL with the service in `environ`.
+    """The `KUBEMR_*` variables for a directory, a `file://` URL or an `s3://` URL.
+
+    The S3 service and its keys in `environ` go along, for inputs that lie there.
 
     Raises ValueError for what cannot be written to.
     """
     scheme, separator, rest = address.partition("://")
+    service = {name: environ[name] for name in _S3_SERVICE if environ.get(name)}
     if not separator:
-        return {"KUBEMR_STORAGE_URL": "file://" + quote(os.path.abspath(address))}
+        return {**service, "KUBEMR_STORAGE_URL": "file://" + quote(os.path.abspath(address))}
     if scheme == "file":
-        return {"KUBEMR_STORAGE_URL": address}
+        return {**service, "KUBEMR_STORAGE_URL": address}
     if scheme != "s3":
         raise ValueError(f"{address!r}: results cannot be written there; give a directory or s3://bucket/prefix")
     bucket, _, prefix = rest.partition("/")
     if not bucket:
         raise ValueError(f"{address!r} names no bucket; write s3://bucket/prefix")
-    service = {name: environ[name] for name in _S3_SERVICE if environ.get(name)}
     return {**service, "KUBEMR_S3_BUCKET_NAME": bucket, **({"KUBEMR_S3_BUCKET_PREFIX": prefix} if prefix else {})}

@@ -7,11 +7,7 @@ Source: "Exponential Backoff And Jitter", AWS Architecture Blog, 2015.
 
 from __future__ import annotations
 
-from typing import Final
-
 from attr import define
-
-LONGEST: Final = 5.0
 
 
 @define
@@ -19,7 +15,7 @@ class Backoff:
     """Times in seconds.  The randomness is passed in, so that a simulation can replay it."""
 
     first: float = 0.1
-    longest: float = LONGEST
+    longest: float = 5.0
     attempts: int = 0
 
     def next(self, random: float, at_least: float | None = None) -> float:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from typing import Final
 from urllib.parse import urlsplit
 
+from kubemr.resources.glob import compile_glob
 from kubemr.resources.image import image_problems
 from kubemr.resources.jsontypes import Json
 from kubemr.resources.metadata import metadata_problems
@@ -86,6 +87,9 @@ def _addresses(job: Json) -> Iterator[Problem]:
                 yield from _glob(path, url)
             elif member == "prefix" and re.search(r"[*?\[]", url):
                 yield Problem.of(path, url, "is a prefix, in which * ? [ are letters", "write it as a glob")
+            if member != "manifest" and re.match("https?://", url):
+                message = "web servers cannot be listed"
+                yield Problem.of(path, url, message, "list the addresses in an object, and name it as a manifest")
     for index, file in enumerate(spec.get("files", ())):
         if "url" in file:
             yield from _address(f"spec.files[{index}].url", file["url"])
@@ -112,10 +116,21 @@ def _address(path: str, url: str) -> Iterator[Problem]:
 def _glob(path: str, glob: str) -> Iterator[Problem]:
     if not re.fullmatch(r"[^\[\]]*(\[!?[^\[\]/]+\][^\[\]]*)*", glob):
         yield Problem.of(path, glob, "has a [ without its ]", "close each [, e.g. part-[0-9].gz")
+        return
+    try:
+        compile_glob(glob)
+    except ValueError as error:
+        yield Problem.of(path, glob, f"can match nothing: {error}", "write the lower character first, as in [a-z]")
     if any("**" in part and part != "**" for part in glob.split("/")):
         yield Problem.of(path, glob, "** must stand alone between two slashes", "write s3://bucket/**/*.gz")
     if re.search(r"[*?\[]", glob.partition("://")[2].partition("/")[0]):
         yield Problem.of(path, glob, "has a pattern in the bucket or host", "name one bucket; patterns may follow it")
+
+
+def _split(job: Json) -> Iterator[Problem]:
+    size = job["spec"].get("split", {}).get("size", 1)
+    if parse_quantity(size) < 1:
+        yield Problem.of("spec.split.size", size, "is less than a byte", "give a size such as 64Mi")
 
 
 def _steps(job: Json) -> Iterator[Problem]:
@@ -169,6 +184,7 @@ CHECKS: tuple[Callable[[Json], Iterator[Problem]], ...] = (
     _storage,
     _resources,
     _addresses,
+    _split,
     _steps,
     _files,
     _requirements,

@@ -16,9 +16,11 @@ VERSION: Final = "0.1"
 _IMAGE = "build an image with a JobWorker and name it in image"
 
 NOT_YET: Final[dict[str, tuple[str, Callable[[Json], bool], str]]] = {
-    "spec.inputsFrom": ("looking for inputs", lambda value: True, "list the inputs themselves in inputs"),
-    "spec.inputFormat": ("reading records", lambda value: True, f"leave it out; {_IMAGE}"),
-    "spec.split": ("cutting and packing inputs", lambda value: True, "leave it out; each input is one map task"),
+    "spec.inputFormat.maxBadRecords": (
+        "leaving out bad records",
+        lambda value: value != 0,
+        "leave it out; the worker decides what a record means to it",
+    ),
     "spec.files": ("giving files to tasks", lambda value: True, "put the files into the image"),
     "spec.steps": ("running shell steps", lambda value: True, _IMAGE),
     "spec.program": ("running a Python file", lambda value: True, _IMAGE),
@@ -29,11 +31,10 @@ NOT_YET: Final[dict[str, tuple[str, Callable[[Json], bool], str]]] = {
 
 def not_yet(job: Json) -> Iterator[Problem]:
     """A problem for each field that asks for what this version does not do."""
-    spec = job.get("spec")
-    if not isinstance(spec, dict):
-        return
     for path, (what, asks, remedy) in NOT_YET.items():
-        key = path.removeprefix("spec.")
-        if key in spec and spec[key] is not None and asks(spec[key]):
+        value = job
+        for key in path.split("."):
+            value = value.get(key) if isinstance(value, dict) else None
+        if value is not None and asks(value):
             message = f"{what} is not supported by this version ({VERSION})"
-            yield Problem.of(path, spec[key], message, remedy)
+            yield Problem.of(path, value, message, remedy)

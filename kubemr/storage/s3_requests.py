@@ -6,8 +6,8 @@ Repeating them is up to the caller; every one of them may be repeated.
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
 from itertools import islice
 
 import urllib3
@@ -50,21 +50,11 @@ class Requests:
     key: str
     full: str
 
-    @contextmanager
-    def _translated(self) -> Iterator[None]:
-        with s3_errors.translated(self.operation, self.store, self.key):
-            try:
-                yield
-            except S3Error as error:
-                answer = error.response
-                if answer.status == 403 and self.client.sets_clock(answer.headers):
-                    raise self.broken(
-                        "this machine's clock is wrong: its requests bear the service's time now"
-                    ) from error
-                raise
+    def _translated(self) -> AbstractContextManager[None]:
+        return s3_errors.translated(self.operation, self.store, self.key)
 
     def broken(self, problem: str) -> Transient:
-        """The error for what may well work when it is tried again."""
+        """The error for a connection that ended early."""
         return Transient(self.operation, self.store, self.key, problem)
 
     # One object

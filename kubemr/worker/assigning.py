@@ -25,6 +25,18 @@ def assigner(token: Token) -> Callable[[JobView, JobStage, int, TaskState], Assi
         attempt = attempt_of(state.epoch, token)
         prefix = names.attempt_prefix(job.storage_prefix, stage.step, stage.name, number, attempt)
         kind = cast(Stage, stage.name)
+        if kind == "map" and job.inputs is not None:
+            chunk, position = divmod(number, job.inputs.tasks_per_chunk)
+            return Assignment(
+                stage.step,
+                kind,
+                number,
+                attempt,
+                prefix,
+                job.partitions,
+                chunk_key=names.inputs_chunk(job.storage_prefix, job.inputs.plan, chunk),
+                position=position,
+            )
         if kind == "map":
             text = str(job.document["spec"]["inputs"][number])
             return Assignment(stage.step, kind, number, attempt, prefix, job.partitions, input=text)

@@ -51,8 +51,9 @@ class Assignment:
     """One attempt at one task.
 
     `prefix` is the prefix of the attempt's keys in the object store, `…/<step>/<stage>/<task>/<attempt>/`.
-    `partitions` is that of the task's step.  A map task has an `input`; a reduce task has the key of its map
-    stage's index (`index_key`) and the prefix of that stage's keys (`source`, `…/<step>/map/`).
+    `partitions` is that of the task's step.  A map task has an `input`, or where the spec does not list them the key of
+    the chunk that does (`chunk_key`) and its place there (`position`).  A reduce task has the key of its map stage's
+    index (`index_key`) and the prefix of that stage's keys (`source`, `…/<step>/map/`).
     """
 
     step: int
@@ -62,6 +63,8 @@ class Assignment:
     prefix: str = field(validator=_ends_in_slash)
     partitions: int
     input: str = ""
+    chunk_key: str = ""
+    position: int = 0
     index_key: str = ""
     source: str = field(default="", validator=_ends_in_slash)
 

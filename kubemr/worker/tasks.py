@@ -21,6 +21,7 @@ from kubemr.worker.context import TaskContext
 from kubemr.worker.failure import describe_error
 from kubemr.worker.gather import Gatherer
 from kubemr.worker.jobworker import JobWorker
+from kubemr.worker.planned import InputsError, PlannedInputs
 from kubemr.worker.returns import WrongReturn, map_outputs, reduce_output
 
 
@@ -34,6 +35,7 @@ class TaskRunner:
         self._open_store = store
         self._opened: ObjectStore | None = None
         self._gatherer: Gatherer | None = None
+        self._planned: PlannedInputs | None = None
         self._progress: Callable[[], None] = _no_progress
         self._pid = os.getpid()
 
@@ -58,7 +60,7 @@ class TaskRunner:
         try:
             kind: Kind = self._attempt(assignment)
             message = ""
-        except WrongReturn as error:
+        except (WrongReturn, InputsError) as error:
             kind, message = "failed", str(error)
         except BaseException as error:  # SystemExit and KeyboardInterrupt too: user code must not end the process
             kind, message = "failed", describe_error(error)
@@ -75,7 +77,7 @@ class TaskRunner:
 
     def _attempt(self, assignment: Assignment) -> Kind:
         if assignment.stage == "map":
-            outputs = map_outputs(assignment.task, self._worker.map(assignment.input), assignment.partitions)
+            outputs = map_outputs(assignment.task, self._worker.map(self._input(assignment)), assignment.partitions)
         else:
             inputs = self._gather().inputs(assignment.index_key, assignment.source, assignment.number)
             if not inputs:
@@ -88,6 +90,13 @@ class TaskRunner:
         self._stop_if_forked(assignment)
         self._store().put(assignment.prefix + OUTPUTS, encode_outputs(outputs))
         return "done"
+
+    def _input(self, assignment: Assignment) -> str:
+        if not assignment.chunk_key:
+            return assignment.input
+        if self._planned is None:
+            self._planned = PlannedInputs(self._store())
+        return self._planned.text(assignment.chunk_key, assignment.position)
 
     def _store(self) -> ObjectStore:
         if self._opened is None:

@@ -20,7 +20,6 @@ from kubemr.locks.config import Server
 from kubemr.locks.http import HttpTransport
 from kubemr.locks.patch import Patch
 from kubemr.locks.request import Json, Resource
-from kubemr.locks.shard import LARGEST_SHARD
 from support.accounts import Account, DeployedJob, install, rendered, token_of, until
 from support.audit import Right, granted
 from support.controlplane import ApiServer, Reply
@@ -170,17 +169,16 @@ def test_illegal_changes_are_refused(job: DeployedJob, worker: Account, rule: st
 
 
 def test_a_whole_shard_in_one_patch_is_within_the_cost_limits(installed: ApiServer, job: DeployedJob) -> None:
-    """Each of 128 tasks loses one of two holders, at the greatest length of a state; the last one illegally."""
-    large = DeployedJob(installed, job.job.namespace, "large", replicas=1, tasks=4 * LARGEST_SHARD)
-    worker = large.worker()
+    """32 commits, at the greatest length of a state, the last of which is illegal."""
+    worker = job.worker()
     token, other = "w999999-aaaaaa", "w999999-bbbbbb"
     old = f"running/9999998/9998/9998/{token}+{other}"
-    tasks = range(LARGEST_SHARD)
-    large.set_tasks(dict.fromkeys(tasks, old))
-    good = [each for task in tasks for each in swap(task, old, f"running/9999998/9998/9999/{other}")]
-    bad = [*good[:-2], *swap(tasks[-1], old, f"done/9999998/9998/9999/{other}")]
-    refused(worker.patch(large.shard(), *bad), "commit")
-    assert worker.patch(large.shard(), *good).status == 200
+    for task in range(32):
+        job.set_task(task, old)
+    good = [each for task in range(32) for each in swap(task, old, f"running/9999998/9998/9999/{other}")]
+    bad = [*good[:-2], *swap(31, old, f"done/9999998/9998/9999/{other}")]
+    refused(worker.patch(job.shard(), *bad), "commit")
+    assert worker.patch(job.shard(), *good).status == 200
 
 
 def test_of_a_shard_only_tasks_and_the_hint_change(job: DeployedJob, worker: Account) -> None:
@@ -265,7 +263,9 @@ def test_the_status(installed: ApiServer) -> None:
         worker.patch(status, put("stage", "reduce"), put("stages/0/completionTime", "2026-01-01T00:00:00Z")).status
         == 200
     )
-    for field, value in (("run", 2), ("lockholder", "me/1/1"), ("replicas", 5), ("observedGeneration", 9)):
+    plan = {"plan": "mine", "tasks": 1, "tasksPerChunk": 1}
+    fields = (("run", 2), ("lockholder", "me/1/1"), ("replicas", 5), ("observedGeneration", 9), ("inputs", plan))
+    for field, value in fields:
         refused(worker.patch(status, put(field, value)), "operator's fields")
     refused(worker.patch(status, put("phase", "PENDING")), "phase")
     refused(worker.patch(status, put("stage", "sort")), "stage")

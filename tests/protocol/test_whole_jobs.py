@@ -33,6 +33,15 @@ def test_two_workers(stage: Stage, command: list[str]) -> None:
     assert len(status["conditions"]) == 2
 
 
+def test_inputs_in_chunks(stage: Stage, command: list[str]) -> None:
+    """Inputs that the spec does not list are read from the plan's chunks, of whatever size the status says."""
+    stage.deploy(TEXTS, partitions=5, tasks_per_chunk=7)
+    stage.start(command)
+    stage.finish()
+    assert stage.results() == word_counts(TEXTS, 5)
+    assert {name: stage.inputs.asked[name] for name in TEXTS} == dict.fromkeys(TEXTS, 1)
+
+
 @pytest.mark.parametrize("order", [("python", "go"), ("go", "python")])
 def test_workers_of_both_kinds_serve_one_job(stage: Stage, order: tuple[str, str]) -> None:
     """One maps what the other reduces: what they leave in the store is the same."""

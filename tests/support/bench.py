@@ -16,6 +16,7 @@ from typing import TypeVar
 
 from attr import define, field
 
+from kubemr.controller.inputs.access import Access
 from kubemr.controller.reconcile import rights
 from kubemr.controller.reconcile.context import KUBERNETES_JOBS, PODS, Operator, StorageSettings
 from kubemr.controller.reconcile.digest import Digest, digest
@@ -31,6 +32,7 @@ from kubemr.locks.holders import HolderLease
 from kubemr.locks.lease import LEASES
 from kubemr.locks.request import JSON_PATCH, UNKNOWN, Json, Watch, WatchEvent
 from kubemr.locks.shard import SHARDS, Shard
+from kubemr.storage.retry import Retrier
 from support.simulation.referee import Referee
 from support.simulation.store import MemoryStore
 
@@ -325,6 +327,8 @@ class BenchSettings:
     secret: Mapping[str, str] = field(factory=dict)
     problem: str = ""
     own_identity: bool = False
+    allowed: tuple[str, ...] = ("*",)
+    """Where the operator may look for inputs."""
     opened_with: list[Mapping[str, str]] = field(factory=list)
     """The keys with which the store was opened, each time."""
 
@@ -342,6 +346,11 @@ class BenchSettings:
         self.storage(document)
         self.opened_with.append(keys)
         return self.bench.store
+
+    def access(self, document: Json, keys: Mapping[str, str] = MappingProxyType({})) -> Access:
+        """Everything that there is."""
+        self.opened_with.append(keys)
+        return Access({}, allowed=self.allowed, retrier=Retrier(attempts=1))
 
     def stamp(self) -> str:
         """The bench's clock."""

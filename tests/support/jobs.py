@@ -43,6 +43,17 @@ spec:
   restarts: 0
 """
 
+MANY_INPUTS = """\
+apiVersion: turbobytes.com/v1alpha1
+kind: MapReduceJob
+metadata: {generateName: many-}
+spec:
+  image: turbobytes/kubemr-wordcount
+  inputsFrom: [{glob: "s3://logs/2025/**/*.gz"}, {prefix: "s3://more/"}, {manifest: "https://lists.example/corpus"}]
+  inputFormat: {type: Lines, compression: Auto}
+  split: {size: 64Mi, maxFiles: 1000}
+"""
+
 SHELL = """\
 apiVersion: turbobytes.com/v1alpha1
 kind: MapReduceJob
@@ -90,6 +101,7 @@ EXAMPLES = {
     for name, text in (
         ("seed", SEED),
         ("image", IMAGE),
+        ("many-inputs", MANY_INPUTS),
         ("shell", SHELL),
         ("python", PYTHON),
         ("nothing-to-do", NOTHING_TO_DO),

@@ -46,6 +46,13 @@ BEYOND = (
         "without its",
     ),
     Mistake(
+        "a range backwards",
+        "beyond",
+        FROM.format("glob: 's3://abc/part-[9-0].gz'"),
+        "spec.inputsFrom[0].glob",
+        "lower character first",
+    ),
+    Mistake(
         "stars in a word",
         "beyond",
         FROM.format("glob: 's3://abc/a**/x'"),
@@ -61,6 +68,20 @@ BEYOND = (
         FROM.format("prefix: 's3://abc/*.gz'"),
         "spec.inputsFrom[0].prefix",
         "as a glob",
+    ),
+    Mistake(
+        "a prefix on a web server",
+        "beyond",
+        FROM.format("prefix: 'https://host/x/'"),
+        "spec.inputsFrom[0].prefix",
+        "cannot be listed.*as a manifest",
+    ),
+    Mistake(
+        "a split of nothing",
+        "beyond",
+        "image: i\ninputsFrom: [{prefix: 's3://abc/'}]\nsplit: {size: 0}",
+        "spec.split.size",
+        "less than a byte",
     ),
     Mistake(
         "no bucket in an address", "beyond", FROM.format("prefix: 's3:///x'"), "spec.inputsFrom[0].prefix", "no bucket"

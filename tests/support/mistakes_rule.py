@@ -31,8 +31,16 @@ RULE = (
     Mistake(
         "output of an image", "rule", image_job("output: {url: 's3://res/x/'}"), "spec.output", "for steps and program"
     ),
-    Mistake("split of an image", "rule", image_job("split: {maxFiles: 3}"), "spec.split", "one input per task"),
-    Mistake("inputFormat of an image", "rule", image_job("inputFormat: {}"), "spec.inputFormat", "read their inputs"),
+    Mistake(
+        "split of inputs", "rule", image_job("split: {maxFiles: 3}"), "spec.split", "each of inputs is one map task"
+    ),
+    Mistake(
+        "inputFormat without split",
+        "rule",
+        "image: i\ninputsFrom: [{prefix: 's3://abc/'}]\ninputFormat: {}",
+        "spec.inputFormat",
+        "give split",
+    ),
     Mistake(
         "a script and a command",
         "rule",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
 import signal
@@ -179,15 +180,27 @@ class Stage:
         states: Mapping[int, str] | None = None,
         hints: Mapping[int, str] | None = None,
         without: Sequence[int] = (),
+        tasks_per_chunk: int | None = None,
         **spec: Any,
     ) -> JobView:
-        """A deployed job with these inputs; of the map stage, other states and hints, and shards left out."""
+        """A deployed job with these inputs; of the map stage, other states and hints, and shards left out.
+
+        With `tasks_per_chunk` the inputs are not in the spec but, so many in each, in chunks in the store.
+        """
         self.inputs.contents.update(contents)
         spec = {"image": "none", "replicas": 2, "partitions": partitions, "maxAttempts": 3, **spec}
-        spec["inputs"] = [self.inputs.url(name) for name in contents]
+        listed = [self.inputs.url(name) for name in contents]
+        spec |= {"inputs": listed} if tasks_per_chunk is None else {"inputsFrom": [{"manifest": "https://x.example/"}]}
         body = {"apiVersion": names.API_VERSION, "kind": names.KIND, "metadata": {"name": "the.job"}, "spec": spec}
         created = self.ask(Request("create", names.JOBS, "default", body=body))
-        stages = stages_of(JobView.of(created))
+        planned: dict[str, Any] = {}
+        if tasks_per_chunk is not None:
+            planned = {"inputs": {"plan": "2-c0ffee", "tasks": len(listed), "tasksPerChunk": tasks_per_chunk}}
+            prefix = f"{JobView.of(created).storage_prefix}inputs/2-c0ffee"
+            for number, begin in enumerate(range(0, len(listed), tasks_per_chunk)):
+                chunk = json.dumps(listed[begin : begin + tasks_per_chunk])
+                self.store.put(f"{prefix}/{number}.json", chunk.encode())
+        stages = stages_of(JobView.of({**created, "status": planned}))
         moment = "2026-01-31T12:00:00Z"
         condition = {
             "type": "Deployed",
@@ -196,7 +209,7 @@ class Stage:
             "message": ODD,
             "lastTransitionTime": moment,
         }
-        status = {"phase": "DEPLOYED", "run": 1, "stage": "map", "stages": stages, "conditions": [condition]}
+        status = {"phase": "DEPLOYED", "run": 1, "stage": "map", "stages": stages, "conditions": [condition], **planned}
         patch = [{"op": "add", "path": "/status", "value": status}]
         self.job = JobView.of(self._patch(names.JOBS, "the.job", patch, "status"))
         run(create_means(self.job, StorageSettings(self.storage, {}), self.lease_seconds), self._direct)

@@ -20,6 +20,12 @@ type Stage struct {
 	Total  int
 }
 
+// Inputs is status.inputs: where the inputs of the map tasks are that spec.inputs does not list.
+type Inputs struct {
+	Plan          string
+	TasksPerChunk int
+}
+
 // Job is what a worker reads of a MapReduceJob.
 type Job struct {
 	Metadata struct {
@@ -37,6 +43,7 @@ type Job struct {
 		Run          int
 		Phase, Stage string
 		Stages       []Stage
+		Inputs       *Inputs
 	}
 	document any
 }
@@ -95,6 +102,11 @@ func (j *Job) attemptPrefix(stage Stage, number int, attempt string) string {
 
 func (j *Job) indexKey(stage Stage) string {
 	return fmt.Sprintf("%srun-%d/%d-%s.index.json", j.prefix(), j.Status.Run, stage.Step, stage.Name)
+}
+
+// chunkKey is where the inputs of some consecutive map tasks are.
+func (j *Job) chunkKey(chunk int) string {
+	return fmt.Sprintf("%sinputs/%s/%d.json", j.prefix(), j.Status.Inputs.Plan, chunk)
 }
 
 // key is how a stage is called in status.stage: with its step only where there is more than one.

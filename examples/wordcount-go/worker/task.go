@@ -75,12 +75,14 @@ type executor struct {
 	stuck   bool
 	dropped map[*Task]bool
 	gather  *gatherer
+	planned *planned
 }
 
 func newExecutor(code Code, store Store, getenv func(string) string, timeout time.Duration) *executor {
 	return &executor{
 		code: code, store: store, getenv: getenv, timeout: timeout,
 		outcomes: make(chan Outcome, tasksInShard), dropped: map[*Task]bool{}, gather: &gatherer{store: store},
+		planned: &planned{store: store},
 	}
 }
 
@@ -202,7 +204,11 @@ func (e *executor) run(task *Task) (outcome Outcome) {
 
 func (e *executor) outputs(task *Task) (map[int]string, error) {
 	if task.Stage.Name == "map" {
-		outputs, err := e.code.Map(task, task.Job.Spec.Inputs[task.Number])
+		input, err := e.planned.input(task)
+		if err != nil {
+			return nil, err
+		}
+		outputs, err := e.code.Map(task, input)
 		for number := range outputs {
 			if number < 0 || number >= max(1, task.Partitions) {
 				return nil, fmt.Errorf("%s: map returned the partition %d; the job has %d partitions", task, number, task.Partitions)
@@ -219,6 +225,36 @@ func (e *executor) outputs(task *Task) (map[int]string, error) {
 		return nil, err
 	}
 	return map[int]string{task.Number: output}, nil
+}
+
+// planned reads the inputs of map tasks.  Where the spec does not list them they are in chunks in the store, of which it
+// keeps the last: a worker goes through neighbouring tasks.
+type planned struct {
+	store  Store
+	key    string
+	inputs []string
+}
+
+func (p *planned) input(task *Task) (string, error) {
+	found := task.Job.Status.Inputs
+	if found == nil {
+		return task.Job.Spec.Inputs[task.Number], nil
+	}
+	if key := task.Job.chunkKey(task.Number / found.TasksPerChunk); p.key != key {
+		text, err := p.store.Get(task.Context, key)
+		if err != nil {
+			return "", err
+		}
+		var inputs []string
+		if err := json.Unmarshal(text, &inputs); err != nil {
+			return "", fmt.Errorf("%s: not a list of inputs", p.store.URL(key))
+		}
+		p.key, p.inputs = key, inputs
+	}
+	if place := task.Number % found.TasksPerChunk; place < len(p.inputs) {
+		return p.inputs[place], nil
+	}
+	return "", fmt.Errorf("%s: no input of task %d", p.store.URL(p.key), task.Number)
 }
 
 // gatherer reads the inputs of reduce tasks: the outputs of one partition from every map attempt that counts.  It keeps

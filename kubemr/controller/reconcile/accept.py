@@ -78,8 +78,11 @@ def _guarded(job: JobView) -> Op[bool]:
 
 
 def _pending(job: JobView, run: int, now: str) -> Json:
+    inputs = (job.document.get("status") or {}).get("inputs")
     return {
         "phase": "PENDING",
+        # Of every run the same: what was committed is known by the numbers of the tasks.
+        **({} if inputs is None else {"inputs": inputs}),
         "run": run,
         "observedRestarts": _restarts(job),
         "observedGeneration": _generation(job),

@@ -7,7 +7,7 @@ from kubemr.controller.reconcile.events import event
 from kubemr.controller.reconcile.lockholder import PATH, driven, taken
 from kubemr.controller.reconcile.patching import patch_job
 from kubemr.coordination import names
-from kubemr.coordination.job import JobView, shards_for
+from kubemr.coordination.job import Inputs, JobView, shards_for
 from kubemr.locks.patch import lookup
 from kubemr.locks.request import Do, Json, Op
 
@@ -36,20 +36,24 @@ def claim(document: Json, operator: Operator) -> Op[After]:
     return DONE
 
 
-def stages_of(job: JobView) -> list[Json]:
-    """What `status.stages` records before anything is created: the number of tasks and shards of each stage."""
+def stages_of(job: JobView, found: Inputs | None = None) -> list[Json]:
+    """What `status.stages` records before anything is created: the number of tasks and shards of each stage.
+
+    `found` is what `planning` has found; before that, a job with `inputsFrom` has no tasks in its first stage.
+    """
     inputs = (job.document.get("spec") or {}).get("inputs") or []
-    stages = [_stage("map", len(inputs), job.replicas)]
+    planned = found or job.inputs
+    stages = [_stage("map", len(inputs) if planned is None else planned.tasks)]
     if job.partitions > 0:
-        stages.append(_stage("reduce", job.partitions, job.replicas))
+        stages.append(_stage("reduce", job.partitions))
     return stages
 
 
-def _stage(name: str, total: int, replicas: int) -> Json:
+def _stage(name: str, total: int) -> Json:
     return {
         "step": 0,
         "name": name,
-        "shards": shards_for(total, replicas),
+        "shards": shards_for(total),
         "total": total,
         "pending": total,
         "running": 0,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from attr import field, frozen
 
+from kubemr.controller.inputs.access import Access
 from kubemr.coordination.store import Store
 from kubemr.locks.holders import Judge
 from kubemr.locks.request import Json, Op, Resource
@@ -88,6 +89,10 @@ class Settings(Protocol):
         """The job's object store; `keys` are those of the Secret that the job names."""
         ...
 
+    def access(self, document: Json, keys: Mapping[str, str] = ...) -> Access:
+        """By whose rights the job's inputs are looked for; `keys` as above."""
+        ...
+
     def stamp(self) -> str:
         """The wall clock as a Kubernetes Time, for people to read."""
         ...
@@ -111,8 +116,6 @@ class Operator:
     """By the job's uid: since when its pods, by their uids, have been seen to end."""
     looked: dict[str, float] = field(factory=dict)
     """When the pods of a job, by its uid, were last looked at."""
-    counted: dict[str, float] = field(factory=dict)
-    """When the counts in a job's status, by its uid, were last brought up to date."""
     tally: Counter[str] = field(factory=Counter)
     """What has happened how often, for the metrics."""
 
@@ -121,7 +124,6 @@ class Operator:
         self.musters.pop(uid, None)
         self.ending.pop(uid, None)
         self.looked.pop(uid, None)
-        self.counted.pop(uid, None)
         for key in [key for key in self.cleaned if key[0] == uid]:
             del self.cleaned[key]
 

@@ -21,14 +21,15 @@ from kubemr.controller.reconcile.context import (
 from kubemr.controller.reconcile.creating import ensure
 from kubemr.controller.reconcile.events import event
 from kubemr.controller.reconcile.hindrance import STORAGE, report
-from kubemr.controller.reconcile.lockholder import driven, is_ours
+from kubemr.controller.reconcile.lockholder import driven, still_driving
 from kubemr.controller.reconcile.patching import patch_job
+from kubemr.controller.reconcile.planning import plan
 from kubemr.controller.reconcile.storing import StorageNotReady, check_store
 from kubemr.coordination import names
 from kubemr.coordination.advance import condition, fail
 from kubemr.coordination.job import JobView
 from kubemr.coordination.listing import list_all
-from kubemr.locks.conditional import Refused, read
+from kubemr.locks.conditional import Refused
 from kubemr.locks.lease import LEASES
 from kubemr.locks.request import Do, Json, Op
 from kubemr.locks.shard import SHARDS
@@ -40,6 +41,8 @@ STORAGE_POLL_SECONDS: Final = 5.0
 def deploy(document: Json, operator: Operator) -> Op[After]:
     """Deploy a job that this operator drives."""
     job = JobView.of(document)
+    if job.unplanned:
+        return (yield from plan(document, operator))
     if job.stages[0].total > 0:
         storage: StorageSettings = yield Do(lambda: operator.settings.storage(document), "storage settings")
         try:
@@ -94,12 +97,3 @@ def _earlier_tasks(job: JobView) -> Op[dict[str, dict[str, str]]]:
         for item in (yield from list_all(SHARDS, job.namespace, selector)).items:
             tasks.setdefault(item["metadata"]["labels"][names.LABEL_STAGE], {}).update(item["tasks"])
     return tasks
-
-
-def still_driving(job: JobView, operator: Operator) -> Op[bool]:
-    """A consistent look before creating pods: one who was paused must not start workers of a job that is over."""
-    document: Json = yield from read(job.target)
-    if document is None or document["metadata"].get("deletionTimestamp"):
-        return False
-    now = JobView.of(document)
-    return now.uid == job.uid and now.run == job.run and now.phase == job.phase and is_ours(document, operator)

@@ -119,7 +119,8 @@ def superfluous(job: JobView) -> list[str]:
         return [job.storage_prefix]
     if job.phase == "FAIL":
         return []  # What was committed serves a retry, and the errors tell why.
-    return [names.stage_prefix(job.storage_prefix, stage.step, stage.name) for stage in job.stages[:-1]]
+    stages = [names.stage_prefix(job.storage_prefix, stage.step, stage.name) for stage in job.stages[:-1]]
+    return stages if job.inputs is None else [*stages, names.inputs_prefix(job.storage_prefix)]
 
 
 def _expire(job: JobView, operator: Operator) -> Op[After]:

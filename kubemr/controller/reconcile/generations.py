@@ -13,8 +13,8 @@ from kubemr.controller.reconcile import children
 from kubemr.controller.reconcile.aligning import ensure_leases
 from kubemr.controller.reconcile.context import KUBERNETES_JOBS, PODS, Operator
 from kubemr.controller.reconcile.creating import ensure
-from kubemr.controller.reconcile.deploy import still_driving
 from kubemr.controller.reconcile.events import event
+from kubemr.controller.reconcile.lockholder import still_driving
 from kubemr.controller.reconcile.stalled import last_words
 from kubemr.coordination import names
 from kubemr.coordination.advance import fail

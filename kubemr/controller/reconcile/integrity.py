@@ -6,7 +6,7 @@ Making the shard anew would be worse: its tasks would run again, when other stag
 from __future__ import annotations
 
 from kubemr.controller.reconcile.context import Operator
-from kubemr.controller.reconcile.deploy import still_driving
+from kubemr.controller.reconcile.lockholder import still_driving
 from kubemr.coordination import names
 from kubemr.coordination.advance import fail
 from kubemr.coordination.job import JobView

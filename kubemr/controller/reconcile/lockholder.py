@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from kubemr.controller.reconcile.context import Operator
 from kubemr.coordination.job import JobView
-from kubemr.locks.conditional import Refused, Verdict, apply
+from kubemr.locks.conditional import Refused, Verdict, apply, read
 from kubemr.locks.patch import Patch, lookup
 from kubemr.locks.request import Json, Now, Op, Random
 from kubemr.locks.value import LockValue
@@ -57,3 +57,12 @@ def take_over(job: JobView, operator: Operator) -> Op[JobView | None]:
     if outcome.verdict is Verdict.REFUSED:
         raise Refused(f"taking over {job.target}", outcome.answer)
     return JobView.of(outcome.object) if outcome.won else None
+
+
+def still_driving(job: JobView, operator: Operator) -> Op[bool]:
+    """A consistent look before creating pods: one who was paused must not start workers of a job that is over."""
+    document: Json = yield from read(job.target)
+    if document is None or document["metadata"].get("deletionTimestamp"):
+        return False
+    now = JobView.of(document)
+    return now.uid == job.uid and now.run == job.run and now.phase == job.phase and is_ours(document, operator)

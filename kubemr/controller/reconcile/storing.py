@@ -12,6 +12,7 @@ import binascii
 from collections.abc import Mapping
 from typing import Final
 
+from kubemr.controller.inputs.access import Access
 from kubemr.controller.reconcile.context import SECRETS, CleanStore, Operator, StorageSettings
 from kubemr.coordination.job import JobView
 from kubemr.locks.conditional import Refused, Target, read
@@ -34,6 +35,14 @@ def open_store(job: JobView, operator: Operator) -> Op[CleanStore]:
     keys = yield from _keys(job, storage.secret_ref)
     store: CleanStore = yield Do(lambda: operator.settings.store(job.document, keys), "open store")
     return store
+
+
+def open_inputs(job: JobView, operator: Operator) -> Op[Access]:
+    """By which rights the job's inputs are looked for: with the same keys.  Raises `StorageNotReady`."""
+    storage: StorageSettings = yield Do(lambda: operator.settings.storage(job.document), "storage settings")
+    keys = yield from _keys(job, storage.secret_ref)
+    access: Access = yield Do(lambda: operator.settings.access(job.document, keys), "access to inputs")
+    return access
 
 
 def check_store(job: JobView, operator: Operator, storage: StorageSettings) -> Op[None]:

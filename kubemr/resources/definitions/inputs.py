@@ -17,10 +17,10 @@ MAX_URL = 1024
 
 @frozen(kw_only=True)
 class InputSource:
-    """A place with many inputs.  Exactly one of its members is given."""
+    """A place with many inputs, of which there must be one at least.  Exactly one of its members is given."""
 
     prefix: str | None = prop(
-        "Everything below this address, e.g. `s3://corpus/`.",
+        "Everything whose address begins like this, e.g. `s3://corpus/2025/`.",
         min_length=1,
         max_length=MAX_URL,
         pattern=patterns.READABLE_URL,
@@ -33,7 +33,7 @@ class InputSource:
         pattern=patterns.READABLE_URL,
     )
     manifest: str | None = prop(
-        "An object that lists the addresses of the inputs, one per line.",
+        "An object that lists the addresses of the inputs, one per line; a tab and the size in bytes may follow.",
         min_length=1,
         max_length=MAX_URL,
         pattern=patterns.READABLE_URL,
@@ -60,10 +60,10 @@ class InputFormat:
 
 @frozen(kw_only=True)
 class Split:
-    """How inputs become map tasks: large files are cut, small ones packed."""
+    """How files become map tasks: large ones are cut, small ones packed."""
 
     size: Quantity | None = prop(
-        "Bytes of one map task, as far as files can be cut.",
+        "Bytes of one map task, as far as files can be cut: compressed ones cannot.",
         default="64Mi",
         max_length=32,
         pattern=patterns.BYTES,

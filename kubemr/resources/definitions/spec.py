@@ -134,20 +134,29 @@ class JobSpec:
             field="inputs",
             holds=lambda spec: sum(len(i.encode()) for i in spec.get("inputs", ())) <= MAX_INLINE_INPUTS,
         ),
-        *(
-            Rule(
-                cel=f"!has(self.{key}) || has(self.steps) || has(self.program)",
-                message=f"{key} is for steps and program; the workers of an image {instead}",
-                remedy=f"leave {key} out, or give steps or program",
-                field=key,
-                reason="FieldValueForbidden",
-                holds=lambda spec, key=key: key not in spec or "steps" in spec or "program" in spec,  # type: ignore[misc]  # mypy cannot infer a lambda with a default
-            )
-            for key, instead in (
-                ("inputFormat", "read their inputs themselves"),
-                ("split", "get one input per task"),
-                ("output", "store their results themselves"),
-            )
+        Rule(
+            cel="!has(self.output) || has(self.steps) || has(self.program)",
+            message="output is for steps and program; the workers of an image store their results themselves",
+            remedy="leave output out, or give steps or program",
+            field="output",
+            reason="FieldValueForbidden",
+            holds=lambda spec: "output" not in spec or "steps" in spec or "program" in spec,
+        ),
+        Rule(
+            cel="!has(self.split) || has(self.inputsFrom) || has(self.steps) || has(self.program)",
+            message="split is for inputsFrom; each of inputs is one map task",
+            remedy="leave split out, or say in inputsFrom where the files are",
+            field="split",
+            reason="FieldValueForbidden",
+            holds=lambda spec: "split" not in spec or any(key in spec for key in ("inputsFrom", "steps", "program")),
+        ),
+        Rule(
+            cel="!has(self.inputFormat) || has(self.split) || has(self.steps) || has(self.program)",
+            message="inputFormat says how files are split; the workers of an image read whole inputs themselves",
+            remedy="give split ({} for 64Mi a task), or leave inputFormat out",
+            field="inputFormat",
+            reason="FieldValueForbidden",
+            holds=lambda spec: "inputFormat" not in spec or any(key in spec for key in ("split", "steps", "program")),
         ),
     )
 

@@ -41,6 +41,19 @@ class StageStatus:
 
 
 @frozen(kw_only=True)
+class InputsStatus:
+    """What was found for `spec.inputsFrom`, once for all runs.  The map tasks' inputs lie in the job's storage."""
+
+    plan: str = prop("Where in the job's storage.", required=True, min_length=1, max_length=64, pattern=r"^[-0-9a-z]+$")
+    tasks: int = prop("How many map tasks there are.", required=True, minimum=0, maximum=MAX_TASKS)
+    tasks_per_chunk: int = prop(
+        "Of how many tasks one object has the inputs.", required=True, minimum=1, maximum=MAX_TASKS
+    )
+    files: int = prop("How many files were found.", default=0, minimum=0, maximum=2**53)
+    bytes: int = prop("How long they are together, as far as that is known.", default=0, minimum=0, maximum=2**53)
+
+
+@frozen(kw_only=True)
 class Condition:
     """A `metav1.Condition`: `Valid`, `Deployed`, `Suspended`, `Complete` or `Failed`."""
 
@@ -73,6 +86,7 @@ class JobStatus:
     stages: list[StageStatus] | None = prop(
         "All stages in their order.", max_items=64, x_list_map_keys=["step", "name"]
     )
+    inputs: InputsStatus | None = prop("What was found for `spec.inputsFrom`.")
     progress: str | None = prop("Committed and all tasks of the stage that is on, e.g. `12/40`.", max_length=32)
     run: int | None = prop("The number of the run, from 1; a retry raises it.", minimum=1, maximum=1001)
     error: str | None = prop("Why the job failed, or what holds it up.", max_length=MAX_ERROR)

@@ -13,6 +13,7 @@ from types import MappingProxyType
 
 from attr import define, field
 
+from kubemr.controller.inputs.access import Access
 from kubemr.controller.reconcile.context import CONFIG_MAPS, KUBERNETES_JOBS, PODS, Operator, StorageSettings
 from kubemr.controller.reconcile.creating import InTheWay
 from kubemr.controller.reconcile.digest import Digest, digest
@@ -55,6 +56,10 @@ class SimulatedSettings:
     def store(self, document: Json, keys: Mapping[str, str] = MappingProxyType({})) -> MemoryStore:
         """The world's store."""
         return self.world.store
+
+    def access(self, document: Json, keys: Mapping[str, str] = MappingProxyType({})) -> Access:
+        """Jobs in the world list their inputs themselves."""
+        return Access({})
 
     def stamp(self) -> str:
         """Virtual wall-clock time."""

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+from attr import evolve
 
 from kubemr.coordination.outputs import Index, decode_outputs, encode_outputs
 from kubemr.storage.directory import DirectoryStore
@@ -272,3 +273,49 @@ def test_a_job_without_a_store_is_told_so(harness: Harness) -> None:
         (outcome,) = outcomes(executor, 1)
     assert outcome.kind == "failed"
     assert "KUBEMR_S" in outcome.message.splitlines()[0]
+
+
+CHUNKED = """
+class Worker(JobWorker):
+    def map(self, input):
+        return {0: input}
+"""
+
+
+def test_inputs_come_from_the_chunk_that_the_assignment_names(harness: Harness) -> None:
+    """By their place in it; the chunk that was read last is not read again."""
+    store = DirectoryStore(harness.store)
+    store.put("job/inputs/1-a/0.json", json.dumps(["a", "ß"]).encode())
+    store.put("job/inputs/1-a/1.json", json.dumps(["c"]).encode())
+    tasks = [
+        evolve(map_task(number), chunk_key=f"job/inputs/1-a/{number // 2}.json", position=number % 2)
+        for number in range(3)
+    ]
+    found = harness.run(CHUNKED, *tasks)
+    assert [outcome.kind for outcome in found] == ["done"] * 3, found
+    outputs = [decode_outputs(store.get(f"job/0/map/{number}/1-w0-abc123/outputs.json")) for number in range(3)]
+    assert outputs == [{0: "a"}, {0: "ß"}, {0: "c"}]
+
+
+@pytest.mark.parametrize(
+    ("content", "position", "problem"),
+    [
+        (None, 0, "missing, although the job's inputs are listed there"),
+        (b"[", 0, "create the job anew"),
+        (b'{"a": 1}', 0, "is no list of strings"),
+        (b"[1]", 0, "is no list of strings"),
+        (b'["a"]', 1, "has 1 inputs and no number 1"),
+    ],
+)
+def test_a_chunk_that_is_missing_or_damaged(
+    harness: Harness, content: bytes | None, position: int, problem: str
+) -> None:
+    """The attempt fails, and says where it looked: it is never taken for no input."""
+    if content is not None:
+        DirectoryStore(harness.store).put("job/inputs/1-a/0.json", content)
+    task = evolve(map_task(0), chunk_key="job/inputs/1-a/0.json", position=position)
+    (outcome,) = harness.run(CHUNKED, task)
+    assert outcome.kind == "failed"
+    assert "/job/inputs/1-a/0.json: " in outcome.message
+    assert problem in outcome.message
+    assert "\n" not in outcome.message

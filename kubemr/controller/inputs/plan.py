@@ -1,0 +1,102 @@
+"""A plan: the inputs of all map tasks, in their order, written to the job's storage in chunks of some tasks each.
+
+A plan is written once, under a name of its own, and read by nobody until the job names it.  One that was begun and not
+finished, or that another operator's came before, is removed by whoever wrote it, or with the job.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from typing import Final
+
+from kubemr.controller.inputs.access import Access, InputsError
+from kubemr.controller.inputs.sources import Found, find
+from kubemr.controller.inputs.splitting import Cuts, tasks
+from kubemr.coordination import names
+from kubemr.coordination.store import Store
+from kubemr.locks.request import Json
+from kubemr.locks.shard import TASKS_PER_SHARD
+
+MAX_TASKS: Final = 1_000_000
+TASKS_PER_CHUNK: Final = 1024
+"""Where a task's input is an address."""
+SPLITS_PER_CHUNK: Final = TASKS_PER_SHARD
+"""Where it may be a long list of small files."""
+SLICE_SECONDS: Final = 1.0
+_LOOK: Final = 64
+
+
+class Plan:
+    """Call `step` until it gives True.  What is held in memory is one chunk, and one page of a listing."""
+
+    def __init__(
+        self,
+        name: str,
+        spec: Json,
+        access: Access,
+        store: Store,
+        job_prefix: str,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.name = name
+        cuts = Cuts.of(spec)
+        self.tasks_per_chunk = TASKS_PER_CHUNK if cuts is None else SPLITS_PER_CHUNK
+        self.tasks = self.files = self.bytes = 0
+        self._store = store
+        self._job_prefix = job_prefix
+        self._clock = clock
+        self._chunk: list[str] = []
+        self._inputs = tasks(self._counted(find(spec["inputsFrom"], access, sizes=cuts is not None)), cuts)
+        self._split = cuts is not None
+
+    @property
+    def prefix(self) -> str:
+        """What its keys begin with."""
+        return names.plan_prefix(self._job_prefix, self.name)
+
+    def step(self) -> bool:
+        """Go on for about a second; True when all of it is written.  Raises `InputsError` and `StorageError`."""
+        until = self._clock() + SLICE_SECONDS
+        for count, text in enumerate(self._inputs, start=1):
+            if text is not None:
+                self._add(text)
+            if (text is None or count % _LOOK == 0) and self._clock() >= until:
+                return False
+        if self._chunk:
+            self._write()
+        return True
+
+    def status(self) -> Json:
+        """What `status.inputs` says of it."""
+        return {
+            "plan": self.name,
+            "tasks": self.tasks,
+            "tasksPerChunk": self.tasks_per_chunk,
+            "files": self.files,
+            "bytes": self.bytes,
+        }
+
+    def _counted(self, files: Iterator[Found | None]) -> Iterator[Found | None]:
+        for found in files:
+            if found is not None:
+                self.files += 1
+                self.bytes += found.size or 0
+            yield found
+
+    def _add(self, text: str) -> None:
+        if self.tasks == MAX_TASKS:
+            remedy = "raise split.size" if self._split else "pack several files into a task by split"
+            message = f"leads to more than {MAX_TASKS:,} map tasks"
+            raise InputsError("spec.inputsFrom", None, message, f"{remedy}, or make several jobs of it")
+        self._chunk.append(text)
+        self.tasks += 1
+        if len(self._chunk) == self.tasks_per_chunk:
+            self._write()
+
+    def _write(self) -> None:
+        number = (self.tasks - 1) // self.tasks_per_chunk
+        data = json.dumps(self._chunk, ensure_ascii=False, separators=(",", ":")).encode()
+        self._store.put(names.inputs_chunk(self._job_prefix, self.name, number), data)
+        self._chunk = []

@@ -1,0 +1,78 @@
+"""DEPLOYING, before anything is created: what does `spec.inputsFrom` lead to?
+
+The driving operator writes a plan (`kubemr.controller.inputs`) and records it by one conditional patch that tests the
+lock.  A listing may change between two tries, and an operator may die in the middle: the plan that counts is the one
+that `status.inputs` names, in every later run too.  What was written of any other is removed.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import Final
+
+from kubemr.controller.inputs.access import InputsError
+from kubemr.controller.inputs.plan import Plan
+from kubemr.controller.reconcile.claim import stages_of
+from kubemr.controller.reconcile.context import DONE, After, CleanStore, Operator
+from kubemr.controller.reconcile.hindrance import STORAGE, report
+from kubemr.controller.reconcile.lockholder import driven, held
+from kubemr.controller.reconcile.patching import patch_job
+from kubemr.controller.reconcile.progressing import Progress
+from kubemr.controller.reconcile.storing import StorageNotReady, open_inputs, open_store
+from kubemr.coordination.advance import fail
+from kubemr.coordination.job import Inputs, JobView
+from kubemr.locks.patch import lookup
+from kubemr.locks.request import Do, Json, Op, Random
+
+INPUTS: Final = "InputsNotReady"
+LISTING: Final = "ListingInputs"
+POLL_SECONDS: Final = 10.0
+"""How soon to look again for a bucket that is missing, or a store that does not answer."""
+
+
+def plan(document: Json, operator: Operator) -> Op[After]:
+    """Look for the inputs of a job that this operator drives, write them down and say how many tasks there are."""
+    job = JobView.of(document)
+    draw: float = yield Random()
+    name = f"{held(document).fence}-{int(draw * 16**6):06x}"
+    try:
+        store = yield from open_store(job, operator)
+        access = yield from open_inputs(job, operator)
+    except StorageNotReady as problem:
+        yield from report(job, operator, STORAGE, str(problem))
+        return After(POLL_SECONDS)
+    made = Plan(name, document["spec"], access, store, job.storage_prefix)
+    progress = Progress(job, operator)
+    while (yield from progress.look(LISTING, f"{made.files:,} files found so far")):
+        try:
+            written: bool = yield Do(made.step, "list inputs")
+        except InputsError as error:
+            yield from _discard(store, made)
+            yield from fail(progress.job, str(error), operator.settings.stamp, "InputsWrong")
+            return DONE
+        except Exception as error:  # Whatever a store has to say: people are to read it, and it is tried again.
+            yield from _discard(store, made)
+            yield from report(progress.job, operator, INPUTS, f"spec.inputsFrom cannot be listed: {error}")
+            return After(POLL_SECONDS)
+        if written:
+            if (yield from _record(progress.job, made)):
+                return After(0.0)
+            break
+    yield from _discard(store, made)
+    return After(0.0)
+
+
+def _record(job: JobView, made: Plan) -> Op[bool]:
+    """This plan is the job's, unless the job is driven by somebody else by now."""
+    planned = Inputs(made.name, made.tasks, made.tasks_per_chunk)
+    stages = stages_of(job, planned)
+    patch = driven(job).test("/status/inputs", None).add("/status/inputs", made.status())
+    patch = patch.replace("/status/stages", stages)
+    patch = patch.add("/status/progress", f"0/{sum(each['total'] for each in stages)}")
+    marked = yield from patch_job(job.status, patch, lambda seen: lookup(seen, "/status/inputs/plan") == made.name)
+    return marked is not None
+
+
+def _discard(store: CleanStore, made: Plan) -> Op[None]:
+    with suppress(Exception):  # A store that fails now too: then it goes with the job's other objects.
+        yield Do(lambda: store.delete_prefix(made.prefix), "discard plan")

@@ -1,0 +1,82 @@
+"""What a map task of `spec.split` reads: parts of files, as its input names them (docs/protocol.md, "Splits").
+
+A part without `start` and `length` is a whole file.  Another is a range of bytes, and stands for the records that
+*begin* in it: so every record belongs to one part, wherever the cuts are.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any, Final
+
+from attr import frozen
+
+COMPRESSIONS: Final[Mapping[str, str]] = {
+    ".gz": "Gzip",
+    ".bz2": "Bzip2",
+    ".xz": "Xz",
+    ".zst": "Zstd",
+}
+"""By the ending of a file's name, how it is compressed."""
+
+
+def compression_of(url: str) -> str:
+    """How a file is compressed, by its name; `None` where it is not."""
+    return next((kind for ending, kind in COMPRESSIONS.items() if url.lower().endswith(ending)), "None")
+
+
+@frozen
+class Part:
+    """A file, or the bytes of it from `start` on, `length` of them; `size` is what the file had when it was cut."""
+
+    url: str
+    start: int = 0
+    length: int | None = None
+    size: int | None = None
+    compression: str = "None"
+
+    def encode(self) -> dict[str, Any]:
+        """As the input has it."""
+        found: dict[str, Any] = {"url": self.url}
+        if self.length is not None:
+            found |= {"start": self.start, "length": self.length, "size": self.size}
+        if self.compression != "None":
+            found["compression"] = self.compression
+        return found
+
+
+@frozen
+class Split:
+    """The parts that one map task reads, in order."""
+
+    parts: tuple[Part, ...]
+
+    def encode(self) -> str:
+        """The task's input."""
+        document = {"files": [part.encode() for part in self.parts]}
+        return json.dumps(document, ensure_ascii=False, separators=(",", ":"))
+
+    @classmethod
+    def parse(cls, text: str) -> Split:
+        """Raises ValueError when `text` is no such input."""
+        try:
+            document = json.loads(text)
+            return cls(tuple(_part(each) for each in document["files"]))
+        except (ValueError, TypeError, KeyError) as error:
+            raise ValueError(
+                f"{text[:80]!r} is no split: {type(error).__name__}: {error}; give the input of a map task of a job"
+                ' with spec.split, {"files": [{"url": …}, …]}'
+            ) from error
+
+
+def _part(document: Any) -> Part:
+    length = document.get("length")
+    size = document.get("size")
+    return Part(
+        str(document["url"]),
+        int(document.get("start", 0)),
+        None if length is None else int(length),
+        None if size is None else int(size),
+        str(document.get("compression", "None")),
+    )
