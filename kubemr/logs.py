@@ -63,6 +63,10 @@ class Log:
         print(json.dumps(line, default=str, ensure_ascii=False) + "\n", end="", file=sys.stderr, flush=True)
 
 
+def silent(event: str, **fields: object) -> None:
+    """Drop an event."""
+
+
 def configure_structlog() -> None:
     """Make structlog write the same form to the same place."""
     import structlog

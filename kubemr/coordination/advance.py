@@ -16,7 +16,8 @@ from attr import frozen
 
 from kubemr.coordination import names
 from kubemr.coordination.job import JobView, Stage
-from kubemr.coordination.outputs import ERROR, OUTPUTS, AttemptError, decode_outputs
+from kubemr.coordination.outputs import OUTPUTS, decode_outputs
+from kubemr.coordination.records import ERROR, AttemptError
 from kubemr.coordination.store import Store
 from kubemr.coordination.survey import Survey
 from kubemr.locks.conditional import Outcome, Refused, Target, Verdict, apply

@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from attr import frozen
 
 OUTPUTS = "outputs.json"
-ERROR = "error.json"
 
 
 @frozen
@@ -43,23 +42,3 @@ def decode_outputs(data: bytes) -> dict[int, str]:
     if not isinstance(document, dict) or not all(isinstance(text, str) for text in document.values()):
         raise ValueError("not a document of outputs: expected an object of strings")
     return {int(number): text for number, text in sorted(document.items(), key=lambda item: int(item[0]))}
-
-
-@frozen
-class AttemptError:
-    """Why an attempt failed."""
-
-    message: str
-    worker: str
-
-    def encode(self) -> bytes:
-        """As `error.json` holds it."""
-        return json.dumps({"message": self.message, "worker": self.worker}, ensure_ascii=False).encode()
-
-    @classmethod
-    def decode(cls, data: bytes) -> AttemptError:
-        """Raises ValueError when `data` is no error document."""
-        document = json.loads(data)
-        if not isinstance(document, dict):
-            raise ValueError("not an error document")
-        return cls(str(document.get("message", "")), str(document.get("worker", "")))

@@ -84,9 +84,14 @@ class Outcome:
     `done`: its outputs are in the object store.  `empty`: it has none, and nothing was written.
     `failed`: `message` says why; its first line is a summary, the rest a traceback or the end of stderr.
     `seconds` is how long the attempt ran, without the start of the process.
+    `log` is what goes into `log.txt`, empty when nothing was printed.  `start` and `end` (RFC 3339) are there when it
+    failed.
     """
 
     assignment: Assignment
     kind: Kind
     message: str = ""
     seconds: float = 0.0
+    log: bytes = b""
+    start: str = ""
+    end: str = ""

@@ -15,13 +15,14 @@ from typing import Generic, Literal, Protocol, TypeVar
 
 from attr import define, field
 
-from kubemr.coordination.outputs import ERROR, AttemptError
+from kubemr.coordination.records import ERROR, LOG, AttemptError
 from kubemr.coordination.store import Store
 from kubemr.locks.claims import Change, ShardGone, settle
 from kubemr.locks.conditional import read
 from kubemr.locks.request import Do, Now, Op, Random
 from kubemr.locks.shard import Shard
 from kubemr.locks.taskstate import TaskState, Token
+from kubemr.logs import silent
 
 HOARDING_SECONDS = 2.0
 """A task that runs longer holds up the rest of its batch."""
@@ -30,6 +31,9 @@ WAIT_SECONDS = 1.0
 FIRST_LOOK_SECONDS = 1.0
 """Between the last outcome and the first look at the shard; doubled from each look to the next."""
 LONGEST_LOOK_SECONDS = 8.0
+LOG_SECONDS = 15.0
+"""After this time, and then after twice as long each time, the log of a task that still runs is kept as it is then:
+what its worker prints last before it dies with its pod cannot be kept afterwards."""
 
 
 class Assignment(Protocol):
@@ -68,6 +72,21 @@ class Outcome(Protocol[A_co]):
         """Why it failed."""
         ...
 
+    @property
+    def log(self) -> bytes:
+        """What is to be kept of what it printed, in the form of `log.txt`; empty for nothing."""
+        ...
+
+    @property
+    def start(self) -> str:
+        """When a failed one began, as people read it."""
+        ...
+
+    @property
+    def end(self) -> str:
+        """When it ended."""
+        ...
+
 
 class Executor(Protocol[A]):
     """Runs attempts one after another, apart from this process's own loop."""
@@ -82,6 +101,10 @@ class Executor(Protocol[A]):
 
     def take_back(self) -> Sequence[A]:
         """Those that have not begun; they will not."""
+        ...
+
+    def so_far(self) -> tuple[A, bytes] | None:
+        """The latest that was begun, and its log until now; None when it has printed nothing."""
         ...
 
     def cancel(self, assignment: A) -> object:
@@ -107,6 +130,8 @@ class Batch(Generic[A]):
     """Is the job still there?  Asked at every second look, as a job is larger than a shard.  It may raise."""
     longest_look: float = LONGEST_LOOK_SECONDS
     """The longest pause between two looks, in seconds: of a thousand busy workers each costs one request per pause."""
+    warn: Callable[..., object] = silent
+    """Takes an event name and fields, for the log."""
     left: dict[int, A] = field(factory=dict)
     changes: dict[int, Change] = field(factory=dict)
     failures: int = 0
@@ -120,16 +145,20 @@ class Batch(Generic[A]):
         self.executor.begin(assignments)
         quiet_since: float = yield Now()
         looks, next_look = 0, quiet_since + FIRST_LOOK_SECONDS
+        log_after = LOG_SECONDS
         while self.left:
             outcomes: Sequence[Outcome[A]] = yield Do(lambda: self.executor.wait(WAIT_SECONDS), "wait for tasks")
             now: float = yield Now()
             for outcome in outcomes:
                 yield from self._note(outcome)
-                quiet_since = now
+                quiet_since, log_after = now, LOG_SECONDS
             if not self.left:
                 return
             if now - quiet_since > HOARDING_SECONDS and (self.changes or len(self.left) > 1):
                 yield from self.unload()
+            if now - quiet_since >= log_after:
+                log_after *= 2
+                yield from self._keep_log_so_far()
             if not outcomes and now >= next_look:
                 yield from self.look()
                 looks += 1
@@ -194,19 +223,46 @@ class Batch(Generic[A]):
         yield from settle(self.shard, self.token, changes)
 
     def _note(self, outcome: Outcome[A]) -> Op[None]:
-        number = outcome.assignment.number
+        number, prefix = outcome.assignment.number, outcome.assignment.prefix
         if self.left.get(number) != outcome.assignment:
             return  # Of a batch that was given up, because its shard was gone.
         self.ended += 1
         del self.left[number]
+        if outcome.log:
+            yield from self._keep_log(prefix + LOG, outcome.log)
         if outcome.kind == "failed":
             self.failures += 1
-            error = AttemptError(outcome.message, self.token).encode()
-            key = outcome.assignment.prefix + ERROR
-            yield Do(lambda: self.store.put(key, error), "write error")
+            error = AttemptError(outcome.message, self.token, outcome.start, outcome.end).encode()
+            yield Do(lambda: self.store.put(prefix + ERROR, error), "write error")
             self.changes[number] = self._fail
         else:
             self.changes[number] = self._commit_empty if outcome.kind == "empty" else self._commit_done
+
+    def running_log(self) -> tuple[str, bytes] | None:
+        """Key and content of the log, until now, of the attempt that runs; None when it has printed nothing."""
+        running = self.executor.so_far()
+        if running is None or self.left.get(running[0].number) != running[0]:
+            return None
+        return running[0].prefix + LOG, running[1]
+
+    def _keep_log_so_far(self) -> Op[None]:
+        log = self.running_log()
+        if log is not None:
+            yield from self._keep_log(*log)
+
+    def _keep_log(self, key: str, data: bytes) -> Op[None]:
+        """Logs are for people: an attempt must not fail, nor a worker end, because one could not be written."""
+
+        def put() -> Exception | None:
+            try:
+                self.store.put(key, data)
+            except Exception as error:
+                return error
+            return None
+
+        problem: Exception | None = yield Do(put, "write log")
+        if problem is not None:
+            self.warn("log_not_kept", key=key, error=str(problem))
 
     def _release(self, state: TaskState) -> TaskState:
         return state.release(self.token)

@@ -16,10 +16,13 @@ import sys
 import tempfile
 import threading
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import IO, Final
 
+from kubemr.worker.assignment import Assignment
 from kubemr.worker.channel import Decoder, Message, encode
 from kubemr.worker.failure import TAIL
+from kubemr.worker.printed import Printed
 from kubemr.worker.process_group import ProcessGroup
 from kubemr.worker.tee import Tee
 
@@ -47,7 +50,9 @@ class ChildProcess:
     the *thread* that started it ends.
     """
 
-    def __init__(self, command: Sequence[str], environ: Mapping[str, str], stdout: int, stderr: int) -> None:
+    def __init__(
+        self, command: Sequence[str], environ: Mapping[str, str], stdout: int, stderr: int, log_bytes: int
+    ) -> None:
         self.directory = tempfile.mkdtemp(prefix="kubemr-worker-")
         self.socket, theirs = socket.socketpair()
         self.socket.setblocking(False)
@@ -74,8 +79,9 @@ class ChildProcess:
             self._discard(theirs)
             raise
         theirs.close()
-        self._stdout = _tee(self._process.stdout, stdout, "stdout")
-        self._stderr = _tee(self._process.stderr, stderr, "stderr")
+        self.printed = Printed(log_bytes)
+        self._stdout = self._tee(self._process.stdout, stdout, "stdout")
+        self._stderr = self._tee(self._process.stderr, stderr, "stderr")
         # `exited` becomes readable when the process has ended: its end says so even where processes that it forked
         # keep the socket open.
         self.exited, self._exiting = os.pipe()
@@ -124,9 +130,16 @@ class ChildProcess:
             if len(data) < _CHUNK:
                 return messages
 
-    def begin_tail(self) -> None:
-        """From here on, what it prints to stderr belongs to the next attempt."""
+    def begin(self, attempt: Assignment) -> None:
+        """From here on, what it prints belongs to this attempt."""
+        self._catch_up()
         self._stderr.forget()
+        self.printed.begin(attempt)
+
+    def output(self) -> bytes:
+        """What it has printed in its attempt, bounded; waits for what is under way."""
+        self._catch_up()
+        return self.printed.kept()
 
     def wait(self, timeout: float) -> bool:
         """Wait until it has ended; False when it has not in `timeout` seconds."""
@@ -155,6 +168,11 @@ class ChildProcess:
         self._discard(self.socket)
         return self._process.wait(), self._stderr.tail()
 
+    def _catch_up(self) -> None:
+        # Held up only by a reader of ours that cannot get rid of it: what comes too late is the next attempt's.
+        self._stdout.catch_up(_LAST_OUTPUT)
+        self._stderr.catch_up(_LAST_OUTPUT)
+
     def _reap(self) -> None:
         self._process.wait()
         os.close(self._exiting)
@@ -164,10 +182,9 @@ class ChildProcess:
         self.socket.close()
         shutil.rmtree(self.directory, ignore_errors=True)
 
-
-def _tee(pipe: IO[bytes] | None, target: int, name: str) -> Tee:
-    assert pipe is not None, "started with PIPE"
-    # The Tee owns a descriptor of its own: a pipe object that goes away must not close it under a thread that reads.
-    source = os.dup(pipe.fileno())
-    pipe.close()
-    return Tee(source, target, TAIL, f"kubemr-{name}")
+    def _tee(self, pipe: IO[bytes] | None, target: int, name: str) -> Tee:
+        assert pipe is not None, "started with PIPE"
+        # The Tee owns a descriptor of its own: a pipe object that goes away must not close it under its thread.
+        source = os.dup(pipe.fileno())
+        pipe.close()
+        return Tee(source, target, TAIL, partial(self.printed.add, name), f"kubemr-{name}")

@@ -11,7 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
 
-from kubemr.coordination.outputs import ERROR, OUTPUTS
+from kubemr.coordination.outputs import OUTPUTS
+from kubemr.coordination.records import RECORDS
 from kubemr.storage.base import ObjectStore
 from kubemr.storage.keys import problem
 from kubemr.storage.open import fetch, open_input
@@ -85,7 +86,7 @@ class TaskContext:
             shutil.rmtree(self._workdir, ignore_errors=True)
 
     def _key(self, name: str) -> str:
-        wrong = "kubemr writes an object of that name itself" if name in (OUTPUTS, ERROR) else problem(name)
+        wrong = "kubemr writes an object of that name itself" if name in {OUTPUTS, *RECORDS} else problem(name)
         if wrong:
             raise ValueError(
                 f"{self.task}: cannot store under the name {name!r}: {wrong}; "

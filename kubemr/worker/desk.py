@@ -15,7 +15,7 @@ from collections.abc import Sequence
 
 from attr import define
 
-from kubemr.worker.assignment import Assignment, Kind, Outcome
+from kubemr.worker.assignment import Assignment, Outcome
 
 
 @define(eq=False)
@@ -151,12 +151,12 @@ class Desk:
                 self._seq += 1
                 self._flight = Flight(self._queue.popleft(), self._seq, now, deadline)
 
-    def land(self, flight: Flight, kind: Kind, message: str, seconds: float) -> None:
+    def land(self, flight: Flight, outcome: Outcome) -> None:
         """Record an outcome, unless the flight was cancelled meanwhile."""
         with self._news:
             if self._flight is flight:
                 self._flight = None
-                self._outcomes.append(Outcome(flight.assignment, kind, message, seconds))
+                self._outcomes.append(outcome)
                 self._news.notify_all()
 
     def give_up(self, bug: BaseException) -> None:

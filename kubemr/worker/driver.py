@@ -23,8 +23,10 @@ from typing import Final
 
 from attr import asdict
 
+from kubemr.coordination.records import AttemptLog
+from kubemr.coordination.wallclock import milli_timestamp
 from kubemr.locks.backoff import Backoff
-from kubemr.worker.assignment import JobInfo
+from kubemr.worker.assignment import Assignment, JobInfo, Kind, Outcome
 from kubemr.worker.channel import BadFrame, Message
 from kubemr.worker.child_process import ChildProcess
 from kubemr.worker.desk import Desk, Flight
@@ -96,7 +98,7 @@ class Driver:
             flight.sent = True
             flight.began = time.monotonic()
             flight.deadline = flight.began + self._task_timeout
-            self._child.begin_tail()
+            self._child.begin(flight.assignment)
             assignment = asdict(flight.assignment, recurse=False)
             self._child.send({"type": "task", "seq": flight.seq, "assignment": assignment})
 
@@ -164,7 +166,7 @@ class Driver:
             self._backoff.reset()
         elif kind == "broken":
             self._bury(child)
-            self._not_started(str(message["message"]))
+            self._not_started(str(message["message"]), child.printed.kept())
         elif flight is None or message["seq"] != flight.seq:
             return  # of a task that was cancelled
         elif kind == "progress":
@@ -173,7 +175,8 @@ class Driver:
             outcome = message["kind"]
             if outcome not in ("done", "empty", "failed"):
                 raise ValueError(f"an outcome {outcome!r}")
-            self._desk.land(flight, outcome, str(message["message"]), float(message["seconds"]))
+            seconds = float(message["seconds"])
+            self._desk.land(flight, _outcome(flight, outcome, str(message["message"]), seconds, child.output()))
         else:
             raise ValueError(f"a message of type {kind!r}")
 
@@ -200,20 +203,39 @@ class Driver:
         elif stderr.strip():
             message = f"{message}; the end of its stderr:\n{stderr.strip()}"
         if not was_ready:
-            self._not_started(message)
+            self._not_started(message, child.printed.kept())
         elif flight is not None:
-            self._desk.land(flight, "failed", message, time.monotonic() - flight.began)
+            self._land_failed(flight, message, child.printed.kept())
 
-    def _not_started(self, message: str) -> None:
+    def _not_started(self, message: str, printed: bytes = b"") -> None:
         wait = self._backoff.next(random.random() / 2)
         self._not_before = time.monotonic() + wait
         self._log("child_not_started", message=message, next_start_in_seconds=round(wait, 3))
         flight = self._desk.flight
         if flight is not None:
-            self._desk.land(flight, "failed", message, time.monotonic() - flight.began)
+            self._land_failed(flight, message, printed)
+
+    def _land_failed(self, flight: Flight, message: str, printed: bytes) -> None:
+        seconds = time.monotonic() - flight.began
+        self._desk.land(flight, _outcome(flight, "failed", message, seconds, printed))
+
+    def so_far(self) -> tuple[Assignment, bytes] | None:
+        """See `ProcessExecutor.so_far`; in any thread."""
+        child = self._child
+        return None if child is None else child.printed.so_far()
 
     def _bury(self, child: ChildProcess) -> tuple[int, str]:
         returncode, stderr = child.end()
         self._child, self._ready = None, False
         self._log("child_ended", pid=child.pid, returncode=returncode)
         return returncode, stderr
+
+
+def _outcome(flight: Flight, kind: Kind, message: str, seconds: float, printed: bytes) -> Outcome:
+    """How an attempt that ends now has ended.  Most have nothing to tell, and cost nothing here."""
+    if kind != "failed" and not printed:
+        return Outcome(flight.assignment, kind, message, seconds)
+    now = time.time()
+    start, end = milli_timestamp(now - seconds), milli_timestamp(now)
+    log = AttemptLog(str(flight.assignment), printed, start, end, kind).encode() if printed else b""
+    return Outcome(flight.assignment, kind, message, seconds, log, start, end)

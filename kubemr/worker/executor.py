@@ -13,14 +13,12 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 
+from kubemr.logs import silent
 from kubemr.worker.assignment import Assignment, JobInfo, Outcome
 from kubemr.worker.child_process import ChildProcess, own_command
 from kubemr.worker.desk import Desk
 from kubemr.worker.driver import Driver
-
-
-def _silent(event: str, **fields: object) -> None:
-    """Drop a log event."""
+from kubemr.worker.settings import DEFAULT_LOG_BYTES
 
 
 class ProcessExecutor:
@@ -28,7 +26,8 @@ class ProcessExecutor:
 
     `task_timeout` is in seconds since the last progress.  `command` starts the child, by default this same
     program; `environ` is its environment, by default ours.  `stdout` and `stderr` are the file descriptors
-    that get what user code prints.  `log` is called as structlog's methods are: an event name and fields.
+    that get what user code prints; `log_bytes` of each attempt's are kept (`Outcome.log`).  `log` is called as
+    structlog's methods are: an event name and fields.
 
     Every method may be called from any thread.  `stop` it in the end, or use it as a context manager.
     """
@@ -42,7 +41,8 @@ class ProcessExecutor:
         environ: Mapping[str, str] | None = None,
         stdout: int = 1,
         stderr: int = 2,
-        log: Callable[..., object] = _silent,
+        log_bytes: int = DEFAULT_LOG_BYTES,
+        log: Callable[..., object] = silent,
     ) -> None:
         if task_timeout <= 0:
             raise ValueError(f"task timeout {task_timeout} s: must be above 0")
@@ -52,7 +52,7 @@ class ProcessExecutor:
         self._starting = threading.Lock()
         self._thread: threading.Thread | None = None
         self._driver = Driver(
-            self._desk, job, task_timeout, lambda: ChildProcess(command, environ, stdout, stderr), log
+            self._desk, job, task_timeout, lambda: ChildProcess(command, environ, stdout, stderr, log_bytes), log
         )
 
     def start(self) -> None:
@@ -84,6 +84,10 @@ class ProcessExecutor:
     def running(self) -> tuple[Assignment, float] | None:
         """The task in flight and for how many seconds it has been; before it, those of the child's start."""
         return self._desk.running()
+
+    def so_far(self) -> tuple[Assignment, bytes] | None:
+        """The latest attempt that was begun and its log so far; None when it has printed nothing."""
+        return self._driver.so_far()
 
     def cancel(self, assignment: Assignment) -> bool:
         """Let go of an attempt: kill it when it is in flight, forget it when it is queued or its outcome not yet taken.

@@ -33,6 +33,7 @@ from kubemr.locks.lease import LEASES, RENEWALS_PER_DURATION, Census
 from kubemr.locks.request import Now, Op, Random, Sleep, Watch, WatchEvent
 from kubemr.locks.shard import LABEL_TASKS, SHARDS, Shard
 from kubemr.locks.taskstate import TaskState, Token, parse_token
+from kubemr.logs import silent
 from kubemr.worker.batch import A, Batch, Executor, assignments
 from kubemr.worker.pace import Pace
 
@@ -100,6 +101,10 @@ class Worker(Generic[A]):
     assign: Callable[[JobView, Stage, int, TaskState], A]
     pace: Pace = field(factory=Pace)
     batch: Batch[A] | None = None
+    warn: Callable[..., object] = silent
+    """Takes an event name and fields, for the log."""
+    cut_short: tuple[str, bytes] | None = None
+    """Key and content of the log of the attempt that an orderly stop has cut short."""
     _rounds: set[str] = field(factory=set, init=False)
     """The stages in which the worker's own round is over."""
     _census: Census = field(init=False)
@@ -127,6 +132,7 @@ class Worker(Generic[A]):
         """Give back what is held, in an orderly stop."""
         if self.batch is not None:
             with suppress(ShardGone):
+                self.cut_short = self.batch.running_log()
                 yield from self.batch.hand_back()
             self.batch = None
 
@@ -178,6 +184,7 @@ class Worker(Generic[A]):
             job.max_attempts,
             self._check,
             self.identity.lease_seconds / 2,
+            self.warn,
         )
         try:
             held: Held = shard.held_by(token)

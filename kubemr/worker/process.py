@@ -24,7 +24,7 @@ from kubemr.locks.taskstate import make_token
 from kubemr.locks.threads import Stop, Stopped, Transport, run
 from kubemr.locks.within import within
 from kubemr.logs import Log
-from kubemr.storage import StorageError, store_from_environment
+from kubemr.storage import ObjectStore, StorageError, store_from_environment
 from kubemr.worker.assigning import assigner, job_info
 from kubemr.worker.assignment import Assignment
 from kubemr.worker.executor import ProcessExecutor
@@ -57,18 +57,23 @@ def work(environ: Mapping[str, str]) -> int:
     identity = Identity(settings.namespace, settings.job, settings.uid, settings.run, token, settings.lease_seconds)
     log = log.bind(job=settings.job, worker=token)
     stop = Stop()
+    runner: Worker[Assignment] | None = None
     with HttpTransport(server) as transport, _told_to_end(stop):
         try:
             job = run(first_read(identity), transport, stop=stop)
-            with ProcessExecutor(job_info(job), task_timeout=settings.task_timeout, log=log.debug) as executor:
+            with ProcessExecutor(
+                job_info(job), task_timeout=settings.task_timeout, log_bytes=settings.log_bytes, log=log.debug
+            ) as executor:
                 executor.start()
-                runner = Worker(identity, executor, Means(store, timestamp), assigner(token))
+                runner = Worker(identity, executor, Means(store, timestamp), assigner(token), warn=log.warning)
                 with stop.calling(executor.interrupt):
                     ending = _live(runner, transport, stop, log)
         except Over as over:
             ending = over.ending
         except Stopped:
             log.info("worker_told_to_end")
+            if runner is not None and runner.cut_short is not None:
+                _keep(store, *runner.cut_short, log)
             return EXIT_TOLD
         except LeaseLost as lost:
             # It may be gone because the job is over and has been cleaned up.
@@ -82,6 +87,14 @@ def work(environ: Mapping[str, str]) -> int:
             return EXIT_CANNOT
     log.info("job_over", ending=ending.value)
     return EXIT_OVER
+
+
+def _keep(store: ObjectStore, key: str, data: bytes, log: Log) -> None:
+    """Write the log of what was cut short: last of all, for nobody waits for it."""
+    try:
+        store.put(key, data)
+    except StorageError as error:
+        log.warning("log_not_kept", key=key, error=str(error))
 
 
 def _live(runner: Worker[Assignment], transport: Transport, stop: Stop, log: Log) -> Ending:

@@ -8,6 +8,7 @@ from attr import frozen
 
 DEFAULT_LEASE_SECONDS = 15.0
 DEFAULT_TASK_TIMEOUT = 600.0
+DEFAULT_LOG_BYTES = 65536
 
 
 class SettingsError(ValueError):
@@ -16,7 +17,10 @@ class SettingsError(ValueError):
 
 @frozen
 class Settings:
-    """Which worker of which job this process is; times in seconds."""
+    """Which worker of which job this process is; times in seconds.
+
+    `log_bytes` is how much is kept in storage of what an attempt prints; 0: nothing.
+    """
 
     namespace: str
     job: str
@@ -25,6 +29,7 @@ class Settings:
     index: int
     lease_seconds: float = DEFAULT_LEASE_SECONDS
     task_timeout: float = DEFAULT_TASK_TIMEOUT
+    log_bytes: int = DEFAULT_LOG_BYTES
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str]) -> Settings:
@@ -38,6 +43,7 @@ class Settings:
             index=int(_number(environ, index, whole=True, least=0)),
             lease_seconds=_number(environ, "KUBEMR_LEASE_SECONDS", default=DEFAULT_LEASE_SECONDS),
             task_timeout=_number(environ, "KUBEMR_TASK_TIMEOUT_SECONDS", default=DEFAULT_TASK_TIMEOUT),
+            log_bytes=int(_number(environ, "KUBEMR_LOG_BYTES", whole=True, least=0, default=DEFAULT_LOG_BYTES)),
         )
 
 

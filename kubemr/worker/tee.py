@@ -1,4 +1,4 @@
-"""Passes on what user code prints, and remembers the end of it.
+"""Passes on what user code prints, and keeps some of it.
 
 One thread per stream reads the child's pipe, so that a child is never held up by a runtime that is busy.
 When the runtime's own stdout or stderr is gone, the output is dropped from then on: what a task prints
@@ -7,26 +7,43 @@ is no part of its result, and it must not fail for it.
 
 from __future__ import annotations
 
+import array
+import fcntl
 import os
 import select
+import termios
 import threading
+from collections.abc import Callable
 from typing import Final
 
 _CHUNK: Final = 1 << 16
 
 
 class Tee:
-    """Copies `source` (a pipe's read end, which it closes) to the file descriptor `target`."""
+    """Copies `source` (a pipe's read end, which it closes) to the file descriptor `target`, and gives it to `note`.
 
-    def __init__(self, source: int, target: int, keep: int, name: str) -> None:
+    The last `keep` bytes are remembered.
+    """
+
+    def __init__(self, source: int, target: int, keep: int, note: Callable[[bytes], object], name: str) -> None:
         self._source = source
         self._target = target
         self._keep = keep
+        self._note = note
         self._tail = b""
-        self._lock = threading.Lock()
+        self._count = 0
+        self._open = True
+        # What has left the pipe has been noted, for whoever holds the lock.
+        self._lock = threading.Condition()
         # A program that left the process group may hold the pipe for as long as it likes: never wait for it.
         self._thread = threading.Thread(target=self._copy, name=name, daemon=True)
         self._thread.start()
+
+    def catch_up(self, timeout: float) -> bool:
+        """Wait until what is in the pipe now has been noted; False when it was not in `timeout` seconds."""
+        with self._lock:
+            wanted = self._count + self._waiting()
+            return self._lock.wait_for(lambda: self._count >= wanted or not self._open, timeout)
 
     def forget(self) -> None:
         """Begin a new tail."""
@@ -43,16 +60,38 @@ class Tee:
         self._thread.join(timeout)
         return not self._thread.is_alive()
 
+    def _waiting(self) -> int:
+        """How many bytes are in the pipe."""
+        if not self._open:
+            return 0
+        count = array.array("i", [0])
+        fcntl.ioctl(self._source, termios.FIONREAD, count)
+        return count[0]
+
     def _copy(self) -> None:
         open_target = True
+        poll = select.poll()
+        poll.register(self._source, select.POLLIN)
         try:
-            while data := os.read(self._source, _CHUNK):
-                with self._lock:
-                    self._tail = (self._tail + data)[-self._keep :]
+            while data := self._take(poll):
                 if open_target:
                     open_target = _write(self._target, data)
         finally:
-            os.close(self._source)
+            with self._lock:
+                self._open = False
+                os.close(self._source)
+                self._lock.notify_all()
+
+    def _take(self, poll: select.poll) -> bytes:
+        """The next bytes, noted; none at the end."""
+        poll.poll()
+        with self._lock:
+            data = os.read(self._source, _CHUNK)  # does not wait: nobody else reads
+            self._tail = (self._tail + data)[-self._keep :]
+            self._note(data)
+            self._count += len(data)
+            self._lock.notify_all()
+            return data
 
 
 def _write(target: int, data: bytes) -> bool:

@@ -34,6 +34,9 @@ class Ended:
     assignment: Piece
     kind: Kind
     message: str = ""
+    log: bytes = b""
+    start: str = ""
+    end: str = ""
 
 
 @define
@@ -43,6 +46,7 @@ class PlannedExecutor:
     bench: Bench
     seconds: Callable[[Piece], float] = lambda piece: 0.01
     kind: Callable[[Piece], Kind] = lambda piece: "done"
+    printed: Callable[[Piece], bytes] = lambda piece: b""
     queue: list[Piece] = field(factory=list)
     current: tuple[Piece, float] | None = None
     begun: list[Piece] = field(factory=list)
@@ -69,12 +73,18 @@ class PlannedExecutor:
         kind = self.kind(piece)
         if kind == "done":
             self.bench.store.put(piece.prefix + OUTPUTS, encode_outputs({piece.number: f"out-{piece.attempt}"}))
-        return [Ended(piece, kind, "ValueError: no" if kind == "failed" else "")]
+        message = "ValueError: no" if kind == "failed" else ""
+        return [Ended(piece, kind, message, self.printed(piece), "began", "ended")]
 
     def take_back(self) -> Sequence[Piece]:
         """Those that have not begun."""
         queue, self.queue = self.queue, []
         return queue
+
+    def so_far(self) -> tuple[Piece, bytes] | None:
+        """What `printed` says of the one that runs."""
+        text = b"" if self.current is None else self.printed(self.current[0])
+        return (self.current[0], text) if self.current is not None and text else None
 
     def cancel(self, assignment: Piece) -> None:
         """Forget it."""

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from kubemr.worker.assignment import Assignment, JobInfo, Outcome
 from kubemr.worker.executor import ProcessExecutor
+from kubemr.worker.settings import DEFAULT_LOG_BYTES
 
 ROOT = Path(__file__).parents[2]
 PATIENCE = 60.0
@@ -73,6 +74,7 @@ class Harness:
         job: JobInfo | None = None,
         stdout: int = 1,
         stderr: int = 2,
+        log_bytes: int = DEFAULT_LOG_BYTES,
     ) -> ProcessExecutor:
         """An executor for that worker."""
 
@@ -86,6 +88,7 @@ class Harness:
             environ=self.environ(),
             stdout=stdout,
             stderr=stderr,
+            log_bytes=log_bytes,
             log=log,
         )
         self._executors.append(executor)

@@ -31,7 +31,9 @@ class Referee:
             raise Foul(f"{shard} task {number}: {old} -> {new} is no legal change")
 
     def object_written(self, key: str, data: bytes) -> None:
-        """An attempt's outputs may be written again by nobody, unless they are the same."""
+        """An attempt's outputs may be written again by nobody, unless they are the same.  Its log grows."""
+        if key.endswith("/log.txt"):
+            return
         before = self.written.get(key)
         if before is not None and before != data:
             raise Foul(f"{key} was written twice with different content: an attempt's name was used by two")

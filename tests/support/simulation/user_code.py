@@ -39,6 +39,9 @@ class Ended:
     assignment: Work
     kind: Literal["done", "empty", "failed"]
     message: str = ""
+    log: bytes = b""
+    start: str = ""
+    end: str = ""
 
 
 @define
@@ -75,6 +78,12 @@ class SimulatedExecutor:
         queue, self.queue = self.queue, []
         return queue
 
+    def so_far(self) -> tuple[Work, bytes] | None:
+        """Every second task prints."""
+        if self.current is None or self.current[0].number % 2:
+            return None
+        return self.current[0], b"so far"
+
     def cancel(self, assignment: Work) -> None:
         """Forget it."""
         if self.current is not None and self.current[0] == assignment:
@@ -91,7 +100,7 @@ class SimulatedExecutor:
 
     def _run(self, work: Work) -> Ended:
         if self.random.random() < self.faults().task_failure:
-            return Ended(work, "failed", "ValueError: the user's code failed")
+            return Ended(work, "failed", "ValueError: the user's code failed", b"all" if work.number % 2 == 0 else b"")
         self.executions += 1
         try:
             outputs = self._map(work) if work.stage.name == "map" else self._reduce(work)
@@ -99,7 +108,7 @@ class SimulatedExecutor:
                 self.store.put(work.prefix + OUTPUTS, encode_outputs(outputs))
         except StoreFailed as problem:
             return Ended(work, "failed", str(problem))
-        return Ended(work, "done" if outputs else "empty")
+        return Ended(work, "done" if outputs else "empty", log=b"all" if work.number % 2 == 0 else b"")
 
     def _map(self, work: Work) -> dict[int, str]:
         text: str = work.job.document["spec"]["inputs"][work.number]

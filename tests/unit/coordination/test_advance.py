@@ -9,7 +9,8 @@ import pytest
 from kubemr.coordination import names
 from kubemr.coordination.advance import MAX_ERROR, advance, complete, fail, fitting
 from kubemr.coordination.job import JobView
-from kubemr.coordination.outputs import AttemptError, encode_outputs
+from kubemr.coordination.outputs import encode_outputs
+from kubemr.coordination.records import AttemptError
 from kubemr.coordination.survey import survey
 from kubemr.locks import Refused
 from kubemr.locks.request import Json, Op

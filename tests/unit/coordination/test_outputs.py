@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kubemr.coordination.outputs import AttemptError, Index, decode_outputs, encode_outputs
+from kubemr.coordination.outputs import Index, decode_outputs, encode_outputs
 
 
 @given(st.lists(st.text(max_size=20), max_size=40))
@@ -25,12 +25,6 @@ def test_outputs_survive_in_the_order_of_their_numbers(outputs: dict[int, str]) 
     assert list(decoded) == sorted(outputs)
 
 
-def test_an_error_survives() -> None:
-    """What it is, and whose."""
-    error = AttemptError("ValueError: ä", "w0-aaaaaa")
-    assert AttemptError.decode(error.encode()) == error
-
-
 @pytest.mark.parametrize("data", [b"", b"[]", b"null", b"{", b'{"total": 2, "attempts": ["a"]}', b'{"total": 1}'])
 def test_what_is_no_index(data: bytes) -> None:
     """An error, and nothing is guessed."""
@@ -43,10 +37,3 @@ def test_what_is_no_document_of_outputs(data: bytes) -> None:
     """The same."""
     with pytest.raises(ValueError, match=r"outputs|Expecting|invalid literal"):
         decode_outputs(data)
-
-
-@pytest.mark.parametrize("data", [b"[]", b"{"])
-def test_what_is_no_error(data: bytes) -> None:
-    """The same."""
-    with pytest.raises(ValueError, match=r"error|Expecting"):
-        AttemptError.decode(data)

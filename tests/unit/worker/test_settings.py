@@ -17,10 +17,10 @@ GOOD = {
 
 def test_what_the_operator_gives() -> None:
     """With the defaults of the protocol."""
-    assert Settings.from_environment(GOOD) == Settings("default", "words", "u", 2, 3, 15.0, 600.0)
-    more = {**GOOD, "KUBEMR_LEASE_SECONDS": "2.5", "KUBEMR_TASK_TIMEOUT_SECONDS": "7"}
+    assert Settings.from_environment(GOOD) == Settings("default", "words", "u", 2, 3, 15.0, 600.0, 65536)
+    more = {**GOOD, "KUBEMR_LEASE_SECONDS": "2.5", "KUBEMR_TASK_TIMEOUT_SECONDS": "7", "KUBEMR_LOG_BYTES": "0"}
     settings = Settings.from_environment(more)
-    assert (settings.lease_seconds, settings.task_timeout) == (2.5, 7.0)
+    assert (settings.lease_seconds, settings.task_timeout, settings.log_bytes) == (2.5, 7.0, 0)
 
 
 def test_the_index_of_an_indexed_job() -> None:
@@ -53,6 +53,8 @@ def test_a_variable_that_is_missing(name: str, value: str | None) -> None:
         ("KUBEMR_LEASE_SECONDS", "0", "must be at least 0.001"),
         ("KUBEMR_TASK_TIMEOUT_SECONDS", "nan", "must be at least"),
         ("KUBEMR_TASK_TIMEOUT_SECONDS", "1e10", "below 1e9"),
+        ("KUBEMR_LOG_BYTES", "64Ki", "must be a whole number"),
+        ("KUBEMR_LOG_BYTES", "-1", "must be at least 0"),
     ],
 )
 def test_a_value_that_makes_no_sense(name: str, value: str, problem: str) -> None:
