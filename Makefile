@@ -85,7 +85,7 @@ cluster-down: $(READY) ## end it, and clean up after one that ended uncleanly
 	@$(CLUSTER) down
 
 .PHONY: images
-images: $(READY) ## build the images of operator, worker and word count: make images IMAGE_ARGS="--base python:3.13-slim"
+images: $(READY) ## build the images of operator, worker and word count (Python, Go): make images IMAGE_ARGS="--base python:3.13-slim"
 	@archives=$$(images/build $(IMAGE_ARGS))
 	echo "$$archives"
 	$(CLUSTER) load $$archives

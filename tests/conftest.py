@@ -21,6 +21,7 @@ from support.cluster_fixtures import (
     cluster_s3,
     operator_image,
     own_cluster,
+    wordcount_go_image,
     wordcount_image,
     worker_image,
 )
@@ -36,6 +37,7 @@ __all__ = [
     "cluster_s3",
     "operator_image",
     "own_cluster",
+    "wordcount_go_image",
     "wordcount_image",
     "worker_image",
 ]

@@ -28,6 +28,7 @@ __all__ = [
     "cluster_s3",
     "operator_image",
     "own_cluster",
+    "wordcount_go_image",
     "wordcount_image",
     "worker_image",
 ]
@@ -106,7 +107,7 @@ def cluster_node(cluster: ClusterAccess) -> NodeProcesses:
 def _image(cluster: ClusterAccess, name: str) -> str:
     if cluster.loads_images:  # where not, whoever owns the cluster has seen to that
         if not archive(name).exists():
-            leave_out(f"the image {name}", "run `make images`")
+            leave_out(f"the image {name}", "run `make images`" + ", which needs Go" * name.endswith("-go"))
         cluster.load_image(archive(name))
     return f"{PREFIX}/{name}"
 
@@ -127,6 +128,12 @@ def worker_image(cluster: ClusterAccess) -> str:
 def wordcount_image(cluster: ClusterAccess) -> str:
     """The image of examples/wordcount."""
     return _image(cluster, "wordcount")
+
+
+@pytest.fixture(scope="session")
+def wordcount_go_image(cluster: ClusterAccess) -> str:
+    """The image of examples/wordcount-go."""
+    return _image(cluster, "wordcount-go")
 
 
 @pytest.fixture

@@ -12,5 +12,5 @@ PREFIX = os.environ.get("KUBEMR_E2E_IMAGE_PREFIX", "localhost/kubemr")
 
 
 def archive(name: str) -> Path:
-    """Where `make images` leaves an image's archive: `operator`, `worker` or `wordcount`."""
+    """Where `make images` leaves an image's archive: `operator`, `worker`, `wordcount` or `wordcount-go`."""
     return cache().parent / "images" / f"{name}.tar"

@@ -60,9 +60,13 @@ def signalled(command: Sequence[str], name: str, number: int) -> list[str] | Non
     return [command[0], "kill", f"--signal={signal.Signals(number).name}", name]
 
 
+@functools.cache
 def _engine() -> str:
-    found = next(filter(None, map(shutil.which, ENGINES)), None)
-    return found or leave_out("docker or podman", "install one, or give a command: make protocol WORKER=...")
+    """The first engine that works; a docker command without its daemon runs nothing."""
+    for engine in filter(None, map(shutil.which, ENGINES)):
+        if subprocess.run([engine, "info"], capture_output=True).returncode == 0:
+            return engine
+    return leave_out("a docker or podman that works", "install podman, or give a command: make protocol WORKER=...")
 
 
 @functools.cache

@@ -60,21 +60,22 @@ def test_an_image_is_whole_and_runs_restricted(
     assert ended.status == 0
 
 
-def test_the_word_count_outside_of_a_job_says_what_is_missing(
-    cluster: ClusterAccess, restricted_namespace: str, wordcount_image: str
+@pytest.mark.parametrize(("fixture", "key"), [("wordcount_image", "event"), ("wordcount_go_image", "msg")])
+def test_a_word_count_outside_of_a_job_says_what_is_missing(
+    cluster: ClusterAccess, restricted_namespace: str, request: pytest.FixtureRequest, fixture: str, key: str
 ) -> None:
     """One line that names the variable and the remedy; status 2, which is that of wrong settings."""
-    ended = run(cluster, restricted_namespace, pod("lost", wordcount_image))
+    ended = run(cluster, restricted_namespace, pod("lost", request.getfixturevalue(fixture)))
     (line,) = ended.log.splitlines()
     event = json.loads(line)
     assert ended.status == 2
-    assert event["event"] == "settings_wrong"
+    assert event[key] == "settings_wrong"
     assert event["error"].startswith("KUBEMR_JOB_NAMESPACE is not set: ")
 
 
 def test_the_operator_ends_when_told_to(cluster: ClusterAccess, cluster_namespace: str, operator_image: str) -> None:
     """As process 1, to which the kernel sends no signal that it does not handle: SIGTERM reaches it, and it leaves."""
-    cluster.kubectl("apply", "-f", str(CRDS))
+    cluster.kubectl("apply", "-k", str(CRDS))
     account = f"--serviceaccount={cluster_namespace}:default"
     cluster.kubectl("create", "clusterrolebinding", cluster_namespace, "--clusterrole=cluster-admin", account)
     try:
