@@ -80,6 +80,17 @@ def settle(shard: Shard, token: Token, changes: Mapping[int, Change], claim: Seq
                 late.append(number)
 
 
+def back_up(shard: Shard, number: int, token: Token) -> Op[Settled]:
+    """Join the one holder of a task that lasts; whoever commits first has won.
+
+    Losing the race for it is no harm: what `token` holds is what the shard shows.
+    """
+    states = {number: shard.tasks[number].back_up(token)}
+    outcome = yield from _send(shard, shard.change(states), states)
+    shard = Shard.parse(outcome.object)
+    return Settled(shard, shard.held_by(token), [])
+
+
 def lose(shard: Shard, dead: set[Token], max_losses: int) -> Op[Shard]:
     """Take the tasks of dead holders away from them; gives the shard as it is then.
 

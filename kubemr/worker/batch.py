@@ -137,11 +137,15 @@ class Batch(Generic[A]):
     failures: int = 0
     ended: int = 0
     """How many attempts of the latest run came to an end."""
+    durations: list[float] = field(factory=list)
+    """How long those that did not fail took, in seconds."""
+    failed: Callable[[int, int], object] = lambda number, epoch: None
+    """Told of each attempt that failed: its task's number and its epoch."""
 
     def run(self, assignments: Sequence[A]) -> Op[None]:
         """Run `assignments` to their ends.  Raises `ShardGone`, and what `check` raises."""
         self.left = {each.number: each for each in assignments}
-        self.ended = 0
+        self.ended, self.durations = 0, []
         self.executor.begin(assignments)
         quiet_since: float = yield Now()
         looks, next_look = 0, quiet_since + FIRST_LOOK_SECONDS
@@ -150,7 +154,8 @@ class Batch(Generic[A]):
             outcomes: Sequence[Outcome[A]] = yield Do(lambda: self.executor.wait(WAIT_SECONDS), "wait for tasks")
             now: float = yield Now()
             for outcome in outcomes:
-                yield from self._note(outcome)
+                yield from self._note(outcome, (now - quiet_since) / len(outcomes))
+            if outcomes:
                 quiet_since, log_after = now, LOG_SECONDS
             if not self.left:
                 return
@@ -222,7 +227,7 @@ class Batch(Generic[A]):
         self.left, self.changes = {}, {}
         yield from settle(self.shard, self.token, changes)
 
-    def _note(self, outcome: Outcome[A]) -> Op[None]:
+    def _note(self, outcome: Outcome[A], seconds: float) -> Op[None]:
         number, prefix = outcome.assignment.number, outcome.assignment.prefix
         if self.left.get(number) != outcome.assignment:
             return  # Of a batch that was given up, because its shard was gone.
@@ -232,10 +237,12 @@ class Batch(Generic[A]):
             yield from self._keep_log(prefix + LOG, outcome.log)
         if outcome.kind == "failed":
             self.failures += 1
+            self.failed(number, self.shard.tasks[number].epoch)
             error = AttemptError(outcome.message, self.token, outcome.start, outcome.end).encode()
             yield Do(lambda: self.store.put(prefix + ERROR, error), "write error")
             self.changes[number] = self._fail
         else:
+            self.durations.append(seconds)
             self.changes[number] = self._commit_empty if outcome.kind == "empty" else self._commit_done
 
     def running_log(self) -> tuple[str, bytes] | None:

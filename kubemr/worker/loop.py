@@ -5,7 +5,7 @@ There is no master, so every worker does all of it, and each decision rests on w
 1. go through one's own part of the stage's shards, then through any that are labelled open;
 2. in each, claim a batch, run it, and commit it in the same patch that claims the next;
 3. when no shard seems open: take tasks away from dead holders; if the stage is complete, seal it and begin
-   the next, or finish the job; if a task failed for good, fail the job;
+   the next, or finish the job; if a task failed for good, fail the job; if one lasts far too long, join its holder;
 4. else wait on one watch for a shard to open, at most a quarter of a Lease's duration, and look again.
 
 The loop is a generator without I/O (`kubemr.locks.request`).  It ends with an `Ending`, or with
@@ -15,7 +15,7 @@ The loop is a generator without I/O (`kubemr.locks.request`).  It ends with an `
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from enum import Enum
 from typing import Generic
@@ -27,7 +27,7 @@ from kubemr.coordination.advance import Means, advance
 from kubemr.coordination.job import JobView, Stage
 from kubemr.coordination.survey import open_shards, survey, unfinished
 from kubemr.locks.backoff import Backoff
-from kubemr.locks.claims import ShardGone, choose, lose, repair_hint, settle
+from kubemr.locks.claims import ShardGone, back_up, choose, lose, repair_hint, settle
 from kubemr.locks.conditional import Refused, Target, read
 from kubemr.locks.lease import LEASES, RENEWALS_PER_DURATION, Census
 from kubemr.locks.request import Now, Op, Random, Sleep, Watch, WatchEvent
@@ -36,6 +36,7 @@ from kubemr.locks.taskstate import TaskState, Token, parse_token
 from kubemr.logs import silent
 from kubemr.worker.batch import A, Batch, Executor, assignments
 from kubemr.worker.pace import Pace
+from kubemr.worker.stragglers import Stragglers
 
 OPEN_SAMPLE = 16
 """Open shards to choose from at random, once the worker's own round is over."""
@@ -108,6 +109,11 @@ class Worker(Generic[A]):
     _rounds: set[str] = field(factory=set, init=False)
     """The stages in which the worker's own round is over."""
     _census: Census = field(init=False)
+    _stragglers: Stragglers = field(init=False)
+
+    @_stragglers.default
+    def _no_stragglers(self) -> Stragglers:
+        return Stragglers(self.identity.token)
 
     @_census.default
     def _new_census(self) -> Census:
@@ -147,6 +153,7 @@ class Worker(Generic[A]):
         """Work until no shard seems open: first on one's own part of them, then on any that is labelled open."""
         if stage.key not in self._rounds:
             self.pace.restart()
+            self._stragglers.restart()
             for name in self._round(job, stage):
                 document = yield from read(Target(SHARDS, job.namespace, name))
                 if document is None:
@@ -172,8 +179,8 @@ class Worker(Generic[A]):
         for number in range(index * stage.shards // workers, (index + 1) * stage.shards // workers):
             yield job.shard_name(stage, number)
 
-    def _work_shard(self, job: JobView, stage: Stage, shard: Shard) -> Op[None]:
-        """Claim and run tasks of one shard until it has none to give."""
+    def _work_shard(self, job: JobView, stage: Stage, shard: Shard, straggler: int | None = None) -> Op[None]:
+        """Claim and run tasks of one shard until it has none to give; first of all back up `straggler`."""
         token = self.identity.token
         tries = 0
         batch = self.batch = Batch(
@@ -185,9 +192,13 @@ class Worker(Generic[A]):
             self._check,
             self.identity.lease_seconds / 2,
             self.warn,
+            failed=self._stragglers.failed,
         )
         try:
             held: Held = shard.held_by(token)
+            if straggler is not None:
+                joined = yield from back_up(shard, straggler, token)
+                batch.shard, held = joined.shard, joined.held
             while True:
                 if not held:
                     if not batch.shard.pending:
@@ -214,6 +225,7 @@ class Worker(Generic[A]):
         yield from batch.run(assignments(held, lambda number, state: self.assign(job, stage, number, state)))
         to_time: float = yield Now()
         self.pace.observe(batch.ended, to_time - from_time)
+        self._stragglers.ran(batch.durations)
         failures, batch.failures = batch.failures, 0
         claim = [] if failures else choose(batch.shard, min(self.pace.size, _share(job, stage, batch.shard)))
         settled = yield from settle(batch.shard, self.identity.token, batch.changes, claim)
@@ -238,9 +250,11 @@ class Worker(Generic[A]):
         suspects = {token for shard in rest.shards for token in shard.holders} - {self.identity.token}
         dead = yield from self._census.look(self._watched(suspects))
         candidates: list[Shard] = []
+        shards: list[Shard] = []
         for seen_shard in rest.shards:
             shard = yield from lose(seen_shard, dead, job.max_attempts)
             yield from repair_hint(shard)
+            shards.append(shard)
             if shard.pending or shard.held_by(self.identity.token):
                 candidates.append(shard)
             if shard.failed:
@@ -249,6 +263,10 @@ class Worker(Generic[A]):
         if candidates:
             draw: float = yield Random()
             yield from self._work_shard(job, stage, candidates[int(draw * len(candidates))])
+            return (yield from self._read())
+        straggler = yield from self._straggler(job, stage, shards)
+        if straggler is not None:
+            yield from self._work_shard(job, stage, *straggler)
             return (yield from self._read())
         if not rest.shards:
             seen = yield from survey(job, stage)
@@ -260,6 +278,17 @@ class Worker(Generic[A]):
         selector = names.selector(job.uid, job.run, f"{LABEL_TASKS}=open")
         yield from self._pause(selector, rest.resource_version)
         return (yield from self._read())
+
+    def _straggler(self, job: JobView, stage: Stage, shards: Sequence[Shard]) -> Op[tuple[Shard, int] | None]:
+        """A task to back up now, and its shard."""
+        now: float = yield Now()
+        self._stragglers.see(shards, now)
+        found = self._stragglers.overdue(job, stage, shards, now)
+        if not found:
+            return None
+        draw: float = yield Random()
+        chance = self._stragglers.chance(len(found), job.replicas)
+        return found[int(draw / chance * len(found))] if draw < chance else None
 
     def _pause(self, selector: str = "", resource_version: str = "") -> Op[None]:
         """Wait at most a renewal's interval, or until a watched shard opens."""

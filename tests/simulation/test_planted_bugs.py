@@ -18,19 +18,25 @@ from kubemr.locks.request import Op
 from kubemr.locks.shard import HINT_PATH, Shard, hint_of
 from kubemr.locks.taskstate import TaskState, Token, make_token
 from kubemr.worker import loop
+from kubemr.worker.stragglers import Stragglers
 from support.simulation import cluster
+from support.simulation.faults import Faults
 from support.simulation.scenario import play
 
 MOST_SEEDS = 300
 
 
-def expect(words: str) -> None:
+SLOW = Faults(slow_task=0.2, task_failure=0.5, crash=0.001)
+"""Much to back up, and backups that fail."""
+
+
+def expect(words: str, faults: Faults | None = None) -> None:
     """The first seed that notices anything must say this (a regular expression), and some seed must.
 
     Only what the referee, the check of the result or the clock say counts: a crash of the mutated code is no catch.
     """
     for seed in range(MOST_SEEDS):
-        story = play(seed)
+        story = play(seed, faults)
         if isinstance(story.problem, AssertionError):
             assert re.search(words, str(story.problem)), story.account()
             return
@@ -83,3 +89,15 @@ def test_a_token_reused_after_a_restart_is_caught(monkeypatch: pytest.MonkeyPatc
 
     monkeypatch.setattr(cluster.Cluster, "new_token", new_token)
     expect("written twice with different content|different executions")
+
+
+def test_joining_again_what_one_failed_at_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A second attempt of one worker in one epoch would have the name, and the keys, of the first."""
+    monkeypatch.setattr(Stragglers, "failed", lambda self, number, epoch: None)
+    expect("begins epoch .* a second time", SLOW)
+
+
+def test_a_holder_that_leaves_without_a_trace_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The string from before the backup would stand again, and a late `test` for it would pass."""
+    monkeypatch.setattr(TaskState, "_left_by", TaskState._without)
+    expect("no legal change", SLOW)

@@ -48,6 +48,6 @@ class Faults:
             crash=some(0.01),
             stop=some(0.01),
             freeze=some(0.01),
-            task_failure=some(0.1),
-            slow_task=some(0.1),
+            task_failure=some(0.2),
+            slow_task=some(0.2),
         )

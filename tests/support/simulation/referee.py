@@ -20,15 +20,25 @@ _STATE = re.compile(r"^(pending|running|done|empty|failed)/(\d+)/(\d+)/(\d+)/([a
 
 @define
 class Referee:
-    """`attempts` are the committed ones, by the key prefix of their task."""
+    """What has been seen so far."""
 
-    committed: dict[str, str] = field(factory=dict)
+    begun: set[tuple[str, str, str, str]] = field(factory=set)
+    """All attempts: shard, task, epoch and token."""
+    backups: int = 0
+    """How often a second holder joined the first."""
     written: dict[str, bytes] = field(factory=dict)
 
     def task_changed(self, shard: str, number: str, old: str, new: str) -> None:
         """One task of a shard went from `old` to `new` in one patch."""
         if not legal(old, new):
             raise Foul(f"{shard} task {number}: {old} -> {new} is no legal change")
+        epoch, joined = new.split("/")[1], _holders(new) - _holders(old)
+        self.backups += bool(joined and _holders(old))
+        for token in joined:
+            attempt = (shard, number, epoch, token)
+            if attempt in self.begun:
+                raise Foul(f"{shard} task {number}: {token} begins epoch {epoch} a second time: {old} -> {new}")
+            self.begun.add(attempt)
 
     def object_written(self, key: str, data: bytes) -> None:
         """An attempt's outputs may be written again by nobody, unless they are the same.  Its log grows."""
@@ -38,6 +48,11 @@ class Referee:
         if before is not None and before != data:
             raise Foul(f"{key} was written twice with different content: an attempt's name was used by two")
         self.written[key] = data
+
+
+def _holders(text: str) -> set[str]:
+    """Who works on it."""
+    return set(text.rpartition("/")[2].split("+")) if text.startswith("running/") else set()
 
 
 def legal(old: str, new: str) -> bool:

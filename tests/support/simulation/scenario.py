@@ -23,6 +23,7 @@ class Story:
     steps: int
     seconds: float
     processes: int
+    backups: int
     history: Sequence[str]
     problem: BaseException | None
 
@@ -56,9 +57,13 @@ def deeds_of(seed: int) -> list[tuple[float, str]]:
     ]
 
 
-def play(seed: int) -> Story:
-    """Run the seed's job to its end, delete it, and check that the result is exact and nothing is left."""
+def play(seed: int, faults: Faults | None = None) -> Story:
+    """Run the seed's job to its end, delete it, and check that the result is exact and nothing is left.
+
+    `faults` are what goes wrong instead of what the seed draws.
+    """
     world = World(seed)
+    world.drawn = faults or world.drawn
     cluster = Cluster(world, operators=Random(f"operators {seed}").randint(1, 3))
     spec = spec_of(seed)
     cluster.begin(spec)
@@ -73,4 +78,13 @@ def play(seed: int) -> Story:
         assert not left, f"left over after the job's deletion: {left}"
     except Exception as found:  # Whatever it is, the caller wants the seed and the history with it.
         problem = found
-    return Story(seed, world.drawn, world.steps, world.now, cluster.processes, list(world.history), problem)
+    return Story(
+        seed,
+        world.drawn,
+        world.steps,
+        world.now,
+        cluster.processes,
+        world.referee.backups,
+        list(world.history),
+        problem,
+    )

@@ -95,7 +95,7 @@ class SimulatedExecutor:
     def _next(self) -> None:
         if self.current is None and self.queue:
             slow = self.random.random() < self.faults().slow_task
-            seconds = self.random.uniform(3.0, 30.0) if slow else self.random.uniform(0.0, 0.3)
+            seconds = self.random.uniform(3.0, 90.0) if slow else self.random.uniform(0.0, 0.3)
             self.current = (self.queue.pop(0), self.clock() + seconds)
 
     def _run(self, work: Work) -> Ended:

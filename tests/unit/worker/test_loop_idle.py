@@ -29,8 +29,8 @@ def test_a_dead_workers_task_is_taken_over(bench: Bench) -> None:
 
 
 def test_a_silent_workers_task_after_a_lease_duration(bench: Bench) -> None:
-    """By the observer's own clock, over its own reads."""
-    job = bench.deployed(inputs=["a", "b"], partitions=0)
+    """By the observer's own clock, over its own reads.  (With `maxAttempts` 1 nobody backs it up before.)"""
+    job = bench.deployed(inputs=["a", "b"], partitions=0, maxAttempts=1)
     bench.write_tasks(job, {1: f"running/1/0/0/{B}"})
     bench.hold_lease(job, 1, B)
     worker, _ = worker_of(bench, job)
@@ -41,7 +41,7 @@ def test_a_silent_workers_task_after_a_lease_duration(bench: Bench) -> None:
 
 def test_a_live_workers_task_is_waited_for(bench: Bench) -> None:
     """However long it takes; then the stage is sealed."""
-    job = bench.deployed(inputs=["a", "b"], partitions=0)
+    job = bench.deployed(inputs=["a", "b"], partitions=0, maxAttempts=1)
     bench.write_tasks(job, {1: f"running/1/0/0/{B}"})
     lease = bench.hold_lease(job, 1, B)
     worker, executor = worker_of(bench, job)
@@ -77,7 +77,7 @@ def test_one_watch_on_the_open_shards_of_the_job(bench: Bench) -> None:
 @pytest.mark.parametrize("event", [None, WatchEvent("ERROR", {"code": 410})], ids=["refused", "expired"])
 def test_a_watch_that_ends_at_once_is_no_reason_to_spin(bench: Bench, event: WatchEvent | None) -> None:
     """Denied, too many requests, an apiserver that is away: the time passes all the same."""
-    job = bench.deployed(inputs=["a", "b"], partitions=0)
+    job = bench.deployed(inputs=["a", "b"], partitions=0, maxAttempts=1)
     bench.write_tasks(job, {1: f"running/1/0/0/{B}"})
     bench.hold_lease(job, 1, B)
 

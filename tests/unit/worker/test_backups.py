@@ -1,0 +1,243 @@
+"""An idle worker joins the holder of a task that lasts far too long; whoever commits first has won."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from kubemr.coordination.job import JobView
+from kubemr.locks.request import Answer, Request
+from kubemr.worker.loop import Ending, Worker
+from support.bench import Bench, patches
+from support.planned import Piece, PlannedExecutor, worker_of
+
+B, C = "w1-bbbbbb", "w2-cccccc"
+SLOW = f"running/1/0/0/{B}"
+
+
+class Tail:
+    """Four tasks, of which another live worker holds number 3; the rest is this worker's."""
+
+    def __init__(self, bench: Bench, state: str = SLOW, **spec: Any) -> None:
+        self.bench = bench
+        self.job: JobView = bench.deployed(inputs=["a", "b", "c", "d"], partitions=0, replicas=3, **spec)
+        bench.write_tasks(self.job, {3: state})
+        self.worker: Worker[Piece]
+        self.executor: PlannedExecutor
+        self.worker, self.executor = worker_of(bench, self.job)
+        self.token = self.worker.identity.token
+        self.began = bench.now
+        self.states: list[tuple[float, str]] = []
+        """What task 3 became, and when."""
+        self._leases = [bench.hold_lease(self.job, 1, B), bench.hold_lease(self.job, 2, C)]
+        self._acts: list[tuple[float, Callable[[], object]]] = []
+        bench.on_sleep = self._pass
+        self.executor.while_waiting = self._pass
+        bench.after.append(self._note)
+
+    def at(self, seconds: float, act: Callable[[], object]) -> None:
+        """Do something so many seconds after the beginning."""
+        self._acts.append((self.began + seconds, act))
+
+    def becomes(self, state: str) -> Callable[[], object]:
+        """What another worker writes of task 3."""
+        return lambda: self.bench.write_tasks(self.job, {3: state})
+
+    def run(self) -> Ending:
+        """The worker's life."""
+        ending = self.bench.run(self.worker.run())
+        self._look()
+        return ending
+
+    @property
+    def attempts(self) -> list[str]:
+        """This worker's attempts at task 3."""
+        return [piece.attempt for piece in self.executor.begun if piece.number == 3]
+
+    def _pass(self) -> None:
+        for lease in self._leases:
+            self.bench.set(lease, "/spec/renewTime", self.bench.micro_stamp())
+        due = [act for moment, act in self._acts if moment <= self.bench.now]
+        self._acts = [each for each in self._acts if each[0] > self.bench.now]
+        for act in due:
+            act()
+        self._look()
+
+    def _note(self, request: Request, answer: Answer) -> Answer:
+        self._look()
+        return answer
+
+    def _look(self) -> None:
+        text = str(self.bench.shard(self.job).tasks[3])
+        if not self.states or self.states[-1][1] != text:
+            self.states.append((self.bench.now - self.began, text))
+
+
+@pytest.fixture
+def bench() -> Bench:
+    """An empty apiserver."""
+    return Bench()
+
+
+def test_a_straggler_is_joined_and_the_first_commit_wins(bench: Bench) -> None:
+    """After five seconds, where tasks are quick; the attempt has a name of its own."""
+    tail = Tail(bench)
+    assert tail.run() is Ending.COMPLETE
+    assert [state for _, state in tail.states] == [SLOW, f"{SLOW}+{tail.token}", f"done/1/0/0/{tail.token}"]
+    assert 5.0 < tail.states[1][0] < 8.0
+    assert tail.attempts == [f"1-{tail.token}"]
+
+
+def test_long_is_what_is_long_among_ones_own_tasks(bench: Bench) -> None:
+    """Three times the median: where tasks take ten seconds, one of twenty is none."""
+    tail = Tail(bench)
+    tail.executor.seconds = lambda piece: 10.0
+    assert tail.run() is Ending.COMPLETE
+    ready = 3 * 10.0
+    assert ready + 30.0 < tail.states[1][0] < ready + 36.0
+
+
+@pytest.mark.parametrize(
+    ("state", "spec"),
+    [
+        (f"running/2/0/1/{B}", {}),
+        (SLOW, {"maxAttempts": 1}),
+        (f"running/1/0/0/{B}+{C}", {}),
+    ],
+    ids=["suspect", "one attempt", "has a backup"],
+)
+def test_what_gets_no_backup(bench: Bench, state: str, spec: dict[str, Any]) -> None:
+    """A task with a loss, one that may be tried once only, one that has a backup."""
+    tail = Tail(bench, state, **spec)
+    tail.at(60.0, tail.becomes(f"empty/{'2/0/1' if '/2/' in state else '1/0/0'}/{B}"))
+    assert tail.run() is Ending.COMPLETE
+    assert tail.attempts == []
+
+
+def test_no_backups_before_the_tail(bench: Bench) -> None:
+    """Half of the tasks must be through, or how long a task takes is not known."""
+    tail = Tail(bench)
+    bench.write_tasks(tail.job, {1: SLOW, 2: SLOW})
+    tail.at(60.0, lambda: bench.write_tasks(tail.job, {number: f"empty/1/0/0/{B}" for number in (1, 2, 3)}))
+    assert tail.run() is Ending.COMPLETE
+    assert [piece.number for piece in tail.executor.begun] == [0]
+
+
+def test_who_has_run_nothing_does_not_know_what_is_long(bench: Bench) -> None:
+    """A worker that came late makes no backups."""
+    tail = Tail(bench)
+    bench.write_tasks(tail.job, {number: f"empty/1/0/0/{C}" for number in (0, 1, 2)})
+    tail.at(60.0, tail.becomes(f"empty/1/0/0/{B}"))
+    assert tail.run() is Ending.COMPLETE
+    assert tail.executor.begun == []
+
+
+def test_a_string_that_changed_is_another_attempt(bench: Bench) -> None:
+    """Its time begins when it is first seen."""
+    tail = Tail(bench)
+    tail.at(4.0, tail.becomes(f"running/2/1/0/{C}"))
+    assert tail.run() is Ending.COMPLETE
+    joined = next(when for when, state in tail.states if "+" in state)
+    assert 9.0 < joined < 14.0
+
+
+def test_the_race_for_it_is_lost(bench: Bench) -> None:
+    """Another idle worker was first: nothing is run, nothing is lost."""
+    tail = Tail(bench)
+    bench.meanwhile(lambda request: "+" in str(request.body), tail.becomes(f"{SLOW}+{C}"))
+    tail.at(60.0, tail.becomes(f"empty/1/0/0/{C}"))
+    assert tail.run() is Ending.COMPLETE
+    assert tail.attempts == []
+    assert bench.shard(tail.job).tasks[3].losses == 0
+
+
+def test_a_join_whose_answer_is_lost_is_adopted(bench: Bench) -> None:
+    """Its own mark shows in the shard."""
+    tail = Tail(bench)
+    bench.lose(lambda request: "+" in str(request.body))
+    assert tail.run() is Ending.COMPLETE
+    assert tail.attempts == [f"1-{tail.token}"]
+
+
+def test_the_holder_dies_between_the_join_and_its_answer(bench: Bench) -> None:
+    """The join shows in another string than the one that was written."""
+    tail = Tail(bench)
+    bench.lose(lambda request: "+" in str(request.body))
+    bench.after.append(_afterwards(lambda: "+" in tail.states[-1][1], tail.becomes(f"running/1/0/1/{tail.token}")))
+    assert tail.run() is Ending.COMPLETE
+    assert tail.attempts == [f"1-{tail.token}"]
+    assert tail.states[-1][1] == f"done/1/0/1/{tail.token}"
+
+
+def test_the_holder_commits_first(bench: Bench) -> None:
+    """The backup is stopped: nobody waits for it."""
+    tail = Tail(bench)
+    tail.executor.seconds = lambda piece: 3600.0 if piece.number == 3 else 0.01
+    tail.at(20.0, tail.becomes(f"empty/1/0/0/{B}"))
+    assert tail.run() is Ending.COMPLETE
+    assert [piece.attempt for piece in tail.executor.cancelled] == [f"1-{tail.token}"]
+    assert bench.now - tail.began < 30.0
+    assert tail.states[-1][1] == f"empty/1/0/0/{B}"
+
+
+def test_the_holder_leaves_while_the_backup_runs(bench: Bench) -> None:
+    """The commit's test fails, the own token is still there: it is tested again, not lost."""
+    tail = Tail(bench)
+    tail.executor.seconds = lambda piece: 1.5 if piece.number == 3 else 0.01
+    bench.meanwhile(
+        lambda request: f"done/1/0/0/{tail.token}" in str(request.body) and "+" in str(request.body),
+        tail.becomes(f"running/1/0/1/{tail.token}"),
+    )
+    assert tail.run() is Ending.COMPLETE
+    assert tail.attempts == [f"1-{tail.token}"]
+    assert tail.states[-1][1] == f"done/1/0/1/{tail.token}"
+
+
+def test_a_backup_joins_while_one_commits(bench: Bench) -> None:
+    """The same from the holder's side."""
+    job = bench.deployed(inputs=["a"], partitions=0, replicas=2)
+    worker, executor = worker_of(bench, job)
+    mine = f"running/1/0/0/{worker.identity.token}"
+    bench.meanwhile(
+        lambda request: patches("mapreducetaskshards")(request) and "done/" in str(request.body),
+        lambda: bench.write_tasks(job, {0: f"{mine}+{B}"}),
+    )
+    assert bench.run(worker.run()) is Ending.COMPLETE
+    assert len(executor.begun) == 1
+    assert str(bench.shard(job).tasks[0]) == f"done/1/0/0/{worker.identity.token}"
+
+
+def test_a_failed_backup_leaves_the_holder_alone_with_it(bench: Bench) -> None:
+    """One failure more, and this worker does not join again in this epoch: its attempt would have the same name."""
+    tail = Tail(bench)
+    tail.executor.kind = lambda piece: "failed" if piece.number == 3 else "done"
+    tail.at(60.0, tail.becomes(f"empty/1/1/0/{B}"))
+    assert tail.run() is Ending.COMPLETE
+    assert tail.attempts == [f"1-{tail.token}"]
+    states = [state for _, state in tail.states]
+    assert states == [SLOW, f"{SLOW}+{tail.token}", f"running/1/1/0/{B}", f"empty/1/1/0/{B}"]
+
+
+def test_a_holder_that_failed_does_not_join_its_backup(bench: Bench) -> None:
+    """The other way round: T fails, U goes on alone, and T is idle."""
+    tail = Tail(bench)
+    mine = f"running/1/0/0/{tail.token}"
+    bench.write_tasks(tail.job, {0: f"{mine}+{B}", 1: "pending/1/0/0/", 2: "pending/1/0/0/", 3: f"empty/1/0/0/{C}"})
+    tail.executor.kind = lambda piece: "failed" if piece.number == 0 else "done"
+    tail.at(60.0, lambda: bench.write_tasks(tail.job, {0: f"empty/1/1/0/{B}"}))
+    assert tail.run() is Ending.COMPLETE
+    assert [piece.attempt for piece in tail.executor.begun if piece.number == 0] == [f"1-{tail.token}"]
+
+
+def _afterwards(condition: Callable[[], bool], act: Callable[[], object]) -> Callable[[Request, Answer], Answer]:
+    """Act once, after the first exchange at whose end `condition` holds."""
+    left = [act]
+
+    def hook(request: Request, answer: Answer) -> Answer:
+        if left and condition():
+            left.pop()()
+        return answer
+
+    return hook
