@@ -6,7 +6,8 @@ There is no master, so every worker does all of it, and each decision rests on w
 2. in each, claim a batch, run it, and commit it in the same patch that claims the next;
 3. when no shard seems open: take tasks away from dead holders; if the stage is complete, seal it and begin
    the next, or finish the job; if a task failed for good, fail the job; if one lasts far too long, join its holder;
-4. else wait on one watch for a shard to open, at most a quarter of a Lease's duration, and look again.
+4. else leave, when the job has more workers than it still has use for (`kubemr.worker.leaving`);
+5. else wait on one watch for a shard to open, at most a quarter of a Lease's duration, and look again.
 
 The loop is a generator without I/O (`kubemr.locks.request`).  It ends with an `Ending`, or with
 `LeaseLost` / `Refused`.
@@ -35,6 +36,7 @@ from kubemr.locks.shard import LABEL_TASKS, SHARDS, Shard
 from kubemr.locks.taskstate import TaskState, Token, parse_token
 from kubemr.logs import silent
 from kubemr.worker.batch import A, Batch, Executor, assignments
+from kubemr.worker.leaving import workers_needed
 from kubemr.worker.pace import Pace
 from kubemr.worker.stragglers import Stragglers
 
@@ -57,10 +59,11 @@ class Ending(Enum):
     FAIL = "FAIL"
     GONE = "the job was deleted"
     SUPERSEDED = "another run of the job has begun"
+    LEFT = "the job goes on and has no use for this worker any more"
 
 
 class Over(Exception):
-    """The job needs no worker any more."""
+    """The job needs no worker any more, or not this one."""
 
     def __init__(self, ending: Ending) -> None:
         super().__init__(ending.value)
@@ -120,7 +123,7 @@ class Worker(Generic[A]):
         return Census(self.identity.lease_of, self.identity.lease_seconds)
 
     def run(self) -> Op[Ending]:
-        """Work until the job is over.  The Lease must be held already."""
+        """Work until the job is over, or has no use for this worker.  The Lease must be held already."""
         try:
             job = yield from first_read(self.identity)
             while True:
@@ -268,6 +271,8 @@ class Worker(Generic[A]):
         if straggler is not None:
             yield from self._work_shard(job, stage, *straggler)
             return (yield from self._read())
+        if shards and self.identity.index >= workers_needed(job, stage, shards):
+            raise Over(Ending.LEFT)
         if not rest.shards:
             seen = yield from survey(job, stage)
             if (yield from advance(job, seen, self.means)):

@@ -33,6 +33,7 @@ from kubemr.worker.pulse import Pulse
 from kubemr.worker.settings import Settings, SettingsError
 
 EXIT_OVER = 0
+"""Kubernetes starts this worker no more: the job is over, or has no use for it."""
 EXIT_CANNOT = 1
 EXIT_SETTINGS = 2
 EXIT_TOLD = 128 + signal.SIGTERM
@@ -85,7 +86,7 @@ def work(environ: Mapping[str, str]) -> int:
         except (Refused, StorageError) as problem:
             log.error("worker_cannot_go_on", error=str(problem))
             return EXIT_CANNOT
-    log.info("job_over", ending=ending.value)
+    log.info("worker_left" if ending is Ending.LEFT else "job_over", ending=ending.value)
     return EXIT_OVER
 
 

@@ -16,6 +16,7 @@ from kubemr.locks.threads import Stop, Stopped
 from kubemr.logs import Log
 from kubemr.storage import StorageError
 from kubemr.worker import process
+from kubemr.worker.loop import Ending
 from kubemr.worker.process import EXIT_SETTINGS, work
 from support.bench import Bench
 from support.planned import PlannedExecutor, worker_of
@@ -108,6 +109,21 @@ def test_a_clean_end_releases_the_lease(bench: Bench, job: JobView, served: Serv
     served.stop()
     assert ending.value == "COMPLETE"
     assert "holderIdentity" not in bench.get(job.lease_of(0))["spec"]
+
+
+def test_a_worker_that_leaves_releases_its_lease(bench: Bench) -> None:
+    """The job goes on without it; what it is to others is told at once, not when the Lease expires."""
+    job = bench.deployed(inputs=list("abc"), partitions=0, replicas=10)
+    bench.write_tasks(job, {0: "running/1/0/0/w1-bbbbbb", 1: "empty/1/0/0/w1-bbbbbb", 2: "empty/1/0/0/w1-bbbbbb"})
+    bench.hold_lease(job, 1, "w1-bbbbbb")
+    served = Served(bench)
+    worker, _ = worker_of(bench, job, 9)
+    ending = process._live(worker, served.transport, Stop(), Log())  # type: ignore[arg-type]  # another executor
+    served.stop()
+    served.transport.close()
+    assert ending is Ending.LEFT
+    assert bench.job().phase == "DEPLOYED"
+    assert "holderIdentity" not in bench.get(job.lease_of(9))["spec"]
 
 
 class RightsGone:
