@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from kubemr.cli.loglines import readable
 from kubemr.cli.session import EXIT_DONE, EXIT_USAGE, RunResult
 from kubemr.local.progress import JobProgress
 from kubemr.locks.request import Json
+
+SHOWN_ATTEMPTS: Final = 5
 
 _CODES: Final[Mapping[str, str]] = {"": "", "dim": "2", "bold": "1", "red": "31", "green": "32"}
 
@@ -35,9 +37,22 @@ def report(result: RunResult, output: str | None = None, before_time: Callable[[
             _results(result.progress.status)
         if result.problem:
             say((f"{document['metadata']['name']}: ", "bold"), (result.problem, "red"))
+        _attempts(result.told)
     if result.code == EXIT_DONE:
         before_time()
     say((f"\ntime taken: {result.seconds:.2f} s", "bold"))
+
+
+def _attempts(told: Sequence[tuple[str, str]]) -> None:
+    """Where the logs of attempts are that came to nothing."""
+    if told:
+        say(
+            (f"\n{len(told)} attempt{'s' if len(told) > 1 else ''} came to nothing; what they printed, or why:", "bold")
+        )
+    for name, address in told[:SHOWN_ATTEMPTS]:
+        say((f"{name}  ", "dim"), (address, ""))
+    if len(told) > SHOWN_ATTEMPTS:
+        say((f"and {len(told) - SHOWN_ATTEMPTS} more beside them", ""))
 
 
 def say(*parts: tuple[str, str]) -> None:

@@ -21,6 +21,8 @@ from attrs import frozen
 from kubemr.cli.display import Display, display_for
 from kubemr.cli.loglines import explains, readable
 from kubemr.coordination import names
+from kubemr.coordination.attempts import attempts
+from kubemr.coordination.records import ERROR, LOG, LOST, is_record
 from kubemr.local import orphans
 from kubemr.local.cluster import LocalCluster
 from kubemr.local.following import (
@@ -78,6 +80,8 @@ class RunResult:
     seconds: float
     problem: str = ""
     log: Sequence[tuple[str, str]] = ()
+    told: Sequence[tuple[str, str]] = ()
+    """Attempts that failed or were lost, in order, each with the address of what it left: its log, or why it failed."""
 
 
 @frozen
@@ -157,7 +161,8 @@ class _Session:
                 orphans.end_all()
                 cluster.remove_files()
             self._remove_unfinished(code)
-        return RunResult(code, self._progress, self._seconds(), message, self._last_log(code))
+        told = self._told(code)
+        return RunResult(code, self._progress, self._seconds(), message, self._last_log(code), told)
 
     def _follow(self, cluster: LocalCluster) -> tuple[int, str]:
         """The exit code, and why it is not 0."""
@@ -229,10 +234,23 @@ class _Session:
         return event
 
     def _remove_unfinished(self, code: int) -> None:
-        """Nobody will go on with a local job that did not complete: its files are of no use."""
+        """Nobody will go on with a local job that did not complete: of its files only what tells why is of use."""
         view = self._progress.view
         if view is not None and code != EXIT_DONE and not self._options.keep:
-            store_from_environment(self._store).delete_prefix(view.storage_prefix)
+            keep = is_record if code in (EXIT_FAILED, EXIT_TIMEOUT) else None
+            store_from_environment(self._store).delete_prefix(view.storage_prefix, keep)
+
+    def _told(self, code: int) -> list[tuple[str, str]]:
+        """What attempts left that came to nothing."""
+        view = self._progress.view
+        failures = any(stage.failures for stage in self._progress.stages)
+        if view is None or not (code in (EXIT_FAILED, EXIT_TIMEOUT) or failures):
+            return []
+        store = store_from_environment(self._store)
+        wanted = {ERROR, LOST, LOG} if code == EXIT_TIMEOUT else {ERROR, LOST}
+        found = sorted(attempt for attempt in attempts(store, view.storage_prefix) if attempt.files & wanted)
+        names_of = ((each, next(name for name in (LOG, ERROR, LOST) if name in each.files)) for each in found)
+        return [(str(attempt), store.url(attempt.prefix + name)) for attempt, name in names_of]
 
     def _last_log(self, code: int) -> list[tuple[str, str]]:
         if code != EXIT_FAILED or self._options.verbose:

@@ -10,21 +10,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 
 from attr import frozen
 
 from kubemr.coordination import names
+from kubemr.coordination.attempts import Attempt, Selection, attempts, first_error
 from kubemr.coordination.job import JobView, Stage
 from kubemr.coordination.outputs import OUTPUTS, decode_outputs
-from kubemr.coordination.records import ERROR, AttemptError
+from kubemr.coordination.records import LOG
 from kubemr.coordination.store import Store
 from kubemr.coordination.survey import Survey
 from kubemr.locks.conditional import Outcome, Refused, Target, Verdict, apply
 from kubemr.locks.patch import Patch
 from kubemr.locks.request import Answer, Do, Json, Op
 from kubemr.locks.shard import HINT_PATH, SHARDS
-from kubemr.locks.taskstate import TaskState
 
 MAX_RESULTS = 256
 MAX_RESULT_BYTES = 1024
@@ -132,7 +131,7 @@ def fitting(results: Sequence[str]) -> list[str]:
 def fail(job: JobView, cause: str, stamp: Callable[[], str], reason: str = "TaskFailed") -> Op[bool]:
     """Flip the job to FAIL with `cause`.  Of several that find a cause, the first is kept."""
     now = yield Do(stamp, "wall clock")
-    error = cause if len(cause) <= MAX_ERROR else cause[: MAX_ERROR - 1] + "…"
+    error = _cut(cause, MAX_ERROR)
     patch = job.guard().replace("/status/phase", "FAIL").add("/status/error", error)
     patch = patch.add("/status/completionTime", now)
     patch += condition(job, "Failed", reason, error, now)
@@ -161,39 +160,41 @@ def cause_of(job: JobView, seen: Survey, means: Means) -> Op[str]:
     number = seen.failed[0]
     state = seen.tasks[number]
     what = f"{seen.stage.key}/{number}"
-    if state.failures < job.max_attempts:
-        return (
-            f"{what}: {state.losses} workers died while they ran it (out of memory, or killed); "
-            "give the workers more memory or the task less input"
-        )
-    prefix = names.task_prefix(job.storage_prefix, seen.stage.step, seen.stage.name, number)
-    errors = yield Do(lambda: _errors(prefix, means.store), "read errors")
-    return describe_failure(what, state, errors)
+    selection = Selection(seen.stage.step, seen.stage.name, number)
+
+    def look() -> str:
+        found = sorted(attempts(means.store, job.storage_prefix, selection))
+        if state.failures < job.max_attempts:
+            logged = [attempt for attempt in found if LOG in attempt.files]
+            return _with_log(
+                f"{what}: {state.losses} workers died while they ran it (out of memory, or killed); "
+                "give the workers more memory or the task less input",
+                logged[-1] if logged else None,
+                means.store,
+            )
+        times = "once" if state.failures == 1 else f"{state.failures} times"
+        first = first_error(means.store, found)
+        if first is None:
+            return f"{what} failed {times}: no attempt left an error"
+        attempt, error = first
+        return _with_log(f"{what} failed {times}: {error.message}", attempt, means.store)
+
+    cause: str = yield Do(look, "read errors")
+    return cause
 
 
-def describe_failure(what: str, state: TaskState, errors: Sequence[AttemptError]) -> str:
-    """`map/17 failed 4 times: ValueError: …`."""
-    times = "once" if state.failures == 1 else f"{state.failures} times"
-    first = errors[0].message if errors else "no attempt left an error"
-    return f"{what} failed {times}: {first}"
+def _with_log(cause: str, attempt: Attempt | None, store: Store) -> str:
+    """The cause, and in a last line where the attempt's log is, if it left one: both together fit on the object."""
+    if attempt is None or LOG not in attempt.files:
+        return cause
+    line = f"\nlog: {store.url(attempt.prefix + LOG)}"
+    if len(line) > MAX_ERROR // 2:
+        return cause
+    return _cut(cause, MAX_ERROR - len(line)) + line
 
 
-def _errors(prefix: str, store: Store) -> list[AttemptError]:
-    """The errors of a task's attempts in their order.
-
-    User code writes below the same prefixes, so a key or a document may look nearly like ours: those are passed over.
-    """
-    by_epoch: list[tuple[int, str]] = []
-    for item in store.list(prefix):
-        attempt, _, file = item.key.removeprefix(prefix).partition("/")
-        epoch = attempt.partition("-")[0]
-        if file == ERROR and epoch.isdecimal():
-            by_epoch.append((int(epoch), item.key))
-    errors: list[AttemptError] = []
-    for _, key in sorted(by_epoch):
-        with suppress(ValueError):
-            errors.append(AttemptError.decode(store.get(key)))
-    return errors
+def _cut(text: str, most: int) -> str:
+    return text if len(text) <= most else text[: most - 1] + "…"
 
 
 def _results(job: JobView, stage: Stage, attempts: Sequence[str], store: Store) -> list[str]:

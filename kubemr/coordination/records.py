@@ -8,9 +8,13 @@ but for the words in which it says why it failed.
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Final
 
 from attr import frozen
+
+from kubemr.coordination.store import Store
+from kubemr.locks.request import Do, Op
 
 LOG: Final = "log.txt"
 ERROR: Final = "error.json"
@@ -18,6 +22,8 @@ LOST: Final = "lost.json"
 RECORDS: Final = frozenset({LOG, ERROR, LOST})
 """The names of these objects below an attempt's prefix."""
 
+_DEPTH: Final = 5
+"""How many folders such an object is in: job, step, stage, task and attempt."""
 _BEGAN: Final = "attempt_began"
 _SHORTENED: Final = "log_shortened"
 _ENDED: Final = "attempt_ended"
@@ -86,6 +92,12 @@ class AttemptLog:
         return cls(task, rest[:cut], start, str(ended.get("timestamp", "")), str(ended.get("outcome", "")))
 
 
+def is_record(key: str) -> bool:
+    """Whether the key, with the job's prefix, is that of a record."""
+    *folders, name = key.split("/")
+    return name in RECORDS and len(folders) == _DEPTH
+
+
 def whole_line(text: bytes) -> bytes:
     """The text with a line feed at its end, if there is any text."""
     return text if not text or text.endswith(b"\n") else text + b"\n"
@@ -107,3 +119,18 @@ def _parsed(line: bytes, event: str) -> dict[str, object]:
     except ValueError:
         return {}
     return fields if isinstance(fields, dict) and fields.get("event") == event else {}
+
+
+def keep(store: Store, key: str, data: bytes, warn: Callable[..., object]) -> Op[None]:
+    """Write a record for people; nothing fails because it could not be written.  `warn` takes an event and fields."""
+
+    def put() -> Exception | None:
+        try:
+            store.put(key, data)
+        except Exception as error:  # Whatever the store has to say.
+            return error
+        return None
+
+    problem: Exception | None = yield Do(put, "write record")
+    if problem is not None:
+        warn("record_not_kept", key=key, error=str(problem))

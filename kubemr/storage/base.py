@@ -8,7 +8,7 @@ and used on both sides of a fork.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from os import PathLike
 from typing import BinaryIO, Protocol, TypeAlias, runtime_checkable
@@ -83,9 +83,10 @@ class ObjectStore(Protocol):
         """Remove an object; nothing happens where there is none."""
         ...
 
-    def delete_prefix(self, prefix: str) -> int:
+    def delete_prefix(self, prefix: str, keep: Callable[[str], bool] | None = None) -> int:
         """Remove all objects in the folder `prefix` (its slash at the end may be left out); how many there were.
 
+        Objects for whose keys `keep` is true stay, and are not counted.
         Unfinished uploads below it are removed too, and their writers fail.  The empty prefix raises `BadKey`.
         """
         ...

@@ -190,18 +190,18 @@ class DirectoryStore:
                 return
             self._prune(os.path.dirname(path))
 
-    def delete_prefix(self, prefix: str) -> int:
-        """Remove a folder with all that is in it, finished or not."""
+    def delete_prefix(self, prefix: str, keep: Callable[[str], bool] | None = None) -> int:
+        """Remove a folder with all that is in it, finished or not, but for the objects to `keep`."""
         folder = check_folder("delete_prefix", self._name, prefix)
         with self._translated("delete_prefix", folder):
             path = os.path.join(self.root, folder.rstrip("/"))
             if os.path.islink(path) or not os.path.isdir(path):
                 return 0
-            removed = self._remove_tree(path)
+            removed = self._remove_tree(path, keep)
             self._prune(os.path.dirname(path))
         return removed
 
-    def _remove_tree(self, folder: str) -> int:
+    def _remove_tree(self, folder: str, keep: Callable[[str], bool] | None) -> int:
         removed = 0
         try:
             with os.scandir(folder) as entries:
@@ -210,7 +210,9 @@ class DirectoryStore:
             return 0  # another process is deleting it too
         for entry in found:
             if entry.is_dir(follow_symlinks=False):
-                removed += self._remove_tree(entry.path)
+                removed += self._remove_tree(entry.path, keep)
+            elif keep is not None and keep(os.path.relpath(entry.path, self.root)):
+                continue
             elif remove_if_there(entry.path) and not entry.name.startswith(PART_MARK):
                 removed += 1
         _remove_if_empty(folder)

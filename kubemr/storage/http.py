@@ -12,7 +12,7 @@ import ssl
 import string
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from functools import partial
 from typing import BinaryIO, NoReturn
@@ -298,7 +298,7 @@ class HttpStore:
         """Refused: `ReadOnly`."""
         self._read_only("delete", key)
 
-    def delete_prefix(self, prefix: str) -> int:
+    def delete_prefix(self, prefix: str, keep: Callable[[str], bool] | None = None) -> int:
         """Refused: `ReadOnly`."""
         self._read_only("delete_prefix", prefix)
 

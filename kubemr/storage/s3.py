@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from typing import BinaryIO
@@ -161,8 +161,8 @@ class S3Store:
         """Remove an object."""
         self._retrier.call(self._object("delete", key).delete)
 
-    def delete_prefix(self, prefix: str) -> int:
-        """Abort the unfinished uploads in a folder, then remove its objects."""
+    def delete_prefix(self, prefix: str, keep: Callable[[str], bool] | None = None) -> int:
+        """Abort the unfinished uploads in a folder, then remove its objects, but for those to `keep`."""
         folder = check_folder("delete_prefix", self._name, prefix)
         requests = self._below("delete_prefix", folder)
         # MinIO takes the prefix for the key of one object, but lists all uploads of the bucket when it is empty.
@@ -172,10 +172,11 @@ class S3Store:
         removed = 0
         after: str | None = None
         while page := self._retrier.call(partial(requests.page, after)):
-            keys = [full for full, _ in page]
-            self._retrier.call(partial(requests.delete_all, keys))
+            keys = [full for full, _ in page if keep is None or not keep(full.removeprefix(self.prefix))]
+            if keys:
+                self._retrier.call(partial(requests.delete_all, keys))
             removed += sum(not full.endswith("/") for full in keys)
-            after = keys[-1]
+            after = page[-1][0]
         return removed
 
     def _abort_unfinished(self, requests: Requests, prefix: str) -> None:

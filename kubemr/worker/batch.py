@@ -15,7 +15,7 @@ from typing import Generic, Literal, Protocol, TypeVar
 
 from attr import define, field
 
-from kubemr.coordination.records import ERROR, LOG, AttemptError
+from kubemr.coordination.records import ERROR, LOG, AttemptError, keep
 from kubemr.coordination.store import Store
 from kubemr.locks.claims import Change, ShardGone, settle
 from kubemr.locks.conditional import read
@@ -234,7 +234,7 @@ class Batch(Generic[A]):
         self.ended += 1
         del self.left[number]
         if outcome.log:
-            yield from self._keep_log(prefix + LOG, outcome.log)
+            yield from keep(self.store, prefix + LOG, outcome.log, self.warn)
         if outcome.kind == "failed":
             self.failures += 1
             self.failed(number, self.shard.tasks[number].epoch)
@@ -255,21 +255,7 @@ class Batch(Generic[A]):
     def _keep_log_so_far(self) -> Op[None]:
         log = self.running_log()
         if log is not None:
-            yield from self._keep_log(*log)
-
-    def _keep_log(self, key: str, data: bytes) -> Op[None]:
-        """Logs are for people: an attempt must not fail, nor a worker end, because one could not be written."""
-
-        def put() -> Exception | None:
-            try:
-                self.store.put(key, data)
-            except Exception as error:
-                return error
-            return None
-
-        problem: Exception | None = yield Do(put, "write log")
-        if problem is not None:
-            self.warn("log_not_kept", key=key, error=str(problem))
+            yield from keep(self.store, *log, self.warn)
 
     def _release(self, state: TaskState) -> TaskState:
         return state.release(self.token)

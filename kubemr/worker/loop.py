@@ -23,7 +23,7 @@ from typing import Generic
 
 from attr import define, field, frozen
 
-from kubemr.coordination import names
+from kubemr.coordination import losses, names
 from kubemr.coordination.advance import Means, advance
 from kubemr.coordination.job import JobView, Stage
 from kubemr.coordination.survey import open_shards, survey, unfinished
@@ -256,6 +256,9 @@ class Worker(Generic[A]):
         shards: list[Shard] = []
         for seen_shard in rest.shards:
             shard = yield from lose(seen_shard, dead, job.max_attempts)
+            lost = list(losses.lost(seen_shard, shard, dead))
+            if lost:
+                yield from losses.record(job, stage, lost, self.means, self.warn)
             yield from repair_hint(shard)
             shards.append(shard)
             if shard.pending or shard.held_by(self.identity.token):

@@ -95,7 +95,7 @@ def _keep(store: ObjectStore, key: str, data: bytes, log: Log) -> None:
     try:
         store.put(key, data)
     except StorageError as error:
-        log.warning("log_not_kept", key=key, error=str(error))
+        log.warning("record_not_kept", key=key, error=str(error))
 
 
 def _live(runner: Worker[Assignment], transport: Transport, stop: Stop, log: Log) -> Ending:

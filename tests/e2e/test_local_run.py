@@ -140,14 +140,20 @@ def test_a_command_that_is_not_there_fails_the_job_by_name(marked: Marked) -> No
 
 
 def test_user_code_that_always_raises_fails_the_job_with_its_first_cause(marked: Marked) -> None:
-    """After `maxAttempts` attempts the job fails with the first error."""
-    program = marked.program(QUICK.replace("return {0:", "raise ValueError(f'bad input {input}'); return {0:"))
+    """After `maxAttempts` attempts the job fails with the first error; their logs stay, and it is said where."""
+    raising = "print('look at', input); raise ValueError(f'bad input {input}'); return {0:"
+    program = marked.program(QUICK.replace("return {0:", raising))
     manifest = marked.manifest(inputs=["seven"], maxAttempts=2)
     code, out, err = marked.run(manifest, "--", sys.executable, program)
     assert (code, out) == (1, "")
     assert "map/0 failed 2 times: ValueError: bad input seven" in err
     assert marked.files() == []
-    assert stored(marked) == []
+    assert sorted(stored(marked)) == ["error.json"] * 2 + ["log.txt"] * 2
+    told = err[err.index("2 attempts came to nothing") :].splitlines()[1:3]
+    assert [line.split("/")[:2] for line in told] == [["map", "0"]] * 2
+    logs = contents([line.split()[1] for line in told])
+    assert all(b"\nlook at seven\n" in log for log in logs)
+    assert f"\nlog: {told[0].split()[1]}\n" in err
 
 
 def test_a_deadline_fails_the_job(marked: Marked) -> None:
@@ -167,7 +173,7 @@ def test_timeout(marked: Marked) -> None:
     assert "timeout: the job was not over after 1.5 s" in err
     assert not marked.processes()
     assert marked.files() == []
-    assert stored(marked) == []
+    assert set(stored(marked)) <= {"log.txt"}, "what the hung task printed stays, if there was time"
 
 
 @pytest.mark.parametrize("times", [1, 2])

@@ -29,8 +29,8 @@ KUBERNETES_JOBS: Final = Resource("batch", "v1", "jobs")
 class CleanStore(Store, Protocol):
     """A store that can also be cleared."""
 
-    def delete_prefix(self, prefix: str) -> int:
-        """Remove every object (and unfinished upload) below a prefix; tells how many."""
+    def delete_prefix(self, prefix: str, keep: Callable[[str], bool] | None = None) -> int:
+        """Remove every object (and unfinished upload) below a prefix but for the keys to `keep`; tells how many."""
         ...
 
     def check(self) -> None:

@@ -31,6 +31,7 @@ from kubemr.controller.reconcile.storing import open_store
 from kubemr.coordination import names
 from kubemr.coordination.job import JobView
 from kubemr.coordination.listing import list_all
+from kubemr.coordination.records import is_record
 from kubemr.locks.conditional import Target, read
 from kubemr.locks.lease import LEASES
 from kubemr.locks.request import Do, Json, Now, Op
@@ -84,11 +85,12 @@ def clean(job: JobView, operator: Operator, *, patient: bool, news: bool) -> Op[
             pods = yield from list_all(PODS, job.namespace, names.selector(job.uid))
             if pods.items:
                 return False
+        keeps_records = None if policy_of(job) == "None" else is_record
         prefixes = superfluous(job)
         if prefixes:
             store = yield from open_store(job, operator)
             for prefix in prefixes:
-                yield Do(partial(store.delete_prefix, prefix), "retention")
+                yield Do(partial(store.delete_prefix, prefix, keeps_records), "retention")
     yield from rights.revoke(job)  # Not before: workers that still ran had to read that the job is over.
     if settings is not None:
         yield from remove_all(job, CONFIG_MAPS, up_to=job.run)
@@ -111,7 +113,7 @@ def announce(job: JobView) -> Op[None]:
 
 
 def superfluous(job: JobView) -> list[str]:
-    """The prefixes that `storage.retentionPolicy` does not keep of a finished run."""
+    """The prefixes below which `storage.retentionPolicy` keeps nothing, or only records, of a finished run."""
     policy = policy_of(job)
     if policy == "All" or not job.stages:
         return []

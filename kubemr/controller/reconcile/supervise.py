@@ -16,6 +16,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
+import structlog
+
 from kubemr.controller.reconcile.aligning import align, suspended
 from kubemr.controller.reconcile.census import dead_among
 from kubemr.controller.reconcile.context import After, Operator
@@ -30,6 +32,7 @@ from kubemr.controller.reconcile.stalled import look_at_pods
 from kubemr.controller.reconcile.storing import StorageNotReady, open_store
 from kubemr.coordination.advance import Means, advance, complete, fail
 from kubemr.coordination.job import JobView
+from kubemr.coordination.losses import lost, record
 from kubemr.coordination.survey import survey
 from kubemr.locks.claims import ShardGone, lose
 from kubemr.locks.conditional import Target, read
@@ -38,6 +41,8 @@ from kubemr.locks.patch import Patch
 from kubemr.locks.request import Do, Json, Op
 from kubemr.locks.shard import SHARDS, Shard
 from kubemr.locks.taskstate import Token
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
 PROGRESS_SECONDS = 2.0
 """Least time between two patches of the counts."""
@@ -96,10 +101,25 @@ def _bury(job: JobView, shards: Sequence[Digest], operator: Operator) -> Op[None
             document: Json = yield from read(Target(SHARDS, job.namespace, shard.name))
             if document is None:
                 return  # The job was deleted; its event is on the way.
+            before = Shard.parse(document)
             try:
-                yield from lose(Shard.parse(document), dead, job.max_attempts)
+                after = yield from lose(before, dead, job.max_attempts)
             except ShardGone:
                 return
+            yield from _record(job, list(lost(before, after, dead)), operator)
+
+
+def _record(job: JobView, attempts: Sequence[tuple[int, int, Token]], operator: Operator) -> Op[None]:
+    """Tell people of lost attempts, if the operator may write to the job's store."""
+    if not attempts or job.current is None:
+        return
+    try:
+        store = yield from open_store(job, operator)
+    except StorageNotReady as problem:
+        log.warning("record_not_kept", job=job.name, namespace=job.namespace, error=str(problem))
+        return
+    means = Means(store, operator.settings.stamp)
+    yield from record(job, job.current, attempts, means, log.bind(job=job.name, namespace=job.namespace).warning)
 
 
 def _count(job: JobView, shards: Sequence[Digest]) -> Op[None]:

@@ -82,8 +82,9 @@ class Storage:
 
     s3: S3 | None = prop("An S3 bucket.", unset="the operator's bucket where an administrator allows it")
     retention_policy: Literal["None", "Results", "All"] = prop(
-        "What stays in storage when the job is over: nothing, its results, or also what tasks passed on to each"
-        " other.  Deleting the job removes all of it.",
+        "What stays in storage when the job is over: nothing; its results, with logs and errors of all attempts; or"
+        " also what tasks passed on to each other.  Of a job that failed all stays, but for None."
+        "  Deleting the job removes all of it.",
         default="Results",
     )
 

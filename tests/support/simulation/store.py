@@ -50,10 +50,10 @@ class MemoryStore:
         """Its address."""
         return f"memory://{key}"
 
-    def delete_prefix(self, prefix: str) -> int:
-        """Remove what is below."""
+    def delete_prefix(self, prefix: str, keep: Callable[[str], bool] | None = None) -> int:
+        """Remove what is below, but for what is to be kept."""
         self._may_fail("delete", prefix)
-        keys = [key for key in self.objects if key.startswith(prefix)]
+        keys = [key for key in self.objects if key.startswith(prefix) and not (keep and keep(key))]
         for key in keys:
             del self.objects[key]
         return len(keys)

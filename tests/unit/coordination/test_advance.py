@@ -15,7 +15,8 @@ from kubemr.coordination.survey import survey
 from kubemr.locks import Refused
 from kubemr.locks.request import Json, Op
 from support.bench import DENIED, SILENCE, Bench, patches
-from support.simulation.store import StoreFailed
+from support.simulation.referee import Referee
+from support.simulation.store import MemoryStore, StoreFailed
 
 A = "w0-aaaaaa"
 
@@ -232,6 +233,61 @@ def test_what_users_write_is_not_taken_for_an_error_of_ours(bench: Bench) -> Non
     write_error(bench, job, "3-w0-aaaaaa", AttemptError("ValueError: the cause", "w0-aaaaaa").encode())
     bench.run(look_and_advance(bench, job))
     assert status(bench)["error"] == "map/0 failed once: ValueError: the cause"
+
+
+def test_the_cause_says_where_the_log_is(bench: Bench) -> None:
+    """Of the attempt whose error it is, in a line of its own."""
+    job = bench.deployed(maxAttempts=2)
+    bench.write_tasks(job, {0: "failed/2/2/0/"})
+    write_error(bench, job, "1-w0-aaaaaa", AttemptError("ValueError: first\nTraceback", "w0-aaaaaa").encode())
+    write_error(bench, job, "1-w0-aaaaaa", b"printed", "log.txt")
+    bench.run(look_and_advance(bench, job))
+    where = f"memory://{job.storage_prefix}0/map/0/1-w0-aaaaaa/log.txt"
+    assert status(bench)["error"] == f"map/0 failed 2 times: ValueError: first\nTraceback\nlog: {where}"
+
+
+def test_a_long_message_makes_room_for_it(bench: Bench) -> None:
+    """Both fit on the object."""
+    job = bench.deployed(maxAttempts=1)
+    bench.write_tasks(job, {0: "failed/1/1/0/"})
+    write_error(bench, job, "1-w0-aaaaaa", AttemptError("x" * 5000, "w0-aaaaaa").encode())
+    write_error(bench, job, "1-w0-aaaaaa", b"printed", "log.txt")
+    bench.run(look_and_advance(bench, job))
+    error = status(bench)["error"]
+    assert len(error) == 1024
+    assert error.endswith(f"x…\nlog: memory://{job.storage_prefix}0/map/0/1-w0-aaaaaa/log.txt")
+
+
+def test_an_address_that_is_too_long_is_left_out(bench: Bench) -> None:
+    """The cause comes first."""
+    job = bench.deployed(maxAttempts=1)
+    bench.write_tasks(job, {0: "failed/1/1/0/"})
+    write_error(bench, job, "1-w0-aaaaaa", AttemptError("ValueError: no", "w0-aaaaaa").encode())
+    write_error(bench, job, "1-w0-aaaaaa", b"printed", "log.txt")
+
+    class FarAway(MemoryStore):
+        """A store with long addresses."""
+
+        def url(self, key: str) -> str:
+            """One of them."""
+            return "memory://" + "x" * 600 + key
+
+    bench.store = FarAway(Referee(), lambda: False, bench.store.objects)
+    bench.run(look_and_advance(bench, job))
+    assert status(bench)["error"] == "map/0 failed once: ValueError: no"
+
+
+def test_what_the_dead_printed_last(bench: Bench) -> None:
+    """The log of the latest attempt that has one."""
+    job = bench.deployed()
+    bench.write_tasks(job, {1: "failed/6/0/5/"})
+    for attempt in ("9-w0-aaaaaa", "10-w0-bbbbbb"):
+        prefix = names.attempt_prefix(job.storage_prefix, 0, "map", 1, attempt)
+        bench.store.put(f"{prefix}log.txt", b"printed")
+    bench.run(look_and_advance(bench, job))
+    error = status(bench)["error"]
+    assert error.startswith("map/1: 5 workers died while they ran it")
+    assert error.endswith(f"\nlog: memory://{job.storage_prefix}0/map/1/10-w0-bbbbbb/log.txt")
 
 
 def test_a_task_whose_holders_died_has_no_error_to_read(bench: Bench) -> None:

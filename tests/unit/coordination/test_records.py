@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from kubemr.coordination.records import AttemptError, AttemptLog
+from kubemr.coordination.records import AttemptError, AttemptLog, is_record
 
 
 def test_an_error() -> None:
@@ -44,3 +44,19 @@ def test_the_last_line_is_ended_before_the_end_is_said() -> None:
 def test_any_other_text(data: bytes) -> None:
     """Is what was printed."""
     assert AttemptLog.decode(data) == AttemptLog("", data)
+
+
+@pytest.mark.parametrize(
+    ("key", "is_one"),
+    [
+        ("job-x/0/map/17/1-w0-abc123/log.txt", True),
+        ("job-x/0/map/17/1-w0-abc123/error.json", True),
+        ("job-x/0/map/17/1-w0-abc123/lost.json", True),
+        ("job-x/0/map/17/1-w0-abc123/outputs.json", False),
+        ("job-x/0/map/17/1-w0-abc123/mine/log.txt", False),
+        ("job-x/run-1/log.txt", False),
+    ],
+)
+def test_which_objects_are_records(key: str, is_one: bool) -> None:
+    """By their place as well as by their name."""
+    assert is_record(key) is is_one

@@ -70,6 +70,18 @@ def test_the_retention_policy(
     assert stages_left(bench) == left
 
 
+@pytest.mark.parametrize(("policy", "left"), [("Results", 3), ("None", 0)])
+def test_logs_and_errors_stay_with_the_results(bench: Bench, operator: Operator, policy: str, left: int) -> None:
+    """Of every stage, and nothing of users' that is called the same elsewhere; None keeps nothing."""
+    job = finished(bench, operator, storage={"retentionPolicy": policy})
+    attempt = names.attempt_prefix(job.storage_prefix, 0, "map", 0, "1-w0-aaaaaa")
+    for name in ("log.txt", "error.json", "lost.json", "outputs.json", "mine/log.txt"):
+        bench.store.put(attempt + name, b"")
+    bench.step(operator)
+    kept = [key.removeprefix(attempt) for key in sorted(bench.store.objects) if "/map/" in key]
+    assert kept == ["error.json", "log.txt", "lost.json"][:left]
+
+
 def test_a_job_that_never_had_stages_has_nothing_to_clear(bench: Bench) -> None:
     """It failed before."""
     assert superfluous(bench.submit(storage={"retentionPolicy": "None"})) == []

@@ -74,6 +74,15 @@ def test_deleting_a_prefix_keeps_to_its_folder(store: ObjectStore, prefix: str) 
     assert keys(store) == ["job-10/a", "job-2", "other/job-1/a"]
 
 
+def test_what_is_to_be_kept_stays(store: ObjectStore) -> None:
+    """By its whole key, in whatever folder; the rest goes, and is counted."""
+    for key in ("job/a/log", "job/a/b", "job/a/c/log", "job/log", "job/d", "other/d"):
+        store.put(key, b"")
+    assert store.delete_prefix("job", lambda key: key in ("job/a/log", "job/a/c/log")) == 3
+    assert keys(store) == ["job/a/c/log", "job/a/log", "other/d"]
+    assert store.delete_prefix("job", lambda key: True) == 0
+
+
 @pytest.mark.parametrize("prefix", ["", "/", "a/../b", "//"])
 def test_a_prefix_that_means_too_much_is_refused(store: ObjectStore, prefix: str) -> None:
     """Nobody deletes a whole store by an empty variable."""

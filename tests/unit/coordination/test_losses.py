@@ -1,0 +1,67 @@
+"""Which attempts were lost with their workers, told by those who take their tasks away."""
+
+from __future__ import annotations
+
+import pytest
+
+from kubemr.coordination.attempts import attempts, history
+from kubemr.coordination.losses import MESSAGE
+from kubemr.worker.loop import Ending
+from support.bench import LEASE_SECONDS, Bench
+from support.planned import worker_of
+
+A, B, C = "w1-aaaaaa", "w0-bbbbbb", "w1-cccccc"
+
+
+@pytest.fixture
+def bench() -> Bench:
+    """An empty apiserver."""
+    return Bench()
+
+
+def test_a_worker_tells_of_those_that_it_takes_away(bench: Bench) -> None:
+    """Of the dead holder's attempt only, by its epoch."""
+    job = bench.deployed(inputs=["a", "b"], partitions=0, replicas=1)
+    bench.write_tasks(job, {1: f"running/3/1/0/{A}"})
+    worker, executor = worker_of(bench, job)
+    executor.kind = lambda piece: "empty"
+    assert bench.run(worker.run()) is Ending.COMPLETE
+    (found,) = attempts(bench.store, job.storage_prefix)
+    assert str(found) == f"map/1/3-{A}"
+    told = history(bench.store, found)
+    assert (told.outcome, told.message, told.start, told.log) == ("lost", MESSAGE, "", None)
+    assert told.end == bench.stamp()
+
+
+def test_the_operator_tells_too(bench: Bench) -> None:
+    """It takes tasks away where no worker is idle."""
+    operator = bench.operator()
+    job = bench.deployed(operator)
+    bench.hold_lease(job, 0, B)
+    bench.write_tasks(job, {0: f"running/1/0/0/{A}", 1: f"running/1/0/0/{B}"})
+    bench.step(operator)
+    assert [str(each) for each in attempts(bench.store, job.storage_prefix)] == [f"map/0/1-{A}"]
+    bench.now += LEASE_SECONDS
+
+
+def test_of_two_holders_the_dead_one(bench: Bench) -> None:
+    """The other goes on."""
+    operator = bench.operator()
+    job = bench.deployed(operator)
+    bench.hold_lease(job, 0, B)
+    bench.write_tasks(job, {0: f"running/1/0/0/{B}+{C}"})
+    bench.step(operator)
+    assert str(bench.shard(job).tasks[0]) == f"running/1/0/1/{B}"
+    assert [str(each) for each in attempts(bench.store, job.storage_prefix)] == [f"map/0/1-{C}"]
+
+
+def test_that_it_cannot_be_told_changes_nothing(bench: Bench) -> None:
+    """The store is away: the task is taken away all the same."""
+    operator = bench.operator()
+    job = bench.deployed(operator)
+    bench.write_tasks(job, {0: f"running/1/0/0/{A}"})
+    bench.storage_fails = True
+    bench.step(operator)
+    assert str(bench.shard(job).tasks[0]) == "pending/2/0/1/"
+    bench.storage_fails = False
+    assert list(attempts(bench.store, job.storage_prefix)) == []
