@@ -7,7 +7,11 @@ Source: "Exponential Backoff And Jitter", AWS Architecture Blog, 2015.
 
 from __future__ import annotations
 
+from typing import Final
+
 from attr import define
+
+LONGEST: Final = 5.0
 
 
 @define
@@ -15,7 +19,7 @@ class Backoff:
     """Times in seconds.  The randomness is passed in, so that a simulation can replay it."""
 
     first: float = 0.1
-    longest: float = 5.0
+    longest: float = LONGEST
     attempts: int = 0
 
     def next(self, random: float, at_least: float | None = None) -> float:

@@ -26,7 +26,7 @@ from enum import Enum
 
 from attr import frozen
 
-from kubemr.locks.backoff import Backoff
+from kubemr.locks.backoff import LONGEST, Backoff
 from kubemr.locks.patch import Patch
 from kubemr.locks.request import JSON_PATCH, Answer, Json, Op, Random, Request, Resource, Sleep
 
@@ -103,12 +103,13 @@ class Refused(Exception):
         self.answer = answer
 
 
-def apply(target: Target, patch: Patch, mine: Callable[[Json], bool]) -> Op[Outcome]:
+def apply(target: Target, patch: Patch, mine: Callable[[Json], bool], *, longest: float = LONGEST) -> Op[Outcome]:
     """Send `patch` until its fate is known; `mine(object)` tells whether it shows in an object.
 
-    `mine` must be true of an object only if this very patch has landed on it.
+    `mine` must be true of an object only if this very patch has landed on it.  `longest` bounds each wait between two
+    requests, in seconds.
     """
-    backoff = Backoff()
+    backoff = Backoff(longest=longest)
     doubted = False
     refused_while_holding = False
     while True:
@@ -122,7 +123,7 @@ def apply(target: Target, patch: Patch, mine: Callable[[Json], bool]) -> Op[Outc
         if answer.status in (409, 429) or not (answer.definite and answer.sent):
             yield Sleep(backoff.next((yield Random()), answer.retry_after))
         doubted = doubted or not answer.definite
-        seen = yield from read(target)
+        seen = yield from read(target, longest=longest)
         if seen is None:
             return Outcome(Verdict.GONE, None, answer)
         if mine(seen):
@@ -137,12 +138,14 @@ def apply(target: Target, patch: Patch, mine: Callable[[Json], bool]) -> Op[Outc
             refused_while_holding = True
 
 
-def read(target: Target) -> Op[Json]:
+def read(target: Target, *, longest: float = LONGEST) -> Op[Json]:
     """A consistent read: the object, or None when it does not exist.  Waits out what is transient.
+
+    `longest` bounds each wait, in seconds.
 
     Raises `Refused` when the server denies the read.
     """
-    backoff = Backoff()
+    backoff = Backoff(longest=longest)
     while True:
         answer: Answer = yield target.get()
         if answer.ok:

@@ -15,6 +15,7 @@ from typing import Final
 
 from attr import define, field
 
+from kubemr.locks.backoff import LONGEST
 from kubemr.locks.conditional import Outcome, Refused, Target, Verdict, apply, read
 from kubemr.locks.liveness import Observation
 from kubemr.locks.patch import Patch, lookup
@@ -56,9 +57,10 @@ def take(target: Target, token: Token, stamp: Callable[[], str]) -> Op[Json]:
         _raise_unless_lost(outcome, target)
 
 
-def renew(target: Target, token: Token, stamp: str) -> Op[None]:
+def renew(target: Target, token: Token, stamp: str, *, longest: float = LONGEST) -> Op[None]:
     """Show that `token` lives.  `stamp` must differ from the last one: a patch that changes nothing writes nothing.
 
+    `longest` bounds each wait for an apiserver that does not answer, in seconds.
     Raises `LeaseLost` when another token holds the Lease.
     """
     patch = Patch().test("/spec/holderIdentity", token).add("/spec/renewTime", stamp)
@@ -66,7 +68,7 @@ def renew(target: Target, token: Token, stamp: str) -> Op[None]:
     def mine(lease: Json) -> bool:
         return _holder_is(token)(lease) and bool(lookup(lease, "/spec/renewTime") == stamp)
 
-    outcome = yield from apply(target, patch, mine)
+    outcome = yield from apply(target, patch, mine, longest=longest)
     if not outcome.won:
         _raise_unless_lost(outcome, target)
         raise LeaseLost(f"{target} is held by {lookup(outcome.object, '/spec/holderIdentity')}, not by {token}")
@@ -89,6 +91,8 @@ def keep(
 ) -> Op[None]:
     """Renew the Lease four times per `duration` seconds (a little more often, never less) while `alive()`.
 
+    After an outage of the apiserver the first renewal lands within such an interval: others, who may have been quicker
+    to find the apiserver back, would else see nothing of this worker for too long.
     Ends when `alive()` is False: a worker whose loop is stuck must not look healthy.
     Raises `LeaseLost`.
     """
@@ -97,7 +101,7 @@ def keep(
         yield Sleep(interval * (0.8 + 0.2 * (yield Random())))
         if not alive():
             return
-        yield from renew(target, token, (yield Do(stamp, "wall clock")))
+        yield from renew(target, token, (yield Do(stamp, "wall clock")), longest=interval)
 
 
 def duration_of(lease: Json, default: float) -> float:

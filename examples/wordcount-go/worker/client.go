@@ -34,6 +34,14 @@ type Client struct {
 	token     string
 	tokenFile string
 	http      *http.Client
+	longest   time.Duration // bounds each wait for an apiserver that does not answer
+}
+
+// waitingAtMost is the same client with another bound.
+func (c *Client) waitingAtMost(longest time.Duration) *Client {
+	other := *c
+	other.longest = longest
+	return &other
 }
 
 // Answer is what came back.  Status 0 is no answer at all: unless Sent is false, the request may have been carried out.
@@ -69,7 +77,7 @@ func (a Answer) String() string {
 
 // NewClient reads where the apiserver is from the environment.
 func NewClient(getenv func(string) string) (*Client, error) {
-	client := &Client{base: getenv("KUBEMR_APISERVER"), token: getenv("KUBEMR_APISERVER_TOKEN")}
+	client := &Client{base: getenv("KUBEMR_APISERVER"), token: getenv("KUBEMR_APISERVER_TOKEN"), longest: longestWait}
 	authority := getenv("KUBEMR_APISERVER_CA")
 	if client.base == "" {
 		host, port := getenv("KUBERNETES_SERVICE_HOST"), getenv("KUBERNETES_SERVICE_PORT")

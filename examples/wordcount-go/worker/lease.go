@@ -49,7 +49,11 @@ func (c *Client) takeLease(ctx context.Context, lease object, token string) erro
 
 // keepLease renews the Lease a little more often than four times per duration, until ctx ends or alive is false; it
 // returns errLeaseLost when another token holds it.
+//
+// After an outage of the apiserver the first renewal lands within a quarter of the duration, too: others, who may have been
+// quicker to find the apiserver back, would else see nothing of this worker for too long.
 func (c *Client) keepLease(ctx context.Context, lease object, token string, duration time.Duration, alive func() bool) error {
+	c = c.waitingAtMost(duration / 4)
 	for {
 		if err := sleep(ctx, time.Duration(float64(duration)/4*(0.8+0.2*rand.Float64()))); err != nil {
 			return err

@@ -121,7 +121,7 @@ func (o object) String() string { return o.path() }
 
 // read is a consistent read: nil when the object does not exist.  It waits out what is transient.
 func (c *Client) read(ctx context.Context, target object) ([]byte, error) {
-	var wait backoff
+	wait := backoff{longest: c.longest}
 	for {
 		answer := c.exchange(ctx, http.MethodGet, target.path(), "", nil)
 		switch {
@@ -152,7 +152,7 @@ func (c *Client) apply(ctx context.Context, target object, subresource string, p
 	if subresource != "" {
 		path += "/" + subresource
 	}
-	var wait backoff
+	wait := backoff{longest: c.longest}
 	doubted, refusedWhileHolding := false, false
 	for {
 		answer := c.exchange(ctx, http.MethodPatch, path, "fieldManager=kubemr", body)
@@ -205,11 +205,19 @@ func isRefusal(answer Answer) bool {
 	return answer.Definite() && answer.Status != 0 && answer.Status != http.StatusConflict && answer.Status != http.StatusTooManyRequests
 }
 
-// backoff is exponential, with full jitter: 0.1 s doubling to 5 s.
-type backoff struct{ attempts int }
+const longestWait = 5 * time.Second
+
+// backoff is exponential, with full jitter: 0.1 s doubling to longest, or to longestWait.
+type backoff struct {
+	attempts int
+	longest  time.Duration
+}
 
 func (b *backoff) sleep(ctx context.Context, atLeast time.Duration) error {
-	ceiling := min(5*time.Second, 100*time.Millisecond<<min(b.attempts, 10))
+	ceiling := min(longestWait, 100*time.Millisecond<<min(b.attempts, 10))
+	if b.longest > 0 {
+		ceiling = min(ceiling, b.longest)
+	}
 	b.attempts++
 	return sleep(ctx, atLeast+time.Duration(float64(ceiling)*(1-rand.Float64())))
 }

@@ -7,6 +7,7 @@ import pytest
 from kubemr.locks import Refused
 from kubemr.locks.conditional import Target
 from kubemr.locks.lease import LEASES, LeaseLost, keep, release, renew, take
+from kubemr.locks.request import Answer
 from kubemr.locks.taskstate import Token
 from support.bench import DENIED, SILENCE, UNAVAILABLE, Bench, asks, patches
 
@@ -146,3 +147,17 @@ def test_keeping_ends_when_another_takes_the_lease(bench: Bench) -> None:
     with pytest.raises(LeaseLost):
         bench.run(keep(LEASE, A, 10.0, alive=lambda: True, stamp=bench.micro_stamp))
     assert len(bench.slept) == 1
+
+
+@pytest.mark.usefixtures("spec")
+@pytest.mark.parametrize("duration", [2.0, 15.0])
+def test_after_an_outage_the_lease_is_renewed_within_an_interval(bench: Bench, duration: float) -> None:
+    """However long it lasted: who is quicker to see the apiserver back sees a sign of life before the Lease expires."""
+    bench.draws = lambda: 0.0  # the longest waits
+    bench.run(take(LEASE, A, bench.micro_stamp))
+    bench.answer(lambda request: True, *[Answer(503)] * 40)
+    alive = iter([True, False])
+    bench.run(keep(LEASE, A, duration, alive=lambda: next(alive), stamp=bench.micro_stamp))
+    outage = bench.slept[1:-1]
+    assert len(outage) == 40
+    assert max(outage) <= duration / 4
