@@ -1,5 +1,9 @@
 """The connection to an S3 service: minio's client with our own pool, timeouts and no retries of its own.
 
+A service refuses requests that are signed with a time over 15 minutes off (`RequestTimeTooSkewed`; for a HEAD, a bare
+403).  Its refusals bear its own time, so a client on a machine whose clock is wrong goes by that from then on, as
+Amazon's do (`Client.sets_clock`).
+
 minio can send most requests through public methods.  Multipart uploads it only offers as a whole (`put_object` of a
 stream that it pulls from), and listing unfinished ones not at all; `Multipart` names the private methods used for that.
 """
@@ -7,14 +11,20 @@ stream that it pulls from), and listing unfinished ones not at all; `Multipart` 
 from __future__ import annotations
 
 import os
-from typing import Protocol, cast
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from email.utils import parsedate_to_datetime
+from typing import Protocol, TypeAlias, cast
 
 import certifi
 import urllib3
 from minio import Minio
+from minio import time as minio_time
+from minio.credentials.credentials import Credentials
 from minio.credentials.providers import ChainedProvider, EnvAWSProvider, IamAwsProvider
 from minio.datatypes import CompleteMultipartUploadResult, ListMultipartUploadsResult, Part
 
+from kubemr.logs import Log
 from kubemr.storage.s3_settings import S3Settings
 
 CONNECT_TIMEOUT = 10.0
@@ -24,6 +34,12 @@ READ_TIMEOUT = 60.0
 KEPT_CONNECTIONS = 16
 """Connections kept for reuse.  More may be open for a while; they are closed after use rather than waited for, since a
 merge may hold many streams open at once."""
+
+TOLERATED = timedelta(minutes=5)
+"""How far the clock may be off without being set: far less than services refuse, far more than an answer takes."""
+
+
+Headers: TypeAlias = dict[str, str | list[str] | tuple[str]]
 
 
 class Multipart(Protocol):
@@ -52,12 +68,30 @@ class Multipart(Protocol):
     ) -> ListMultipartUploadsResult: ...
 
 
+class Signer(Minio):
+    """minio's client, which signs by the service's clock: `ahead` is how much this machine's is ahead of that."""
+
+    ahead = timedelta(0)
+
+    def _build_headers(
+        self,
+        host: str,
+        headers: Headers | None = None,
+        body: bytes | None = None,
+        creds: Credentials | None = None,
+    ) -> tuple[Headers, datetime]:
+        headers, date = super()._build_headers(host, headers, body, creds)
+        date -= self.ahead
+        headers["x-amz-date"] = minio_time.to_amz_date(date)
+        return headers, date
+
+
 class Client:
     """A `Minio` per process: connections must not be shared across a fork."""
 
     def __init__(self, settings: S3Settings) -> None:
         self._settings = settings
-        self._minio: Minio | None = None
+        self._minio: Signer | None = None
         self._process = 0
 
     @property
@@ -72,7 +106,26 @@ class Client:
         """The same client, for multipart uploads."""
         return cast(Multipart, self.minio)
 
-    def _connect(self) -> Minio:
+    def sets_clock(self, headers: Mapping[str, str]) -> bool:
+        """Go by the service's time, which its answer to a request of now has in `Date`.
+
+        False when that is (no longer) any different, or not known: to try again is of no use then.
+        """
+        signer = self._minio
+        try:
+            told = parsedate_to_datetime(headers.get("Date", ""))
+        except ValueError:
+            return False
+        if signer is None or told.tzinfo is None:
+            return False
+        ahead = minio_time.utcnow() - told
+        if abs(ahead - signer.ahead) < TOLERATED:
+            return False
+        signer.ahead = ahead
+        Log().warning("storage_clock", ahead_seconds=round(ahead.total_seconds()))
+        return True
+
+    def _connect(self) -> Signer:
         settings = self._settings
         pool = urllib3.PoolManager(
             timeout=urllib3.Timeout(connect=CONNECT_TIMEOUT, read=READ_TIMEOUT),
@@ -81,7 +134,7 @@ class Client:
             ca_certs=os.environ.get("SSL_CERT_FILE") or certifi.where(),
             retries=False,  # `Retrier` does it: with backoff, within a bound, and with a reason in the end
         )
-        return Minio(
+        return Signer(
             settings.host,
             access_key=settings.access_key or None,
             secret_key=settings.secret_key or None,

@@ -6,8 +6,8 @@ Repeating them is up to the caller; every one of them may be repeated.
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from itertools import islice
 
 import urllib3
@@ -50,11 +50,21 @@ class Requests:
     key: str
     full: str
 
-    def _translated(self) -> AbstractContextManager[None]:
-        return s3_errors.translated(self.operation, self.store, self.key)
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        with s3_errors.translated(self.operation, self.store, self.key):
+            try:
+                yield
+            except S3Error as error:
+                answer = error.response
+                if answer.status == 403 and self.client.sets_clock(answer.headers):
+                    raise self.broken(
+                        "this machine's clock is wrong: its requests bear the service's time now"
+                    ) from error
+                raise
 
     def broken(self, problem: str) -> Transient:
-        """The error for a connection that ended early."""
+        """The error for what may well work when it is tried again."""
         return Transient(self.operation, self.store, self.key, problem)
 
     # One object

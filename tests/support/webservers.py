@@ -12,6 +12,7 @@ import socket
 import ssl
 import struct
 import threading
+import time
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -52,14 +53,22 @@ class Exchange(BaseHTTPRequestHandler):
         if self.command != "HEAD":
             self.wfile.write(body[:sent])
 
+    def date_time_string(self, timestamp: float | None = None) -> str:
+        """The time by the server's clock, for the header `Date`."""
+        return super().date_time_string((time.time() if timestamp is None else timestamp) + self.web.ahead)
+
     def log_message(self, format: str, *args: object) -> None:
         """Nothing on stderr."""
 
 
 class WebServer:
-    """A server that runs from `with` to its end; `requests` are (method, path, headers) in the order of arrival."""
+    """A server that runs from `with` to its end; `requests` are (method, path, headers) in the order of arrival.
+
+    Its clock is so many seconds `ahead` of this machine's.
+    """
 
     def __init__(self) -> None:
+        self.ahead = 0.0
         self.requests: list[tuple[str, str, dict[str, str]]] = []
         outer = self
 
