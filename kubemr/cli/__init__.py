@@ -1,4 +1,4 @@
-"""The command line: `kubemr run`, `kubemr validate`."""
+"""The command line: `kubemr run`, `validate`, `attempts`, `logs`."""
 
 import sys
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
 from typing import Final, NoReturn
 
 import click
@@ -109,6 +110,52 @@ def validate(manifest: str) -> None:
     if problems:
         sys.exit(EXIT_USAGE)
     click.echo(f"{os.path.basename(manifest) if manifest != '-' else 'stdin'}: valid")
+
+
+def _of_a_job(command: Callable[..., object]) -> Callable[..., object]:
+    """The arguments and options of what looks at a job's attempts."""
+    for decorate in (
+        click.option("--endpoint", metavar="URL", help="The S3 service, as it is reached from here."),
+        click.option("--store", metavar="URL", help="Look in this directory or s3://…, without asking a cluster."),
+        click.option("--context", metavar="NAME", help="Of the kubeconfig.  [default: its current one]"),
+        click.option("-n", "--namespace", metavar="NAME", help="Of the job.  [default: the context's]"),
+        click.argument("task", required=False),
+        click.argument("job"),
+    ):
+        command = decorate(command)
+    return command
+
+
+@main.command()
+@_of_a_job
+@click.option("--limit", type=click.IntRange(min=1), default=100, show_default=True, help="Attempts to show.")
+def attempts(job: str, task: str | None, limit: int, **where: str | None) -> None:
+    """What became of the attempts at JOB's tasks: those that left anything, or all at TASK that did.
+
+    TASK is written map/17, reduce/3, 1/map/17 (of the second step), or map for a whole stage.  Attempts that failed, or
+    whose workers died, come first.  The keys of the object store come from KUBEMR_S3_ACCESS_KEY_ID and
+    KUBEMR_S3_SECRET_ACCESS_KEY, else from the Secret that the job names.
+
+    Exit codes: 0 done, 2 usage, 3 the cluster or the object store cannot be reached or refuses.
+    """
+    from kubemr.cli.attempts import show_attempts
+    from kubemr.cli.place import Asked
+
+    sys.exit(show_attempts(Asked(job, **where), task, limit))
+
+
+@main.command()
+@_of_a_job
+@click.option("--limit", type=click.IntRange(min=1), default=20, show_default=True, help="Attempts to show.")
+def logs(job: str, task: str | None, limit: int, **where: str | None) -> None:
+    """What the attempts at JOB's tasks printed, and why they failed.
+
+    TASK as in `kubemr attempts`; map/17/2-w7-k2p4x9 is one attempt, of which the log alone goes to stdout.
+    """
+    from kubemr.cli.attempts import show_logs
+    from kubemr.cli.place import Asked
+
+    sys.exit(show_logs(Asked(job, **where), task, limit))
 
 
 def _usage(message: str) -> NoReturn:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
@@ -37,22 +38,20 @@ def report(result: RunResult, output: str | None = None, before_time: Callable[[
             _results(result.progress.status)
         if result.problem:
             say((f"{document['metadata']['name']}: ", "bold"), (result.problem, "red"))
-        _attempts(result.told)
+        _attempts(result.told, f"kubemr logs {document['metadata']['name']} --store {shlex.quote(result.store)}")
     if result.code == EXIT_DONE:
         before_time()
     say((f"\ntime taken: {result.seconds:.2f} s", "bold"))
 
 
-def _attempts(told: Sequence[tuple[str, str]]) -> None:
-    """Where the logs of attempts are that came to nothing."""
+def _attempts(told: Sequence[tuple[str, str]], command: str) -> None:
+    """Where the logs of attempts are that came to nothing, and the command that shows them."""
     if told:
-        say(
-            (f"\n{len(told)} attempt{'s' if len(told) > 1 else ''} came to nothing; what they printed, or why:", "bold")
-        )
+        say((f"\n{len(told)} attempt{'s' if len(told) > 1 else ''} came to nothing: {command}", "bold"))
     for name, address in told[:SHOWN_ATTEMPTS]:
         say((f"{name}  ", "dim"), (address, ""))
     if len(told) > SHOWN_ATTEMPTS:
-        say((f"and {len(told) - SHOWN_ATTEMPTS} more beside them", ""))
+        say((f"and {len(told) - SHOWN_ATTEMPTS} more", ""))
 
 
 def say(*parts: tuple[str, str]) -> None:

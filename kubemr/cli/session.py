@@ -82,6 +82,7 @@ class RunResult:
     log: Sequence[tuple[str, str]] = ()
     told: Sequence[tuple[str, str]] = ()
     """Attempts that failed or were lost, in order, each with the address of what it left: its log, or why it failed."""
+    store: str = DEFAULT
 
 
 @frozen
@@ -162,7 +163,9 @@ class _Session:
                 cluster.remove_files()
             self._remove_unfinished(code)
         told = self._told(code)
-        return RunResult(code, self._progress, self._seconds(), message, self._last_log(code), told)
+        return RunResult(
+            code, self._progress, self._seconds(), message, self._last_log(code), told, self._options.store or DEFAULT
+        )
 
     def _follow(self, cluster: LocalCluster) -> tuple[int, str]:
         """The exit code, and why it is not 0."""

@@ -18,7 +18,7 @@ from typing import Any
 import aiohttp
 import structlog
 from kubernetes.aio.client import ApiClient, Configuration
-from kubernetes.aio.config import ConfigException, load_kube_config
+from kubernetes.aio.config import ConfigException, list_kube_config_contexts, load_kube_config
 from kubernetes.aio.config.incluster_config import (
     SERVICE_CERT_FILENAME,
     SERVICE_HOST_ENV_NAME,
@@ -120,6 +120,15 @@ async def from_kubeconfig(
     return ClusterConnection(configuration, lambda: loader.load_and_set(configuration), clock=clock)
 
 
+async def namespace_of(path: str | None = None, context: str | None = None) -> str:
+    """The namespace of a kubeconfig's context: `default` where it names none."""
+    contexts, current = list_kube_config_contexts(  # type: ignore[no-untyped-call] # the package's
+        path or os.environ.get("KUBECONFIG")
+    )
+    chosen = next((each for each in contexts if each["name"] == context), current)
+    return str((chosen.get("context") or {}).get("namespace") or "default")
+
+
 async def in_cluster(
     *,
     token_file: str = SERVICE_TOKEN_FILENAME,
@@ -144,4 +153,4 @@ async def discover(
     return await in_cluster(environ=environ)
 
 
-__all__ = ["ClusterConnection", "ConfigException", "discover", "from_kubeconfig", "in_cluster"]
+__all__ = ["ClusterConnection", "ConfigException", "discover", "from_kubeconfig", "in_cluster", "namespace_of"]

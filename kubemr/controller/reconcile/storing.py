@@ -32,7 +32,7 @@ class StorageNotReady(Exception):
 def open_store(job: JobView, operator: Operator) -> Op[CleanStore]:
     """The job's store.  Raises `StorageNotReady`."""
     storage: StorageSettings = yield Do(lambda: operator.settings.storage(job.document), "storage settings")
-    keys = yield from _keys(job, storage.secret_ref)
+    keys = yield from keys_of(job, storage.secret_ref)
     store: CleanStore = yield Do(lambda: operator.settings.store(job.document, keys), "open store")
     return store
 
@@ -40,7 +40,7 @@ def open_store(job: JobView, operator: Operator) -> Op[CleanStore]:
 def open_inputs(job: JobView, operator: Operator) -> Op[Access]:
     """By which rights the job's inputs are looked for: with the same keys.  Raises `StorageNotReady`."""
     storage: StorageSettings = yield Do(lambda: operator.settings.storage(job.document), "storage settings")
-    keys = yield from _keys(job, storage.secret_ref)
+    keys = yield from keys_of(job, storage.secret_ref)
     access: Access = yield Do(lambda: operator.settings.access(job.document, keys), "access to inputs")
     return access
 
@@ -61,7 +61,8 @@ def check_store(job: JobView, operator: Operator, storage: StorageSettings) -> O
         raise StorageNotReady(f"the object store cannot be used: {error}") from error
 
 
-def _keys(job: JobView, name: str) -> Op[Mapping[str, str]]:
+def keys_of(job: JobView, name: str) -> Op[Mapping[str, str]]:
+    """The storage keys in the Secret of that name, as environment variables.  Raises `StorageNotReady`."""
     if not name:
         return {}
     try:

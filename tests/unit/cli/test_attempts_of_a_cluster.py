@@ -1,0 +1,216 @@
+"""`kubemr logs` of a job in a cluster: how the job, its store and the keys are found; what is said if they are not."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+from minio import Minio
+
+from kubemr.cli import main, place
+from kubemr.controller.reconcile.context import CONFIG_MAPS, SECRETS
+from kubemr.coordination import names
+from kubemr.coordination.job import JobView
+from kubemr.coordination.records import AttemptLog
+from kubemr.local.apiserver.http import HttpServer
+from kubemr.locks.request import Json
+from kubemr.storage import DirectoryStore, ObjectStore, open_store
+from support.bench import Bench
+from support.minioserver import MinioServer
+
+LOG = AttemptLog("map/0/x", b"hello\n", "10:00", "10:01", "done").encode()
+
+
+class Cluster:
+    """An apiserver, a kubeconfig that leads there, and the command line."""
+
+    def __init__(self, bench: Bench, folder: Path) -> None:
+        self.bench = bench
+        self.server: HttpServer | None = None
+        self.url = ""
+        self.kubeconfig = folder / "kubeconfig"
+        self.environ: dict[str, str | None] = {"KUBECONFIG": str(self.kubeconfig), "KUBEMR_APISERVER": None}
+
+    def start(self) -> None:
+        """From here on over HTTP."""
+        self.server = HttpServer(self.bench.server, "t")
+        self.server.start()
+        self.url = self.server.url
+        document = {
+            "apiVersion": "v1",
+            "kind": "Config",
+            "clusters": [{"name": "c", "cluster": {"server": self.url}}],
+            "users": [{"name": "u", "user": {"token": "t"}}],
+            "contexts": [
+                {"name": "here", "context": {"cluster": "c", "user": "u", "namespace": "default"}},
+                {"name": "elsewhere", "context": {"cluster": "c", "user": "u", "namespace": "kubemr"}},
+                {"name": "plain", "context": {"cluster": "c", "user": "u"}},
+            ],
+            "current-context": "here",
+        }
+        self.kubeconfig.write_text(json.dumps(document))
+
+    def kubemr(self, *arguments: str) -> Result:
+        """Run a command."""
+        return CliRunner(env=self.environ).invoke(main, arguments)
+
+
+@pytest.fixture
+def cluster(tmp_path: Path) -> Iterator[Cluster]:
+    """Jobs can be put into its bench until it is started."""
+    cluster = Cluster(Bench(), tmp_path)
+    yield cluster
+    if cluster.server is not None:
+        cluster.server.stop()
+
+
+def logged(store: ObjectStore, job: JobView) -> None:
+    """One log of the job."""
+    store.put(names.attempt_prefix(job.storage_prefix, 0, "map", 0, "1-w0-aaaaaa") + "log.txt", LOG)
+
+
+@pytest.fixture
+def s3(minio_server: MinioServer) -> ObjectStore:
+    """A bucket."""
+    host = minio_server.endpoint.removeprefix("http://")
+    minio = Minio(host, access_key=minio_server.access_key, secret_key=minio_server.secret_key, secure=False)
+    if not minio.bucket_exists("attempts"):
+        minio.make_bucket("attempts")
+    return open_store("s3://attempts/below", variables(minio_server))
+
+
+def variables(server: MinioServer) -> dict[str, str]:
+    """The service and one's keys."""
+    return {
+        "KUBEMR_S3_ENDPOINT": server.endpoint,
+        "KUBEMR_S3_ACCESS_KEY_ID": server.access_key,
+        "KUBEMR_S3_SECRET_ACCESS_KEY": server.secret_key,
+    }
+
+
+def in_s3(endpoint: str, **more: Json) -> Json:
+    """A job's storage."""
+    return {"s3": {"endpoint": endpoint, "bucket": "attempts", "prefix": "below", **more}}
+
+
+def test_the_store_that_the_job_names_with_the_keys_of_its_secret(
+    cluster: Cluster, s3: ObjectStore, minio_server: MinioServer
+) -> None:
+    """Nothing needs to be set here but the kubeconfig."""
+    data = {"accessKeyId": minio_server.access_key, "secretAccessKey": minio_server.secret_key}
+    encoded = {key: base64.b64encode(value.encode()).decode() for key, value in data.items()}
+    cluster.bench.create(SECRETS, {"metadata": {"name": "mine"}, "data": encoded})
+    logged(s3, cluster.bench.submit(storage=in_s3(minio_server.endpoint, secretRef={"name": "mine"})))
+    cluster.start()
+    result = cluster.kubemr("logs", "words", "map/0/1-w0-aaaaaa")
+    assert (result.exit_code, result.stdout, result.stderr) == (0, "hello\n", "")
+
+
+def test_ones_own_keys_and_an_address_that_is_reached_from_here(
+    cluster: Cluster, s3: ObjectStore, minio_server: MinioServer
+) -> None:
+    """A Secret that may not be read, and a service inside the cluster, behind a forwarded port."""
+    inside = "http://minio.kubemr.svc:9000"
+    logged(s3, cluster.bench.submit(storage=in_s3(inside, secretRef={"name": "not-there"})))
+    cluster.environ |= {name: value for name, value in variables(minio_server).items() if "KEY" in name}
+    cluster.start()
+    result = cluster.kubemr("attempts", "words", "--endpoint", minio_server.endpoint)
+    assert result.exit_code == 0, result.stderr
+    assert "map/0/1-w0-aaaaaa  done" in result.stdout
+
+
+def test_a_store_that_is_not_reached_from_here(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What to do is said, soon."""
+    monkeypatch.setattr(place, "RETRY_SECONDS", 0.1)
+    cluster.bench.submit(storage=in_s3("http://127.0.0.1:9"))
+    cluster.environ |= {"KUBEMR_S3_ACCESS_KEY_ID": "a", "KUBEMR_S3_SECRET_ACCESS_KEY": "b"}
+    cluster.start()
+    result = cluster.kubemr("logs", "words")
+    assert result.exit_code == 3
+    assert "127.0.0.1:9" in result.stderr
+    assert "kubectl port-forward" in result.stderr
+    assert "--endpoint" in result.stderr
+
+
+def test_a_secret_that_is_not_there(cluster: Cluster) -> None:
+    """It is named, with what to do."""
+    cluster.bench.submit(storage=in_s3("http://127.0.0.1:9", secretRef={"name": "gone"}))
+    cluster.start()
+    result = cluster.kubemr("logs", "words")
+    assert result.exit_code == 3
+    assert "the Secret 'gone' in namespace 'default' does not exist" in result.stderr
+    assert "or set KUBEMR_S3_ACCESS_KEY_ID and KUBEMR_S3_SECRET_ACCESS_KEY to keys of your own" in result.stderr
+
+
+def test_the_operators_store_by_the_jobs_config_map(cluster: Cluster, tmp_path: Path) -> None:
+    """As long as the job runs, it is there."""
+    job = cluster.bench.submit()
+    config_map = {
+        "metadata": {"name": names.config_map(job.base)},
+        "data": {"KUBEMR_STORAGE_URL": (tmp_path / "store").as_uri(), "KUBEMR_RUN": "1"},
+    }
+    cluster.bench.create(CONFIG_MAPS, config_map)
+    logged(DirectoryStore(tmp_path / "store"), job)
+    cluster.start()
+    assert "hello\n" in cluster.kubemr("logs", "words").stdout
+
+
+def test_the_operators_store_by_the_environment(cluster: Cluster, tmp_path: Path) -> None:
+    """Afterwards it has to be named; that is said."""
+    job = cluster.bench.submit()
+    logged(DirectoryStore(tmp_path / "store"), job)
+    cluster.start()
+    result = cluster.kubemr("logs", "words")
+    assert result.exit_code == 2
+    assert "the job names no store of its own" in result.stderr
+    cluster.environ["KUBEMR_STORAGE_URL"] = (tmp_path / "store").as_uri()
+    assert "hello\n" in cluster.kubemr("logs", "words").stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "namespace"),
+    [
+        ((), "default"),
+        (("-n", "kubemr"), "kubemr"),
+        (("--context", "elsewhere"), "kubemr"),
+        (("--context", "plain"), "default"),
+        (("--context", "elsewhere", "-n", "default"), "default"),
+    ],
+)
+def test_the_namespace(cluster: Cluster, arguments: tuple[str, ...], namespace: str) -> None:
+    """The option's, else the context's, else default; a job that is not there is named with it."""
+    cluster.start()
+    result = cluster.kubemr("attempts", "gone", *arguments)
+    assert result.exit_code == 2
+    assert f"there is no MapReduceJob 'gone' in namespace '{namespace}' of {cluster.url}" in result.stderr
+
+
+def test_an_apiserver_by_the_environment(cluster: Cluster) -> None:
+    """As operator and workers have it."""
+    cluster.start()
+    cluster.environ = {"KUBEMR_APISERVER": cluster.url, "KUBEMR_APISERVER_TOKEN": "t", "KUBECONFIG": None}
+    result = cluster.kubemr("attempts", "gone")
+    assert f"in namespace 'default' of {cluster.url}" in result.stderr
+
+
+def test_one_that_does_not_answer_or_refuses(cluster: Cluster) -> None:
+    """Exit code 3, with its address."""
+    cluster.environ = {"KUBEMR_APISERVER": "http://127.0.0.1:9", "KUBECONFIG": None}
+    result = cluster.kubemr("attempts", "words")
+    assert result.exit_code == 3
+    assert result.stderr.startswith("Error: http://127.0.0.1:9: ")
+    cluster.start()
+    cluster.environ = {"KUBEMR_APISERVER": cluster.url, "KUBEMR_APISERVER_TOKEN": "wrong", "KUBECONFIG": None}
+    assert cluster.kubemr("attempts", "words").exit_code == 3
+
+
+def test_no_cluster_at_all(cluster: Cluster, tmp_path: Path) -> None:
+    """The remedy is said."""
+    cluster.environ["KUBECONFIG"] = str(tmp_path / "nowhere")
+    result = cluster.kubemr("attempts", "words")
+    assert result.exit_code == 2
+    assert "set KUBECONFIG, or name the store of a job (--store)" in result.stderr
