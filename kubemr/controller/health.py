@@ -24,10 +24,12 @@ from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamil
 from prometheus_client.registry import Collector
 
 from kubemr.controller.reconcile.deletion import UNSWEPT
+from kubemr.controller.reconcile.sweeping import SWEPT
 from kubemr.controller.workqueue.prometheus import PrometheusProvider
 
 COUNTERS: Final[Mapping[str, str]] = {
-    UNSWEPT: "Jobs that were released with objects left in storage, which the operators try to remove from time to time"
+    UNSWEPT: "Jobs that were released with objects left in storage, which operators try to remove from time to time",
+    SWEPT: "Prefixes of such jobs that this operator has cleared since",
 }
 """By the name in an operator's tally, what is counted."""
 

@@ -20,6 +20,7 @@ variable                        meaning                                         
                                 `*`: everywhere.  What the keys of a job open needs no entry
 `KUBEMR_DELETION_DEADLINE_SECONDS`  how long the deletion of a job waits for its pods to end and its     600
                                 objects to be removed, before it leaves them to a later sweep
+`KUBEMR_SWEEP_SECONDS`          how often such objects are looked for again, at the latest             300
 ==============================  ===================================================================  =========
 """
 
@@ -67,6 +68,7 @@ class OperatorSettings:
     lend_keys: bool = False
     deletion_seconds: float = 600.0
     inputs_from: tuple[str, ...] = ()
+    sweep_seconds: float = 300.0
     health_port: int = 0
     health_address: str = ""
 
@@ -84,6 +86,7 @@ class OperatorSettings:
             health_port=int(_number(environ, "KUBEMR_HEALTH_PORT", 0, least=0, below=65536)),
             health_address=environ.get("KUBEMR_HEALTH_ADDRESS", ""),
             deletion_seconds=_number(environ, "KUBEMR_DELETION_DEADLINE_SECONDS", 600.0, least=0.0),
+            sweep_seconds=_number(environ, "KUBEMR_SWEEP_SECONDS", 300.0, least=1.0),
         )
 
     def storage(self, document: Json) -> StorageSettings:

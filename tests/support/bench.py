@@ -324,6 +324,7 @@ class BenchSettings:
     lease_seconds: float = LEASE_SECONDS
     namespace: str = "kubemr"
     deletion_seconds: float = 600.0
+    sweep_seconds: float = 300.0
     secret: Mapping[str, str] = field(factory=dict)
     problem: str = ""
     own_identity: bool = False

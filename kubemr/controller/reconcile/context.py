@@ -81,6 +81,11 @@ class Settings(Protocol):
         """How long a deletion waits for pods and storage."""
         ...
 
+    @property
+    def sweep_seconds(self) -> float:
+        """How often what deleted jobs left in storage is looked for again."""
+        ...
+
     def storage(self, document: Json) -> StorageSettings:
         """Where the job's outputs go.  Raises ValueError with a remedy when that is not known."""
         ...
@@ -116,6 +121,8 @@ class Operator:
     """By the job's uid: since when its pods, by their uids, have been seen to end."""
     looked: dict[str, float] = field(factory=dict)
     """When the pods of a job, by its uid, were last looked at."""
+    leases: dict[tuple[str, str], float] = field(factory=dict)
+    """Since when the operators' Leases, by uid and version, have been seen as they are."""
     tally: Counter[str] = field(factory=Counter)
     """What has happened how often, for the metrics."""
 

@@ -17,7 +17,7 @@ from kubemr.controller.reconcile.events import event
 from kubemr.controller.reconcile.patching import patch_job
 from kubemr.controller.reconcile.removing import remove_all
 from kubemr.controller.reconcile.storing import open_store
-from kubemr.controller.reconcile.sweeping import SWEEP_SECONDS, record
+from kubemr.controller.reconcile.sweeping import record
 from kubemr.controller.reconcile.unreachable import force_out
 from kubemr.coordination import names
 from kubemr.coordination.job import JobView
@@ -61,7 +61,7 @@ def delete(document: Json, operator: Operator) -> Op[After]:
         operator.tally[UNSWEPT] += 1
         message = (
             f"released with objects left below {job.storage_prefix}: {problem}; "
-            f"the operators try to remove them every {SWEEP_SECONDS:g} seconds"
+            f"the operators try to remove them every {operator.settings.sweep_seconds:g} seconds"
         )
         yield from event(job, "Warning", "StorageLeft", message, asked)
     operator.musters.pop(job.uid, None)

@@ -19,7 +19,7 @@ from kubemr.locks.patch import Patch, lookup
 from kubemr.locks.request import Answer, Do, Json, Op, Random, Request, Sleep
 
 NAME: Final = "kubemr-unswept"
-SWEEP_SECONDS: Final = 300.0
+SWEPT: Final = "swept_prefixes"
 
 
 def record(job: JobView, operator: Operator) -> Op[None]:
@@ -77,6 +77,8 @@ def sweep(operator: Operator) -> Op[dict[str, str]]:
         outcome = yield from apply(target, patch, lambda seen, path=path: not lookup(seen, path))  # type: ignore[misc]  # mypy cannot infer a lambda with a default
         if outcome.verdict is Verdict.REFUSED:
             raise Refused(f"patching {target}", outcome.answer)
+        if outcome.won:
+            operator.tally[SWEPT] += 1
     return problems
 
 

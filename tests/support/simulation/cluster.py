@@ -48,6 +48,7 @@ class SimulatedSettings:
     lease_seconds: float = LEASE_SECONDS
     namespace: str = OPERATOR_NAMESPACE
     deletion_seconds: float = 600.0
+    sweep_seconds: float = 300.0
 
     def storage(self, document: Json) -> StorageSettings:
         """Nothing that matters here."""

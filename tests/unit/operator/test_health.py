@@ -13,6 +13,7 @@ from kubemr.controller.client import Client, PlainConnection
 from kubemr.controller.health import Health
 from kubemr.controller.operator import OperatorProcess
 from kubemr.controller.reconcile.deletion import UNSWEPT
+from kubemr.controller.reconcile.sweeping import SWEPT
 from kubemr.controller.settings import OperatorSettings
 from support.operating import TOKEN, Cluster
 
@@ -56,7 +57,7 @@ async def test_what_an_operator_has_counted_is_told() -> None:
     """A deleted job whose objects could not be removed, say."""
 
     class Observed:
-        tally: ClassVar = {UNSWEPT: 3}
+        tally: ClassVar = {UNSWEPT: 3, SWEPT: 1}
         cached: ClassVar = {"jobs": 2}
 
     health = Health()
@@ -64,6 +65,7 @@ async def test_what_an_operator_has_counted_is_told() -> None:
     async with health.served(HERE, 0, lambda: True) as port:
         lines = (await ask(port, "/metrics"))[1].splitlines()
     assert "kubemr_unswept_prefixes_total 3.0" in lines
+    assert "kubemr_swept_prefixes_total 1.0" in lines
     assert 'kubemr_cached_objects{resource="jobs"} 2.0' in lines
 
 

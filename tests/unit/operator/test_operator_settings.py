@@ -36,9 +36,12 @@ def test_what_is_set() -> None:
         "KUBEMR_INSTANCE": "op-1",
         "KUBEMR_LEASE_SECONDS": "2.5",
         "KUBEMR_WORKERS": "3",
+        "KUBEMR_DELETION_DEADLINE_SECONDS": "20",
+        "KUBEMR_SWEEP_SECONDS": "5",
     }
     settings = OperatorSettings.from_environment(environ)
     assert (settings.namespace, settings.instance, settings.lease_seconds, settings.workers) == ("n", "op-1", 2.5, 3)
+    assert (settings.deletion_seconds, settings.sweep_seconds) == (20.0, 5.0)
 
 
 @pytest.mark.parametrize(

@@ -94,6 +94,7 @@ def test_after_the_deadline_the_job_is_released_and_swept_later(bench: Bench, op
         bench.storage_fails = False
     bench.store.put(f"{job.storage_prefix}late", b"")
     assert bench.run(sweep(restarted)) == {}
+    assert restarted.tally == {"swept_prefixes": 1}
     assert list(bench.store.objects) == [f"{other.storage_prefix}kept"]
     (listed,) = bench.objects(CONFIG_MAPS, namespace="kubemr")
     assert not listed.get("data")
