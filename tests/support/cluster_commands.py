@@ -36,8 +36,9 @@ def install_packages() -> None:
         return
     print(f"installing {' '.join(packages)} by apt-get …", flush=True)
     environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
-    for command in (["update", "-qq"], ["install", "-qq", "--yes", "--no-install-recommends", *packages]):
-        subprocess.run(["apt-get", *command], check=True, env=environment, stdout=subprocess.DEVNULL)
+    apt = ["apt-get", "-qq", "-o", "DPkg::Lock::Timeout=600"]  # another installation may be on
+    for command in (["update"], ["install", "--yes", "--no-install-recommends", *packages]):
+        subprocess.run([*apt, *command], check=True, env=environment, stdout=subprocess.DEVNULL)
 
 
 def up(nodes: int) -> int:
