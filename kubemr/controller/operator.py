@@ -16,11 +16,12 @@ from attrs import define, field
 from kubemr.controller.client import Client
 from kubemr.controller.clock import AsyncioClock
 from kubemr.controller.informer import EnqueueKeys, Informer, Object, by_label, make_key
+from kubemr.controller.reconcile.burying import bury
 from kubemr.controller.reconcile.context import KUBERNETES_JOBS, Operator
 from kubemr.controller.reconcile.creating import InTheWay
 from kubemr.controller.reconcile.digest import Digest, condense, condensed
 from kubemr.controller.reconcile.machine import reconcile
-from kubemr.controller.reconcile.sweeping import SWEEP_SECONDS, sweep
+from kubemr.controller.reconcile.sweeping import sweep
 from kubemr.controller.settings import OperatorSettings
 from kubemr.controller.workqueue import Controller, RateLimitedQueue
 from kubemr.controller.workqueue.metrics import MetricsProvider, QueueMetrics
@@ -167,10 +168,11 @@ class OperatorProcess:
         await aio.run(keep(lease, token, duration, alive=lambda: True, stamp=micro_timestamp), self._client)
 
     async def _sweep(self) -> None:
-        """Every few minutes, beginning soon after the start: another operator's list may be waiting."""
+        """Every few minutes, beginning soon after the start: another operator's list may be waiting, or its Lease."""
         while True:
-            await asyncio.sleep(SWEEP_SECONDS * random.uniform(0.1, 1.0))
+            await asyncio.sleep(self._settings.sweep_seconds * random.uniform(0.1, 1.0))
             try:
+                await aio.run(bury(self._operator), self._client)
                 problems = await aio.run(sweep(self._operator), self._client)
             except Refused as refused:
                 self._log.warning("sweep_refused", error=str(refused))
