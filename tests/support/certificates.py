@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import ipaddress
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -62,10 +63,10 @@ def _usage(*, signs_certificates: bool) -> x509.KeyUsage:
     )
 
 
-def make_certificates(folder: Path, *addresses: str) -> Certificates:
+def make_certificates(folder: Path, *addresses: str, hosts: Sequence[str] = ()) -> Certificates:
     """Make a certificate authority, a server certificate signed by it, and a key for service accounts.
 
-    The server's certificate is for 127.0.0.1 and for `addresses`.
+    The server's certificate is for 127.0.0.1, for `addresses`, and for the names in `hosts`.
     """
     folder.mkdir(parents=True, exist_ok=True)
     now = datetime.datetime.now(datetime.UTC)
@@ -96,6 +97,7 @@ def make_certificates(folder: Path, *addresses: str) -> Certificates:
         x509.DNSName("localhost"),
         x509.DNSName("kubernetes.default.svc"),
         x509.DNSName("kubernetes.default.svc.cluster.local"),
+        *map(x509.DNSName, hosts),
     ]
     server = (
         certificate("kube-apiserver", server_key)

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import json
-import time
-from pathlib import Path
 
 import pytest
 
 from support.cluster_access import ClusterAccess
-from support.cluster_pods import pod, python_pod, run, wait_for_end
+from support.cluster_kubemr import NAMESPACE, Kubemr
+from support.cluster_pods import pod, python_pod, run
 
 pytestmark = pytest.mark.cluster
-
-CRDS = Path(__file__).resolve().parents[3] / "manifests" / "crds"
 
 LOOK_AROUND = """
 import importlib, importlib.util, os, pathlib, pkgutil, sys
@@ -73,21 +70,11 @@ def test_a_word_count_outside_of_a_job_says_what_is_missing(
     assert event["error"].startswith("KUBEMR_JOB_NAMESPACE is not set: ")
 
 
-def test_the_operator_ends_when_told_to(cluster: ClusterAccess, cluster_namespace: str, operator_image: str) -> None:
+def test_the_operator_ends_when_told_to(cluster: ClusterAccess, kubemr: Kubemr) -> None:
     """As process 1, to which the kernel sends no signal that it does not handle: SIGTERM reaches it, and it leaves."""
-    cluster.kubectl("apply", "-k", str(CRDS))
-    account = f"--serviceaccount={cluster_namespace}:default"
-    cluster.kubectl("create", "clusterrolebinding", cluster_namespace, "--clusterrole=cluster-admin", account)
-    try:
-        operator = pod("operator", operator_image, env={"KUBEMR_NAMESPACE": cluster_namespace})
-        cluster.kubectl("-n", cluster_namespace, "create", "-f", "-", stdin=json.dumps(operator))
-        cluster.kubectl("-n", cluster_namespace, "wait", "pod/operator", "--for=condition=Ready", "--timeout=60s")
-        end = time.monotonic() + 30
-        while "operator_started" not in cluster.kubectl("-n", cluster_namespace, "logs", "operator"):
-            assert time.monotonic() < end
-            time.sleep(0.2)
-        tell = "import os, signal; os.kill(1, signal.SIGTERM)"
-        cluster.kubectl("-n", cluster_namespace, "exec", "operator", "--", "python3", "-c", tell)
-        assert wait_for_end(cluster, cluster_namespace, "operator", seconds=10).status == 0
-    finally:
-        cluster.kubectl("delete", "clusterrolebinding", cluster_namespace)
+    name = kubemr.pods()[0]["metadata"]["name"]
+    tell = "import os, signal; os.kill(1, signal.SIGTERM)"
+    cluster.kubectl("-n", NAMESPACE, "exec", name, "--", "python3", "-c", tell)
+    ended = "jsonpath={.status.containerStatuses[0].lastState.terminated.exitCode}=0"
+    cluster.kubectl("-n", NAMESPACE, "wait", f"pod/{name}", f"--for={ended}", "--timeout=30s")
+    kubemr.settle()
