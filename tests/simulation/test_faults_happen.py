@@ -19,3 +19,4 @@ def test_the_seeds_cover_every_kind_of_fault() -> None:
     for sign in ("late: patch", "frozen until", "told to end", "connection reset", "connection refused", "503"):
         assert sign in history, f"no {sign!r} in any history"
     assert sum(story.backups for story in stories) > 2, "hardly any task was ever backed up"
+    assert sum(story.left for story in stories) > 5, "hardly any worker ever left"

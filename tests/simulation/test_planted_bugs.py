@@ -28,6 +28,8 @@ MOST_SEEDS = 300
 
 SLOW = Faults(slow_task=0.2, task_failure=0.5, crash=0.001)
 """Much to back up, and backups that fail."""
+DEADLY = Faults(crash=0.01)
+"""Workers die, and nothing else is wrong."""
 
 
 def expect(words: str, faults: Faults | None = None) -> None:
@@ -101,3 +103,9 @@ def test_a_holder_that_leaves_without_a_trace_is_caught(monkeypatch: pytest.Monk
     """The string from before the backup would stand again, and a late `test` for it would pass."""
     monkeypatch.setattr(TaskState, "_left_by", TaskState._without)
     expect("no legal change", SLOW)
+
+
+def test_leaving_whoever_one_is_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+    """When nobody has to stay the last holder may die, and Kubernetes starts none of them again."""
+    monkeypatch.setattr(loop, "workers_needed", lambda job, stage, shards: 0)
+    expect("FAIL: the workers ended 4 times", DEADLY)

@@ -1,7 +1,8 @@
 """Operators, workers and pods in the world, and one job that goes through it.
 
 The Kubernetes Job controller and the kubelet are a few lines here: they keep one process per worker index
-alive as long as the Kubernetes Job is there and the worker has not exited with success.
+alive as long as the Kubernetes Job is there and the worker has not exited with success; when every index has, the
+Kubernetes Job is complete.
 """
 
 from __future__ import annotations
@@ -11,12 +12,13 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from types import MappingProxyType
 
-from attr import define, field
+from attr import define, evolve, field
 
 from kubemr.controller.inputs.access import Access
 from kubemr.controller.reconcile.context import CONFIG_MAPS, KUBERNETES_JOBS, PODS, Operator, StorageSettings
 from kubemr.controller.reconcile.creating import InTheWay
 from kubemr.controller.reconcile.digest import Digest, digest
+from kubemr.controller.reconcile.generations import ended
 from kubemr.controller.reconcile.machine import reconcile
 from kubemr.coordination import names
 from kubemr.coordination.advance import Means
@@ -142,7 +144,7 @@ class Cluster:
             yield Sleep(pause)
             self.world.note(f"user: {what}")
             if what == "scale":
-                self._set("replicas", self.world.random.randint(1, 5))
+                self._set("replicas", self.world.random.randint(1, 8))
             elif what == "suspend":
                 self._set("suspend", True)
                 yield Sleep(self.world.random.uniform(0.0, 20.0))
@@ -181,7 +183,10 @@ class Cluster:
         job = self.job
         if self.acting or job is None or (job.get("status") or {}).get("phase") not in ("COMPLETE", "FAIL"):
             return False
-        return not self.leftovers() and not any(self._pods.values())
+        left = self.leftovers()
+        if job["status"]["phase"] == "FAIL":  # Its shards are kept, for a retry.
+            left = [each for each in left if not each.startswith(SHARDS.plural)]
+        return not left and not any(self._pods.values())
 
     def leftovers(self) -> list[str]:
         """What still belongs to the job in the apiserver."""
@@ -250,6 +255,8 @@ class Cluster:
     def _node(self) -> Op[None]:
         while True:
             answer = self.world.server.handle(Request("list", KUBERNETES_JOBS, NAMESPACE))
+            for item in answer.body["items"]:
+                self._complete(item)
             wanted = {
                 (item["metadata"]["uid"], index): item
                 for item in answer.body["items"]
@@ -265,6 +272,18 @@ class Cluster:
                 if self._pods.get(key) is None and key not in self._succeeded:
                     self._start_pod(key, item)
             yield Sleep(0.5 + (yield Random()))
+
+    def _complete(self, item: Json) -> None:
+        """Every index has succeeded: Kubernetes will start none of them again."""
+        indexes = range(item["spec"]["completions"])
+        if ended(item) is None and all((item["metadata"]["uid"], index) in self._succeeded for index in indexes):
+            status = {"conditions": [{"type": "Complete", "status": "True", "message": "all indexes have succeeded"}]}
+            request = Request(
+                "patch", KUBERNETES_JOBS, item["metadata"]["namespace"], item["metadata"]["name"], "status"
+            )
+            body = [{"op": "add", "path": "/status", "value": status}]
+            answer = self.world.server.handle(evolve(request, body=body, content_type=JSON_PATCH))
+            assert answer.ok, answer
 
     def _start_pod(self, key: tuple[str, int], item: Json) -> None:
         owner = item["metadata"]["ownerReferences"][0]
@@ -296,7 +315,7 @@ class Cluster:
                 yield Sleep(0.1)
             yield from keep(lease, token, LEASE_SECONDS, alive=lambda: True, stamp=clock)
 
-        def ended(result: object) -> None:
+        def over(result: object) -> None:
             self.endings.append(result)
             self.world.server.handle(Request("delete", PODS, NAMESPACE, f"pod-{token}"))
             if key in self._pods:
@@ -310,7 +329,7 @@ class Cluster:
             "spec": {"containers": [{"name": "worker", "image": "simulated"}]},
         }
         assert self.world.server.handle(Request("create", PODS, NAMESPACE, body=pod)).ok
-        self._pods[key] = self.world.start(token, {"loop": life(), "keeper": keeper()}, ended, orderly=True)
+        self._pods[key] = self.world.start(token, {"loop": life(), "keeper": keeper()}, over, orderly=True)
 
     def new_token(self, index: int) -> Token:
         """A token that no process had before."""

@@ -9,6 +9,7 @@ from attr import frozen
 
 from kubemr.coordination import names
 from kubemr.locks.request import Json, Request
+from kubemr.worker.loop import Ending
 from support.simulation.cluster import JOB, NAMESPACE, Cluster
 from support.simulation.faults import Faults
 from support.simulation.world import World
@@ -24,6 +25,8 @@ class Story:
     seconds: float
     processes: int
     backups: int
+    left: int
+    """Workers that left before the end."""
     history: Sequence[str]
     problem: BaseException | None
 
@@ -39,7 +42,7 @@ def spec_of(seed: int) -> Json:
     inputs = random.choice([0, 1, 3, 10, 40, 70])
     return {
         "image": "simulated",
-        "replicas": random.randint(1, 4),
+        "replicas": random.choice([1, 2, 2, 3, 3, 4, 8]),
         "inputs": ["nothing" if random.random() < 0.1 else f"i{number}" for number in range(inputs)],
         "partitions": random.choice([1, 2, 5]),
         "maxAttempts": 100,
@@ -85,6 +88,7 @@ def play(seed: int, faults: Faults | None = None) -> Story:
         world.now,
         cluster.processes,
         world.referee.backups,
+        cluster.endings.count(Ending.LEFT),
         list(world.history),
         problem,
     )
