@@ -29,7 +29,7 @@ from kubemr.coordination.job import JobView, Stage
 from kubemr.coordination.survey import open_shards, survey, unfinished
 from kubemr.locks.backoff import Backoff
 from kubemr.locks.claims import ShardGone, back_up, choose, lose, repair_hint, settle
-from kubemr.locks.conditional import Refused, Target, read
+from kubemr.locks.conditional import Target, read
 from kubemr.locks.lease import LEASES, RENEWALS_PER_DURATION, Census
 from kubemr.locks.request import Now, Op, Random, Sleep, Watch, WatchEvent
 from kubemr.locks.shard import LABEL_TASKS, SHARDS, Shard
@@ -48,8 +48,6 @@ CROWDED_SECONDS = 0.2
 """The longest pause after so many lost claims."""
 WATCHED_HOLDERS = 16
 """Holders that one idle worker keeps an eye on."""
-FIRST_READ_TRIES = 8
-"""Refusals (403) of the first read to sit out: rights may be granted a moment after the pod has started."""
 
 
 class Ending(Enum):
@@ -125,7 +123,7 @@ class Worker(Generic[A]):
     def run(self) -> Op[Ending]:
         """Work until the job is over, or has no use for this worker.  The Lease must be held already."""
         try:
-            job = yield from first_read(self.identity)
+            job = yield from self._read()
             while True:
                 stage = job.current
                 if stage is not None and job.phase == "DEPLOYED":
@@ -329,18 +327,6 @@ def read_job(identity: Identity) -> Op[JobView]:
     if job.final:
         raise Over(Ending(job.phase))
     return job
-
-
-def first_read(identity: Identity) -> Op[JobView]:
-    """`read_job`, which sits out that a worker's rights are granted a moment after its pod has started."""
-    backoff = Backoff()
-    while True:
-        try:
-            return (yield from read_job(identity))
-        except Refused as refused:
-            if refused.answer.status not in (401, 403) or backoff.attempts >= FIRST_READ_TRIES:
-                raise
-        yield Sleep(backoff.next((yield Random())))
 
 
 def _rank(observer: Token, token: Token) -> bytes:

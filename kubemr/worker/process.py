@@ -18,7 +18,7 @@ from kubemr.coordination.wallclock import micro_timestamp, timestamp
 from kubemr.locks.conditional import Refused, Target
 from kubemr.locks.config import ConfigError, from_environment
 from kubemr.locks.http import HttpTransport
-from kubemr.locks.lease import LeaseLost, keep, release, take
+from kubemr.locks.lease import RENEWALS_PER_DURATION, LeaseLost, keep, release, take
 from kubemr.locks.request import Op
 from kubemr.locks.taskstate import make_token
 from kubemr.locks.threads import Stop, Stopped, Transport, run
@@ -27,8 +27,9 @@ from kubemr.logs import Log
 from kubemr.storage import ObjectStore, StorageError, store_from_environment
 from kubemr.worker.assigning import assigner, job_info
 from kubemr.worker.assignment import Assignment
+from kubemr.worker.denials import LONGEST_SECONDS, patient
 from kubemr.worker.executor import ProcessExecutor
-from kubemr.worker.loop import Ending, Identity, Over, Worker, first_read, read_job
+from kubemr.worker.loop import Ending, Identity, Over, Worker, read_job
 from kubemr.worker.pulse import Pulse
 from kubemr.worker.settings import Settings, SettingsError
 
@@ -61,7 +62,7 @@ def work(environ: Mapping[str, str]) -> int:
     runner: Worker[Assignment] | None = None
     with HttpTransport(server) as transport, _told_to_end(stop):
         try:
-            job = run(first_read(identity), transport, stop=stop)
+            job = run(patient(read_job(identity)), transport, stop=stop)
             with ProcessExecutor(
                 job_info(job), task_timeout=settings.task_timeout, log_bytes=settings.log_bytes, log=log.debug
             ) as executor:
@@ -103,19 +104,14 @@ def _live(runner: Worker[Assignment], transport: Transport, stop: Stop, log: Log
     identity = runner.identity
     lease = identity.lease_of(identity.token)
     pulse = Pulse()
-    run(take(lease, identity.token, micro_timestamp), transport, stop=stop)
+    run(patient(take(lease, identity.token, micro_timestamp)), transport, stop=stop)
     log.info("lease_taken", lease=lease.name)
-    renewal = _Renewal(
-        lambda: run(
-            keep(lease, identity.token, identity.lease_seconds, alive=pulse.alive, stamp=micro_timestamp),
-            transport,
-            stop=renewal.stop,
-        ),
-        stop,
-    )
+    renewals = keep(lease, identity.token, identity.lease_seconds, alive=pulse.alive, stamp=micro_timestamp)
+    longest = min(LONGEST_SECONDS, identity.lease_seconds / RENEWALS_PER_DURATION)
+    renewal = _Renewal(lambda: run(patient(renewals, longest), transport, stop=renewal.stop), stop)
     with renewal:
         try:
-            ending = run(pulse.felt(_until_stopped(runner, renewal)), transport, stop=stop)
+            ending = run(pulse.felt(patient(_until_stopped(runner, renewal))), transport, stop=stop)
         except Stopped:
             if renewal.lost is not None:
                 raise renewal.lost from None

@@ -303,3 +303,24 @@ def test_rights_that_come_late(stage: Stage, command: list[str]) -> None:
     stage.finish()
     assert [each.method for each in refused] == ["GET", "GET"]
     assert stage.results() == word_counts({"a": b"x"}, 1)
+
+
+def test_denials_in_the_middle(stage: Stage, command: list[str]) -> None:
+    """An apiserver that was just started denies for a moment what it will allow: every third request, here."""
+    texts = {name: name.encode() for name in "abcdef"}
+    stage.deploy(texts, partitions=2)
+    denied: list[Recorded] = []
+    count = [0]
+
+    def rule(record: Recorded) -> Fate:
+        count[0] += 1
+        if count[0] % 3:
+            return Fate.PASS
+        denied.append(record)
+        return Fate.FORBIDDEN
+
+    stage.proxy.rule = rule
+    stage.start(command)
+    stage.finish()
+    assert {each.method for each in denied} == {"GET", "PATCH"}
+    assert stage.results() == word_counts(texts, 2)

@@ -24,6 +24,8 @@ const (
 	leases   = "apis/coordination.k8s.io/v1/namespaces/%s/leases"
 	account  = "/var/run/secrets/kubernetes.io/serviceaccount"
 	patience = 30 * time.Second
+	// denialPatience is how long a denial may last until it is believed.
+	denialPatience = 10 * time.Second
 	// How long a request that is under way may still last once the worker was told to end.
 	lastWords = 4 * time.Second
 )
@@ -144,9 +146,25 @@ func (c *Client) request(ctx context.Context, method, path, query string, body [
 	return c.http.Do(request)
 }
 
-// exchange is one request.  A request that is under way when ctx ends is given a moment, for a patch that is cut off may
-// land all the same.
+// exchange is one request, sent again while it is denied: an apiserver that has just been started answers before it has
+// read who may do what, so a denial is believed only when it has lasted for denialPatience.
 func (c *Client) exchange(ctx context.Context, method, path, query string, body []byte) Answer {
+	began := time.Now()
+	for wait := (backoff{longest: min(c.longest, time.Second)}); ; {
+		answer := c.once(ctx, method, path, query, body)
+		denied := answer.Status == http.StatusForbidden || answer.Status == http.StatusUnauthorized
+		if !denied || time.Since(began) > denialPatience {
+			return answer
+		}
+		if err := wait.sleep(ctx, 0); err != nil {
+			return Answer{Err: err}
+		}
+	}
+}
+
+// once is one request.  A request that is under way when ctx ends is given a moment, for a patch that is cut off may
+// land all the same.
+func (c *Client) once(ctx context.Context, method, path, query string, body []byte) Answer {
 	if err := context.Cause(ctx); err != nil {
 		return Answer{Err: err}
 	}

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"net/http"
 	"net/url"
 	"slices"
 	"strings"
@@ -64,21 +63,6 @@ func (w *Worker) readJob(ctx context.Context) (*Job, error) {
 		return nil, &errOver{job.Status.Phase}
 	}
 	return job, nil
-}
-
-// firstRead sits out that a worker's rights are granted a moment after its pod has started.
-func (w *Worker) firstRead(ctx context.Context) (*Job, error) {
-	for wait := (backoff{}); ; {
-		job, err := w.readJob(ctx)
-		var refused *Refused
-		if !errors.As(err, &refused) || wait.attempts == 8 ||
-			(refused.Answer.Status != http.StatusForbidden && refused.Answer.Status != http.StatusUnauthorized) {
-			return job, err
-		}
-		if err := wait.sleep(ctx, 0); err != nil {
-			return nil, err
-		}
-	}
 }
 
 // run works until the job is over, which it tells by errOver.

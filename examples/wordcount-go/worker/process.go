@@ -139,7 +139,7 @@ func serve(ctx context.Context, code Code, getenv func(string) string, log *slog
 // live holds the Lease and runs the loop.  Whatever ends it, what is held is given back first, unless the Lease was lost:
 // then nothing is written any more.
 func (w *Worker) live(ctx context.Context, lease object) error {
-	job, err := w.firstRead(ctx)
+	job, err := w.readJob(ctx)
 	if err != nil {
 		return err
 	}

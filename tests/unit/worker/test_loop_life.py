@@ -9,7 +9,7 @@ import pytest
 from kubemr.coordination.job import JobView
 from kubemr.locks import Refused
 from kubemr.locks.request import Json
-from kubemr.worker.loop import FIRST_READ_TRIES, Ending
+from kubemr.worker.loop import Ending
 from support.bench import DENIED, Bench, asks, patches
 from support.planned import Piece, worker_of
 
@@ -95,24 +95,6 @@ def test_what_happens_to_the_job_stops_a_running_task(bench: Bench, what: str) -
     endings = {"deleted": Ending.GONE, "superseded": Ending.SUPERSEDED, "failed": Ending.FAIL}
     assert bench.run(worker.run()) is endings[what]
     assert bench.now - began < 10
-
-
-def test_rights_that_come_a_moment_late(bench: Bench) -> None:
-    """403 at first is sat out; for a while, not for ever."""
-    job = bench.deployed()
-    worker, _ = worker_of(bench, job)
-    bench.answer(asks("get", "mapreducejobs"), *[DENIED] * FIRST_READ_TRIES)
-    assert bench.run(worker.run()) is Ending.COMPLETE
-
-
-def test_rights_that_never_come(bench: Bench) -> None:
-    """An error that names what was refused."""
-    job = bench.deployed()
-    worker, _ = worker_of(bench, job)
-    bench.answer(asks("get", "mapreducejobs"), *[DENIED] * (FIRST_READ_TRIES + 1))
-    with pytest.raises(Refused, match=r"reading mapreducejobs default/words: .* 403"):
-        bench.run(worker.run())
-    assert 1 < sum(bench.slept) < 60
 
 
 def test_rights_that_are_taken_away_later(bench: Bench) -> None:

@@ -1,0 +1,76 @@
+"""A denial is believed only when it lasts: an apiserver that was just started denies what it will allow in a moment."""
+
+from __future__ import annotations
+
+import pytest
+
+from kubemr.locks import Refused
+from kubemr.locks.conditional import read
+from kubemr.locks.lease import LEASES, keep, take
+from kubemr.locks.request import Answer
+from kubemr.locks.taskstate import Token
+from kubemr.worker.denials import LONGEST_SECONDS, PATIENCE_SECONDS, patient
+from kubemr.worker.loop import Ending
+from support.bench import DENIED, Bench, asks, patches
+from support.planned import worker_of
+
+UNKNOWN_TOKEN = Answer(401, {"kind": "Status", "reason": "Unauthorized"})
+
+
+@pytest.fixture
+def bench() -> Bench:
+    """An empty apiserver."""
+    return Bench()
+
+
+@pytest.mark.parametrize("denial", [DENIED, UNKNOWN_TOKEN], ids=["403", "401"])
+@pytest.mark.parametrize(
+    "request_", ["get mapreducejobs", "get leases", "patch mapreducetaskshards", "patch mapreducejobs"]
+)
+def test_a_job_is_done_by_a_worker_that_is_denied_for_a_while(bench: Bench, request_: str, denial: Answer) -> None:
+    """Whatever the request: what was denied is sent again, and nothing is lost or fails."""
+    job = bench.deployed(inputs=list("abc"), partitions=1)
+    verb, plural = request_.split()
+    worker, _ = worker_of(bench, job)
+    bench.answer(patches(plural) if verb == "patch" else asks(verb, plural), *[denial] * 5)
+    assert bench.run(patient(worker.run())) is Ending.COMPLETE
+    states = bench.shard(job).tasks.values()
+    assert {(state.committed, state.epoch, state.failures, state.losses) for state in states} == {(True, 1, 0, 0)}
+
+
+def test_a_denial_that_lasts_is_an_error(bench: Bench) -> None:
+    """It names what was refused, after so many seconds and no more."""
+    job = bench.deployed()
+    worker, _ = worker_of(bench, job)
+    bench.answer(asks("get", "mapreducejobs"), *[DENIED] * 1000)
+    began = bench.now
+    with pytest.raises(Refused, match=r"reading mapreducejobs default/words: .* 403"):
+        bench.run(patient(worker.run()))
+    assert PATIENCE_SECONDS - LONGEST_SECONDS <= bench.now - began <= PATIENCE_SECONDS
+
+
+def test_each_request_has_its_own_patience(bench: Bench) -> None:
+    """Denied for most of the time twice, and allowed in between."""
+    job = bench.deployed()
+    bench.draws = lambda: 0.0
+    began = bench.now
+    for _ in range(2):
+        bench.answer(asks("get", "mapreducejobs"), *[DENIED] * 11)
+        assert bench.run(patient(read(job.target)))["metadata"]["name"] == job.name
+    assert bench.now - began > PATIENCE_SECONDS
+
+
+def test_a_renewal_that_is_denied_is_tried_again_within_the_given_time(bench: Bench) -> None:
+    """So that others see the worker live."""
+    token = Token("w0-aaaaaa")
+    job = bench.deployed()
+    lease = job.lease_of(0)
+    bench.run(take(lease, token, bench.micro_stamp))
+    bench.slept.clear()
+    bench.draws = lambda: 0.0
+    bench.answer(patches(LEASES.plural), *[DENIED] * 10)
+    alive = iter([True, False])
+    renewals = keep(lease, token, 2.0, alive=lambda: next(alive), stamp=bench.micro_stamp)
+    bench.run(patient(renewals, 0.5))
+    assert len(bench.slept) == 12
+    assert max(bench.slept) <= 0.5
