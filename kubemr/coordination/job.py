@@ -15,7 +15,7 @@ from kubemr.locks.conditional import Target
 from kubemr.locks.lease import LEASES
 from kubemr.locks.patch import Patch
 from kubemr.locks.request import Json
-from kubemr.locks.shard import TASKS_PER_SHARD
+from kubemr.locks.shard import SHARD_SIZES
 
 Phase = Literal["", "PENDING", "DEPLOYING", "DEPLOYED", "COMPLETE", "FAIL"]
 FINAL_PHASES: Final = ("COMPLETE", "FAIL")
@@ -57,9 +57,22 @@ def stage_key(step: int, name: str, steps: int) -> str:
     return name if steps == 1 else f"{step}/{name}"
 
 
-def shards_for(total: int) -> int:
-    """How many shards hold `total` tasks."""
-    return -(-total // TASKS_PER_SHARD)
+SHARDS_PER_WORKER: Final = 4
+"""Shards are only as large as leaves each worker this many: then few workers have to share one."""
+
+
+def shards_for(total: int, replicas: int) -> int:
+    """How many shards hold `total` tasks of a job with so many workers: the fewer, the cheaper is a task."""
+    fitting = [size for size in SHARD_SIZES if total >= size * SHARDS_PER_WORKER * replicas]
+    return -(-total // max(fitting, default=SHARD_SIZES[0]))
+
+
+def shard_size(total: int, shards: int) -> int:
+    """How many tasks each but the last of so many shards holds: what `shards_for` has chosen.
+
+    The size is not recorded.  It need not be: two sizes give one number of shards only where one shard holds all tasks.
+    """
+    return next(size for size in SHARD_SIZES if -(-total // size) <= shards)
 
 
 @frozen

@@ -1,4 +1,4 @@
-"""A task shard: the state of up to 32 tasks of one stage, in one small object.
+"""A task shard: the state of some tasks of one stage, in one small object.
 
 Small, because what a patch costs the apiserver grows with the object it patches; more than one task,
 because one patch can then finish and claim many.  The label `kubemr.turbobytes.com/tasks` is a hint for
@@ -19,6 +19,10 @@ from kubemr.locks.taskstate import TaskState, Token
 
 SHARDS: Final = Resource("turbobytes.com", "v1alpha1", "mapreducetaskshards")
 TASKS_PER_SHARD: Final = 32
+"""At least, where a stage has so many."""
+SHARD_SIZES: Final = (TASKS_PER_SHARD, 64, 128)
+"""How many tasks the shards of a stage hold, the last one perhaps fewer."""
+LARGEST_SHARD: Final = SHARD_SIZES[-1]
 
 LABEL_UID: Final = "kubemr.turbobytes.com/job-uid"
 LABEL_RUN: Final = "kubemr.turbobytes.com/run"

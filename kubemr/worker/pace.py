@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from attr import define
 
-from kubemr.locks.shard import TASKS_PER_SHARD
+from kubemr.locks.shard import LARGEST_SHARD
 
 BATCH_SECONDS = 1.0
 GROWTH = 4
@@ -24,8 +24,8 @@ class Pace:
         """A batch of `tasks` took `seconds`."""
         if tasks == 0:
             return
-        fitting = TASKS_PER_SHARD if seconds <= 0 else int(BATCH_SECONDS * tasks / seconds)
-        self.size = max(1, min(fitting, self.size * GROWTH, TASKS_PER_SHARD))
+        fitting = LARGEST_SHARD if seconds <= 0 else int(BATCH_SECONDS * tasks / seconds)
+        self.size = max(1, min(fitting, self.size * GROWTH, LARGEST_SHARD))
 
     def restart(self) -> None:
         """The tasks to come are of another kind: how long they take is not known."""

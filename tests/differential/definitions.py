@@ -36,7 +36,7 @@ _WIDGET: dict[str, Any] = {
         "lockholder": {"type": "string"},
         "tasks": {
             "type": "object",
-            "maxProperties": 32,
+            "maxProperties": 128,
             "x-kubernetes-map-type": "atomic",
             "additionalProperties": {"type": "string", "maxLength": 64},
         },

@@ -20,6 +20,7 @@ from kubemr.locks.config import Server
 from kubemr.locks.http import HttpTransport
 from kubemr.locks.patch import Patch
 from kubemr.locks.request import Json, Resource
+from kubemr.locks.shard import LARGEST_SHARD
 from support.accounts import Account, DeployedJob, install, rendered, token_of, until
 from support.audit import Right, granted
 from support.controlplane import ApiServer, Reply
@@ -169,16 +170,17 @@ def test_illegal_changes_are_refused(job: DeployedJob, worker: Account, rule: st
 
 
 def test_a_whole_shard_in_one_patch_is_within_the_cost_limits(installed: ApiServer, job: DeployedJob) -> None:
-    """32 commits, at the greatest length of a state, the last of which is illegal."""
-    worker = job.worker()
+    """Each of 128 tasks loses one of two holders, at the greatest length of a state; the last one illegally."""
+    large = DeployedJob(installed, job.job.namespace, "large", replicas=1, tasks=4 * LARGEST_SHARD)
+    worker = large.worker()
     token, other = "w999999-aaaaaa", "w999999-bbbbbb"
     old = f"running/9999998/9998/9998/{token}+{other}"
-    for task in range(32):
-        job.set_task(task, old)
-    good = [each for task in range(32) for each in swap(task, old, f"running/9999998/9998/9999/{other}")]
-    bad = [*good[:-2], *swap(31, old, f"done/9999998/9998/9999/{other}")]
-    refused(worker.patch(job.shard(), *bad), "commit")
-    assert worker.patch(job.shard(), *good).status == 200
+    tasks = range(LARGEST_SHARD)
+    large.set_tasks(dict.fromkeys(tasks, old))
+    good = [each for task in tasks for each in swap(task, old, f"running/9999998/9998/9999/{other}")]
+    bad = [*good[:-2], *swap(tasks[-1], old, f"done/9999998/9998/9999/{other}")]
+    refused(worker.patch(large.shard(), *bad), "commit")
+    assert worker.patch(large.shard(), *good).status == 200
 
 
 def test_of_a_shard_only_tasks_and_the_hint_change(job: DeployedJob, worker: Account) -> None:

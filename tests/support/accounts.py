@@ -6,13 +6,13 @@ import copy
 import subprocess
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from kubemr.controller.reconcile import children, rights
 from kubemr.coordination import names
-from kubemr.coordination.job import JobView
+from kubemr.coordination.job import JobView, shard_size, shards_for
 from kubemr.locks.conditional import Target
 from kubemr.locks.lease import LEASES
 from kubemr.locks.request import Json, Resource
@@ -90,7 +90,7 @@ class DeployedJob:
             "stage": "map",
             "lockholder": "op-abc123/1/1",
             "stages": [
-                {"step": 0, "name": "map", "shards": 2, "total": tasks, "pending": tasks},
+                {"step": 0, "name": "map", "shards": shards_for(tasks, replicas), "total": tasks, "pending": tasks},
                 {"step": 0, "name": "reduce", "shards": 1, "total": 3},
             ],
         }
@@ -116,9 +116,17 @@ class DeployedJob:
         """One of its shards."""
         return Target(SHARDS, self.job.namespace, self.job.shard_name(self.job.stages[position], number))
 
+    def set_tasks(self, states: Mapping[int, str]) -> None:
+        """Those of the first shard, as an administrator, who is not bound by the state machine."""
+        changes = [{"op": "replace", "path": f"/tasks/{task}", "value": state} for task, state in states.items()]
+        reply = self.admin.patch(self.shard(), *changes)
+        assert reply.status == 200, reply.body
+
     def set_task(self, task: int, state: str) -> None:
-        """As an administrator, who is not bound by the state machine."""
-        reply = self.admin.patch(self.shard(task // 32), {"op": "replace", "path": f"/tasks/{task}", "value": state})
+        """As an administrator."""
+        stage = self.job.stages[0]
+        shard = self.shard(task // shard_size(stage.total, stage.shards))
+        reply = self.admin.patch(shard, {"op": "replace", "path": f"/tasks/{task}", "value": state})
         assert reply.status == 200, reply.body
 
     def worker(self, index: int | None = None) -> Account:

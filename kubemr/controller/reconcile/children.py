@@ -12,9 +12,8 @@ from typing import Final
 from kubemr.controller.reconcile.context import StorageSettings
 from kubemr.controller.reconcile.storing import KEYS
 from kubemr.coordination import names
-from kubemr.coordination.job import DEFAULT_TASK_TIMEOUT, JobView, Stage
+from kubemr.coordination.job import DEFAULT_TASK_TIMEOUT, JobView, Stage, shard_size
 from kubemr.locks.request import Json
-from kubemr.locks.shard import TASKS_PER_SHARD
 from kubemr.locks.taskstate import TaskState
 
 CONTAINER: Final = "worker"
@@ -98,16 +97,16 @@ def shards(
     job: JobView, stage: Stage, before: Mapping[str, str] = MappingProxyType({}), *, open_: bool
 ) -> Iterator[Json]:
     """The stage's shards with all tasks pending, but for what an earlier run has committed (`before`)."""
+    size = shard_size(stage.total, stage.shards)
     for number in range(stage.shards):
-        begin = number * TASKS_PER_SHARD
+        begin = number * size
         extra = {names.LABEL_STAGE: stage.label, names.LABEL_TASKS: "open" if open_ else "waiting"}
         yield {
             "apiVersion": names.API_VERSION,
             "kind": "MapReduceTaskShard",
             "metadata": metadata(job, job.shard_name(stage, number), extra),
             "tasks": {
-                str(task): carried(before.get(str(task)))
-                for task in range(begin, min(begin + TASKS_PER_SHARD, stage.total))
+                str(task): carried(before.get(str(task))) for task in range(begin, min(begin + size, stage.total))
             },
         }
 

@@ -43,17 +43,17 @@ def stages_of(job: JobView, found: Inputs | None = None) -> list[Json]:
     """
     inputs = (job.document.get("spec") or {}).get("inputs") or []
     planned = found or job.inputs
-    stages = [_stage("map", len(inputs) if planned is None else planned.tasks)]
+    stages = [_stage("map", len(inputs) if planned is None else planned.tasks, job.replicas)]
     if job.partitions > 0:
-        stages.append(_stage("reduce", job.partitions))
+        stages.append(_stage("reduce", job.partitions, job.replicas))
     return stages
 
 
-def _stage(name: str, total: int) -> Json:
+def _stage(name: str, total: int, replicas: int) -> Json:
     return {
         "step": 0,
         "name": name,
-        "shards": shards_for(total),
+        "shards": shards_for(total, replicas),
         "total": total,
         "pending": total,
         "running": 0,

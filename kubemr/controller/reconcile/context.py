@@ -123,6 +123,8 @@ class Operator:
     """When the pods of a job, by its uid, were last looked at."""
     leases: dict[tuple[str, str], float] = field(factory=dict)
     """Since when the operators' Leases, by uid and version, have been seen as they are."""
+    counted: dict[str, float] = field(factory=dict)
+    """When the counts in a job's status, by its uid, were last brought up to date."""
     tally: Counter[str] = field(factory=Counter)
     """What has happened how often, for the metrics."""
 
@@ -131,6 +133,7 @@ class Operator:
         self.musters.pop(uid, None)
         self.ending.pop(uid, None)
         self.looked.pop(uid, None)
+        self.counted.pop(uid, None)
         for key in [key for key in self.cleaned if key[0] == uid]:
             del self.cleaned[key]
 

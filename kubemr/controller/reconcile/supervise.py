@@ -38,7 +38,7 @@ from kubemr.locks.claims import ShardGone, lose
 from kubemr.locks.conditional import Target, read
 from kubemr.locks.lease import RENEWALS_PER_DURATION
 from kubemr.locks.patch import Patch
-from kubemr.locks.request import Do, Json, Op
+from kubemr.locks.request import Do, Json, Now, Op
 from kubemr.locks.shard import SHARDS, Shard
 from kubemr.locks.taskstate import Token
 
@@ -66,7 +66,7 @@ def supervise(document: Json, operator: Operator) -> Op[After]:
         return After()
     known = operator.cache.shards(job.uid)
     shards = [] if job.current is None else of_stage(job, job.current, known)
-    yield from _count(job, known)
+    yield from _count(job, known, operator)
     yield from _bury(job, shards, operator)
     if any(shard.failed for shard in shards) or (shards and all(shard.committed for shard in shards)):
         yield from _advance(job, operator)
@@ -122,8 +122,14 @@ def _record(job: JobView, attempts: Sequence[tuple[int, int, Token]], operator: 
     yield from record(job, job.current, attempts, means, log.bind(job=job.name, namespace=job.namespace).warning)
 
 
-def _count(job: JobView, shards: Sequence[Digest]) -> Op[None]:
-    """Bring `status.stages` and `status.progress` up to date."""
+def _count(job: JobView, shards: Sequence[Digest], operator: Operator) -> Op[None]:
+    """Bring `status.stages` and `status.progress` up to date.
+
+    A patch of the counts is an event of the job, and so leads to the next look at once: hence the least time between.
+    """
+    now: float = yield Now()
+    if now - operator.counted.get(job.uid, float("-inf")) < PROGRESS_SECONDS:
+        return
     recorded = job.document["status"]["stages"]
     patch = Patch()
     done = 0
@@ -136,6 +142,7 @@ def _count(job: JobView, shards: Sequence[Digest]) -> Op[None]:
             if recorded[position].get(name) != count:
                 patch = patch.add(f"/status/stages/{position}/{name}", count)
     if len(patch):
+        operator.counted[job.uid] = now
         patch = patch.add("/status/progress", f"{done}/{sum(stage.total for stage in job.stages)}")
         yield from patch_job(job.status, driven(job) + patch, patch.shows)
 

@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from attrs import frozen
 
-from kubemr.locks.shard import TASKS_PER_SHARD
+from kubemr.locks.shard import LARGEST_SHARD
 from kubemr.locks.taskstate import MAX_LENGTH, PATTERN
 from kubemr.resources.definitions.spec import JobSpec
 from kubemr.resources.definitions.status import JobStatus
@@ -73,7 +73,7 @@ class MapReduceJob:
 
 @frozen(kw_only=True)
 class MapReduceTaskShard:
-    """The state of up to 32 tasks of one stage of a job."""
+    """The state of up to 128 tasks of one stage of a job."""
 
     api_version: str = prop("`turbobytes.com/v1alpha1`.", default=API_VERSION)
     kind: str = prop("`MapReduceTaskShard`.", default="MapReduceTaskShard")
@@ -82,7 +82,7 @@ class MapReduceTaskShard:
         "The whole state of each task, by its number: `state/epoch/failures/losses/holders`.",
         required=True,
         min_properties=1,
-        max_properties=TASKS_PER_SHARD,
+        max_properties=LARGEST_SHARD,
         items={"maxLength": MAX_LENGTH, "pattern": PATTERN},
         x_map_type="atomic",
     )

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from kubemr.coordination.job import JobView, shards_for, stage_key
+from kubemr.coordination.job import JobView, shard_size, shards_for, stage_key
 from kubemr.locks.request import Json
 
 STAGES = [
@@ -60,10 +62,35 @@ def test_the_final_phases(phase: str, final: bool) -> None:
     assert view({"phase": phase}).final is final
 
 
-@pytest.mark.parametrize(("tasks", "shards"), [(0, 0), (1, 1), (32, 1), (33, 2), (100_000, 3125)])
-def test_how_many_shards(tasks: int, shards: int) -> None:
-    """32 tasks each."""
-    assert shards_for(tasks) == shards
+@pytest.mark.parametrize(
+    ("tasks", "replicas", "shards"),
+    [
+        (0, 1, 0),
+        (1, 1, 1),
+        (32, 1, 1),
+        (33, 1, 2),
+        (255, 1, 8),
+        (256, 1, 4),
+        (512, 1, 4),
+        (10_000, 1000, 313),
+        (100_000, 10, 782),
+        (100_000, 390, 1563),
+        (100_000, 1000, 3125),
+    ],
+)
+def test_how_many_shards(tasks: int, replicas: int, shards: int) -> None:
+    """32, 64 or 128 tasks each, as large as leaves every worker four shards."""
+    assert shards_for(tasks, replicas) == shards
+
+
+@given(st.integers(1, 200_000), st.integers(1, 2000))
+def test_the_size_of_shards_follows_from_their_number(tasks: int, replicas: int) -> None:
+    """Whoever deploys the job after a crash makes the same shards, also when `replicas` has changed meanwhile."""
+    shards = shards_for(tasks, replicas)
+    size = shard_size(tasks, shards)
+    assert (shards - 1) * size < tasks <= shards * size
+    assert size in (32, 64, 128)
+    assert size == 32 or tasks >= 4 * size * replicas
 
 
 def test_the_guard_of_every_status_patch() -> None:

@@ -41,6 +41,20 @@ def test_nothing_new_is_no_patch(bench: Bench, operator: Operator) -> None:
     assert not [request for request in bench.requests if request.verb == "patch"]
 
 
+def test_counts_that_change_all_the_time_are_patched_every_two_seconds(bench: Bench, operator: Operator) -> None:
+    """Each patch is an event of the job, and so a look at it: they must not chase each other."""
+    job = bench.deployed(operator, inputs=list("abcdef"))
+    bench.requests.clear()
+    for number in range(5):
+        bench.hold_lease(job, 0, A)
+        bench.write_tasks(job, {number: f"done/1/0/0/{A}"})
+        bench.step(operator)
+        bench.now += 0.7
+    counted = [request for request in bench.requests if patches("mapreducejobs")(request)]
+    assert len(counted) == 2
+    assert status(bench)["progress"] == "4/8"
+
+
 def test_a_cache_that_does_not_show_everything_is_not_counted(bench: Bench, operator: Operator) -> None:
     """It lags behind: the counts would not add up."""
     cache = operator.cache

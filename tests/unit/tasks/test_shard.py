@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kubemr.locks.shard import HINT_PATH, TASKS_PER_SHARD, Shard, hint_of
+from kubemr.locks.shard import HINT_PATH, LARGEST_SHARD, Shard, hint_of
 from kubemr.locks.taskstate import BadState, TaskState, Token
 from support.bench import Bench
 
@@ -105,9 +105,9 @@ def test_a_hint_that_fits_and_one_that_waits_are_left_alone() -> None:
     assert parse({0: "pending/1/0/0/"}, "waiting").repair() is None
 
 
-@given(st.sets(st.integers(0, TASKS_PER_SHARD - 1), min_size=1))
+@given(st.sets(st.integers(0, LARGEST_SHARD - 1), min_size=1))
 def test_any_set_of_pending_tasks_can_be_claimed_in_one_patch(claimed: set[int]) -> None:
     """As many operations as two for each, and one for the hint when nothing is left."""
-    shard = parse(dict.fromkeys(range(TASKS_PER_SHARD), "pending/1/0/0/"))
+    shard = parse(dict.fromkeys(range(LARGEST_SHARD), "pending/1/0/0/"))
     patch = shard.change({number: shard.tasks[number].claim(A) for number in claimed})
-    assert len(patch) == 2 * len(claimed) + (len(claimed) == TASKS_PER_SHARD)
+    assert len(patch) == 2 * len(claimed) + (len(claimed) == LARGEST_SHARD)

@@ -26,10 +26,10 @@ def test_the_pace() -> None:
     """About a second, at most fourfold from one batch to the next, at most a shard, at least one."""
     pace = Pace()
     sizes = []
-    for tasks, seconds in [(1, 0.01), (4, 0.04), (16, 0.16), (32, 8.0), (4, 100.0), (0, 5.0), (1, 0.0)]:
+    for tasks, seconds in [(1, 0.01), (4, 0.04), (16, 0.16), (64, 0.64), (128, 32.0), (4, 100.0), (0, 5.0), (1, 0.0)]:
         pace.observe(tasks, seconds)
         sizes.append(pace.size)
-    assert sizes == [4, 16, 32, 4, 1, 1, 4]
+    assert sizes == [4, 16, 64, 100, 4, 1, 1, 4]
 
 
 def test_a_long_task_gives_the_rest_back(bench: Bench) -> None:
