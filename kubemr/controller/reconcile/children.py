@@ -24,7 +24,8 @@ QUEUE_NAME: Final = "kueue.x-k8s.io/queue-name"
 """Kueue queues the Job as a whole; its pods are not queued once more."""
 LAST_APPLIED: Final = "kubectl.kubernetes.io/last-applied-configuration"
 RESTARTS_PER_WORKER: Final = 6
-"""Pod failures a Kubernetes Job puts up with, per worker, before it counts as ended."""
+"""Pod failures a Kubernetes Job puts up with, per worker, before it counts as ended; two more than a task may kill
+workers, where that is more: a job fails with the task's name, not because Kubernetes gives up."""
 
 
 def metadata(job: JobView, name: str, extra: Mapping[str, str] | None = None) -> Json:
@@ -152,7 +153,7 @@ def size(job: JobView) -> Json:
     return {
         "completions": job.replicas,
         "parallelism": job.replicas,
-        "backoffLimit": RESTARTS_PER_WORKER * job.replicas,
+        "backoffLimit": max(RESTARTS_PER_WORKER, job.max_attempts + 2) * job.replicas,
     }
 
 

@@ -1,8 +1,9 @@
 """The Kubernetes Job that runs the workers has ended, or is gone, and ours has not ended: what now?
 
-Workers exit with 0 only when the job is over, so a Kubernetes Job that ended early has used up its pod
-failures.  If a worker ever got as far as taking its Lease, the cause may pass: another generation is
-started, a few times.  If none did, no pod will ever do better: the job fails with what the pods said.
+Not all workers exit with 0 before the job is over (`kubemr.worker.leaving`), so a Kubernetes Job that ended early has
+used up its pod failures.  If a worker ever got as far as taking its Lease, the cause may pass: another generation is
+started, a few times.  If none did, no pod will ever do better: the job fails with what the pods said.  That is not
+waited for until Kubernetes gives up, whose pauses grow to ten minutes: enough pods have failed, and none runs.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ def renew_workers(job: JobView, operator: Operator) -> Op[None]:
         yield from _recreate(job, operator)
         return
     if ended(cached) is None:
+        yield from _fail_if_hopeless(job, cached, operator)
         return
     generation = _generation(cached)
     latest: Json = yield from read(Target(KUBERNETES_JOBS, job.namespace, names.workers(job.base, generation)))
@@ -42,8 +44,7 @@ def renew_workers(job: JobView, operator: Operator) -> Op[None]:
     if why is None or not (yield from still_driving(job, operator)):
         return
     if not (yield from _ever_started(job)):
-        said = yield from _last_words(job)
-        yield from fail(job, f"no worker ever started its work: {said or why}", stamp, "WorkersFailed")
+        yield from _never_started(job, operator, why)
         return
     if generation + 1 >= MAX_GENERATIONS:
         said = yield from _last_words(job)
@@ -51,6 +52,23 @@ def renew_workers(job: JobView, operator: Operator) -> Op[None]:
         yield from fail(job, message, stamp, "WorkersFailed")
         return
     yield from _start(job, generation + 1, operator, why)
+
+
+def _fail_if_hopeless(job: JobView, cached: Json, operator: Operator) -> Op[None]:
+    """Twice as many pods as workers have failed, `maxAttempts` at least, and no worker ever took its Lease."""
+    status = cached.get("status") or {}
+    failed = int(status.get("failed") or 0)
+    if status.get("ready") or failed < max(job.max_attempts, 2 * job.replicas):
+        return
+    if (yield from _ever_started(job)) or not (yield from still_driving(job, operator)):
+        return
+    yield from _never_started(job, operator, f"{failed} pods have failed")
+
+
+def _never_started(job: JobView, operator: Operator, why: str) -> Op[None]:
+    said = yield from _last_words(job)
+    cause = f"no worker ever started its work: {said or why}"
+    yield from fail(job, cause, operator.settings.stamp, "WorkersFailed")
 
 
 def latest_workers(job: JobView, operator: Operator) -> Json:

@@ -23,6 +23,8 @@ SAMPLE: Final = 100
 """Pods that are looked at: what is wrong with one is usually wrong with all."""
 PATIENCE_SECONDS: Final = 15.0
 """How long Kubernetes may take to create the first pod."""
+TOLD_TO_END: Final = 143
+"""The exit code of a worker that got SIGTERM."""
 _PULL: Final = ("ErrImagePull", "ImagePullBackOff")
 _WAITING: Final = (
     *_PULL,
@@ -67,21 +69,28 @@ def trouble(pods: Sequence[Json]) -> tuple[str, str] | None:
     if found:
         reason, message = found[0]
         return reason, f"{sum(each[0] == reason for each in found)} of {len(pods)} pods: {message}"
-    if pods and all((pod.get("status") or {}).get("phase") == "Failed" for pod in pods):
-        return "PodsFail", f"all {len(pods)} pods have failed so far, the last one: {last_words(pods)}"
+    phases = [(pod.get("status") or {}).get("phase") for pod in pods]
+    if "Failed" in phases and set(phases) <= {"Failed", "Succeeded"}:
+        failed = phases.count("Failed")
+        return "PodsFail", f"{failed} of {len(pods)} pods have failed and none runs, the last one: {last_words(pods)}"
     return None
 
 
 def last_words(pods: Sequence[Json]) -> str:
-    """What the pod that ended last left as its termination message."""
-    said: list[tuple[str, str]] = []
+    """What the pod that failed last left as its termination message; one that failed by itself, if there is any.
+
+    When Kubernetes gives up it tells the pods that still run to end: what they say is not why.
+    """
+    said: list[tuple[bool, str, str]] = []
     for pod in pods:
         for container in (pod.get("status") or {}).get("containerStatuses") or []:
-            terminated = (container.get("state") or {}).get("terminated")
-            if terminated:
-                words = (terminated.get("message") or "").strip() or f"exit code {terminated.get('exitCode')}"
-                said.append((terminated.get("finishedAt") or "", f"pod {pod['metadata']['name']}: {words}"))
-    return max(said)[1] if said else ""
+            terminated = (container.get("state") or {}).get("terminated") or {}
+            code = terminated.get("exitCode")
+            if code:  # A worker that has left, or whose job is over, ends with 0.
+                words = (terminated.get("message") or "").strip() or f"exit code {code}"
+                own = code != TOLD_TO_END
+                said.append((own, terminated.get("finishedAt") or "", f"pod {pod['metadata']['name']}: {words}"))
+    return max(said)[2] if said else ""
 
 
 def _told(job: JobView) -> bool:

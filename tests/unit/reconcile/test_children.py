@@ -58,6 +58,8 @@ def test_the_kubernetes_job_is_indexed_and_puts_up_with_some_failures(bench: Ben
     made = children.workers(bench.submit(replicas=3), 0, PLAIN)["spec"]
     assert (made["completionMode"], made["completions"], made["parallelism"]) == ("Indexed", 3, 3)
     assert made["backoffLimit"] == 18
+    patient = children.workers(bench.submit("patient", replicas=3, maxAttempts=10), 0, PLAIN)["spec"]
+    assert patient["backoffLimit"] == 36, "a task may kill eleven workers, and then it is named"
     assert made["podFailurePolicy"]["rules"][0]["action"] == "Ignore"
 
 

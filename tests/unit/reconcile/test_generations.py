@@ -81,6 +81,60 @@ def test_workers_that_never_worked_are_not(bench: Bench, operator: Operator, sai
     assert bench.job().phase == "FAIL"
 
 
+def test_the_last_words_are_those_of_a_pod_that_failed_by_itself(bench: Bench, operator: Operator) -> None:
+    """When Kubernetes gives up it ends the pods that still run; others have left, with exit code 0."""
+    job = bench.deployed(operator)
+    pod(bench, job, "first", "2026-01-01T00:00:01Z", "no module x")
+    pod(bench, job, "told", "2026-01-01T00:00:02Z", "worker_told_to_end", code=143)
+    pod(bench, job, "left", "2026-01-01T00:00:03Z", "worker_left", code=0)
+    end(bench, job)
+    bench.step(operator)
+    assert bench.job().document["status"]["error"] == "no worker ever started its work: pod first: no module x"
+
+
+def test_whose_pods_were_all_told_to_end(bench: Bench, operator: Operator) -> None:
+    """Then that is what they said last."""
+    job = bench.deployed(operator)
+    pod(bench, job, "told", "2026-01-01T00:00:02Z", "", code=143)
+    end(bench, job)
+    bench.step(operator)
+    assert bench.job().document["status"]["error"] == "no worker ever started its work: pod told: exit code 143"
+
+
+def failures(bench: Bench, job: JobView, failed: int, **status: int) -> None:
+    """So many pods have failed, and Kubernetes has not given up yet."""
+    target = Target(KUBERNETES_JOBS, NAMESPACE, kubernetes_job(job).name, "status")
+    bench.set(target, "/status", {"failed": failed, **status})
+
+
+@pytest.mark.parametrize(("replicas", "bound"), [(1, 4), (3, 6)])
+def test_no_worker_ever_started_and_enough_pods_have_failed(
+    bench: Bench, operator: Operator, replicas: int, bound: int
+) -> None:
+    """Twice as many as there are workers, `maxAttempts` at least: Kubernetes would go on for hours."""
+    job = bench.deployed(operator, replicas=replicas)
+    pod(bench, job, "p", "2026-01-01T00:00:01Z", "no module x")
+    failures(bench, job, bound - 1)
+    bench.step(operator)
+    assert bench.job().phase == "DEPLOYED"
+    failures(bench, job, bound)
+    bench.step(operator)
+    assert bench.job().document["status"]["error"] == "no worker ever started its work: pod p: no module x"
+
+
+@pytest.mark.parametrize("case", ["one is ready", "one has started", "it was over just then"])
+def test_it_is_not_hopeless_when(bench: Bench, operator: Operator, case: str) -> None:
+    """A pod runs now, or a worker has held its Lease, or the job has ended meanwhile."""
+    job = bench.deployed(operator, replicas=1)
+    failures(bench, job, 10, **({"ready": 1} if case == "one is ready" else {}))
+    if case == "one has started":
+        bench.hold_lease(job, 0, "w0-aaaaaa")
+    if case == "it was over just then":
+        bench.meanwhile(asks("get", "mapreducejobs"), lambda: bench.set(job.status, "/status/phase", "COMPLETE"))
+    bench.step(operator)
+    assert bench.job().phase == ("COMPLETE" if case == "it was over just then" else "DEPLOYED")
+
+
 def test_a_stale_cache_starts_nothing(bench: Bench, operator: Operator) -> None:
     """It does not show the end; or it shows an older generation only, whose successor is there."""
     cache = operator.cache
@@ -93,6 +147,17 @@ def test_a_stale_cache_starts_nothing(bench: Bench, operator: Operator) -> None:
     assert generations(bench) == [""]
     cache.revision = bench.server.revision
     bench.step(operator)
+    bench.step(operator)
+    assert generations(bench) == ["", "-1"]
+
+
+def test_one_whose_workers_have_all_exited_with_0_is_started_again(bench: Bench, operator: Operator) -> None:
+    """It should not happen, as some always stay; a worker of another make may do it all the same."""
+    job = bench.deployed(operator)
+    bench.hold_lease(job, 0, "w0-aaaaaa")
+    condition = {"type": "Complete", "status": "True", "reason": "CompletionsReached", "message": "all have succeeded"}
+    target = Target(KUBERNETES_JOBS, NAMESPACE, kubernetes_job(job).name, "status")
+    bench.set(target, "/status", {"conditions": [condition]})
     bench.step(operator)
     assert generations(bench) == ["", "-1"]
 

@@ -60,7 +60,7 @@ def deployed(bench: Bench) -> tuple[str, str]:
         (waiting("ImagePullBackOff"), "ImagePullBackOff", "1 of 1 pods: image 'i:1': words"),
         (waiting("CreateContainerConfigError"), "CreateContainerConfigError", "1 of 1 pods: container 'worker': words"),
         (UNSCHEDULABLE, "Unschedulable", "1 of 1 pods: 0/1 nodes are available"),
-        (FAILED, "PodsFail", "all 1 pods have failed so far, the last one: pod p: no module x"),
+        (FAILED, "PodsFail", "1 of 1 pods have failed and none runs, the last one: pod p: no module x"),
     ],
 )
 def test_what_kubernetes_says_is_passed_on(
@@ -142,3 +142,14 @@ def test_a_shard_that_was_deleted_fails_the_job(bench: Bench, operator: Operator
     )
     bench.step(operator)
     assert bench.events()[-1] == ("Failed", error(bench))
+
+
+def test_pods_of_workers_that_have_left_do_not_hide_that_all_others_fail() -> None:
+    """They succeeded, and are not what the job waits for."""
+    left = {"metadata": {"name": "left"}, "status": {"phase": "Succeeded"}}
+    failed = {"metadata": {"name": "p"}, "status": FAILED}
+    assert trouble([left, failed]) == (
+        "PodsFail",
+        "1 of 2 pods have failed and none runs, the last one: pod p: no module x",
+    )
+    assert trouble([left]) is None
