@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from functools import lru_cache
 from typing import Final
 
 from kubemr.locks.request import Json, Resource
@@ -24,6 +25,7 @@ HASH_LENGTH: Final = 8
 __all__ = ["LABEL_RUN", "LABEL_STAGE", "LABEL_TASKS", "LABEL_UID"]
 
 
+@lru_cache(maxsize=1024)
 def short_hash(text: str) -> str:
     """The first 8 characters of lower-case base32(sha256(text)): 40 bits, letters and digits only."""
     return base64.b32encode(hashlib.sha256(text.encode()).digest()).decode().lower()[:HASH_LENGTH]

@@ -13,6 +13,7 @@ written values there?  `holds` and `shows` answer them.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from typing import Final
 
 from attr import evolve, frozen
@@ -86,6 +87,14 @@ class Patch:
     def swap(self, path: str, old: Json, new: Json) -> Patch:
         """`test` for `old`, then `replace` by `new`: compare and set."""
         return self.test(path, old).replace(path, new)
+
+    def swaps(self, changes: Iterable[tuple[str, Json, Json]]) -> Patch:
+        """`swap` for each (path, old, new), in one step: a patch that grows by each copies all before it each time."""
+        more: list[dict[str, Json]] = []
+        for path, old, new in changes:
+            more.append({"op": "test", "path": path, "value": old})
+            more.append({"op": "replace", "path": path, "value": new})
+        return evolve(self, operations=(*self.operations, *more))
 
     def __add__(self, other: Patch) -> Patch:
         return Patch(self.operations + other.operations)

@@ -85,9 +85,9 @@ class Shard:
 
     def change(self, states: Mapping[int, TaskState]) -> Patch:
         """The patch that moves each task from what this shard shows to `states`, and the hint along with it."""
-        patch = Patch()
-        for number, state in states.items():
-            patch += Patch().swap(pointer("tasks", number), str(self.tasks[number]), str(state))
+        patch = Patch().swaps(
+            (pointer("tasks", number), str(self.tasks[number]), str(state)) for number, state in states.items()
+        )
         after = hint_of({**self.tasks, **states})
         if states and after != self.hint:
             patch = patch.add(HINT_PATH, after)

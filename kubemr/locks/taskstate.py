@@ -10,6 +10,7 @@ returns the next state and raises `IllegalChange` where the table has no such ro
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Final, Literal, NewType, cast
 
 from attr import evolve, frozen
@@ -79,11 +80,9 @@ class TaskState:
     @classmethod
     def parse(cls, text: object) -> TaskState:
         """Raises `BadState` for anything but the grammar."""
-        if not isinstance(text, str) or not _PATTERN.fullmatch(text):
+        if not isinstance(text, str):
             raise BadState(f"{text!r} is not a task state: expected state/epoch/failures/losses/holders")
-        name, epoch, failures, losses, holders = text.split("/")
-        tokens = tuple(Token(token) for token in holders.split("+")) if holders else ()
-        return cls(cast(Name, name), int(epoch), int(failures), int(losses), tokens)
+        return _parsed(text)
 
     def __str__(self) -> str:
         return f"{self.name}/{self.epoch}/{self.failures}/{self.losses}/{'+'.join(self.holders)}"
@@ -165,6 +164,16 @@ class TaskState:
     def _must(self, condition: bool, change: str) -> None:
         if not condition:
             raise IllegalChange(f"{self}: cannot {change} it in this state")
+
+
+@lru_cache(maxsize=1024)
+def _parsed(text: str) -> TaskState:
+    """Kept for the next of its kind: the tasks of a shard are mostly in one and the same state."""
+    if not _PATTERN.fullmatch(text):
+        raise BadState(f"{text!r} is not a task state: expected state/epoch/failures/losses/holders")
+    name, epoch, failures, losses, holders = text.split("/")
+    tokens = tuple(Token(token) for token in holders.split("+")) if holders else ()
+    return TaskState(cast(Name, name), int(epoch), int(failures), int(losses), tokens)
 
 
 def attempt_of(epoch: int, token: Token) -> Attempt:

@@ -30,7 +30,8 @@ CHILD_FD: Final = "KUBEMR_CHILD_FD"
 """Set in the environment of a child: the file descriptor of its channel."""
 _LAST_OUTPUT: Final = 2.0
 """How long to wait for the end of a dead child's output, which only a process in another session can withhold."""
-_CHUNK: Final = 1 << 18
+_CHUNK: Final = 1 << 14
+"""Small, as Python takes memory for as much before it knows how much there is to read."""
 
 
 def own_command() -> list[str]:

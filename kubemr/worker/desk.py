@@ -12,10 +12,14 @@ import threading
 import time
 from collections import deque
 from collections.abc import Sequence
+from typing import Final
 
 from attr import define
 
 from kubemr.worker.assignment import Assignment, Outcome
+
+LINGER_SECONDS: Final = 0.1
+"""How long outcomes may wait for one another."""
 
 
 @define(eq=False)
@@ -42,6 +46,7 @@ class Desk:
         self._queue: deque[Assignment] = deque()
         self._flight: Flight | None = None
         self._outcomes: list[Outcome] = []
+        self._lingering = False  # an outcome alone is no news, as long as there is another to come
         self._seq = 0
         self._condemned = False  # the child is at something that nobody wants: nothing begins until it is killed
         self._interrupted = False
@@ -61,9 +66,17 @@ class Desk:
             self._ring()
 
     def wait(self, timeout: float) -> list[Outcome]:
-        """The outcomes since the last call; waits for the first of outcome, `interrupt`, `stop` and time-out."""
+        """The outcomes since the last call; waits for the first of outcome, `interrupt`, `stop` and time-out.
+
+        While more is to come it lingers a little after the first, unless that failed: waking a thread for each of many
+        quick tasks would cost more than they do.
+        """
         with self._news:
-            self._news.wait_for(self._has_news, timeout)
+            began = time.monotonic()
+            self._lingering = not any(outcome.kind == "failed" for outcome in self._outcomes)
+            if not self._news.wait_for(self._has_news, min(timeout, LINGER_SECONDS)):
+                self._lingering = False
+                self._news.wait_for(self._has_news, timeout - (time.monotonic() - began))
             self._interrupted = False
             if self._bug is not None:
                 raise RuntimeError("the executor's thread ended by an error of its own") from self._bug
@@ -157,7 +170,10 @@ class Desk:
             if self._flight is flight:
                 self._flight = None
                 self._outcomes.append(outcome)
-                self._news.notify_all()
+                if outcome.kind == "failed":
+                    self._lingering = False
+                if self._has_news():
+                    self._news.notify_all()
 
     def give_up(self, bug: BaseException) -> None:
         """The driver has ended by a bug: whoever waits must hear of it."""
@@ -180,4 +196,5 @@ class Desk:
             os.write(self._bell_pull, b".")
 
     def _has_news(self) -> bool:
-        return bool(self._outcomes) or self._interrupted or self._stopping or self._bug is not None
+        landed = bool(self._outcomes) and not (self._lingering and (self._queue or self._flight))
+        return landed or self._interrupted or self._stopping or self._bug is not None
