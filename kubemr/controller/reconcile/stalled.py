@@ -16,6 +16,7 @@ from kubemr.controller.reconcile.unreachable import force_out
 from kubemr.coordination import names
 from kubemr.coordination.job import JobView
 from kubemr.coordination.listing import list_all
+from kubemr.locks.lease import RENEWALS_PER_DURATION
 from kubemr.locks.request import Do, Json, Now, Op
 
 LOOK_SECONDS: Final = 5.0
@@ -43,7 +44,9 @@ def look_at_pods(job: JobView, workers: Json, operator: Operator) -> Op[None]:
     if status.get("ready") and not status.get("terminating") and not _told(job):
         return
     now: float = yield Now()
-    if now - operator.looked.get(job.uid, float("-inf")) < LOOK_SECONDS:
+    # Pods that end are looked at as often as it takes to see that their workers' Leases stand still.
+    interval = min(LOOK_SECONDS, operator.settings.lease_seconds / RENEWALS_PER_DURATION)
+    if now - operator.looked.get(job.uid, float("-inf")) < (interval if status.get("terminating") else LOOK_SECONDS):
         return
     operator.looked[job.uid] = now
     selector = names.selector(job.uid, job.run)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from kubemr.controller.reconcile.context import PODS, Operator
+from kubemr.controller.reconcile.context import KUBERNETES_JOBS, PODS, Operator
 from kubemr.controller.reconcile.unreachable import INDEX
 from kubemr.coordination import names
 from kubemr.coordination.job import JobView
 from kubemr.locks.conditional import Target
 from kubemr.locks.request import Json, Request
-from support.bench import LEASE_SECONDS, NAMESPACE, Bench
+from support.bench import LEASE_SECONDS, NAMESPACE, Bench, BenchSettings, LiveCache
 
 POD = Target(PODS, NAMESPACE, "p")
 TOKEN = "w0-aaaaaa"
@@ -55,6 +55,24 @@ def test_a_pod_whose_worker_is_silent(bench: Bench, operator: Operator, held: bo
     bench.step(operator)
     assert bench.objects(names.JOBS) == []
     assert operator.ending == {}
+
+
+@pytest.mark.parametrize("lease_seconds", [2.0, 4.0, 15.0])
+def test_while_the_job_goes_on(bench: Bench, lease_seconds: float) -> None:
+    """Others run; the silent ones' pods are seen often enough to tell that their Leases have expired, however short."""
+    operator = Operator("op-a", BenchSettings(bench, lease_seconds), bench.operator().judge, LiveCache(bench))
+    job = bench.deployed(operator, replicas=2)
+    bench.hold_lease(job, 0, TOKEN)
+    living = bench.hold_lease(job, 1, "w1-bbbbbb")
+    workers = Target(KUBERNETES_JOBS, NAMESPACE, names.workers(job.base, 0), "status")
+    bench.set(workers, "/status", {"active": 1, "ready": 1, "terminating": 1})
+    ending(bench, job)
+    began = bench.now
+    while not forced(bench):
+        assert bench.now - began <= 30 + 2 * lease_seconds + 1
+        bench.set(living, "/spec/renewTime", bench.micro_stamp())
+        bench.now += bench.step(operator) or 0.0
+    assert bench.now - began >= 30 + lease_seconds
 
 
 def test_a_worker_that_lives_is_left_alone(bench: Bench, operator: Operator) -> None:
