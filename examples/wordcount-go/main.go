@@ -24,6 +24,9 @@ func main() { worker.Serve(wordCount{}) }
 
 // Map counts the words of one input: a URL, or paths or a glob pattern relative to the job argument root.
 func (wordCount) Map(task *worker.Task, input string) (map[int]string, error) {
+	if said := task.Job.Spec.Jobargs["say"]; said != "" {
+		fmt.Println(said)
+	}
 	counts := map[string]int{}
 	texts, err := sources(task, input)
 	if err != nil {

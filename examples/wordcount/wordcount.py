@@ -5,6 +5,7 @@ A word is a run of bytes without white space, so the counts are those of
 
 An input is a URL, a path, or a glob pattern such as `json/*.py` (`**` stands for any folders); paths and patterns are
 relative to the job argument `root`.  A result holds a line `word<TAB>count` for every word of its partition, sorted.
+What the job argument `say` holds is printed for each input, for who wants to see where that goes.
 """
 
 from __future__ import annotations
@@ -29,6 +30,8 @@ class WordCount(kubemr.JobWorker):
 
     def map(self, input: str) -> dict[int, str]:
         """Count the words of one input."""
+        if said := self.job.jobargs.get("say"):
+            print(said)
         words: Counter[bytes] = Counter()
         for text in self._texts(input):
             words.update(text.split())

@@ -33,6 +33,7 @@ from kubemr.storage import ObjectStore, store_from_environment
 from support import protocolworkers
 from support.protocoljudge import TEST, Judge
 from support.protocolproxy import Proxy, Recorded
+from support.protocolrecords import fouls
 from support.workerharness import ROOT
 
 PATIENCE = 40.0
@@ -370,6 +371,8 @@ class Stage:
         with self.news:
             records = list(self.proxy.records)
         self.judge.judge(records)
+        problems = list(fouls(self.store, self.job.storage_prefix))
+        assert not problems, problems[0]
 
     def results(self) -> list[bytes]:
         """What lies at the addresses of the complete job's results."""

@@ -9,6 +9,7 @@ import (
 	"sort"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 )
 
 const (
@@ -177,26 +178,24 @@ func (w *Worker) fail(ctx context.Context, job *Job, stage Stage, number int, st
 // cause says why a task failed: the error of the first of its attempts that left one.
 func (w *Worker) cause(ctx context.Context, job *Job, stage Stage, number int, state State) (string, error) {
 	name := fmt.Sprintf("%s/%d", job.key(stage), number)
-	if state.Failures < job.maxAttempts() {
-		return fmt.Sprintf("%s: %d workers died while they ran it (out of memory, or killed); "+
-			"give the workers more memory or the task less input", name, state.Losses), nil
+	prefix := job.attemptPrefix(stage, number, "")
+	prefix = strings.TrimSuffix(prefix, "/") // an empty attempt leaves two slashes
+	keys, err := w.store.List(ctx, prefix)
+	errorsOf, logsOf := byEpoch(keys, prefix, "error.json"), byEpoch(keys, prefix, "log.txt")
+	if state.Failures < job.maxAttempts() { // that the store cannot be listed takes an address from it, no more
+		cause := fmt.Sprintf("%s: %d workers died while they ran it (out of memory, or killed); "+
+			"give the workers more memory or the task less input", name, state.Losses)
+		if epochs := sortedKeys(logsOf); len(epochs) > 0 {
+			return w.withLog(cause, logsOf[epochs[len(epochs)-1]]), nil
+		}
+		return cause, nil
+	}
+	if err != nil {
+		return "", err
 	}
 	times := fmt.Sprintf("%d times", state.Failures)
 	if state.Failures == 1 {
 		times = "once"
-	}
-	prefix := job.attemptPrefix(stage, number, "")
-	prefix = strings.TrimSuffix(prefix, "/") // an empty attempt leaves two slashes
-	keys, err := w.store.List(ctx, prefix)
-	if err != nil {
-		return "", err
-	}
-	errorsOf := map[int]string{}
-	for _, key := range keys {
-		parts := strings.Split(strings.TrimPrefix(key, prefix), "/")
-		if epoch, err := strconv.Atoi(strings.SplitN(parts[0], "-", 2)[0]); err == nil && len(parts) == 2 && parts[1] == "error.json" {
-			errorsOf[epoch] = key
-		}
 	}
 	for _, epoch := range sortedKeys(errorsOf) {
 		text, err := w.store.Get(ctx, errorsOf[epoch])
@@ -205,10 +204,35 @@ func (w *Worker) cause(ctx context.Context, job *Job, stage Stage, number int, s
 		}
 		var found struct{ Message string }
 		if json.Unmarshal(text, &found) == nil {
-			return fmt.Sprintf("%s failed %s: %s", name, times, found.Message), nil
+			return w.withLog(fmt.Sprintf("%s failed %s: %s", name, times, found.Message), logsOf[epoch]), nil
 		}
 	}
 	return fmt.Sprintf("%s failed %s: no attempt left an error", name, times), nil
+}
+
+// byEpoch are the objects of that name that attempts at a task left, whose keys begin with prefix.
+func byEpoch(keys []string, prefix, name string) map[int]string {
+	found := map[int]string{}
+	for _, key := range keys {
+		parts := strings.Split(strings.TrimPrefix(key, prefix), "/")
+		if epoch, err := strconv.Atoi(strings.SplitN(parts[0], "-", 2)[0]); err == nil && len(parts) == 2 && parts[1] == name {
+			found[epoch] = key
+		}
+	}
+	return found
+}
+
+// withLog adds in a last line where the log is, if there is one: both together fit on the object.
+func (w *Worker) withLog(cause, key string) string {
+	if key == "" {
+		return cause
+	}
+	line := "\nlog: " + w.store.URL(key)
+	length := utf8.RuneCountInString(line)
+	if length > maxError/2 {
+		return cause
+	}
+	return cut(cause, maxError-length) + line
 }
 
 // condition adds or replaces one metav1.Condition, and tests the list that it replaces.

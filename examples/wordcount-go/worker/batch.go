@@ -94,7 +94,7 @@ func (b *batch) run(ctx context.Context, held []int) error {
 		tasks = append(tasks, task)
 	}
 	w.executor.begin(tasks)
-	quietSince := time.Now()
+	quietSince, logAfter := time.Now(), logTime
 	for len(b.left) > 0 {
 		tick := time.NewTimer(time.Second)
 		select {
@@ -106,10 +106,16 @@ func (b *batch) run(ctx context.Context, held []int) error {
 			if err := b.note(ctx, outcome); err != nil {
 				return err
 			}
-			quietSince = time.Now()
+			quietSince, logAfter = time.Now(), logTime
 		case <-tick.C:
 			if _, err := w.readJob(ctx); err != nil { // is the job still there?
 				return err
+			}
+		}
+		if time.Since(quietSince) >= logAfter { // should this process die with its pod, something is left
+			logAfter *= 2
+			if task, text := w.executor.printed.soFar(""); text != nil && b.left[task.Number] == task {
+				w.keepLog(ctx, task, text)
 			}
 		}
 		// No hoarding: commit what is finished and give back what has not begun, so that idle workers can take it.
@@ -130,10 +136,13 @@ func (b *batch) note(ctx context.Context, outcome Outcome) error {
 		return nil // of a batch that was given up
 	}
 	b.ended++
+	if len(outcome.log) > 0 {
+		b.worker.keepLog(ctx, task, outcome.log)
+	}
 	token, bound := b.worker.token, b.job.maxAttempts()
 	if outcome.kind == "failed" {
 		b.failures++
-		if err := b.worker.putError(ctx, task, outcome.message); err != nil {
+		if err := b.worker.putError(ctx, outcome); err != nil {
 			return err
 		}
 		b.changes[task.Number] = func(state State) State { return state.Fail(token, bound) }

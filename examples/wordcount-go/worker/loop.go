@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"math/rand/v2"
 	"net/url"
 	"slices"
@@ -21,6 +22,7 @@ type Worker struct {
 	store    Store
 	token    string
 	executor *executor
+	log      *slog.Logger
 	census   *census
 	batch    *batch
 	size     int             // of the next claim
@@ -236,10 +238,20 @@ func (w *Worker) pause(ctx context.Context, job *Job, version string) error {
 	return sleep(ctx, longest-time.Since(began)) // a watch that is refused is over at once
 }
 
-func (w *Worker) putError(ctx context.Context, task *Task, message string) error {
-	text, err := json.Marshal(map[string]string{"message": message, "worker": w.token})
+func (w *Worker) putError(ctx context.Context, outcome Outcome) error {
+	text, err := json.Marshal(map[string]string{
+		"message": outcome.message, "worker": w.token, "startTime": outcome.start, "endTime": outcome.end,
+	})
 	if err != nil {
 		return err
 	}
-	return w.store.Put(ctx, task.prefix+"error.json", text)
+	return w.store.Put(ctx, outcome.task.prefix+"error.json", text)
+}
+
+// keepLog writes a log.  It is for people: nothing fails because it could not be written.
+func (w *Worker) keepLog(ctx context.Context, task *Task, text []byte) {
+	key := task.prefix + "log.txt"
+	if err := w.store.Put(ctx, key, text); err != nil {
+		w.log.Warn("record_not_kept", "key", key, "error", err.Error())
+	}
 }

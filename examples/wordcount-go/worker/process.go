@@ -38,6 +38,7 @@ type Settings struct {
 	Namespace, Name, UID string
 	Run, Index           int
 	Lease, TaskTimeout   time.Duration
+	LogBytes             int
 }
 
 func (s Settings) job() object { return object{jobs, s.Namespace, s.Name} }
@@ -79,6 +80,14 @@ func ReadSettings(getenv func(string) string) (Settings, error) {
 		Namespace: text("KUBEMR_JOB_NAMESPACE"), Name: text("KUBEMR_JOB_NAME"), UID: text("KUBEMR_JOB_UID"),
 		Run: whole("KUBEMR_RUN", 1), Index: whole(index, 0),
 		Lease: seconds("KUBEMR_LEASE_SECONDS", 15), TaskTimeout: seconds("KUBEMR_TASK_TIMEOUT_SECONDS", 600),
+		LogBytes: 65536,
+	}
+	if value := getenv("KUBEMR_LOG_BYTES"); value != "" {
+		number, err := strconv.Atoi(value)
+		if problem == nil && (err != nil || number < 0 || number >= 1e9) {
+			problem = fmt.Errorf("KUBEMR_LOG_BYTES is %q: must be a whole number of bytes, at least 0", value)
+		}
+		settings.LogBytes = number
 	}
 	return settings, problem
 }
@@ -110,6 +119,12 @@ func serve(ctx context.Context, code Code, getenv func(string) string, log *slog
 		log.Error("settings_wrong", "error", err.Error())
 		return exitSettings
 	}
+	printed := newPrinted(settings.LogBytes)
+	if err := printed.capture(); err != nil {
+		log.Error("worker_cannot_go_on", "error", err.Error())
+		return exitCannot
+	}
+	defer printed.catchUp()
 	token := NewToken(settings.Index)
 	log = log.With("job", settings.Name, "worker", token)
 	base := baseName(settings.Name, settings.UID, settings.Run)
@@ -118,7 +133,8 @@ func serve(ctx context.Context, code Code, getenv func(string) string, log *slog
 	}
 	worker := &Worker{
 		settings: settings, client: client, store: store, token: token, size: 1, rounds: map[string]bool{},
-		executor: newExecutor(code, store, getenv, settings.TaskTimeout),
+		log:      log,
+		executor: newExecutor(code, store, getenv, settings.TaskTimeout, printed),
 		census:   &census{client: client, lease: leaseOf, duration: settings.Lease},
 	}
 	err = worker.live(ctx, leaseOf(token))

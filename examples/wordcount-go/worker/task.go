@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -39,6 +40,18 @@ func (t *Task) String() string {
 	return fmt.Sprintf("%s/%d/%s", t.Job.key(t.Stage), t.Number, t.Attempt)
 }
 
+// name is that of the attempt as everywhere in kubemr: step 0 is not written.
+func (t *Task) name() string {
+	name := fmt.Sprintf("%s/%d/%s", t.Stage.Name, t.Number, t.Attempt)
+	if t.Stage.Step > 0 {
+		return fmt.Sprintf("%d/%s", t.Stage.Step, name)
+	}
+	return name
+}
+
+// ours are the objects below an attempt's prefix that user code must not write.
+var ours = []string{"outputs.json", "error.json", "lost.json", "log.txt"}
+
 // Fetch reads an address, and counts as progress.
 func (t *Task) Fetch(address string) ([]byte, error) {
 	defer t.progress()
@@ -48,6 +61,9 @@ func (t *Task) Fetch(address string) ([]byte, error) {
 // Store writes an object under the attempt's own prefix and gives its address.
 func (t *Task) Store(name string, data []byte) (string, error) {
 	defer t.progress()
+	if slices.Contains(ours, name) {
+		return "", fmt.Errorf("%s: cannot store under the name %q: kubemr writes an object of that name itself", t, name)
+	}
 	return t.store.URL(t.prefix + name), t.store.Put(t.Context, t.prefix+name, data)
 }
 
@@ -56,6 +72,9 @@ type Outcome struct {
 	task    *Task
 	kind    string
 	message string
+	log     []byte // of log.txt; empty when nothing was printed
+	start   string
+	end     string
 }
 
 // executor runs attempts one after another in a goroutine, apart from the worker's loop.
@@ -67,6 +86,7 @@ type executor struct {
 	store    Store
 	getenv   func(string) string
 	timeout  time.Duration
+	printed  *printed
 	outcomes chan Outcome
 
 	mutex   sync.Mutex
@@ -78,9 +98,9 @@ type executor struct {
 	planned *planned
 }
 
-func newExecutor(code Code, store Store, getenv func(string) string, timeout time.Duration) *executor {
+func newExecutor(code Code, store Store, getenv func(string) string, timeout time.Duration, printed *printed) *executor {
 	return &executor{
-		code: code, store: store, getenv: getenv, timeout: timeout,
+		code: code, store: store, getenv: getenv, timeout: timeout, printed: printed,
 		outcomes: make(chan Outcome, tasksInShard), dropped: map[*Task]bool{}, gather: &gatherer{store: store},
 		planned: &planned{store: store},
 	}
@@ -129,7 +149,9 @@ func (e *executor) drain() {
 		task := e.queue[0]
 		e.queue = e.queue[1:]
 		e.mutex.Unlock()
+		e.printed.begin(task)
 		outcome := e.attempt(task)
+		outcome.log, outcome.start, outcome.end = e.printed.log(outcome.kind)
 		e.mutex.Lock()
 		if !e.dropped[task] {
 			e.outcomes <- outcome // never blocks: no more tasks are held than the channel has room for
@@ -165,14 +187,14 @@ func (e *executor) attempt(task *Task) Outcome {
 			e.stuck = true
 			e.mutex.Unlock()
 			message := fmt.Sprintf("no progress for %v (taskTimeoutSeconds), so the process was ended", e.timeout)
-			return Outcome{task, "failed", message}
+			return Outcome{task: task, kind: "failed", message: message}
 		}
 	}
 }
 
 // run calls the user's code and stores what it gave.  A panic fails the attempt, not the worker.
 func (e *executor) run(task *Task) (outcome Outcome) {
-	failed := func(err error) Outcome { return Outcome{task, "failed", err.Error()} }
+	failed := func(err error) Outcome { return Outcome{task: task, kind: "failed", message: err.Error()} }
 	defer func() {
 		if reason := recover(); reason != nil {
 			outcome = failed(fmt.Errorf("panic: %v\n%s", reason, cut(string(debug.Stack()), 4096)))
@@ -183,7 +205,7 @@ func (e *executor) run(task *Task) (outcome Outcome) {
 		return failed(err)
 	}
 	if len(outputs) == 0 {
-		return Outcome{task, "empty", ""}
+		return Outcome{task: task, kind: "empty"}
 	}
 	document := map[string]string{}
 	for number, output := range outputs {
@@ -199,7 +221,7 @@ func (e *executor) run(task *Task) (outcome Outcome) {
 	if err != nil {
 		return failed(err)
 	}
-	return Outcome{task, "done", ""}
+	return Outcome{task: task, kind: "done"}
 }
 
 func (e *executor) outputs(task *Task) (map[int]string, error) {
