@@ -33,6 +33,7 @@ class Tee:
         self._tail = b""
         self._count = 0
         self._open = True
+        self._answer = array.array("i", [0])
         # What has left the pipe has been noted, for whoever holds the lock.
         self._lock = threading.Condition()
         # A program that left the process group may hold the pipe for as long as it likes: never wait for it.
@@ -42,7 +43,10 @@ class Tee:
     def catch_up(self, timeout: float) -> bool:
         """Wait until what is in the pipe now has been noted; False when it was not in `timeout` seconds."""
         with self._lock:
-            wanted = self._count + self._waiting()
+            waiting = self._waiting()
+            if not waiting:  # as for almost every task
+                return True
+            wanted = self._count + waiting
             return self._lock.wait_for(lambda: self._count >= wanted or not self._open, timeout)
 
     def forget(self) -> None:
@@ -64,9 +68,8 @@ class Tee:
         """How many bytes are in the pipe."""
         if not self._open:
             return 0
-        count = array.array("i", [0])
-        fcntl.ioctl(self._source, termios.FIONREAD, count)
-        return count[0]
+        fcntl.ioctl(self._source, termios.FIONREAD, self._answer)
+        return self._answer[0]
 
     def _copy(self) -> None:
         open_target = True
