@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import pytest
 
+from kubemr.controller.reconcile.context import SECRETS
+from kubemr.controller.reconcile.storing import KEYS
 from kubemr.coordination.attempts import attempts, history
 from kubemr.coordination.losses import MESSAGE
+from kubemr.locks.conditional import Target
 from kubemr.worker.loop import Ending
-from support.bench import LEASE_SECONDS, Bench
+from support.bench import Bench
 from support.planned import worker_of
 
 A, B, C = "w1-aaaaaa", "w0-bbbbbb", "w1-cccccc"
@@ -41,7 +44,6 @@ def test_the_operator_tells_too(bench: Bench) -> None:
     bench.write_tasks(job, {0: f"running/1/0/0/{A}", 1: f"running/1/0/0/{B}"})
     bench.step(operator)
     assert [str(each) for each in attempts(bench.store, job.storage_prefix)] == [f"map/0/1-{A}"]
-    bench.now += LEASE_SECONDS
 
 
 def test_of_two_holders_the_dead_one(bench: Bench) -> None:
@@ -53,6 +55,18 @@ def test_of_two_holders_the_dead_one(bench: Bench) -> None:
     bench.step(operator)
     assert str(bench.shard(job).tasks[0]) == f"running/1/0/1/{B}"
     assert [str(each) for each in attempts(bench.store, job.storage_prefix)] == [f"map/0/1-{C}"]
+
+
+def test_an_operator_that_has_no_keys_to_the_store(bench: Bench) -> None:
+    """The Secret that the job names has been removed: the task is taken away all the same."""
+    operator = bench.operator()
+    bench.create(SECRETS, {"metadata": {"name": "keys"}, "data": dict.fromkeys(KEYS.values(), "eA==")})
+    job = bench.deployed(operator, storage={"s3": {"bucket": "mine", "secretRef": {"name": "keys"}}})
+    bench.delete(Target(SECRETS, job.namespace, "keys"))
+    bench.write_tasks(job, {0: f"running/1/0/0/{A}"})
+    bench.step(operator)
+    assert str(bench.shard(job).tasks[0]) == "pending/2/0/1/"
+    assert list(attempts(bench.store, job.storage_prefix)) == []
 
 
 def test_that_it_cannot_be_told_changes_nothing(bench: Bench) -> None:
