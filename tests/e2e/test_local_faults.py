@@ -29,7 +29,7 @@ from kubemr.local.store import store_settings
 from kubemr.local.stream import Listed, follow
 from kubemr.locks.http import HttpTransport
 from kubemr.locks.lease import LEASES
-from kubemr.locks.request import Json, Request, Resource
+from kubemr.locks.request import MERGE_PATCH, Json, Request, Resource
 from kubemr.locks.shard import SHARDS
 from kubemr.locks.threads import Stop
 from support.localrun import MARK, Marked, contents, document
@@ -196,7 +196,35 @@ def kill_both(run: Run) -> None:
     kill_worker(run)
 
 
+def change(run: Run, **spec: object) -> None:
+    """As `kubectl patch` does."""
+    with HttpTransport(run.cluster.server) as transport:
+        (job,) = transport.send(Request("list", names.JOBS, "default")).body["items"]
+        name = job["metadata"]["name"]
+        body = {"spec": spec}
+        answer = transport.send(Request("patch", names.JOBS, "default", name, body=body, content_type=MERGE_PATCH))
+        assert answer.ok, answer.message
+
+
+def scale_up(run: Run) -> None:
+    change(run, replicas=WORKERS + 2)
+
+
+def scale_down(run: Run) -> None:
+    change(run, replicas=1)
+
+
+def suspend_and_resume(run: Run) -> None:
+    change(run, suspend=True)
+    wait_until_none(run, PODS)
+    assert run.workers(child=False) == []
+    change(run, suspend=False)
+
+
 FAULTS = {
+    "scale up": scale_up,
+    "scale down": scale_down,
+    "suspend and resume": suspend_and_resume,
     "kill worker": kill_worker,
     "kill user code": kill_user_code,
     "kill all workers": kill_all_workers,
@@ -264,7 +292,7 @@ def check(run: Run, status: Json) -> None:
 @pytest.mark.parametrize("seed", [1, 2])
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_fault_changes_nothing(run: Run, fault: str, seed: int) -> None:
-    """Killed or paused at any moment: the result is the same, byte for byte, and nothing is left."""
+    """Killed, paused, scaled or suspended at any moment: the result is the same, byte for byte, and nothing is left."""
     drawn = int.from_bytes(hashlib.sha256(f"{fault}/{seed}".encode()).digest()[:4], "big")
     random.seed(drawn)
     check(run, run.finish(FAULTS[fault], 1 + drawn % LATEST))

@@ -2,7 +2,7 @@
 
 No I/O and no clock.  As in Kubernetes: one pod per index until one of it succeeds, a failed one is followed by
 another after a back-off, and more than `backoffLimit` failures end the Job.  The back-off is short, since
-nobody else is waiting for this machine.
+nobody else is waiting for this machine.  `completions`, `parallelism` and `suspend` may change at any time.
 """
 
 from __future__ import annotations
@@ -40,6 +40,26 @@ class IndexedJob:
         return int(self.document["spec"]["completions"])
 
     @property
+    def parallelism(self) -> int:
+        """How many pods there may be now."""
+        spec = self.document["spec"]
+        return 0 if spec.get("suspend") else int(spec.get("parallelism", 1))
+
+    @property
+    def surplus(self) -> list[int]:
+        """The indexes whose pods are to end, which is no failure: the highest, all of them while it is suspended."""
+        wanted = [index for index in sorted(self.active) if index < self.completions][: self.parallelism]
+        return sorted(self.active.keys() - wanted)
+
+    def follow(self, document: Json, now: float) -> None:
+        """Somebody has changed it."""
+        self.document = document
+        indexes = range(self.completions)
+        self.succeeded.intersection_update(indexes)
+        waiting = [index for index in indexes if index not in self.active and index not in self.succeeded]
+        self.due = {index: self.due.get(index, now) for index in waiting}
+
+    @property
     def failed(self) -> int:
         """Failed pods in all."""
         return sum(self.failures.values())
@@ -63,12 +83,11 @@ class IndexedJob:
         """The indexes that are to get a pod now."""
         if self.over:
             return []
-        room = int(self.document["spec"].get("parallelism", 1)) - len(self.active)
-        return sorted(index for index, moment in self.due.items() if moment <= now)[: max(room, 0)]
+        return sorted(index for index, moment in self.due.items() if moment <= now)[: self._room]
 
     def next_due(self) -> float | None:
         """When to look again without an event."""
-        return None if self.over or not self.due else min(self.due.values())
+        return None if self.over or not self.due or not self._room else min(self.due.values())
 
     def started(self, index: int, pod: str) -> None:
         """A pod was created for the index."""
@@ -78,6 +97,8 @@ class IndexedJob:
     def ended(self, index: int, succeeded: bool, now: float, *, disrupted: bool = False) -> None:
         """The index's pod has ended.  One that somebody deleted (`disrupted`) is replaced and not counted."""
         del self.active[index]
+        if index >= self.completions:
+            return
         if succeeded:
             self.succeeded.add(index)
             return
@@ -85,3 +106,7 @@ class IndexedJob:
             self.failures[index] = self.failures.get(index, 0) + 1
         count = self.failures.get(index, 0)
         self.due[index] = now + min(LAST_BACKOFF, FIRST_BACKOFF * 2 ** max(count - 1, 0))
+
+    @property
+    def _room(self) -> int:
+        return max(self.parallelism - len(self.active), 0)

@@ -205,8 +205,21 @@ class Node:
             return
         if uid not in self._jobs:
             self._jobs[uid] = IndexedJob(document)
+        elif _version(document) > _version(self._jobs[uid].document):
+            self._follow_job(self._jobs[uid], document)
         if document["metadata"].get("deletionTimestamp"):
             self._jobs[uid].deleted = True
+
+    def _follow_job(self, job: IndexedJob, document: Json) -> None:
+        """Its size has changed, or it is suspended or resumed: pods too many are deleted, as Kubernetes does."""
+        was_over = job.over
+        job.follow(document, time.monotonic())
+        for index in job.surplus:
+            for uid, pod in self._pods.items():
+                if pod.job == document["metadata"]["uid"] and pod.index == index:
+                    self._end_pod(uid)
+        if job.over and not was_over:
+            self._report(job)
 
     def _see_pod(self, document: Json) -> None:
         if document["metadata"].get("deletionTimestamp"):
@@ -285,18 +298,19 @@ class Node:
         # What a killed worker's own child still holds open goes with the run's whole directory.
         shutil.rmtree(pod.directory, ignore_errors=True)
         reason = "StartError" if pod.process is None else ""
-        self._write_status(pod, pods.terminated(news.code, news.message, reason))
-        if pod.deleted:
+        answer = self._write_status(pod, pods.terminated(news.code, news.message, reason))
+        # It may have been deleted just before it ended, and the news of it be on the way.
+        if pod.deleted or (answer.ok and answer.body["metadata"].get("deletionTimestamp")):
             self._remove(pod)
         job = self._jobs.get(pod.job)
         if job is not None and not self._leaving:
             job.ended(pod.index, news.code == 0, time.monotonic(), disrupted=pod.deleted)
             self._report(job)
 
-    def _write_status(self, pod: _Pod, status: Json) -> None:
+    def _write_status(self, pod: _Pod, status: Json) -> Answer:
         metadata = pod.document["metadata"]
         body = {"metadata": {"uid": metadata["uid"]}, "status": status}
-        self._must(
+        return self._must(
             Request(
                 *("patch", PODS, metadata["namespace"], metadata["name"], "status"),
                 body=body,
@@ -342,7 +356,8 @@ class Node:
             )
         )
         if answer.ok:
-            job.document = answer.body
+            # Somebody may have changed it just before, and the news of that is then older than what is known here.
+            self._follow_job(job, answer.body)
 
     def _end_all(self, job: str) -> None:
         for pod in self._pods.values():
@@ -357,6 +372,11 @@ class Node:
         raise NodeError(
             f"{request.verb} {request.resource.plural} {request.namespace}/{request.name}: {answer.message}"
         )
+
+
+def _version(document: Json) -> int:
+    """Which of two states of one object is newer.  Only this apiserver's own: elsewhere it is no number to rely on."""
+    return int(document["metadata"]["resourceVersion"])
 
 
 def _condition(kind: str, reason: str, message: str, now: str) -> Json:

@@ -86,3 +86,76 @@ def test_a_deleted_job_needs_no_pods() -> None:
     it = job(1)
     it.deleted = True
     assert it.ready(1e9) == []
+
+
+def changed(it: IndexedJob, now: float = 0.0, **spec: object) -> None:
+    it.follow({"spec": {**it.document["spec"], **spec}}, now)
+
+
+def test_a_suspended_job_has_no_pods_and_a_resumed_one_goes_on() -> None:
+    """What has succeeded stays so; nothing counts as a failure."""
+    it = job(3)
+    for index in range(3):
+        it.started(index, "pod")
+    it.ended(0, True, 0.0)
+    changed(it, suspend=True)
+    assert it.surplus == [1, 2]
+    for index in (1, 2):
+        it.ended(index, False, 1.0, disrupted=True)
+    assert it.ready(1e9) == []
+    assert it.next_due() is None, "nothing to look for until it is resumed"
+    changed(it, suspend=False)
+    assert it.ready(1e9) == [1, 2]
+    assert it.failed == 0
+
+
+def test_one_that_is_resumed_before_its_pods_have_ended() -> None:
+    """An index has one pod at a time."""
+    it = job(1)
+    it.started(0, "pod")
+    changed(it, suspend=True)
+    changed(it, suspend=False)
+    assert it.ready(1e9) == []
+    it.ended(0, False, 1.0, disrupted=True)
+    assert it.ready(1e9) == [0]
+
+
+def test_more_indexes_get_pods_and_fewer_lose_theirs() -> None:
+    """The highest go, and what becomes of their pods is nothing to the Job."""
+    it = job(2)
+    for index in range(2):
+        it.started(index, "pod")
+    changed(it, 5.0, completions=4, parallelism=4)
+    assert it.ready(5.0) == [2, 3]
+    for index in (2, 3):
+        it.started(index, "pod")
+    changed(it, completions=1, parallelism=1)
+    assert it.surplus == [1, 2, 3]
+    for index, succeeded in ((1, True), (2, False), (3, False)):
+        it.ended(index, succeeded, 6.0, disrupted=not succeeded)
+    assert it.ready(1e9) == []
+    assert (it.succeeded, it.failed) == (set(), 0)
+    it.ended(0, True, 7.0)
+    assert it.complete
+
+
+def test_fewer_indexes_may_be_all_that_have_succeeded() -> None:
+    """Then it is complete; and what had succeeded beyond them is not remembered."""
+    it = job(3)
+    for index in (0, 2):
+        it.started(index, "pod")
+        it.ended(index, True, 0.0)
+    changed(it, completions=1, parallelism=1)
+    assert it.complete
+    changed(it, completions=3, parallelism=3)
+    assert it.ready(1e9) == [1, 2]
+
+
+def test_a_pause_after_a_failure_is_not_cut_short_by_a_change() -> None:
+    """The back-off goes on."""
+    it = job(1)
+    it.started(0, "pod")
+    it.ended(0, False, 1.0)
+    due = it.next_due()
+    changed(it, 1.0, completions=2, parallelism=2)
+    assert it.due == {0: due, 1: 1.0}

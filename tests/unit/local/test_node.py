@@ -12,9 +12,11 @@ import pytest
 
 from kubemr.local.logbook import Logbook
 from kubemr.local.node.environment import CONFIG_MAPS
-from kubemr.local.node.node import JOBS, PODS, Node, _PodNews
+from kubemr.local.node.node import JOBS, PODS, Node, _JobNews, _PodNews
+from kubemr.local.node.pod import INDEX
 from kubemr.local.stream import Listed
 from kubemr.locks.config import Server
+from kubemr.locks.request import MERGE_PATCH
 from support.embeddedclient import Api
 from support.workerharness import PATIENCE, wait_for_end
 
@@ -171,6 +173,80 @@ def test_a_deleted_pod_is_replaced(lab: Lab) -> None:
     lab.api.send("delete", PODS, first["metadata"]["name"])
     lab.api.until(PODS, lambda pods: bool(pods) and first["metadata"]["name"] not in pods)
     assert not lab.api.send("get", JOBS, "job")["status"].get("conditions")
+
+
+def test_a_pod_that_was_deleted_just_before_it_ended_goes_too(api: Api, tmp_path: Path) -> None:
+    """Its process has ended before the node hears of the deletion: nobody else would remove it."""
+    lab = Lab(api, tmp_path)
+    lab.node._threads.pop()  # What follows pods: the news never comes.
+    lab.node.start()
+    os.mkfifo(tmp_path / "go")
+    lab.create(f"read line < {tmp_path}/go")
+    started(lab)
+    (pod,) = lab.pods()
+    lab.api.send("delete", PODS, pod["metadata"]["name"])
+    (tmp_path / "go").write_text("on\n")
+    lab.api.until(PODS, lambda pods: pod["metadata"]["name"] not in pods)
+    lab.node.stop()
+
+
+def change(lab: Lab, **spec: Any) -> None:
+    """Change the Job's spec."""
+    lab.api.send("patch", JOBS, "job", body={"spec": spec}, content_type=MERGE_PATCH)
+
+
+def running(pods: dict[str, Any]) -> set[str]:
+    """The indexes of the pods that run."""
+    return {pod["metadata"]["labels"][INDEX] for pod in pods.values() if pod["status"].get("phase") == "Running"}
+
+
+def test_a_suspended_job_has_no_processes_until_it_is_resumed(lab: Lab) -> None:
+    """They are ended in an orderly way, and none of it counts as a failure."""
+    lab.create("exec sleep 1000", backoff_limit=0)
+    pid = started(lab)
+    change(lab, suspend=True)
+    lab.api.until(PODS, lambda pods: not pods)
+    wait_for_end(pid)
+    change(lab, suspend=False)
+    lab.api.until(PODS, lambda pods: running(pods) == {"0"})
+    assert not lab.api.send("get", JOBS, "job")["status"].get("conditions")
+
+
+def test_a_job_that_grows_and_shrinks(lab: Lab) -> None:
+    """More indexes get pods; fewer lose the highest, and the rest go on."""
+    lab.create("exec sleep 1000", backoff_limit=0)
+    pid = started(lab)
+    change(lab, completions=3, parallelism=3)
+    lab.api.until(PODS, lambda pods: running(pods) == {"0", "1", "2"})
+    change(lab, completions=1, parallelism=1)
+    lab.api.until(PODS, lambda pods: running(pods) == {"0"} and len(pods) == 1)
+    os.kill(pid, 0)
+    assert not lab.api.send("get", JOBS, "job")["status"].get("conditions")
+
+
+def test_a_change_that_shows_first_in_the_answer_to_a_report_is_followed(api: Api, tmp_path: Path) -> None:
+    """The event of it comes later, and is then no news."""
+    lab = Lab(api, tmp_path)
+    lab.node._threads.pop(1)  # What follows Jobs: news of them comes by hand.
+    lab.node.start()
+    os.mkfifo(tmp_path / "go")
+    created = lab.create(
+        f'test "$JOB_COMPLETION_INDEX" = 1 && exec sleep 1000; read line < {tmp_path}/go', completions=2
+    )
+    lab.node._news.put(_JobNews(Listed([created])))
+    lab.api.until(PODS, lambda pods: running(pods) == {"0", "1"})
+    change(lab, suspend=True)
+    (tmp_path / "go").write_text("on\n")
+    lab.api.until(PODS, lambda pods: running(pods) == set())
+    lab.node.stop()
+
+
+def test_a_job_that_shrinks_to_what_has_succeeded_is_complete(lab: Lab) -> None:
+    """Nothing else would tell."""
+    lab.create('test "$JOB_COMPLETION_INDEX" = 0 || exec sleep 1000', completions=2)
+    lab.api.until(JOBS, lambda jobs: jobs["job"].get("status", {}).get("succeeded") == 1)
+    change(lab, completions=1, parallelism=1)
+    assert lab.condition()["type"] == "Complete"
 
 
 def test_stop_ends_all_processes(api: Api, tmp_path: Path) -> None:
