@@ -1,12 +1,14 @@
 """Ask a cluster for a job, and how its object store is reached.
 
 The store is the one that the job names.  Where it names none, it is the operator's: what that is stands in the
-`KUBEMR_S3_*` variables here, or, while the job runs, in its ConfigMap.  The keys are one's own from these variables;
-else those of the Secret that the job names, if one may read it; else the identity of the machine.
+`KUBEMR_S3_*` variables here, or, while the job runs, in its ConfigMap, or in the addresses of its results.  The keys
+are one's own from these variables; else those of the Secret that the job names, if one may read it; else the identity
+of the machine.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Final
 
@@ -21,6 +23,8 @@ from kubemr.locks.aio import run
 from kubemr.locks.conditional import Target
 
 _STORE: Final = (*S3_CONFIG, "KUBEMR_STORAGE_URL")
+_WHICH: Final = frozenset({"KUBEMR_S3_BUCKET_NAME", "KUBEMR_STORAGE_URL"})
+"""One of these says which store it is; the others only how it is reached."""
 
 
 async def ask(asked: Asked, environ: Mapping[str, str]) -> tuple[str, dict[str, str]]:
@@ -61,14 +65,16 @@ async def _connect(asked: Asked, environ: Mapping[str, str]) -> tuple[Connection
 async def _store_of(job: JobView, client: Client, environ: Mapping[str, str]) -> dict[str, str]:
     """The settings of the job's store, keys included."""
     own = {name: environ[name] for name in _STORE if environ.get(name)}
-    if not own and not ((job.document.get("spec") or {}).get("storage") or {}).get("s3"):
+    named = ((job.document.get("spec") or {}).get("storage") or {}).get("s3")
+    if not named and not own.keys() & _WHICH:
         answer = await client.send(Target(CONFIG_MAPS, job.namespace, names.config_map(job.base)).get())
         data = (answer.body.get("data") or {}) if answer.ok else {}
-        own = {name: data[name] for name in _STORE if data.get(name)}
-        if not own:
+        own = {**({name: data[name] for name in _STORE if data.get(name)} or _shown(job)), **own}
+        if not own.keys() & _WHICH:
             raise NotThere(
                 "the job names no store of its own, so it is the operator's, and which that is cannot be read "
-                f"({answer.message if not answer.ok else 'its ConfigMap does not say'}); name it: --store s3://bucket/prefix",
+                f"({answer.message if not answer.ok else 'its ConfigMap does not say'}); "
+                "name it: --store s3://bucket/prefix",
                 EXIT_USAGE,
             )
     storage = OperatorSettings.from_environment({**environ, **own}).storage(job.document)
@@ -81,3 +87,16 @@ async def _store_of(job: JobView, client: Client, environ: Mapping[str, str]) ->
                 f"{problem}; or set {' and '.join(S3_SECRET)} to keys of your own", EXIT_UNREACHABLE
             ) from problem
     return {**storage.config, **keys}
+
+
+def _shown(job: JobView) -> dict[str, str]:
+    """The store, by an address in the job's status: of a result, or of the log that its error names."""
+    status = job.document.get("status") or {}
+    for text in (*(status.get("results") or ())[:1], status.get("resultsManifest") or "", status.get("error") or ""):
+        found = re.search(rf"\b(s3|file)://(\S+?)/{re.escape(job.storage_prefix)}", text)
+        if found and found[1] == "file":
+            return {"KUBEMR_STORAGE_URL": f"file://{found[2]}"}
+        if found:
+            bucket, _, prefix = found[2].partition("/")
+            return {"KUBEMR_S3_BUCKET_NAME": bucket, "KUBEMR_S3_BUCKET_PREFIX": prefix}
+    return {}

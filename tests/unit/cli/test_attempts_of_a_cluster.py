@@ -171,6 +171,32 @@ def test_the_operators_store_by_the_environment(cluster: Cluster, tmp_path: Path
     assert "hello\n" in cluster.kubemr("logs", "words").stdout
 
 
+@pytest.mark.parametrize("field", ["results", "resultsManifest", "error"])
+def test_the_operators_store_by_an_address_in_the_status(
+    cluster: Cluster, s3: ObjectStore, minio_server: MinioServer, field: str
+) -> None:
+    """Of a job that is over the ConfigMap is gone, but its results say where they are; how to get there is said here."""
+    job = cluster.bench.submit()
+    logged(s3, job)
+    address = s3.url(f"{job.storage_prefix}run-1/results.json")
+    text = f"map/0 failed once: no\nlog: {address}" if field == "error" else address
+    cluster.bench.set(job.status, "/status", {field: [text] if field == "results" else text})
+    cluster.environ |= variables(minio_server)
+    cluster.start()
+    result = cluster.kubemr("logs", "words")
+    assert "hello\n" in result.stdout, result.stderr
+
+
+def test_a_service_without_a_bucket_is_not_enough(cluster: Cluster) -> None:
+    """What is missing is said."""
+    cluster.bench.submit()
+    cluster.environ |= {"KUBEMR_S3_ENDPOINT": "http://127.0.0.1:9"}
+    cluster.start()
+    result = cluster.kubemr("logs", "words")
+    assert result.exit_code == 2
+    assert "the job names no store of its own" in result.stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "namespace"),
     [
