@@ -175,7 +175,7 @@ def test_the_operators_store_by_the_environment(cluster: Cluster, tmp_path: Path
 def test_the_operators_store_by_an_address_in_the_status(
     cluster: Cluster, s3: ObjectStore, minio_server: MinioServer, field: str
 ) -> None:
-    """Of a job that is over the ConfigMap is gone, but its results say where they are; how to get there is said here."""
+    """Of a job that is over the ConfigMap is gone, but results say where they are; how to get there is said here."""
     job = cluster.bench.submit()
     logged(s3, job)
     address = s3.url(f"{job.storage_prefix}run-1/results.json")
