@@ -45,7 +45,8 @@ OPEN_SAMPLE = 16
 CLAIM_TRIES = 3
 """Lost claims in one shard before going elsewhere."""
 CROWDED_SECONDS = 0.2
-"""The longest pause after so many lost claims."""
+LONGEST_CROWDED_SECONDS = 5.0
+"""The longest pause after so many lost claims: at first, and in the end, when it was doubled from one to the next."""
 WATCHED_HOLDERS = 16
 """Holders that one idle worker keeps an eye on."""
 
@@ -107,6 +108,7 @@ class Worker(Generic[A]):
     """Takes an event name and fields, for the log."""
     cut_short: tuple[str, bytes] | None = None
     """Key and content of the log of the attempt that an orderly stop has cut short."""
+    _crowded: Backoff = field(factory=lambda: Backoff(CROWDED_SECONDS, LONGEST_CROWDED_SECONDS), init=False)
     _rounds: set[str] = field(factory=set, init=False)
     """The stages in which the worker's own round is over."""
     _census: Census = field(init=False)
@@ -205,7 +207,7 @@ class Worker(Generic[A]):
                     if not batch.shard.pending:
                         return
                     if tries == CLAIM_TRIES:
-                        yield Sleep(CROWDED_SECONDS * (yield Random()))
+                        yield Sleep(self._crowded.next((yield Random())))
                         return
                     rotation = int((yield Random()) * len(batch.shard.pending)) if tries else 0
                     tries += 1
@@ -214,6 +216,7 @@ class Worker(Generic[A]):
                     batch.shard, held = settled.shard, settled.held
                     continue
                 tries = 0
+                self._crowded.reset()
                 held = yield from self._run(job, stage, batch, held)
         except ShardGone:
             batch.give_up()

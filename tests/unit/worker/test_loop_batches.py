@@ -240,3 +240,25 @@ def test_the_outcome_of_a_batch_that_was_given_up_is_not_taken_for_another(bench
     executor.begin([Piece("old", 0, "1-w0-aaaaaa", "old/")])
     assert bench.run(worker.run()) is Ending.COMPLETE
     assert bench.shard(job).tasks[0].failures == 0
+
+
+def test_the_pause_of_a_crowded_worker_doubles_until_a_claim_succeeds(bench: Bench) -> None:
+    """A thousand workers at few tasks do not ask five times a second each."""
+    job = bench.deployed(inputs=MANY, partitions=0, replicas=1)
+    worker, _ = worker_of(bench, job)
+    claims = 0
+
+    def rival(request: Request) -> None:
+        nonlocal claims
+        if patches("mapreducetaskshards")(request) and "running/" in str(request.body):
+            claims += 1
+            if claims <= 12 or 13 < claims <= 19:
+                shard = bench.shard(job)
+                bench.write_tasks(
+                    job, {number: f"pending/{shard.tasks[number].epoch + 1}/0/0/" for number in shard.pending}
+                )
+
+    bench.before.append(rival)
+    assert bench.run(worker.run()) is Ending.COMPLETE
+    pauses = [round(seconds, 3) for seconds in bench.slept]
+    assert pauses == [0.1, 0.2, 0.4, 0.8, 0.1]
