@@ -2,6 +2,9 @@
 
 Such a pod is removed by force when its time to end has passed and its worker's Lease has expired.  That is safe even if
 the process still runs: whatever it sends tests a state that is no longer its own.
+
+It is marked as failed first, as Kubernetes' own collector of pods does: while it counts as running, the Kubernetes Job
+keeps its finalizer on it, and does not replace it.
 """
 
 from __future__ import annotations
@@ -9,18 +12,25 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+import structlog
+
 from kubemr.controller.reconcile.census import census_of
 from kubemr.controller.reconcile.context import PODS, Operator
 from kubemr.controller.reconcile.removing import remove
 from kubemr.coordination import names
 from kubemr.coordination.job import JobView
-from kubemr.locks.conditional import read
-from kubemr.locks.patch import lookup
-from kubemr.locks.request import Json, Now, Op
+from kubemr.locks.conditional import Target, read
+from kubemr.locks.patch import Patch, lookup
+from kubemr.locks.request import Answer, Do, Json, Now, Op
 from kubemr.locks.taskstate import Token
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
 GRACE_SECONDS: Final = 30.0
 """Kubernetes' own `terminationGracePeriodSeconds`, where the pod does not say."""
+DISRUPTED: Final = "DisruptionTarget"
+"""The condition of a pod that ended through no fault of its own: it does not count against the Job's back-off limit."""
+REASON: Final = "NodeUnreachable"
 INDEX: Final = "batch.kubernetes.io/job-completion-index"
 
 
@@ -37,7 +47,31 @@ def force_out(job: JobView, pods: Sequence[Json], operator: Operator) -> Op[None
         grace = float(pod["metadata"].get("deletionGracePeriodSeconds") or GRACE_SECONDS)
         dead = yield from _dead(job, pod, operator)
         if dead and now - since[uid] >= grace + operator.settings.lease_seconds:
+            yield from _mark_failed(job, pod, operator)
             yield from remove(PODS, pod, grace_seconds=0)
+
+
+def _mark_failed(job: JobView, pod: Json, operator: Operator) -> Op[None]:
+    """Say on the pod that it has ended, unless it does; whatever the answer is, the next look comes soon."""
+    status = pod.get("status") or {}
+    if status.get("phase") in ("Succeeded", "Failed"):
+        return
+    now: str = yield Do(operator.settings.stamp, "wall clock")
+    conditions = list(status.get("conditions") or [])
+    if not any(each.get("type") == DISRUPTED for each in conditions):
+        conditions.append({"type": DISRUPTED, "status": "True", "reason": REASON, "lastTransitionTime": now})
+    metadata = pod["metadata"]
+    patch = (
+        Patch()
+        .test("/metadata/uid", metadata["uid"])
+        .test("/metadata/resourceVersion", metadata["resourceVersion"])
+        .add("/status/phase", "Failed")
+        .add("/status/reason", REASON)
+        .add("/status/conditions", conditions)
+    )
+    answer: Answer = yield Target(PODS, job.namespace, metadata["name"], "status").patch(patch)
+    if not answer.ok:
+        log.warning("pod_not_marked", pod=metadata["name"], namespace=job.namespace, error=answer.message)
 
 
 def _dead(job: JobView, pod: Json, operator: Operator) -> Op[bool]:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 
 from kubemr.controller.reconcile.context import KUBERNETES_JOBS, PODS, Operator
-from kubemr.controller.reconcile.unreachable import INDEX
+from kubemr.controller.reconcile.unreachable import DISRUPTED, INDEX
 from kubemr.coordination import names
 from kubemr.coordination.job import JobView
 from kubemr.locks.conditional import Target
 from kubemr.locks.request import Json, Request
-from support.bench import LEASE_SECONDS, NAMESPACE, Bench, BenchSettings, LiveCache
+from support.bench import LEASE_SECONDS, NAMESPACE, UNAVAILABLE, Bench, BenchSettings, LiveCache, patches
 
 POD = Target(PODS, NAMESPACE, "p")
 TOKEN = "w0-aaaaaa"
@@ -73,6 +73,49 @@ def test_while_the_job_goes_on(bench: Bench, lease_seconds: float) -> None:
         bench.set(living, "/spec/renewTime", bench.micro_stamp())
         bench.now += bench.step(operator) or 0.0
     assert bench.now - began >= 30 + lease_seconds
+
+
+@pytest.mark.parametrize(
+    "conditions", [None, [{"type": "Ready", "status": "False"}], [{"type": DISRUPTED, "status": "True"}]]
+)
+def test_it_is_marked_as_failed_first(bench: Bench, operator: Operator, conditions: list[Json] | None) -> None:
+    """Through no fault of its own: its Kubernetes Job lets go of it, and does not count it."""
+    job = bench.deployed(operator)
+    ending(bench, job)
+    status: Json = {"phase": "Running"} if conditions is None else {"phase": "Running", "conditions": conditions}
+    bench.set(Target(PODS, NAMESPACE, "p", "status"), "/status", status)
+    bench.delete(job.target)
+    while not forced(bench):
+        bench.now += bench.step(operator) or 0.0
+    found = bench.get(POD)["status"]
+    assert (found["phase"], found["reason"]) == ("Failed", "NodeUnreachable")
+    assert [each["status"] for each in found["conditions"] if each["type"] == DISRUPTED] == ["True"]
+    assert len(found["conditions"]) == len([each for each in conditions or [] if each["type"] != DISRUPTED]) + 1
+    before = [each.verb for each in bench.requests if each.name == "p"]
+    assert before[-2:] == ["patch", "delete"]
+
+
+@pytest.mark.parametrize("phase", ["Failed", "Succeeded"])
+def test_what_has_ended_is_not_marked(bench: Bench, operator: Operator, phase: str) -> None:
+    """Its node said so before it fell silent."""
+    job = bench.deployed(operator)
+    ending(bench, job)
+    bench.set(Target(PODS, NAMESPACE, "p", "status"), "/status", {"phase": phase})
+    bench.delete(job.target)
+    while not forced(bench):
+        bench.now += bench.step(operator) or 0.0
+    assert bench.get(POD)["status"] == {"phase": phase}
+
+
+def test_a_mark_that_is_refused_keeps_nothing_up(bench: Bench, operator: Operator) -> None:
+    """The pod is deleted all the same, and marked at the next look."""
+    job = bench.deployed(operator)
+    ending(bench, job)
+    bench.answer(patches("pods"), UNAVAILABLE)
+    bench.delete(job.target)
+    while len(forced(bench)) < 2:
+        bench.now += bench.step(operator) or 0.0
+    assert bench.get(POD)["status"]["phase"] == "Failed"
 
 
 def test_a_worker_that_lives_is_left_alone(bench: Bench, operator: Operator) -> None:
