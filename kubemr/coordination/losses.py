@@ -35,4 +35,6 @@ def record(
     now: str = yield Do(means.stamp, "wall clock")
     for number, epoch, token in attempts:
         prefix = names.attempt_prefix(job.storage_prefix, stage.step, stage.name, number, attempt_of(epoch, token))
-        yield from keep(means.store, prefix + LOST, AttemptError(MESSAGE, token, end=now).encode(), warn)
+        kept = yield from keep(means.store, prefix + LOST, AttemptError(MESSAGE, token, end=now).encode(), warn)
+        if not kept:
+            return  # A store that is away takes long to say so, and there is work to do.

@@ -121,8 +121,11 @@ def _parsed(line: bytes, event: str) -> dict[str, object]:
     return fields if isinstance(fields, dict) and fields.get("event") == event else {}
 
 
-def keep(store: Store, key: str, data: bytes, warn: Callable[..., object]) -> Op[None]:
-    """Write a record for people; nothing fails because it could not be written.  `warn` takes an event and fields."""
+def keep(store: Store, key: str, data: bytes, warn: Callable[..., object]) -> Op[bool]:
+    """Write a record for people; nothing fails because it could not be written.
+
+    `warn` takes an event and fields.  False when the store does not take it.
+    """
 
     def put() -> Exception | None:
         try:
@@ -134,3 +137,4 @@ def keep(store: Store, key: str, data: bytes, warn: Callable[..., object]) -> Op
     problem: Exception | None = yield Do(put, "write record")
     if problem is not None:
         warn("record_not_kept", key=key, error=str(problem))
+    return problem is None

@@ -96,6 +96,7 @@ def _bury(job: JobView, shards: Sequence[Digest], operator: Operator) -> Op[None
     """Take the tasks of dead holders away from them."""
     holders: set[Token] = {holder for shard in shards for holder in shard.holders}
     dead = yield from dead_among(job, holders, operator)
+    told: list[tuple[int, int, Token]] = []
     for shard in shards:
         if dead & shard.holders:
             document: Json = yield from read(Target(SHARDS, job.namespace, shard.name))
@@ -106,7 +107,8 @@ def _bury(job: JobView, shards: Sequence[Digest], operator: Operator) -> Op[None
                 after = yield from lose(before, dead, job.max_attempts)
             except ShardGone:
                 return
-            yield from _record(job, list(lost(before, after, dead)), operator)
+            told += lost(before, after, dead)
+    yield from _record(job, told, operator)
 
 
 def _record(job: JobView, attempts: Sequence[tuple[int, int, Token]], operator: Operator) -> Op[None]:

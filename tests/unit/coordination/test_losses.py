@@ -12,6 +12,8 @@ from kubemr.locks.conditional import Target
 from kubemr.worker.loop import Ending
 from support.bench import Bench
 from support.planned import worker_of
+from support.simulation.referee import Referee
+from support.simulation.store import MemoryStore
 
 A, B, C = "w1-aaaaaa", "w0-bbbbbb", "w1-cccccc"
 
@@ -70,12 +72,20 @@ def test_an_operator_that_has_no_keys_to_the_store(bench: Bench) -> None:
 
 
 def test_that_it_cannot_be_told_changes_nothing(bench: Bench) -> None:
-    """The store is away: the task is taken away all the same."""
+    """The store is away: the tasks are taken away all the same, and it is not asked for each of them."""
+    asked: list[None] = []
+
+    def away() -> bool:
+        asked.append(None)
+        return True
+
     operator = bench.operator()
-    job = bench.deployed(operator)
-    bench.write_tasks(job, {0: f"running/1/0/0/{A}"})
-    bench.storage_fails = True
+    job = bench.deployed(operator, inputs=[str(number) for number in range(40)])
+    bench.write_tasks(job, {0: f"running/1/0/0/{A}", 1: f"running/1/0/0/{A}"})
+    bench.write_tasks(job, {35: f"running/1/0/0/{A}"}, 0, 1)
+    bench.store = MemoryStore(Referee(), away)
     bench.step(operator)
-    assert str(bench.shard(job).tasks[0]) == "pending/2/0/1/"
-    bench.storage_fails = False
-    assert list(attempts(bench.store, job.storage_prefix)) == []
+    states = {**bench.shard(job).tasks, **bench.shard(job, 0, 1).tasks}
+    assert [str(states[number]) for number in (0, 1, 35)] == ["pending/2/0/1/"] * 3
+    assert len(asked) == 1
+    assert bench.store.objects == {}
