@@ -122,6 +122,10 @@ def _record(job: JobView, attempts: Sequence[tuple[int, int, Token]], operator: 
         return
     means = Means(store, operator.settings.stamp)
     yield from record(job, job.current, attempts, means, log.bind(job=job.name, namespace=job.namespace).warning)
+    latest: Json = yield from read(job.target)
+    if latest is None or latest["metadata"]["uid"] != job.uid:
+        # It was deleted, and its prefix with it, while this operator was held up: nobody else removes what it wrote.
+        yield Do(lambda: store.delete_prefix(job.storage_prefix), "delete prefix")
 
 
 def _count(job: JobView, shards: Sequence[Digest], operator: Operator) -> Op[None]:

@@ -6,7 +6,7 @@ import pytest
 
 from kubemr.controller.reconcile.context import Operator
 from kubemr.coordination.job import JobView
-from kubemr.locks.request import Json
+from kubemr.locks.request import Answer, Json, Request
 from support.bench import LEASE_SECONDS, Bench, LiveCache, asks, patches
 
 A, B = "w0-aaaaaa", "w1-bbbbbb"
@@ -163,3 +163,23 @@ def test_a_lease_that_cannot_be_read_condemns_nobody(bench: Bench, operator: Ope
         bench.now += 2.0
         bench.step(operator)
     assert str(bench.shard(job).tasks[0]) == f"running/1/0/0/{A}"
+
+
+@pytest.mark.parametrize("case", ["there", "gone", "another"])
+def test_records_of_a_job_that_was_deleted_meanwhile_do_not_stay(bench: Bench, operator: Operator, case: str) -> None:
+    """An operator that is held up in the middle may write after the job's prefix was cleared, and clears it again."""
+    job = bench.deployed(operator)
+    bench.write_tasks(job, {0: f"running/1/0/0/{A}"})
+
+    def lost(request: Request, answer: Answer) -> Answer:
+        if patches("mapreducetaskshards")(request) and case != "there":
+            bench.set(job.target, "/metadata/finalizers", [])
+            bench.delete(job.target)
+            if case == "another":
+                bench.submit()
+        return answer
+
+    bench.after.append(lost)
+    bench.step(operator)
+    kept = [key.removeprefix(job.storage_prefix) for key in bench.store.objects]
+    assert kept == ([f"0/map/0/1-{A}/lost.json"] if case == "there" else [])
