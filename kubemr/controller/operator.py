@@ -31,7 +31,7 @@ from kubemr.locks import aio
 from kubemr.locks.conditional import Refused, Target
 from kubemr.locks.holders import HolderLease
 from kubemr.locks.identity import unique
-from kubemr.locks.lease import LEASES, LeaseLost, keep, release, take
+from kubemr.locks.lease import LEASES, LeaseLost, keep, release, take, whole_seconds
 from kubemr.locks.request import Answer, Op, Request, Sleep
 from kubemr.locks.shard import SHARDS
 from kubemr.locks.taskstate import Token
@@ -241,7 +241,7 @@ def _create_lease(target: Target, duration: float) -> Op[None]:
             "namespace": target.namespace,
             "labels": {"app.kubernetes.io/managed-by": "kubemr", "app.kubernetes.io/component": "operator"},
         },
-        "spec": {"leaseDurationSeconds": max(1, round(duration))},
+        "spec": {"leaseDurationSeconds": whole_seconds(duration)},
     }
     while True:
         answer: Answer = yield Request("create", LEASES, target.namespace, body=body)

@@ -5,8 +5,9 @@ variable                        meaning                                         
 ==============================  ===================================================================  =========
 `KUBEMR_NAMESPACE`              where the operators' own Leases are                                  kubemr
 `KUBEMR_INSTANCE`               this operator's name, unique among those that run                    host name
-`KUBEMR_LEASE_SECONDS`          duration of all Leases: how long after its last sign of life a        15
-                                worker or operator counts as dead; four renewals are sent in it
+`KUBEMR_LEASE_SECONDS`          duration of Leases: how long after its last sign of life a worker     15
+                                or operator counts as dead; four renewals are sent in it.  Those of
+                                jobs with more than 100 workers last longer (docs/large-clusters.md)
 `KUBEMR_WORKERS`                jobs reconciled at the same time                                      8
 `KUBEMR_HEALTH_PORT`            where `/livez`, `/readyz` and `/metrics` are served; 0: nowhere        0
 `KUBEMR_HEALTH_ADDRESS`         on which of this machine's addresses                                  all

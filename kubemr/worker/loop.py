@@ -7,7 +7,8 @@ There is no master, so every worker does all of it, and each decision rests on w
 3. when no shard seems open: take tasks away from dead holders; if the stage is complete, seal it and begin
    the next, or finish the job; if a task failed for good, fail the job; if one lasts far too long, join its holder;
 4. else leave, when the job has more workers than it still has use for (`kubemr.worker.leaving`);
-5. else wait on one watch for a shard to open, at most a quarter of a Lease's duration, and look again.
+5. else wait on one watch for a shard to open, and look again from time to time: the more workers there are,
+   the more seldom each of them (`kubemr.worker.crowd`).
 
 The loop is a generator without I/O (`kubemr.locks.request`).  It ends with an `Ending`, or with
 `LeaseLost` / `Refused`.
@@ -15,8 +16,7 @@ The loop is a generator without I/O (`kubemr.locks.request`).  It ends with an `
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from enum import Enum
 from typing import Generic
@@ -26,15 +26,16 @@ from attr import define, field, frozen
 from kubemr.coordination import losses, names
 from kubemr.coordination.advance import Means, advance
 from kubemr.coordination.job import JobView, Stage
-from kubemr.coordination.survey import open_shards, survey, unfinished
+from kubemr.coordination.survey import Unfinished, open_shards, survey, unfinished
 from kubemr.locks.backoff import Backoff
 from kubemr.locks.claims import ShardGone, back_up, choose, lose, repair_hint, settle
 from kubemr.locks.conditional import Target, read
 from kubemr.locks.lease import LEASES, RENEWALS_PER_DURATION, Census
 from kubemr.locks.request import Now, Op, Random, Sleep, Watch, WatchEvent
-from kubemr.locks.shard import LABEL_TASKS, SHARDS, Shard
+from kubemr.locks.shard import LABEL_STAGE, LABEL_TASKS, SHARDS, Shard
 from kubemr.locks.taskstate import TaskState, Token, parse_token
 from kubemr.logs import silent
+from kubemr.worker import crowd
 from kubemr.worker.batch import A, Batch, Executor, assignments
 from kubemr.worker.leaving import workers_needed
 from kubemr.worker.pace import Pace
@@ -47,8 +48,12 @@ CLAIM_TRIES = 3
 CROWDED_SECONDS = 0.2
 LONGEST_CROWDED_SECONDS = 5.0
 """The longest pause after so many lost claims: at first, and in the end, when it was doubled from one to the next."""
-WATCHED_HOLDERS = 16
-"""Holders that one idle worker keeps an eye on."""
+GLANCE = 64
+"""Shards that are not done to look at when idle.  Where there are more, workers are busy, and one look in
+`WHOLE_LOOK` is at all of them."""
+WHOLE_LOOK = 16
+EPOCH_DURATIONS = 4
+"""Lease durations after which an idle worker watches other holders."""
 
 
 class Ending(Enum):
@@ -112,6 +117,10 @@ class Worker(Generic[A]):
     _rounds: set[str] = field(factory=set, init=False)
     """The stages in which the worker's own round is over."""
     _census: Census = field(init=False)
+    _next_read: float = field(default=float("-inf"), init=False)
+    """Until then the job as it was read last will do for an idle worker."""
+    _next_look: float = field(default=float("-inf"), init=False)
+    """Until then there is nothing to be found out by a worker that has not worked since its last look."""
     _stragglers: Stragglers = field(init=False)
 
     @_stragglers.default
@@ -129,10 +138,10 @@ class Worker(Generic[A]):
             while True:
                 stage = job.current
                 if stage is not None and job.phase == "DEPLOYED":
-                    yield from self._work(job, stage)
-                    job = yield from self._idle(job, stage)
+                    version = yield from self._work(job, stage)
+                    job = yield from self._idle(job, stage, version)
                 else:
-                    yield from self._pause()
+                    yield Sleep(self._idle_seconds(job, alone=True) * (0.5 + 0.5 * (yield Random())))
                     job = yield from self._read()
         except Over as over:
             return over.ending
@@ -148,17 +157,22 @@ class Worker(Generic[A]):
     # -- the job ---------------------------------------------------------------------------------------
 
     def _read(self) -> Op[JobView]:
-        return (yield from read_job(self.identity))
+        job = yield from read_job(self.identity)
+        self._next_read = (yield Now()) + crowd.between_looks(job.replicas) * (0.5 + (yield Random()))
+        return job
 
     # -- tasks -----------------------------------------------------------------------------------------
 
-    def _work(self, job: JobView, stage: Stage) -> Op[None]:
-        """Work until no shard seems open: first on one's own part of them, then on any that is labelled open."""
+    def _work(self, job: JobView, stage: Stage) -> Op[str]:
+        """Work until no shard seems open: first on one's own part of them, then on any that is labelled open.
+
+        Gives the resourceVersion at which none was.
+        """
         if stage.key not in self._rounds:
             self.pace.restart()
             self._stragglers.restart()
-            for name in self._round(job, stage):
-                document = yield from read(Target(SHARDS, job.namespace, name))
+            for number in crowd.own_shards(self.identity.index, job.replicas, stage.shards):
+                document = yield from read(Target(SHARDS, job.namespace, job.shard_name(stage, number)))
                 if document is None:
                     yield from self._read()
                 else:
@@ -171,16 +185,9 @@ class Worker(Generic[A]):
                 if not shard.pending:
                     yield from repair_hint(shard)
             if not candidates:
-                return
+                return sample.resource_version
             draw: float = yield Random()
             yield from self._work_shard(job, stage, candidates[int(draw * len(candidates))])
-
-    def _round(self, job: JobView, stage: Stage) -> Iterator[str]:
-        """The worker's own part of the stage's shards: who has the rest is there, or the label tells."""
-        workers = max(job.replicas, 1)
-        index = self.identity.index % workers
-        for number in range(index * stage.shards // workers, (index + 1) * stage.shards // workers):
-            yield job.shard_name(stage, number)
 
     def _work_shard(self, job: JobView, stage: Stage, shard: Shard, straggler: int | None = None) -> Op[None]:
         """Claim and run tasks of one shard until it has none to give; first of all back up `straggler`."""
@@ -209,14 +216,17 @@ class Worker(Generic[A]):
                     if tries == CLAIM_TRIES:
                         yield Sleep(self._crowded.next((yield Random())))
                         return
-                    rotation = int((yield Random()) * len(batch.shard.pending)) if tries else 0
+                    rotation = crowd.first_task(self.identity.index, job, stage, batch.shard)
+                    if tries:
+                        rotation = int((yield Random()) * len(batch.shard.pending))
                     tries += 1
-                    claim = choose(batch.shard, min(self.pace.size, _share(job, stage, batch.shard)), rotation)
+                    claim = choose(batch.shard, min(self.pace.size, crowd.share(job, stage, batch.shard)), rotation)
                     settled = yield from settle(batch.shard, token, {}, claim)
                     batch.shard, held = settled.shard, settled.held
                     continue
                 tries = 0
                 self._crowded.reset()
+                self._next_look = float("-inf")
                 held = yield from self._run(job, stage, batch, held)
         except ShardGone:
             batch.give_up()
@@ -231,7 +241,7 @@ class Worker(Generic[A]):
         self.pace.observe(batch.ended, to_time - from_time)
         self._stragglers.ran(batch.durations)
         failures, batch.failures = batch.failures, 0
-        claim = [] if failures else choose(batch.shard, min(self.pace.size, _share(job, stage, batch.shard)))
+        claim = [] if failures else choose(batch.shard, min(self.pace.size, crowd.share(job, stage, batch.shard)))
         settled = yield from settle(batch.shard, self.identity.token, batch.changes, claim)
         batch.shard, batch.changes = settled.shard, {}
         if settled.shard.failed:
@@ -248,11 +258,19 @@ class Worker(Generic[A]):
 
     # -- nothing open ----------------------------------------------------------------------------------
 
-    def _idle(self, job: JobView, stage: Stage) -> Op[JobView]:
-        """Move the stage on if it can be; else wait a little.  Gives the job as it is then."""
-        rest = yield from unfinished(job, stage)
+    def _idle(self, job: JobView, stage: Stage, version: str) -> Op[JobView]:
+        """Move the stage on if it can be; else wait a little.  Gives the job as it is then.
+
+        At the resourceVersion `version` no shard was open.
+        """
+        now: float = yield Now()
+        if now < self._next_look:
+            return (yield from self._wait(job, stage, version))
+        rest = yield from self._glance(job, stage)
+        epoch = int(now / (EPOCH_DURATIONS * self.identity.lease_seconds))
         suspects = {token for shard in rest.shards for token in shard.holders} - {self.identity.token}
-        dead = yield from self._census.look(self._watched(suspects))
+        watched = crowd.watched(self.identity.token, epoch, suspects, job.replicas)
+        dead = yield from self._census.look(watched)
         candidates: list[Shard] = []
         shards: list[Shard] = []
         for seen_shard in rest.shards:
@@ -275,7 +293,8 @@ class Worker(Generic[A]):
         if straggler is not None:
             yield from self._work_shard(job, stage, *straggler)
             return (yield from self._read())
-        if shards and self.identity.index >= workers_needed(job, stage, shards):
+        # Of a glance that may not have shown all, nothing follows about how much is left.
+        if shards and len(shards) != GLANCE and self.identity.index >= workers_needed(job, stage, shards):
             raise Over(Ending.LEFT)
         if not rest.shards:
             seen = yield from survey(job, stage)
@@ -283,10 +302,15 @@ class Worker(Generic[A]):
                 return (yield from self._read())
             for shard in seen.shards:  # All hints say "done", and they are wrong.
                 yield from repair_hint(shard)
-        # Of any stage: the next one's shards are labelled when another worker has sealed this one.
-        selector = names.selector(job.uid, job.run, f"{LABEL_TASKS}=open")
-        yield from self._pause(selector, rest.resource_version)
-        return (yield from self._read())
+        self._next_look = now + self._idle_seconds(job, alone=not watched) * (0.5 + 0.5 * (yield Random()))
+        return (yield from self._wait(job, stage, rest.resource_version))
+
+    def _glance(self, job: JobView, stage: Stage) -> Op[Unfinished]:
+        """The shards that are not done, or some of them."""
+        rest = yield from unfinished(job, stage, GLANCE)
+        if len(rest.shards) == GLANCE and (yield Random()) * WHOLE_LOOK < 1.0:
+            rest = yield from unfinished(job, stage)
+        return rest
 
     def _straggler(self, job: JobView, stage: Stage, shards: Sequence[Shard]) -> Op[tuple[Shard, int] | None]:
         """A task to back up now, and its shard."""
@@ -299,22 +323,32 @@ class Worker(Generic[A]):
         chance = self._stragglers.chance(len(found), job.replicas)
         return found[int(draw / chance * len(found))] if draw < chance else None
 
-    def _pause(self, selector: str = "", resource_version: str = "") -> Op[None]:
-        """Wait at most a renewal's interval, or until a watched shard opens."""
-        seconds: float = self.identity.lease_seconds / RENEWALS_PER_DURATION * (0.5 + 0.5 * (yield Random()))
-        if selector:
-            began: float = yield Now()
-            event: WatchEvent | None = yield Watch(SHARDS, self.identity.namespace, resource_version, seconds, selector)
-            if event is not None and event.type != "ERROR":
-                return
-            # A watch that is refused is over at once: what is left of the time must pass all the same.
-            seconds -= (yield Now()) - began
-        if seconds > 0:
-            yield Sleep(seconds)
+    def _idle_seconds(self, job: JobView, *, alone: bool) -> float:
+        """How long to wait at most; an observation of other workers (not `alone`) goes on without a gap."""
+        interval = self.identity.lease_seconds / RENEWALS_PER_DURATION
+        return max(interval, crowd.between_looks(job.replicas)) if alone else interval
 
-    def _watched(self, tokens: set[Token]) -> list[Token]:
-        """The holders this worker keeps an eye on: always the same ones, as an observation must not have gaps."""
-        return sorted(tokens, key=lambda token: _rank(self.identity.token, token))[:WATCHED_HOLDERS]
+    def _wait(self, job: JobView, stage: Stage, version: str) -> Op[JobView]:
+        """Wait until it is time to look again, or a shard opens; gives the job as it is then, or was a moment ago."""
+        seconds: float = max(0.0, self._next_look - (yield Now()))
+        # Of any stage: the next one's shards are labelled when another worker has sealed this one.
+        selector = names.selector(job.uid, job.run, f"{LABEL_TASKS}=open")
+        event: WatchEvent | None = yield Watch(SHARDS, self.identity.namespace, version, seconds, selector)
+        if event is None or event.type == "ERROR":
+            # A watch that is refused is over at once: what is left of the time must pass all the same.
+            left: float = self._next_look - (yield Now())
+            if left > 0:
+                yield Sleep(left)
+            return (yield from self._read())
+        delay = crowd.herd_delay(job.replicas)
+        if delay:
+            yield Sleep(delay * (yield Random()))
+        else:
+            self._next_look = float("-inf")  # So few can afford to look closely at whatever has changed.
+        labels = event.object.get("metadata", {}).get("labels") or {}
+        if labels.get(LABEL_STAGE) == stage.label and (yield Now()) < self._next_read:
+            return job
+        return (yield from self._read())
 
 
 def read_job(identity: Identity) -> Op[JobView]:
@@ -332,12 +366,10 @@ def read_job(identity: Identity) -> Op[JobView]:
     return job
 
 
-def _rank(observer: Token, token: Token) -> bytes:
-    """Rendezvous hashing: each observer has an order of its own, and keeps it."""
-    return hashlib.sha256(f"{observer} {token}".encode()).digest()
-
-
-def _share(job: JobView, stage: Stage, shard: Shard) -> int:
-    """One worker's part of a shard's pending tasks, where several workers have one shard between them."""
-    workers = -(-job.replicas // max(stage.shards, 1))
-    return max(1, -(-len(shard.pending) // max(workers, 1)))
+def begin(identity: Identity) -> Op[JobView]:
+    """The first read; where there are many workers, it takes a moment, so that they do not all go on at once."""
+    job = yield from read_job(identity)
+    delay = crowd.herd_delay(job.replicas)
+    if delay:
+        yield Sleep(delay * (yield Random()))
+    return job

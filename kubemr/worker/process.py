@@ -13,12 +13,14 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from types import FrameType
 
+from attr import evolve
+
 from kubemr.coordination.advance import Means
 from kubemr.coordination.wallclock import micro_timestamp, timestamp
 from kubemr.locks.conditional import Refused, Target
 from kubemr.locks.config import ConfigError, from_environment
 from kubemr.locks.http import HttpTransport
-from kubemr.locks.lease import RENEWALS_PER_DURATION, LeaseLost, keep, release, take
+from kubemr.locks.lease import RENEWALS_PER_DURATION, LeaseLost, duration_of, keep, release, take
 from kubemr.locks.request import Op
 from kubemr.locks.taskstate import make_token
 from kubemr.locks.threads import Stop, Stopped, Transport, run
@@ -29,7 +31,7 @@ from kubemr.worker.assigning import assigner, job_info
 from kubemr.worker.assignment import Assignment
 from kubemr.worker.denials import LONGEST_SECONDS, patient
 from kubemr.worker.executor import ProcessExecutor
-from kubemr.worker.loop import Ending, Identity, Over, Worker, read_job
+from kubemr.worker.loop import Ending, Identity, Over, Worker, begin, read_job
 from kubemr.worker.pulse import Pulse
 from kubemr.worker.settings import Settings, SettingsError
 
@@ -62,7 +64,7 @@ def work(environ: Mapping[str, str]) -> int:
     runner: Worker[Assignment] | None = None
     with HttpTransport(server) as transport, _told_to_end(stop):
         try:
-            job = run(patient(read_job(identity)), transport, stop=stop)
+            job = run(patient(begin(identity)), transport, stop=stop)
             with ProcessExecutor(
                 job_info(job), task_timeout=settings.task_timeout, log_bytes=settings.log_bytes, log=log.debug
             ) as executor:
@@ -104,8 +106,10 @@ def _live(runner: Worker[Assignment], transport: Transport, stop: Stop, log: Log
     identity = runner.identity
     lease = identity.lease_of(identity.token)
     pulse = Pulse()
-    run(patient(take(lease, identity.token, micro_timestamp)), transport, stop=stop)
-    log.info("lease_taken", lease=lease.name)
+    taken = run(patient(take(lease, identity.token, micro_timestamp)), transport, stop=stop)
+    # In a job that has grown, later workers' Leases may be longer than the settings say.
+    identity = runner.identity = evolve(identity, lease_seconds=duration_of(taken, identity.lease_seconds))
+    log.info("lease_taken", lease=lease.name, seconds=identity.lease_seconds)
     renewals = keep(lease, identity.token, identity.lease_seconds, alive=pulse.alive, stamp=micro_timestamp)
     longest = min(LONGEST_SECONDS, identity.lease_seconds / RENEWALS_PER_DURATION)
     renewal = _Renewal(lambda: run(patient(renewals, longest), transport, stop=renewal.stop), stop)

@@ -75,7 +75,7 @@ def test_sealing_from_a_label_is_caught(monkeypatch: pytest.MonkeyPatch) -> None
     def complete(seen: survey.Survey) -> bool:
         return all(shard.hint != "open" for shard in seen.shards)
 
-    def unfinished(job: JobView, stage: Stage) -> Op[survey.Unfinished]:
+    def unfinished(job: JobView, stage: Stage, limit: int | None = None) -> Op[survey.Unfinished]:
         return (yield from survey.open_shards(job, stage, limit=500))
 
     monkeypatch.setattr(survey.Survey, "complete", property(complete))

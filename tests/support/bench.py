@@ -72,6 +72,8 @@ class Bench:
     before: list[Callable[[Request], Answer | None]] = field(factory=list)
     after: list[Callable[[Request, Answer], Answer]] = field(factory=list)
     draws: Callable[[], float] = lambda: 0.5
+    lease_seconds: float = LEASE_SECONDS
+    """The installation's setting."""
     storage_fails: bool = False
     on_sleep: Callable[[], object] = lambda: None
     watching: Callable[[Watch], WatchEvent | None] | None = None
@@ -251,7 +253,7 @@ class Bench:
         if lives and self.get(target) is None:
             spec = {"holderIdentity": identity, "renewTime": "2026-01-01T00:00:00.000000Z"}
             self.create(LEASES, {"metadata": {"name": target.name}, "spec": spec}, "kubemr")
-        return Operator(identity, BenchSettings(self), judge, LiveCache(self))
+        return Operator(identity, BenchSettings(self, self.lease_seconds), judge, LiveCache(self))
 
     def step(self, operator: Operator, name: str = "words") -> float | None:
         """One reconciliation of the job; when to come back."""

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"net/http"
 	"time"
@@ -18,19 +19,29 @@ func holderIs(token string) func(any) bool {
 	return func(lease any) bool { return lookup(lease, "/spec/holderIdentity") == token }
 }
 
-// takeLease becomes the holder, whoever was it before.
-func (c *Client) takeLease(ctx context.Context, lease object, token string) error {
+// durationOf is how long a Lease lasts: what it says itself, or usual where that is what it says, rounded.
+func durationOf(lease any, usual time.Duration) time.Duration {
+	told := 0
+	fmt.Sscan(fmt.Sprint(lookup(lease, "/spec/leaseDurationSeconds")), &told)
+	if told == 0 || told == max(1, int(math.RoundToEven(usual.Seconds()))) {
+		return usual
+	}
+	return time.Duration(told) * time.Second
+}
+
+// takeLease becomes the holder, whoever was it before, and tells how long the Lease lasts.
+func (c *Client) takeLease(ctx context.Context, lease object, token string, usual time.Duration) (time.Duration, error) {
 	for {
 		text, err := c.read(ctx, lease)
 		if err != nil {
-			return err
+			return 0, err
 		}
 		if text == nil {
-			return fmt.Errorf("%s does not exist", lease)
+			return 0, fmt.Errorf("%s does not exist", lease)
 		}
 		document, err := decode(text)
 		if err != nil {
-			return err
+			return 0, err
 		}
 		transitions := 0
 		if before := lookup(document, "/spec/leaseTransitions"); before != nil {
@@ -42,7 +53,7 @@ func (c *Client) takeLease(ctx context.Context, lease object, token string) erro
 			Set("/spec/leaseTransitions", transitions+1)
 		result, _, err := c.apply(ctx, lease, "", patch, holderIs(token))
 		if err != nil || result == won {
-			return err
+			return durationOf(document, usual), err
 		}
 	}
 }
@@ -81,7 +92,7 @@ func (c *Client) releaseLease(ctx context.Context, lease object, token string) {
 	c.apply(ctx, lease, "", patch, func(document any) bool { return !holderIs(token)(document) })
 }
 
-// census tells who is dead, as one observer sees it, without comparing clocks.
+// census tells who is dead, as one observer sees it, without comparing clocks.  Each Lease is judged by its own duration.
 type census struct {
 	client   *Client
 	lease    func(token string) object
@@ -119,14 +130,14 @@ func (c *census) look(ctx context.Context, tokens []string) map[string]bool {
 			dead[token] = true
 			continue
 		}
-		value := lookup(document, "/spec/renewTime")
+		value, duration := lookup(document, "/spec/renewTime"), durationOf(document, c.duration)
 		seen := c.seen[token]
-		if seen == nil || seen.value != value || asked.Sub(seen.answered) > c.duration/2 {
+		if seen == nil || seen.value != value || asked.Sub(seen.answered) > duration/2 {
 			seen = &observation{value: value, since: answered}
 		}
 		seen.asked, seen.answered = asked, answered
 		kept[token] = seen
-		if asked.Sub(seen.since) >= c.duration {
+		if asked.Sub(seen.since) >= duration {
 			dead[token] = true
 		}
 	}

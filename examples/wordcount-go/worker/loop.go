@@ -1,8 +1,10 @@
 package worker
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
+	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -10,7 +12,6 @@ import (
 	"math/rand/v2"
 	"net/url"
 	"slices"
-	"strings"
 	"sync/atomic"
 	"time"
 )
@@ -41,7 +42,12 @@ const (
 	claimTries   = 3
 	openSample   = 16
 	watchedMost  = 16
+	// Of all idle workers of a job together, so that a thousand of them do not flood the apiserver.
+	watchers       = 4
+	looksPerSecond = 20
 )
+
+var started = time.Now()
 
 // readJob reads the job, and returns errOver when it needs no worker any more.
 func (w *Worker) readJob(ctx context.Context) (*Job, error) {
@@ -76,7 +82,7 @@ func (w *Worker) run(ctx context.Context, job *Job) error {
 				err = w.idle(ctx, job, position)
 			}
 		} else {
-			err = w.pause(ctx, job, "")
+			err = w.pause(ctx, job, "", w.settings.Lease/4)
 		}
 		if err != nil {
 			return err
@@ -184,9 +190,13 @@ func (w *Worker) idle(ctx context.Context, job *Job, position int) error {
 			}
 		}
 	}
-	// Always the same ones, and each worker others: an observation must not have gaps.
-	slices.SortFunc(holders, func(one, other string) int { return strings.Compare(w.rank(one), w.rank(other)) })
-	dead := w.census.look(ctx, holders[:min(watchedMost, len(holders))])
+	// For a while always the same ones, as an observation must not have gaps, and each worker others: of n idle workers
+	// each watches each holder with the chance watchers/n, so that there are about so many of them, however large n is.
+	idle := max(1, job.replicas()-len(holders))
+	holders = slices.DeleteFunc(holders, func(holder string) bool { return w.rank(holder)*float64(idle) >= watchers })
+	slices.SortFunc(holders, func(one, other string) int { return cmp.Compare(w.rank(one), w.rank(other)) })
+	holders = holders[:min(watchedMost, len(holders))]
+	dead := w.census.look(ctx, holders)
 	var candidates []*Shard
 	for _, shard := range rest {
 		seen, err := w.client.lose(ctx, shard, dead, job.maxAttempts())
@@ -217,17 +227,23 @@ func (w *Worker) idle(ctx context.Context, job *Job, position int) error {
 			w.client.repairHint(ctx, shard)
 		}
 	}
-	return w.pause(ctx, job, version)
+	longest := w.settings.Lease / 4
+	if len(holders) == 0 {
+		longest = max(longest, time.Duration(job.replicas())*time.Second/looksPerSecond)
+	}
+	return w.pause(ctx, job, version, longest)
 }
 
-func (w *Worker) rank(token string) string {
-	sum := sha256.Sum256([]byte(w.token + " " + token))
-	return string(sum[:])
+// rank is an even draw from [0, 1), the same for four Lease durations.
+func (w *Worker) rank(token string) float64 {
+	epoch := time.Since(started) / (4 * w.settings.Lease)
+	sum := sha256.Sum256(fmt.Appendf(nil, "%s %d %s", w.token, epoch, token))
+	return float64(binary.BigEndian.Uint32(sum[:])) / (1 << 32)
 }
 
-// pause waits at most a renewal's interval, or until a shard of any stage opens.
-func (w *Worker) pause(ctx context.Context, job *Job, version string) error {
-	longest := time.Duration(float64(w.settings.Lease) / 4 * (0.5 + 0.5*rand.Float64()))
+// pause waits until a shard of any stage opens, or for so long, or half of it.
+func (w *Worker) pause(ctx context.Context, job *Job, version string, longest time.Duration) error {
+	longest = time.Duration(float64(longest) * (0.5 + 0.5*rand.Float64()))
 	began := time.Now()
 	if version != "" {
 		query := url.Values{"labelSelector": {job.selector(labelTasks + "=open")}, "resourceVersion": {version}}

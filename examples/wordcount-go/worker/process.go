@@ -159,7 +159,7 @@ func (w *Worker) live(ctx context.Context, lease object) error {
 	if err != nil {
 		return err
 	}
-	if err := w.client.takeLease(ctx, lease, w.token); err != nil {
+	if w.settings.Lease, err = w.client.takeLease(ctx, lease, w.token, w.settings.Lease); err != nil {
 		return err
 	}
 	loop, stopLoop := context.WithCancelCause(ctx)

@@ -13,6 +13,7 @@ from kubemr.controller.reconcile.context import StorageSettings
 from kubemr.controller.reconcile.storing import KEYS
 from kubemr.coordination import names
 from kubemr.coordination.job import DEFAULT_TASK_TIMEOUT, JobView, Stage, shard_size
+from kubemr.locks.lease import whole_seconds
 from kubemr.locks.request import Json
 from kubemr.locks.taskstate import TaskState
 
@@ -23,6 +24,8 @@ SUSPENDED_BY_US: Final = "kubemr.turbobytes.com/suspended"
 QUEUE_NAME: Final = "kueue.x-k8s.io/queue-name"
 """Kueue queues the Job as a whole; its pods are not queued once more."""
 LAST_APPLIED: Final = "kubectl.kubernetes.io/last-applied-configuration"
+MANY_WORKERS: Final = 100
+LONGEST_LEASE: Final = 4.0
 RESTARTS_PER_WORKER: Final = 6
 """Pod failures a Kubernetes Job puts up with, per worker, before it counts as ended; two more than a task may kill
 workers, where that is more: a job fails with the task's name, not because Kubernetes gives up."""
@@ -44,7 +47,16 @@ def account(job: JobView) -> str:
     return str(pod.get("serviceAccountName") or names.account(job.base))
 
 
-def config_map(job: JobView, storage: StorageSettings, lease_seconds: float) -> Json:
+def lease_seconds(base: float, workers: int) -> float:
+    """The duration of the Leases of a job with so many workers, where `base` is that of a small one.
+
+    It grows from `MANY_WORKERS` on, up to `LONGEST_LEASE` times, so that what renewals cost grows no further.
+    The price is that a worker which is lost for good, with its node, is found dead so much later.
+    """
+    return base * min(max(workers / MANY_WORKERS, 1.0), LONGEST_LEASE)
+
+
+def config_map(job: JobView, storage: StorageSettings, base_seconds: float) -> Json:
     """A worker's settings."""
     timeout = (job.document.get("spec") or {}).get("taskTimeoutSeconds", DEFAULT_TASK_TIMEOUT)
     data = {
@@ -52,7 +64,7 @@ def config_map(job: JobView, storage: StorageSettings, lease_seconds: float) -> 
         "KUBEMR_JOB_NAMESPACE": job.namespace,
         "KUBEMR_JOB_UID": job.uid,
         "KUBEMR_RUN": str(job.run),
-        "KUBEMR_LEASE_SECONDS": f"{lease_seconds:g}",
+        "KUBEMR_LEASE_SECONDS": f"{lease_seconds(base_seconds, job.replicas):g}",
         "KUBEMR_TASK_TIMEOUT_SECONDS": f"{timeout:g}",
         **storage.config,
     }
@@ -76,13 +88,13 @@ def secret(job: JobView, storage: StorageSettings) -> Json:
     }
 
 
-def lease(job: JobView, index: int, lease_seconds: float) -> Json:
-    """The Lease of one worker, held by nobody yet."""
+def lease(job: JobView, index: int, base_seconds: float) -> Json:
+    """The Lease of one worker, held by nobody yet.  It says itself how long it lasts, and that never changes."""
     return {
         "apiVersion": "coordination.k8s.io/v1",
         "kind": "Lease",
         "metadata": metadata(job, names.lease(job.base, index)),
-        "spec": {"leaseDurationSeconds": max(1, round(lease_seconds))},
+        "spec": {"leaseDurationSeconds": whole_seconds(lease_seconds(base_seconds, job.replicas))},
     }
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from kubemr.controller.reconcile import children
 from kubemr.controller.reconcile.context import StorageSettings
 from kubemr.locks.request import Json
@@ -79,3 +81,11 @@ def test_keys_come_from_the_secret_that_the_job_names(bench: Bench) -> None:
         },
     ]
     assert [next(iter(each)) for each in worker["envFrom"]] == ["configMapRef"]
+
+
+@pytest.mark.parametrize(("workers", "seconds"), [(1, 15), (100, 15), (200, 30), (400, 60), (1000, 60)])
+def test_leases_of_large_jobs_last_longer(bench: Bench, workers: int, seconds: int) -> None:
+    """So that what renewals cost grows no further; workers are told, and so does each Lease."""
+    job = bench.submit(replicas=workers)
+    assert children.lease(job, 3, 15.0)["spec"]["leaseDurationSeconds"] == seconds
+    assert children.config_map(job, PLAIN, 15.0)["data"]["KUBEMR_LEASE_SECONDS"] == str(seconds)

@@ -1,0 +1,204 @@
+"""Many real worker loops on an in-memory apiserver in virtual time, and what they ask of it.
+
+Events, not steps in random order: this is about how many requests there are and when, not about interleavings
+(`support.simulation`).  Watches are real: who watches is woken by the first event that its selector lets through.
+"""
+
+from __future__ import annotations
+
+import heapq
+import random
+from collections import Counter
+from collections.abc import Callable
+from functools import partial
+from itertools import count
+from typing import Any
+
+from attr import define, field
+
+from kubemr.coordination.advance import Means
+from kubemr.coordination.job import JobView
+from kubemr.local.apiserver.watching import Subscription
+from kubemr.locks.lease import keep, take
+from kubemr.locks.request import Answer, Do, Effect, Json, Now, Op, Random, Request, Sleep, Watch, WatchEvent
+from kubemr.locks.taskstate import Token, make_token
+from kubemr.worker.loop import Ending, Identity, Worker, begin
+from support.bench import Bench
+from support.lightexecutor import WAIT, LightExecutor, LightTask, light_assigner
+
+ANSWER_SECONDS = 0.01
+"""Until a request is answered."""
+
+
+@define(eq=False)
+class Member:
+    """One worker."""
+
+    token: Token
+    op: Op[Any]
+    executor: LightExecutor
+    ended: Ending | None = None
+    dead: bool = False
+    """It asks for nothing any more."""
+    turn: int = 0
+    """Which of its waits is on: an event that ends a wait makes its deadline void."""
+    fetch: Callable[[], Any] | None = None
+    """What gives the answer when the wait is over."""
+
+
+@define(eq=False)
+class Crowd:
+    """Workers of one job, which the bench has deployed.  `requests` counts by second, verb and kind."""
+
+    bench: Bench
+    job: JobView
+    lease_seconds: float
+    seconds: Callable[[LightTask], float]
+    members: list[Member] = field(factory=list)
+    requests: Counter[tuple[int, str, str]] = field(factory=Counter)
+    watches: int = 0
+    """How many watches are open."""
+    most_watches: int = 0
+    _agenda: list[tuple[float, int, Member, int]] = field(factory=list)
+    _numbers: count[int] = field(factory=count)
+    _watching: dict[str, tuple[Subscription, dict[Member, int]]] = field(factory=dict)
+    _random: random.Random = field(factory=partial(random.Random, 7))
+
+    def join(self, index: int, at: float = 0.0) -> Member:
+        """One more worker, which begins in `at` seconds."""
+        token = make_token(index, self._random.getrandbits(64))
+        identity = Identity(self.job.namespace, self.job.name, self.job.uid, self.job.run, token, self.lease_seconds)
+        executor = LightExecutor(lambda: self.bench.now, self.seconds)
+        worker = Worker(identity, executor, Means(self.bench.store, self.bench.stamp), light_assigner(token))
+
+        lease = identity.lease_of(token)
+
+        def life() -> Op[Ending]:
+            yield from begin(identity)
+            yield from take(lease, token, self.stamp)
+            self._wake(Member(token, renewals(), executor), 0.0, lambda: None)
+            return (yield from worker.run())
+
+        def renewals() -> Op[None]:
+            alive = lambda: member.ended is None and not member.dead  # noqa: E731
+            yield from keep(lease, token, self.lease_seconds, alive=alive, stamp=self.stamp)
+
+        member = Member(token, life(), executor)
+        self.members.append(member)
+        self._wake(member, at, lambda: None)
+        return member
+
+    def stamp(self) -> str:
+        """Another at every call."""
+        return f"2026-01-01T00:00:00.{next(self._numbers):06d}Z"
+
+    def run(self, seconds: float) -> None:
+        """Let so much virtual time pass, or less when all have ended."""
+        end = self.bench.now + seconds
+        while self._agenda and self._agenda[0][0] <= end:
+            due, _, member, turn = heapq.heappop(self._agenda)
+            if turn == member.turn and not member.dead:
+                self.bench.now = max(self.bench.now, due)
+                self._step(member)
+        self.bench.now = max(self.bench.now, end)
+
+    def asked(self, verb: str = "", plural: str = "") -> int:
+        """How many requests of that kind there were."""
+        return sum(
+            number for (_, asked, of), number in self.requests.items() if verb in ("", asked) and plural in ("", of)
+        )
+
+    def busiest(self) -> int:
+        """The requests of the second that saw most."""
+        by_second: Counter[int] = Counter()
+        for (second, _, _), number in self.requests.items():
+            by_second[second] += number
+        return max(by_second.values(), default=0)
+
+    def forget(self) -> None:
+        """Count anew."""
+        self.requests.clear()
+
+    def _wake(self, member: Member, after: float, fetch: Callable[[], Any]) -> None:
+        member.turn += 1
+        member.fetch = fetch
+        heapq.heappush(self._agenda, (self.bench.now + after, next(self._numbers), member, member.turn))
+
+    def _step(self, member: Member) -> None:
+        fetch, member.fetch = member.fetch, None
+        answer = None if fetch is None else fetch()
+        try:
+            while True:
+                effect = member.op.send(answer)
+                if isinstance(effect, Now):
+                    answer = self.bench.now
+                elif isinstance(effect, Random):
+                    answer = self._random.random()
+                elif isinstance(effect, Do) and effect.what != WAIT:
+                    answer = effect.function()
+                else:
+                    self._wait(member, effect)
+                    return
+        except StopIteration as end:
+            member.ended = end.value
+
+    def _wait(self, member: Member, effect: Effect) -> None:
+        match effect:
+            case Request():
+                answer = self._serve(effect)
+                self._wake(member, ANSWER_SECONDS, lambda: answer)
+            case Watch():
+                self._watch(member, effect)
+            case Sleep(seconds):
+                self._wake(member, seconds, lambda: None)
+            case Do(function):
+                self._wake(member, member.executor.due(1.0), function)
+
+    def _serve(self, request: Request) -> Answer:
+        self.requests[int(self.bench.now), request.verb, request.resource.plural] += 1
+        answer = self.bench.server.handle(request)
+        if request.verb == "patch" and request.resource.plural == "mapreducetaskshards":
+            self.deliver()
+        return answer
+
+    def deliver(self) -> None:
+        """Tell the watchers what has happened."""
+        for selector, (subscription, watchers) in self._watching.items():
+            events = subscription.poll()
+            if events:
+                self._watching[selector] = (subscription, {})
+                for member, turn in watchers.items():
+                    if member.turn == turn:
+                        self._end_watch(member, events[0])
+
+    def _watch(self, member: Member, watch: Watch) -> None:
+        self.requests[int(self.bench.now), "watch", watch.resource.plural] += 1
+        selector = watch.label_selector
+        subscription = self._subscribe(watch, watch.resource_version)
+        missed = subscription.poll()
+        self.watches += 1
+        self.most_watches = max(self.most_watches, self.watches)
+        if missed:
+            self._end_watch(member, missed[0])
+            return
+        if selector not in self._watching:
+            self._watching[selector] = (self._subscribe(watch, str(self.bench.server.revision)), {})
+        self._wake(member, watch.timeout, self._closed)
+        self._watching[selector][1][member] = member.turn
+
+    def _subscribe(self, watch: Watch, version: str) -> Subscription:
+        found = self.bench.server.subscribe(watch.resource, watch.namespace, version, watch.label_selector)
+        assert isinstance(found, Subscription), found
+        return found
+
+    def _end_watch(self, member: Member, event: Json) -> None:
+        answer = WatchEvent(event["type"], event["object"])
+
+        def fetch() -> WatchEvent:
+            self._closed()
+            return answer
+
+        self._wake(member, ANSWER_SECONDS, fetch)
+
+    def _closed(self) -> None:
+        self.watches -= 1

@@ -1,0 +1,103 @@
+"""An executor without processes: a task takes as long as it is told to, and nobody waits in it.
+
+For many workers in one process, by virtual or by real time: `due` tells how long to wait, `wait` never does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Literal
+
+from attr import define, field, frozen
+
+from kubemr.coordination import names
+from kubemr.coordination.job import JobView, Stage
+from kubemr.locks.taskstate import TaskState, Token, attempt_of
+
+WAIT: str = "wait for tasks"
+"""What the worker's loop calls its wait for the executor (`Do.what`)."""
+
+
+@frozen
+class LightTask:
+    """One attempt at one task."""
+
+    stage: str
+    number: int
+    prefix: str
+    attempt: str = ""
+
+
+@frozen
+class LightOutcome:
+    """It has no output, as nobody is to read any."""
+
+    assignment: LightTask
+    kind: Literal["done", "empty", "failed"] = "empty"
+    message: str = ""
+    log: bytes = b""
+    start: str = ""
+    end: str = ""
+
+
+@define
+class LightExecutor:
+    """`seconds` tells how long an attempt takes; `clock` is the driver's."""
+
+    clock: Callable[[], float]
+    seconds: Callable[[LightTask], float]
+    ran: int = 0
+    _queue: list[LightTask] = field(factory=list)
+    _current: tuple[LightTask, float] | None = None
+
+    def begin(self, assignments: Sequence[LightTask]) -> None:
+        """Queue them."""
+        self._queue += assignments
+        self._next()
+
+    def due(self, timeout: float) -> float:
+        """In how many seconds there may be an outcome; at most `timeout`."""
+        if self._current is None:
+            return timeout
+        return min(timeout, max(0.0, self._current[1] - self.clock()))
+
+    def wait(self, timeout: float) -> Sequence[LightOutcome]:
+        """Those that have ended by now."""
+        ended: list[LightOutcome] = []
+        while self._current is not None and self._current[1] <= self.clock():
+            ended.append(LightOutcome(self._current[0]))
+            self.ran += 1
+            self._current = None
+            self._next()
+        return ended
+
+    def take_back(self) -> Sequence[LightTask]:
+        """Those that have not begun."""
+        queue, self._queue = self._queue, []
+        return queue
+
+    def so_far(self) -> tuple[LightTask, bytes] | None:
+        """It prints nothing."""
+        return None
+
+    def cancel(self, assignment: LightTask) -> None:
+        """Forget it."""
+        if self._current is not None and self._current[0] == assignment:
+            self._current = None
+            self._next()
+
+    def _next(self) -> None:
+        if self._current is None and self._queue:
+            task = self._queue.pop(0)
+            self._current = (task, self.clock() + self.seconds(task))
+
+
+def light_assigner(token: Token) -> Callable[[JobView, Stage, int, TaskState], LightTask]:
+    """How a worker with this token makes its assignments."""
+
+    def make(job: JobView, stage: Stage, number: int, state: TaskState) -> LightTask:
+        attempt = attempt_of(state.epoch, token)
+        prefix = names.attempt_prefix(job.storage_prefix, stage.step, stage.name, number, attempt)
+        return LightTask(stage.name, number, prefix, attempt)
+
+    return make
