@@ -28,8 +28,8 @@ MOST_SEEDS = 300
 
 SLOW = Faults(slow_task=0.2, task_failure=0.5, crash=0.001)
 """Much to back up, and backups that fail."""
-DEADLY = Faults(crash=0.01)
-"""Workers die, and nothing else is wrong."""
+DEADLY = Faults(slow_task=0.5, crash=0.003)
+"""Tasks last, workers die while they run them, and nothing else is wrong."""
 
 
 def expect(words: str, faults: Faults | None = None) -> None:
