@@ -18,6 +18,9 @@ READY := .venv/.ready
 IMAGE_ARGS ?=
 # How many seeds `make simulate` runs.
 SEEDS ?= 500
+# How often `make e2e-faults` lets each fault strike, and the seed of the first round's moments (random unless given; part of each test's name).
+ROUNDS ?= 10
+SEED ?= $(shell echo $$RANDOM)
 # How many nodes the cluster of `make cluster` has; KUBEMR_CLUSTER=1 in the environment makes it another one.
 NODES ?= 1
 # Arguments for pytest: make test PYTEST_ARGS="-k lease -x".
@@ -105,6 +108,13 @@ e2e: images ## the tests on a whole cluster: the one KUBEMR_E2E_KUBECONFIG names
 		$(BIN)/python tests/support/binaries.py --cluster
 	fi
 	$(BIN)/python -m pytest --cluster -m cluster tests/e2e $(PYTEST_ARGS)
+
+.PHONY: e2e-faults
+e2e-faults: images ## every fault of docs/faults.md on a cluster of its own: make e2e-faults ROUNDS=10 SEED=1 PYTEST_ARGS="-k frozen"
+	@$(CLUSTER) packages
+	$(BIN)/python tests/support/binaries.py --cluster
+	$(BIN)/python -m pytest --cluster -m cluster tests/e2e/cluster/faults \
+		--fault-rounds=$(ROUNDS) --fault-seed=$(SEED) $(PYTEST_ARGS)
 
 .PHONY: manifests
 manifests: $(READY) ## write the CRDs in manifests/ anew from the resource types

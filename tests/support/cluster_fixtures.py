@@ -39,6 +39,8 @@ REMEDY = "run `make e2e` as root, or set KUBEMR_E2E_KUBECONFIG (docs/cluster-tes
 def add_option(group: pytest.OptionGroup) -> None:
     """The option that lets the tests marked `cluster` run."""
     group.addoption("--cluster", action="store_true", help="run the tests that need a whole cluster, too")
+    group.addoption("--fault-rounds", type=int, default=1, metavar="N", help="how often each fault strikes a job")
+    group.addoption("--fault-seed", type=int, default=1, metavar="N", help="the seed of the first round")
 
 
 def arrange(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -48,7 +50,13 @@ def arrange(config: pytest.Config, items: list[pytest.Item]) -> None:
         if out:
             config.hook.pytest_deselected(items=out)
             items[:] = [item for item in items if not item.get_closest_marker("cluster")]
-    items.sort(key=lambda item: "no_cluster" not in getattr(item, "fixturenames", ()))
+    items.sort(key=_turn)
+
+
+def _turn(item: pytest.Item) -> int:
+    """First what wants a machine without a cluster, last what breaks the cluster."""
+    fixtures = getattr(item, "fixturenames", ())
+    return 0 if "no_cluster" in fixtures else 2 if "breakable_cluster" in fixtures else 1
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,137 @@
+"""What strikes one worker: the others do its tasks, and what it says afterwards counts for nothing."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+
+import pytest
+
+from kubemr.locks.taskstate import TaskState, attempt_of
+from support.faults.processes import cut_off
+from support.faults.scene import Scene, Task, Victim, server_of
+
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(300)]
+
+Stage = Callable[..., AbstractContextManager[Scene]]
+GATED: frozenset[Task] = frozenset({("0-map", 0)})
+"""The task that waits for the gate: whoever has it holds the job open."""
+
+LATEST = 20
+"""So many tasks done, and each worker has others before it."""
+
+
+def test_the_runtime_is_killed(stage: Stage) -> None:
+    """kill -9 of the process that holds the Lease: its tasks are lost, once, and done by others."""
+    with stage("a worker's runtime: kill -9") as job:
+        job.moment()
+        victim = job.victim()
+        (runtime,) = victim.processes(child=False)
+        job.struck()
+        runtime.signal(signal.SIGKILL)
+        job.until_committed(victim.tasks)
+
+
+def test_the_user_code_is_killed(stage: Stage) -> None:
+    """kill -9 of the process that runs user code: a failed attempt, and the same worker goes on."""
+    with stage("a worker's user code: kill -9") as job:
+        job.moment()
+        victim = job.victim()
+        (child,) = victim.processes(child=True)
+        tasks = victim.tasks
+        job.struck()
+        child.signal(signal.SIGKILL)
+        job.until_committed(tasks)
+        job.complete()
+        assert job.counted("losses") == 0
+        assert job.counted("failures") <= 1  # none between two tasks
+
+
+def test_the_pod_is_deleted(stage: Stage) -> None:
+    """The worker is told to end, hands its tasks back, and loses none."""
+    with stage("a worker's pod: kubectl delete") as job:
+        job.moment()
+        victim = job.victim()
+        tasks = victim.tasks
+        job.struck()
+        job.job.kubectl("delete", "pod", victim.pod["metadata"]["name"], "--wait=false")
+        job.until_committed(tasks)
+        job.complete()
+        assert (job.counted("losses"), job.counted("failures")) == (0, 0)
+
+
+def attempts_of(job: Scene, victim: Victim, tasks: list[Task]) -> dict[Task, TaskState]:
+    """What `tasks` were when the victim held them."""
+    states = job.history.states
+    return {task: next(state for state in reversed(states[task]) if state.held_by(victim.token)) for task in tasks}
+
+
+def late_commit_loses(job: Scene, victim: Victim, attempts: dict[Task, TaskState]) -> None:
+    """The job ends, and none of the victim's `attempts` is the one that counts."""
+    job.open_gate()
+    job.complete()
+    for task, state in attempts.items():
+        attempt = attempt_of(state.epoch, victim.token)
+        counts = [seen for seen in job.history.states[task] if seen.committed]
+        assert [seen.attempt == attempt for seen in counts] == [False], f"{task}: {state} became {counts}"
+
+
+@pytest.mark.parametrize("which", ["runtime", "pod"])
+def test_a_worker_is_frozen_and_comes_back(stage: Stage, which: str) -> None:
+    """SIGSTOP for longer than its Lease: its tasks are done by others, and its late commit loses."""
+    with stage(f"a worker's {which}: SIGSTOP beyond its Lease", gated=True) as job:
+        job.moment(last=LATEST)
+        victim = job.victim(spare=GATED)
+        frozen = victim.processes(child=False if which == "runtime" else None)
+        job.struck()
+        for process in frozen:
+            process.signal(signal.SIGSTOP)
+        tasks = victim.tasks
+        try:
+            job.until_committed(tasks)
+            last = victim.renewed()
+        finally:
+            for process in frozen:
+                process.signal(signal.SIGCONT)
+        job.wait(lambda: victim.renewed() != last, "the worker is back")
+        late_commit_loses(job, victim, attempts_of(job, victim, tasks))
+
+
+def test_a_worker_is_cut_off_from_the_apiserver(stage: Stage) -> None:
+    """Longer than its Lease, and back: its tasks are done by others, and its late commit loses."""
+    with stage("a worker: no apiserver beyond its Lease", gated=True) as job:
+        job.moment(last=LATEST)
+        victim = job.victim(spare=GATED)
+        with cut_off(victim.node, victim.address, server_of(job.cluster.plane.apiserver.url)):
+            job.struck()
+            tasks = victim.tasks
+            assert tasks, "the worker held tasks when it was cut off"
+            job.until_committed(tasks)
+            last, attempts = victim.renewed(), attempts_of(job, victim, tasks)
+            job.wait(
+                lambda: any(job.stored(task, state, victim.token) for task, state in attempts.items()),
+                "an attempt that wants to be committed",
+            )
+        job.wait(lambda: victim.renewed() != last, "the worker is back")
+        late_commit_loses(job, victim, attempts)
+
+
+def waiting_for(job: Scene, victim: Victim) -> bool:
+    """Whether the map stage has nothing left but what the victim holds, perhaps with a backup."""
+    mapped = [state for (stage, _), state in job.history.latest().items() if stage == "0-map"]
+    return all(state.committed or state.held_by(victim.token) for state in mapped)
+
+
+def test_a_worker_is_cut_off_from_storage(stage: Stage) -> None:
+    """Until nothing else is left to do, and back: its tasks wait, or a backup does them; nothing is lost."""
+    with stage("a worker: no S3 until all others wait") as job:
+        job.moment()
+        victim = job.victim()
+        with cut_off(victim.node, victim.address, server_of(job.kubemr.s3.endpoint)):
+            job.struck()
+            tasks = set(victim.tasks)
+            job.wait(lambda: waiting_for(job, victim), "all other tasks of the stage are done")
+            tasks.update(victim.tasks)
+        job.until_committed(sorted(tasks))
+        job.nothing_lost()

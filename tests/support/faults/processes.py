@@ -1,0 +1,68 @@
+"""The processes of pods as this machine sees them: found by their environment, struck by id, cut off by address.
+
+All of it is confined to the nodes' own control groups and network namespaces.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from support.cluster_machine import processes
+from support.cluster_node import Node
+
+TABLE = "e2e-faults"
+
+
+@dataclass(frozen=True)
+class PodProcess:
+    """One process in a container."""
+
+    pid: int
+    command: str
+    environ: Mapping[str, str]
+
+    @property
+    def is_child(self) -> bool:
+        """Of a worker's two processes, the one that runs user code."""
+        return "KUBEMR_CHILD_FD" in self.environ
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send it a signal; one that has ended since gets none."""
+        with suppress(ProcessLookupError):
+            os.kill(self.pid, number)
+
+
+def pod_processes(nodes: list[Node], **environ: str) -> list[PodProcess]:
+    """The processes on `nodes` that have all these variables in their environment."""
+    found = []
+    for pid in sorted(pid for node in nodes for pid in processes(node.site)):
+        try:
+            there = Path(f"/proc/{pid}/environ").read_bytes().decode(errors="replace").split("\0")
+            command = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        variables = dict(line.split("=", 1) for line in there if "=" in line)
+        if command and environ.items() <= variables.items():
+            found.append(PodProcess(pid, command, variables))
+    return found
+
+
+@contextmanager
+def cut_off(node: Node, pod_address: str, server: str) -> Iterator[None]:
+    """In the block, what the pod sends to `server` (`10.199.0.1:6443`) vanishes on its node."""
+    host, _, port = server.rpartition(":")
+    rule = f"ip saddr {pod_address} ip daddr {host} tcp dport {port} drop"
+    node.processes.enter("nft", "add", "table", "inet", TABLE)
+    try:
+        # After the translation of service addresses, so it is the server's own address that counts.
+        chain = "{ type filter hook forward priority 10; policy accept; }"
+        node.processes.enter("nft", f"add chain inet {TABLE} forward {chain}")
+        node.processes.enter("nft", f"add rule inet {TABLE} forward {rule}")
+        yield
+    finally:
+        node.processes.enter("nft", "delete", "table", "inet", TABLE)
