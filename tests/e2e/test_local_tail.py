@@ -1,0 +1,56 @@
+"""The tail of a job with real processes: a task that never ends is done by a backup, and who is not needed leaves."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from pathlib import Path
+
+from support.localrun import Marked, contents, until
+from support.workerharness import PATIENCE
+
+HANGS_ONCE = """
+class Worker(kubemr.JobWorker):
+    def map(self, input):
+        if input == "slow":
+            marker = self.job.jobargs["marker"]
+            if not os.path.exists(marker):
+                open(marker, "x").close()
+                signal.pause()
+            open(self.job.jobargs["go"]).read()
+        return {0: input}
+
+    def reduce(self, inputs):
+        return self.store("out.txt", " ".join(sorted(inputs)).encode())
+
+if __name__ == "__main__":
+    kubemr.serve(Worker())
+"""
+WORKERS = 6
+
+
+def test_a_task_that_hangs_is_backed_up_and_idle_workers_leave(tmp_path: Path) -> None:
+    """Well before `taskTimeoutSeconds`, which would be the only other way out; nothing is left in the end."""
+    marked = Marked(tmp_path)
+    os.mkfifo(tmp_path / "go")
+    inputs = [*"abcdefghijkl", "slow"]
+    manifest = marked.manifest(
+        inputs=inputs,
+        replicas=WORKERS,
+        partitions=1,
+        taskTimeoutSeconds=86_400,
+        jobargs={"marker": str(tmp_path / "marker"), "go": str(tmp_path / "go")},
+    )
+    process = marked.start(manifest, "-v", "--", sys.executable, marked.program(HANGS_ONCE))
+    assert process.stderr is not None
+    said = until(process.stderr, "worker_left")
+    (tmp_path / "go").write_text("on")  # Waits for the backup to listen.
+    out, rest = process.communicate(timeout=PATIENCE)
+    err = "".join(said) + rest
+    assert process.returncode == 0, err
+    assert contents(out.split()) == [" ".join(sorted(inputs)).encode()]
+    left = set(re.findall(r"worker_left .*worker=w(\d+)-", err))
+    assert left <= {str(index) for index in range(4, WORKERS)}, "workers that had to stay have left"
+    assert not marked.processes()
+    assert marked.files() == []
