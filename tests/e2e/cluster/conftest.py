@@ -6,9 +6,11 @@ from collections.abc import Iterator
 
 import pytest
 
+from support.cluster import Cluster
 from support.cluster_access import ClusterAccess, S3Access
 from support.cluster_documents import Documents, served
 from support.cluster_kubemr import Kubemr
+from support.cluster_node import Node
 
 
 @pytest.fixture(scope="session")
@@ -35,3 +37,14 @@ def documents(
     """Three documents for jobs to read."""
     with served(cluster, worker_image, tmp_path_factory.mktemp("site")) as server:
         yield server
+
+
+@pytest.fixture(scope="module")
+def second_node(breakable_cluster: Cluster, worker_image: str, wordcount_image: str) -> Iterator[Node]:
+    """A second node, which has the images of the first; it may be lost, and is gone after the module."""
+    del worker_image, wordcount_image  # loaded by now, so they are copied
+    node = breakable_cluster.add_node()
+    try:
+        yield node
+    finally:
+        breakable_cluster.remove_node(node)

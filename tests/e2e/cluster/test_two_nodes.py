@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import signal
-from collections.abc import Iterator
 
 import pytest
 
@@ -41,17 +40,6 @@ for url in sys.argv[1:]:
             time.sleep(0.2)
     print(answer)
 """
-
-
-@pytest.fixture(scope="module")
-def second_node(breakable_cluster: Cluster, worker_image: str) -> Iterator[Node]:
-    """A second node, which has the images of the first."""
-    assert worker_image
-    node = breakable_cluster.add_node()
-    try:
-        yield node
-    finally:
-        breakable_cluster.remove_node(node)
 
 
 @pytest.fixture

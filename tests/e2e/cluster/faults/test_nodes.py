@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 
 import pytest
 
-from support.cluster import Cluster
 from support.cluster_node import Node
 from support.faults.scene import PATIENCE, Scene, Task
 
@@ -17,17 +16,6 @@ pytestmark = [pytest.mark.cluster, pytest.mark.timeout(400)]
 Stage = Callable[..., AbstractContextManager[Scene]]
 GATED: frozenset[Task] = frozenset({("0-map", 0)})
 WORKERS = 4
-
-
-@pytest.fixture(scope="module")
-def second_node(breakable_cluster: Cluster, wordcount_image: str) -> Iterator[Node]:
-    """A second node, which has the images of the first."""
-    assert wordcount_image
-    node = breakable_cluster.add_node()
-    try:
-        yield node
-    finally:
-        breakable_cluster.remove_node(node)
 
 
 def test_a_node_is_lost(stage: Stage, second_node: Node) -> None:
