@@ -62,21 +62,22 @@ def test_a_stream_that_never_pauses_is_not_waited_for(stream: Stream) -> None:
             os.write(stream.writing, b"." * 3000)
 
     def read() -> None:
-        while not on.is_set():
-            os.read(stream.reading, 1 << 16)
+        while b"end" not in os.read(stream.reading, 1 << 16):
+            pass
 
-    threads = [threading.Thread(target=each) for each in (write, write, read)]
-    for thread in threads:
+    writers = [threading.Thread(target=write) for _ in range(2)]
+    reader = threading.Thread(target=read)
+    for thread in (*writers, reader):
         thread.start()
     try:
         assert all(stream.tee.catch_up(PATIENCE) for _ in range(20))
     finally:
         on.set()
-        os.write(stream.target, b"wake the reader")
-        threads[-1].join()
-        for thread in threads[:-1]:
-            while thread.is_alive():
-                os.read(stream.reading, 1 << 16)
+        for thread in writers:
+            thread.join()
+        assert stream.tee.catch_up(PATIENCE)
+        os.write(stream.writing, b"end")  # at once, so it arrives at once
+        reader.join()
 
 
 def test_a_target_that_takes_nothing_holds_it_up_for_the_given_time_at_most(stream: Stream) -> None:
