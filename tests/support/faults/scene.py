@@ -166,15 +166,17 @@ class Scene:
     def victim(self, *, spare: frozenset[Task] = frozenset(), node: str = "") -> Victim:
         """A worker that holds a task now, none of `spare`, drawn from those (on `node`)."""
 
+        # Asked before, and once: while kubectl answers, a worker may be done with all that it held.
+        pods = {_index_of(pod): pod for pod in self.pods() if _runs(pod) and node in ("", pod["spec"]["nodeName"])}
+
         def choose() -> Victim | None:
             held = self.held()
-            tokens = sorted({holder for task, holder in held.items()} - {held[task] for task in spare if task in held})
-            self.draw.shuffle(tokens)
-            for token in tokens:
-                victim = Victim(self, token)
-                if victim.pod and (not node or victim.pod["spec"]["nodeName"] == node):
-                    return victim
-            return None
+            tokens = set(held.values()) - {held[task] for task in spare if task in held}
+            there = sorted(token for token in tokens if parse_token(token)[0] in pods)
+            if not there:
+                return None
+            token = self.draw.choice(there)
+            return Victim(self, token, pods[parse_token(token)[0]])
 
         return self.wait(choose, "a worker that holds a task")
 
@@ -244,23 +246,11 @@ class Scene:
 
 
 class Victim:
-    """The worker `token` and its pod (None while that is not known), as they were when it was chosen."""
+    """The worker `token` and its pod, as they were when it was chosen."""
 
-    def __init__(self, scene: Scene, token: Token) -> None:
-        self.scene, self.token = scene, token
+    def __init__(self, scene: Scene, token: Token, pod: Any) -> None:
+        self.scene, self.token, self.pod = scene, token, pod
         self.index = parse_token(token)[0]
-        wanted = str(self.index)
-        self.pod: Any
-        index = "batch.kubernetes.io/job-completion-index"
-        self.pod = next(
-            (
-                pod
-                for pod in scene.pods()
-                if pod["metadata"]["annotations"].get(index) == wanted and not pod["metadata"].get("deletionTimestamp")
-                and pod["status"].get("phase") == "Running"
-            ),
-            None,
-        )  # fmt: skip
 
     @property
     def node(self) -> Node:
@@ -287,6 +277,14 @@ class Victim:
         mine = {"KUBEMR_JOB_UID": self.scene.job.view.uid, "JOB_COMPLETION_INDEX": str(self.index)}
         found = [each for each in pod_processes([self.node], **mine) if "python" in each.command]
         return [each for each in found if child is None or each.is_child == child]
+
+
+def _index_of(pod: Any) -> int:
+    return int(pod["metadata"]["annotations"]["batch.kubernetes.io/job-completion-index"])
+
+
+def _runs(pod: Any) -> bool:
+    return pod["status"].get("phase") == "Running" and not pod["metadata"].get("deletionTimestamp")
 
 
 @contextmanager

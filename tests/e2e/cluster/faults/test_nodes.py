@@ -16,6 +16,8 @@ pytestmark = [pytest.mark.cluster, pytest.mark.timeout(400)]
 Stage = Callable[..., AbstractContextManager[Scene]]
 GATED: frozenset[Task] = frozenset({("0-map", 0)})
 WORKERS = 4
+LATEST = 20
+"""So many tasks done, and each worker has others before it."""
 
 
 def test_a_node_is_lost(stage: Stage, second_node: Node) -> None:
@@ -25,7 +27,7 @@ def test_a_node_is_lost(stage: Stage, second_node: Node) -> None:
     given the node up, and others take their place, while the node is still away.
     """
     with stage("a node: power cut", gated=True, workers=WORKERS, spread=True) as job:
-        job.moment()
+        job.moment(last=LATEST)
         victim = job.victim(spare=GATED, node=second_node.site.name)
         there = [pod for pod in job.pods() if pod["spec"]["nodeName"] == second_node.site.name]
         assert len(there) == WORKERS // 2
@@ -46,7 +48,7 @@ def test_a_node_is_lost(stage: Stage, second_node: Node) -> None:
 def test_a_kubelet_is_frozen(stage: Stage, second_node: Node) -> None:
     """SIGSTOP until its node counts as unreachable: its workers go on, and nothing is lost."""
     with stage("a kubelet: SIGSTOP until its node is given up", gated=True, workers=WORKERS, spread=True) as job:
-        job.moment()
+        job.moment(last=LATEST)
         name = second_node.site.name
         victim = job.victim(spare=GATED, node=name)
         tasks = victim.tasks
