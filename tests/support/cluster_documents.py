@@ -30,13 +30,18 @@ PAGES = {"rfc4501.txt": "protocol.md", "rfc2017.txt": "design.md", "rfc2425.txt"
 SERVER = """
 import collections, http.server, pathlib, ssl, threading
 gates = collections.defaultdict(threading.Event)
+site = threading.Event()
+site.set()
 class Served(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     def do_GET(self):
         parts = self.path.strip("/").split("/")
-        if parts[0] == "open":
-            gates[parts[1]].set()
-            return self.answer(200, b"open")
+        if parts[0] in ("open", "close"):
+            gate = gates[parts[1]] if len(parts) > 1 else site
+            gate.set() if parts[0] == "open" else gate.clear()
+            return self.answer(200, b"done")
+        if isinstance(self.connection, ssl.SSLSocket):
+            site.wait()
         if parts[0] == "held":
             gates[parts[1]].wait()
             parts = parts[2:]
@@ -80,8 +85,19 @@ class Documents:
 
     def open_gate(self, gate: str) -> None:
         """Let pass who waits there, and who comes later."""
-        path = f"/api/v1/namespaces/{self.namespace}/services/documents:http/proxy/open/{gate}"
-        assert self.cluster.kubectl("get", "--raw", path) == "open"
+        self._tell(f"open/{gate}")
+
+    def close_site(self) -> None:
+        """Hold up who asks by https, until it is opened again."""
+        self._tell("close")
+
+    def open_site(self) -> None:
+        """Let them pass."""
+        self._tell("open")
+
+    def _tell(self, what: str) -> None:
+        path = f"/api/v1/namespaces/{self.namespace}/services/documents:http/proxy/{what}"
+        assert self.cluster.kubectl("get", "--raw", path) == "done"
 
 
 def text_of(name: str) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -66,3 +67,12 @@ def wait_for_end(cluster: ClusterAccess, namespace: str, name: str, seconds: flo
     log = cluster.kubectl("-n", namespace, "logs", name)
     status = cluster.get("-n", namespace, "pod", name)["status"]
     return Ended(status["containerStatuses"][0]["state"]["terminated"]["exitCode"], log)
+
+
+def image_id(cluster: ClusterAccess, namespace: str, image: str) -> str:
+    """What the status of pods that run `image` says as `imageID`; found out by one that ends at once."""
+    name = f"probe-{secrets.token_hex(4)}"
+    run(cluster, namespace, pod(name, image))
+    (status,) = cluster.get("-n", namespace, "pod", name)["status"]["containerStatuses"]
+    cluster.kubectl("-n", namespace, "delete", "pod", name)
+    return str(status["imageID"])

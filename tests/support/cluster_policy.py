@@ -17,6 +17,8 @@ from support.cluster_access import ClusterAccess, KubectlError
 
 GROUP = "admissionregistration.k8s.io"
 TRUSTED = "/e2e/ca.crt"
+INDEX = "batch.kubernetes.io/job-completion-index"
+"""The label of an Indexed Job's pods."""
 
 
 @contextmanager
@@ -92,7 +94,7 @@ def _wait_until_in_force(cluster: ClusterAccess, namespace: str) -> None:
     pod = {
         "apiVersion": "v1",
         "kind": "Pod",
-        "metadata": {"name": "probe", "namespace": namespace},
+        "metadata": {"name": "probe", "namespace": namespace, "labels": {INDEX: "0"}},
         "spec": {"containers": [container]},
     }
     end = time.monotonic() + 30
