@@ -141,7 +141,7 @@ class Worker(Generic[A]):
                     version = yield from self._work(job, stage)
                     job = yield from self._idle(job, stage, version)
                 else:
-                    yield Sleep(self._idle_seconds(job, alone=True) * (0.5 + 0.5 * (yield Random())))
+                    yield Sleep(self._idle_seconds(job.replicas, alone=True) * (0.5 + 0.5 * (yield Random())))
                     job = yield from self._read()
         except Over as over:
             return over.ending
@@ -267,9 +267,13 @@ class Worker(Generic[A]):
         if now < self._next_look:
             return (yield from self._wait(job, stage, version))
         rest = yield from self._glance(job, stage)
+        # Of a glance that may not have shown all, nothing follows about how much is left.
+        tail = bool(rest.shards) and len(rest.shards) != GLANCE
+        needed = workers_needed(job, stage, rest.shards) if tail else job.replicas
+        workers = min(job.replicas, needed)  # The others leave.
         epoch = int(now / (EPOCH_DURATIONS * self.identity.lease_seconds))
         suspects = {token for shard in rest.shards for token in shard.holders} - {self.identity.token}
-        watched = crowd.watched(self.identity.token, epoch, suspects, job.replicas)
+        watched = crowd.watched(self.identity.token, epoch, suspects, workers)
         dead = yield from self._census.look(watched)
         candidates: list[Shard] = []
         shards: list[Shard] = []
@@ -289,20 +293,20 @@ class Worker(Generic[A]):
             draw: float = yield Random()
             yield from self._work_shard(job, stage, candidates[int(draw * len(candidates))])
             return (yield from self._read())
-        straggler = yield from self._straggler(job, stage, shards)
-        if straggler is not None:
-            yield from self._work_shard(job, stage, *straggler)
-            return (yield from self._read())
-        # Of a glance that may not have shown all, nothing follows about how much is left.
-        if shards and len(shards) != GLANCE and self.identity.index >= workers_needed(job, stage, shards):
-            raise Over(Ending.LEFT)
+        if tail:
+            straggler = yield from self._straggler(job, stage, shards, workers)
+            if straggler is not None:
+                yield from self._work_shard(job, stage, *straggler)
+                return (yield from self._read())
+            if self.identity.index >= needed:
+                raise Over(Ending.LEFT)
         if not rest.shards:
             seen = yield from survey(job, stage)
             if (yield from advance(job, seen, self.means)):
                 return (yield from self._read())
             for shard in seen.shards:  # All hints say "done", and they are wrong.
                 yield from repair_hint(shard)
-        self._next_look = now + self._idle_seconds(job, alone=not watched) * (0.5 + 0.5 * (yield Random()))
+        self._next_look = now + self._idle_seconds(workers, alone=not watched) * (0.5 + 0.5 * (yield Random()))
         return (yield from self._wait(job, stage, rest.resource_version))
 
     def _glance(self, job: JobView, stage: Stage) -> Op[Unfinished]:
@@ -312,21 +316,23 @@ class Worker(Generic[A]):
             rest = yield from unfinished(job, stage)
         return rest
 
-    def _straggler(self, job: JobView, stage: Stage, shards: Sequence[Shard]) -> Op[tuple[Shard, int] | None]:
-        """A task to back up now, and its shard."""
+    def _straggler(
+        self, job: JobView, stage: Stage, shards: Sequence[Shard], workers: int
+    ) -> Op[tuple[Shard, int] | None]:
+        """A task to back up now, and its shard; so many workers are there to do it."""
         now: float = yield Now()
         self._stragglers.see(shards, now)
         found = self._stragglers.overdue(job, stage, shards, now)
         if not found:
             return None
         draw: float = yield Random()
-        chance = self._stragglers.chance(len(found), job.replicas)
+        chance = self._stragglers.chance(len(found), workers)
         return found[int(draw / chance * len(found))] if draw < chance else None
 
-    def _idle_seconds(self, job: JobView, *, alone: bool) -> float:
-        """How long to wait at most; an observation of other workers (not `alone`) goes on without a gap."""
+    def _idle_seconds(self, workers: int, *, alone: bool) -> float:
+        """How long one of so many waits at most; observing others (not `alone`) tolerates no gap."""
         interval = self.identity.lease_seconds / RENEWALS_PER_DURATION
-        return max(interval, crowd.between_looks(job.replicas)) if alone else interval
+        return max(interval, crowd.between_looks(workers)) if alone else interval
 
     def _wait(self, job: JobView, stage: Stage, version: str) -> Op[JobView]:
         """Wait until it is time to look again, or a shard opens; gives the job as it is then, or was a moment ago."""

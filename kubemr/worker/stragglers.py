@@ -90,9 +90,9 @@ class Stragglers:
         self._looks = self._looks + 1 if found else 0
         return found
 
-    def chance(self, found: int, replicas: int) -> float:
+    def chance(self, found: int, workers: int) -> float:
         """The probability with which to try, so that not all of many idle workers do at once."""
-        return min(1.0, found * TRIES * 2.0 ** min(self._looks - 1, 32) / max(replicas, 1))
+        return min(1.0, found * TRIES * 2.0 ** min(self._looks - 1, 32) / max(workers, 1))
 
     def _may_join(self, number: int, state: TaskState) -> bool:
         return (

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kubemr.coordination.job import JobView
+from kubemr.worker import loop
 from kubemr.worker.leaving import workers_needed
 from kubemr.worker.loop import Ending
 from support.bench import Bench
@@ -96,6 +97,41 @@ def test_a_task_that_failed_for_good_fails_the_job_before_anybody_leaves(bench: 
     bench.write_tasks(job, {0: "failed/1/4/0/"})
     worker, _ = worker_of(bench, job, 99)
     assert bench.run(worker.run()) is Ending.FAIL
+
+
+def test_who_stays_looks_after_the_holders_as_if_the_others_had_never_been(bench: Bench) -> None:
+    """Of a thousand workers four are left: each has to watch the last holder, and none waits for a minute."""
+    job = bench.deployed(inputs=list("abcdefghij"), replicas=1000, partitions=0, maxAttempts=1)
+    bench.write_tasks(job, {0: f"running/1/0/0/{B}"})
+    lease = bench.get(bench.hold_lease(job, 1, B))
+    worker, executor = worker_of(bench, job, 2)
+    began = bench.now
+    bench.on_sleep = lambda: bench.set(job.status, "/status/phase", "FAIL") if bench.now > began + 100 else None
+    assert bench.run(worker.run()) is Ending.COMPLETE
+    assert {piece.number for piece in executor.begun} == set(range(10))
+    assert bench.now - began < 1.5 * lease["spec"]["leaseDurationSeconds"]
+
+
+def test_a_glance_that_shows_a_part_is_no_tail(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody leaves, and nothing is backed up, as long as more may be left than was seen."""
+    monkeypatch.setattr(loop, "GLANCE", 1)
+    monkeypatch.setattr(loop, "WHOLE_LOOK", 1e9)
+    job = tail(bench, 1, partitions=0)
+    assert at_once(bench, job, 99) is None
+    job = bench.deployed(name="more", inputs=list("abcd"), replicas=2, partitions=0)
+    bench.write_tasks(job, {3: f"running/1/0/0/{B}"})
+    lease = bench.hold_lease(job, 1, B)
+    began = bench.now
+
+    def live() -> None:
+        bench.set(lease, "/spec/renewTime", bench.micro_stamp())
+        if bench.now - began > 60:
+            bench.write_tasks(job, {3: f"empty/1/0/0/{B}"})
+
+    bench.on_sleep = live
+    worker, executor = worker_of(bench, job)
+    assert bench.run(worker.run()) is Ending.COMPLETE
+    assert [piece.number for piece in executor.begun] == [0, 1, 2]
 
 
 @settings(max_examples=30, deadline=None)
