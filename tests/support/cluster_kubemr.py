@@ -211,6 +211,10 @@ class Job:
         ]
         return found
 
+    def workers(self) -> int:
+        """How many of them have taken their Leases."""
+        return sum(bool(lease["spec"].get("holderIdentity")) for lease in self.children("leases"))
+
     def wait(self, condition: str = "Complete", seconds: float = 120) -> Any:
         """The job when it has the condition; what is said of it when it does not come to it."""
         try:

@@ -1,15 +1,15 @@
-"""What a cluster's administrator adds to the pods of a namespace, so that their users' manifests stay as they are.
+"""What a cluster's administrator adds to the objects of a namespace, so that their users' manifests stay as they are.
 
-Without a registry and the world outside, three things of a pod are made up for by a MutatingAdmissionPolicy, as
-administrators do it where there is a mirror and a proxy: images are taken from the node, a host has another address,
-and its certificate another authority.
+`mutating` is any MutatingAdmissionPolicy.  `stand_in` is one for pods: without a registry and the world outside, three
+things are made up for, as administrators do it where there is a mirror and a proxy: images are taken from the node, a
+host has another address, and its certificate another authority.
 """
 
 from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -35,7 +35,38 @@ def stand_in(cluster: ClusterAccess, namespace: str, host: str, address: str, ca
         patch("add", f"{container}/volumeMounts/-", {"name": "e2e", "mountPath": "/e2e"}),
         patch("add", f"{container}/env/-", {"name": "SSL_CERT_FILE", "value": TRUSTED}),
     ]
+    metadata = {"name": "e2e-ca", "namespace": namespace}
+    cluster.apply({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {"ca.crt": ca}})
+    resource = {"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["pods"]}
+    # Not the pods without environment: those that tests run beside the job's.
+    match = "has(object.spec.containers[0].env)"
+    probe = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": "probe", "labels": {INDEX: "0"}},
+        "spec": {"containers": [{"name": "main", "image": "none", "env": [{"name": "A", "value": "B"}]}]},
+    }
     expression = " + ".join([f"[{', '.join(patches)}]", *also])
+    with mutating(
+        cluster, namespace, resource, match, expression, probe, lambda made: bool(made["spec"].get("hostAliases"))
+    ):
+        yield
+
+
+@contextmanager
+def mutating(
+    cluster: ClusterAccess,
+    namespace: str,
+    resource: Mapping[str, Any],
+    match: str,
+    expression: str,
+    probe: Mapping[str, Any],
+    changed: Callable[[Any], bool],
+) -> Iterator[None]:
+    """In the block, what `resource` names and `match` chooses in `namespace` is changed by a list of JSONPatch.
+
+    A dry run of `probe` tells when the policy is in force: when what was made of it is `changed`.
+    """
     policy = {
         "apiVersion": f"{GROUP}/v1",
         "kind": "MutatingAdmissionPolicy",
@@ -43,12 +74,9 @@ def stand_in(cluster: ClusterAccess, namespace: str, host: str, address: str, ca
         "spec": {
             "matchConstraints": {
                 "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": namespace}},
-                "resourceRules": [
-                    {"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["pods"]}
-                ],
+                "resourceRules": [resource],
             },
-            # Not the pod by which it is found out whether the policy is in force yet.
-            "matchConditions": [{"name": "workers", "expression": "has(object.spec.containers[0].env)"}],
+            "matchConditions": [{"name": "chosen", "expression": match}],
             "failurePolicy": "Fail",
             "reinvocationPolicy": "Never",
             "mutations": [{"patchType": "JSONPatch", "jsonPatch": {"expression": expression}}],
@@ -60,12 +88,9 @@ def stand_in(cluster: ClusterAccess, namespace: str, host: str, address: str, ca
         "metadata": {"name": namespace},
         "spec": {"policyName": namespace},
     }
-    metadata = {"name": "e2e-ca", "namespace": namespace}
-    cluster.apply(
-        {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {"ca.crt": ca}}, policy, binding
-    )
+    cluster.apply(policy, binding)
     try:
-        _wait_until_in_force(cluster, namespace)
+        _wait_until_in_force(cluster, namespace, probe, changed)
         yield
     finally:
         kinds = f"mutatingadmissionpolicybindings.{GROUP},mutatingadmissionpolicies.{GROUP}"
@@ -88,22 +113,17 @@ def _cel(value: Any) -> str:
             return json.dumps(value)
 
 
-def _wait_until_in_force(cluster: ClusterAccess, namespace: str) -> None:
-    """A dry run of a pod shows it: the apiserver compiles policies a moment after they are there."""
-    container = {"name": "main", "image": "none", "env": [{"name": "A", "value": "B"}]}
-    pod = {
-        "apiVersion": "v1",
-        "kind": "Pod",
-        "metadata": {"name": "probe", "namespace": namespace, "labels": {INDEX: "0"}},
-        "spec": {"containers": [container]},
-    }
+def _wait_until_in_force(
+    cluster: ClusterAccess, namespace: str, probe: Mapping[str, Any], changed: Callable[[Any], bool]
+) -> None:
+    """The apiserver compiles policies a moment after they are there."""
     end = time.monotonic() + 30
+    arguments = ("-n", namespace, "create", "--dry-run=server", "-o", "json", "-f", "-")
     while True:
         try:
-            made = cluster.kubectl("create", "--dry-run=server", "-o", "json", "-f", "-", stdin=json.dumps(pod))
+            if changed(json.loads(cluster.kubectl(*arguments, stdin=json.dumps(probe)))):
+                return
         except KubectlError:
-            made = "{}"  # the namespace's account may not be there yet
-        if json.loads(made).get("spec", {}).get("hostAliases"):
-            return
+            pass  # the namespace's account may not be there yet
         assert time.monotonic() < end, f"the policy {namespace} is not in force after 30 s"
         time.sleep(0.1)

@@ -13,7 +13,7 @@ import pytest
 
 from support.cluster_access import ClusterAccess
 from support.cluster_documents import PAGES, SITE, Documents, text_of, words_of
-from support.cluster_kubemr import Job, Kubemr, jobs_of, until
+from support.cluster_kubemr import Kubemr, jobs_of, until
 from support.cluster_node import NodeProcesses
 from support.cluster_pods import image_id
 from support.cluster_policy import INDEX, patch, stand_in
@@ -66,7 +66,7 @@ def test_the_seed(
         documents.close_site()
         job = kubemr.submit(namespace, manifest)
         assert job.name.startswith("test-")
-        until(lambda: workers_of(job) == 10, "all workers hold their Leases", 120)
+        until(lambda: job.workers() == 10, "all workers hold their Leases", 120)
         documents.open_site()
         job.wait()
         jobs.wait(lambda seen: "COMPLETE" in phases(seen, job.view.uid), "COMPLETE", 5)
@@ -82,11 +82,6 @@ def test_the_seed(
     inputs = list(PAGES)[: manifest.count("https://")]
     assert job.words() == words_of(*map(text_of, inputs))
     job.delete()
-
-
-def workers_of(job: Job) -> int:
-    """How many have taken their Leases."""
-    return sum(bool(lease["spec"].get("holderIdentity")) for lease in job.children("leases"))
 
 
 def statuses(pod: dict[str, dict[str, list[dict[str, str]]]]) -> list[dict[str, str]]:
