@@ -21,8 +21,18 @@ from kubemr.locks.http import HttpTransport
 from kubemr.locks.patch import Patch
 from kubemr.locks.request import Json, Resource
 from kubemr.locks.shard import LARGEST_SHARD
-from support.accounts import Account, DeployedJob, install, rendered, token_of, until
-from support.audit import Right, granted
+from support.accounts import (
+    CONFINED,
+    Account,
+    DeployedJob,
+    confined,
+    install,
+    rendered,
+    token_of,
+    until,
+    workers_rights,
+)
+from support.audit import granted
 from support.controlplane import ApiServer, Reply
 from support.workerharness import ROOT
 
@@ -30,12 +40,6 @@ CONFIG_MAPS = Resource("", "v1", "configmaps")
 SECRETS = Resource("", "v1", "secrets")
 PODS = Resource("", "v1", "pods")
 REVIEW = Resource("authorization.k8s.io", "v1", "selfsubjectrulesreviews", namespaced=False)
-EVERYBODYS = {
-    ("create", "selfsubjectaccessreviews.authorization.k8s.io"),
-    ("create", "selfsubjectrulesreviews.authorization.k8s.io"),
-    ("create", "selfsubjectreviews.authentication.k8s.io"),
-}
-"""What Kubernetes lets every account ask about itself."""
 
 ME, OTHER = "w0-aaaaaa", "w1-bbbbbb"
 LEGAL = [
@@ -313,28 +317,16 @@ def test_a_refusal_by_policy_is_no_race(installed: ApiServer, job: DeployedJob, 
     assert 'rule "claim"' in outcome.answer.message
 
 
-def can(account: Account, namespace: str) -> set[tuple[Right, tuple[str, ...]]]:
+def can(account: Account, namespace: str) -> CONFINED:
     """All rights of an account in a namespace, each with the names that it is confined to."""
     reply = account.apiserver.request("POST", REVIEW.path(), {"spec": {"namespace": namespace}})
     assert not reply.body["status"]["incomplete"], reply.body
-    return {
-        (right, tuple(rule.get("resourceNames") or ()))
-        for rule in reply.body["status"]["resourceRules"]
-        for right in granted([rule])
-        if right not in EVERYBODYS
-    }
+    return confined(reply.body["status"]["resourceRules"])
 
 
 def test_what_a_worker_can_is_exact(job: DeployedJob, worker: Account, installed: ApiServer) -> None:
     """As `kubectl auth can-i --list` has it: these rights, by these names, in this namespace and in no other."""
-    own, leases = (job.job.name,), tuple(job.job.lease_of(index).name for index in range(2))
-    shards = "mapreducetaskshards.turbobytes.com"
-    assert can(worker, job.job.namespace) == {
-        (("get", "mapreducejobs.turbobytes.com"), own),
-        (("patch", "mapreducejobs.turbobytes.com/status"), own),
-        *((((verb, shards), ())) for verb in ("get", "list", "watch", "patch")),
-        *(((verb, "leases.coordination.k8s.io"), leases) for verb in ("get", "patch")),
-    }
+    assert can(worker, job.job.namespace) == workers_rights(job.job)
     assert can(worker, installed.create_namespace()) == set()
     assert can(worker, "kubemr") == set()
 

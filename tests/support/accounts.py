@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from kubemr.controller.reconcile import children, rights
 from kubemr.coordination import names
@@ -17,11 +17,20 @@ from kubemr.locks.conditional import Target
 from kubemr.locks.lease import LEASES
 from kubemr.locks.request import Json, Resource
 from kubemr.locks.shard import SHARDS
+from support.audit import Right, granted
 from support.controlplane import ApiServer, Reply
 
 MANIFESTS = Path(__file__).parents[2] / "manifests"
 PODS = Resource("", "v1", "pods")
 PATIENCE = 30.0
+CONFINED: TypeAlias = set[tuple[Right, tuple[str, ...]]]
+"""Rights, each with the names that it is confined to; none where it is not."""
+EVERYBODYS = {
+    ("create", "selfsubjectaccessreviews.authorization.k8s.io"),
+    ("create", "selfsubjectrulesreviews.authorization.k8s.io"),
+    ("create", "selfsubjectreviews.authentication.k8s.io"),
+}
+"""What Kubernetes lets every account ask about itself."""
 
 
 def rendered(kubectl: Path, overlay: str = "base") -> str:
@@ -46,6 +55,28 @@ def until(happened: Callable[[], bool]) -> None:
     while not happened():
         assert time.monotonic() < end, f"it did not happen in {PATIENCE} s"
         threading.Event().wait(0.05)
+
+
+def confined(rules: list[Any]) -> CONFINED:
+    """The rights that rules give, as a SelfSubjectRulesReview lists them, without those of everybody."""
+    return {
+        (right, tuple(rule.get("resourceNames") or ()))
+        for rule in rules
+        for right in granted([rule])
+        if right not in EVERYBODYS
+    }
+
+
+def workers_rights(job: JobView) -> CONFINED:
+    """All that a job's workers may do in its namespace; nothing in any other."""
+    own, leases = (job.name,), tuple(job.lease_of(index).name for index in range(job.replicas))
+    shards = "mapreducetaskshards.turbobytes.com"
+    return {
+        (("get", "mapreducejobs.turbobytes.com"), own),
+        (("patch", "mapreducejobs.turbobytes.com/status"), own),
+        *((((verb, shards), ())) for verb in ("get", "list", "watch", "patch")),
+        *(((verb, "leases.coordination.k8s.io"), leases) for verb in ("get", "patch")),
+    }
 
 
 class Account:
