@@ -18,7 +18,7 @@ READY := .venv/.ready
 IMAGE_ARGS ?=
 # How many seeds `make simulate` runs.
 SEEDS ?= 500
-# How often `make e2e-faults` lets each fault strike, and the seed of the first round's moments (random unless given; part of each test's name).
+# How often `make e2e-faults` lets each fault strike and `make bench-latency` measures, and the seed of the first round's moments (random unless given; part of each test's name).
 ROUNDS ?= 10
 SEED ?= $(shell echo $$RANDOM)
 # How many nodes the cluster of `make cluster` has; KUBEMR_CLUSTER=1 in the environment makes it another one.
@@ -115,6 +115,14 @@ e2e-faults: images ## every fault of docs/faults.md on a cluster of its own: mak
 	$(BIN)/python tests/support/binaries.py --cluster
 	$(BIN)/python -m pytest --cluster -m cluster tests/e2e/cluster/faults \
 		--fault-rounds=$(ROUNDS) --fault-seed=$(SEED) $(PYTEST_ARGS)
+
+.PHONY: bench-latency
+bench-latency: images ## a small job on a cluster, against a Kubernetes Job of such pods: make bench-latency ROUNDS=10
+	@if [ -z "$${KUBEMR_E2E_KUBECONFIG:-}" ]; then
+		$(CLUSTER) packages
+		$(BIN)/python tests/support/binaries.py --cluster
+	fi
+	ROUNDS=$(ROUNDS) PYTHONPATH=tests $(BIN)/python benchmarks/latency.py
 
 .PHONY: manifests
 manifests: $(READY) ## write the CRDs in manifests/ anew from the resource types

@@ -18,7 +18,7 @@ import secrets
 import shutil
 import time
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Protocol, TypeVar
 
@@ -260,6 +260,22 @@ class Cluster:
                 ending.callback(part.stop)
         self._parts.clear()
         self.nodes.clear()
+
+
+@contextlib.contextmanager
+def unless_running(holder: str = "a test run") -> Iterator[Cluster | None]:
+    """A cluster for the block; none where one runs already that anybody may use, as its description tells."""
+    try:
+        own = Cluster(holder)  # also where there is a description of one that has ended uncleanly
+    except AlreadyRunningError:
+        if not description(work_folder()).exists():
+            raise
+        yield None
+        return
+    try:
+        yield own
+    finally:
+        own.stop()
 
 
 def clean(site: ClusterSite, *, keep_logs: bool = False) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from support.cluster import AlreadyRunningError, Cluster, description, work_folder
+from support.cluster import Cluster, description, unless_running, work_folder
 from support.cluster_access import ClusterAccess, S3Access
 from support.cluster_images import PREFIX, archive
 from support.cluster_machine import missing
@@ -67,17 +67,8 @@ def own_cluster() -> Iterator[Cluster | None]:
         return
     if not description(work_folder()).exists() and (lacks := missing()):
         leave_out("a cluster", f"{REMEDY}; this machine lacks " + "; ".join(lacks))
-    try:
-        own = Cluster()  # also where there is a description of one that has ended uncleanly
-    except AlreadyRunningError:
-        if not description(work_folder()).exists():
-            raise
-        yield None
-        return
-    try:
+    with unless_running() as own:
         yield own
-    finally:
-        own.stop()
 
 
 @pytest.fixture(scope="session")
