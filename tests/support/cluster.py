@@ -199,6 +199,21 @@ class Cluster:
         daemon.start_again(ready)
         self._describe()
 
+    def start_clients_again(self) -> None:
+        """Have all programs of Kubernetes look at the apiserver now, after it was away for long.
+
+        By themselves each of them looks again when it has waited for long enough, which is up to a minute (client-go).
+        Until then nodes count as unreachable that are not, and kubelets do not see new pods.
+        """
+        for program in ("kube-scheduler", "kube-controller-manager"):
+            self.kill(program)
+            self.revive(program)
+        for node in self.nodes:
+            for program in ("kubelet", "kube-proxy", "coredns")[: 3 if node.site.is_first else 2]:
+                node.processes.restart(program)
+        for node in self.nodes:
+            self._wait_for_node(node)
+
     def add_node(self) -> Node:
         """One node more, Ready, with the images of the first."""
         node = Node(self.site.node(len(self.nodes)), self.nodes)

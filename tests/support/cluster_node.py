@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -66,6 +67,18 @@ class NodeProcesses:
     def signal(self, program: str, number: signal.Signals) -> None:
         """Send a signal to one of its programs; one that is killed is started again after a second."""
         os.kill(self.pid(program), number)
+
+    def restart(self, program: str, deadline: float = 30.0) -> None:
+        """`kill -9` of one of its programs; on return it has been started again."""
+        before = self.pid(program)
+        os.kill(before, signal.SIGKILL)
+        end = time.monotonic() + deadline
+        while time.monotonic() < end:
+            with suppress(ProcessLookupError):
+                if self.pid(program) != before:
+                    return
+            time.sleep(0.1)
+        raise MachineError(f"{program} was not started again after it was killed")
 
 
 class Node:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import signal
-import time
 
 import pytest
 
@@ -13,19 +11,6 @@ from support.cluster_node import NodeProcesses
 from support.cluster_pods import python_pod, run
 
 pytestmark = pytest.mark.cluster
-
-
-def restarted(node: NodeProcesses, program: str, before: int) -> int:
-    """The process id of a program when it has been started again."""
-    end = time.monotonic() + 30
-    while time.monotonic() < end:
-        try:
-            if (now := node.pid(program)) != before:
-                return now
-        except ProcessLookupError:
-            pass
-        time.sleep(0.1)
-    raise AssertionError(f"{program} was not started again")
 
 
 @pytest.mark.parametrize("program", ["kubelet", "containerd"])
@@ -37,9 +22,7 @@ def test_a_killed_program_is_started_again_and_pods_live_on(
     cluster.kubectl("-n", cluster_namespace, "create", "-f", "-", stdin=json.dumps(stays))
     cluster.kubectl("-n", cluster_namespace, "wait", "pod/stays", "--for=condition=Ready", "--timeout=60s")
     (container,) = cluster.get("-n", cluster_namespace, "pod", "stays")["status"]["containerStatuses"]
-    before = cluster_node.pid(program)
-    cluster_node.signal(program, signal.SIGKILL)
-    restarted(cluster_node, program, before)
+    cluster_node.restart(program)
     assert run(cluster, cluster_namespace, python_pod("next", worker_image, "print(1)")).log == "1\n"
     (after,) = cluster.get("-n", cluster_namespace, "pod", "stays")["status"]["containerStatuses"]
     assert (after["containerID"], after["restartCount"], after["ready"]) == (container["containerID"], 0, True)

@@ -167,7 +167,8 @@ class Scene:
         """A worker that holds a task now, none of `spare`, drawn from those (on `node`)."""
 
         # Asked before, and once: while kubectl answers, a worker may be done with all that it held.
-        pods = {_index_of(pod): pod for pod in self.pods() if _runs(pod) and node in ("", pod["spec"]["nodeName"])}
+        pods = {_index_of(pod): pod for pod in self.pods() if _lives(pod) and node in ("", pod["spec"]["nodeName"])}
+        assert pods, f"no worker is on {node}: {[pod['spec'].get('nodeName') for pod in self.pods()]}"
 
         def choose() -> Victim | None:
             held = self.held()
@@ -259,8 +260,10 @@ class Victim:
 
     @property
     def address(self) -> str:
-        """The pod's."""
-        return str(self.pod["status"]["podIP"])
+        """The pod's, as soon as its kubelet has told it."""
+        name = self.pod["metadata"]["name"]
+        self.scene.job.kubectl("wait", f"pod/{name}", "--for=jsonpath={.status.podIP}", f"--timeout={PATIENCE}s")
+        return self.scene.job.kubectl("get", "pod", name, "-o", "jsonpath={.status.podIP}")
 
     @property
     def tasks(self) -> list[Task]:
@@ -283,8 +286,10 @@ def _index_of(pod: Any) -> int:
     return int(pod["metadata"]["annotations"]["batch.kubernetes.io/job-completion-index"])
 
 
-def _runs(pod: Any) -> bool:
-    return pod["status"].get("phase") == "Running" and not pod["metadata"].get("deletionTimestamp")
+def _lives(pod: Any) -> bool:
+    """Whether it may run: of one that does, its kubelet may say so ten seconds later."""
+    on_its_way = pod["status"].get("phase") in ("Pending", "Running") and "nodeName" in pod["spec"]
+    return on_its_way and not pod["metadata"].get("deletionTimestamp")
 
 
 @contextmanager
