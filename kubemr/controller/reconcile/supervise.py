@@ -20,7 +20,7 @@ import structlog
 
 from kubemr.controller.reconcile.aligning import align, suspended
 from kubemr.controller.reconcile.census import dead_among
-from kubemr.controller.reconcile.context import After, Operator
+from kubemr.controller.reconcile.context import After, CleanStore, Operator
 from kubemr.controller.reconcile.digest import Digest, counted, of_stage
 from kubemr.controller.reconcile.generations import ended as workers_ended
 from kubemr.controller.reconcile.generations import latest_workers, renew_workers
@@ -35,7 +35,7 @@ from kubemr.coordination.job import JobView
 from kubemr.coordination.losses import lost, record
 from kubemr.coordination.survey import survey
 from kubemr.locks.claims import ShardGone, lose
-from kubemr.locks.conditional import Target, read
+from kubemr.locks.conditional import Refused, Target, read
 from kubemr.locks.lease import RENEWALS_PER_DURATION
 from kubemr.locks.patch import Patch
 from kubemr.locks.request import Do, Json, Now, Op
@@ -89,7 +89,22 @@ def _advance(job: JobView, operator: Operator) -> Op[None]:
     if reason_of(job) == STORAGE:
         yield from clear(job, operator)
         return  # The job has changed; the next look moves it on.
-    yield from advance(job, (yield from survey(job, stage)), Means(store, operator.settings.stamp))
+    try:
+        yield from advance(job, (yield from survey(job, stage)), Means(store, operator.settings.stamp))
+    except Refused:
+        yield from _clear_if_deleted(job, store)
+        raise
+    yield from _clear_if_deleted(job, store)
+
+
+def _clear_if_deleted(job: JobView, store: CleanStore) -> Op[None]:
+    """Where the job was deleted, and its prefix with it, while this operator was held up: remove what it wrote since.
+
+    Nobody else does.  An operator that watches again only some time after an outage may go by a job that is long over.
+    """
+    latest: Json = yield from read(job.target)
+    if latest is None or latest["metadata"]["uid"] != job.uid:
+        yield Do(lambda: store.delete_prefix(job.storage_prefix), "delete prefix")
 
 
 def _bury(job: JobView, shards: Sequence[Digest], operator: Operator) -> Op[None]:
@@ -122,10 +137,7 @@ def _record(job: JobView, attempts: Sequence[tuple[int, int, Token]], operator: 
         return
     means = Means(store, operator.settings.stamp)
     yield from record(job, job.current, attempts, means, log.bind(job=job.name, namespace=job.namespace).warning)
-    latest: Json = yield from read(job.target)
-    if latest is None or latest["metadata"]["uid"] != job.uid:
-        # It was deleted, and its prefix with it, while this operator was held up: nobody else removes what it wrote.
-        yield Do(lambda: store.delete_prefix(job.storage_prefix), "delete prefix")
+    yield from _clear_if_deleted(job, store)
 
 
 def _count(job: JobView, shards: Sequence[Digest], operator: Operator) -> Op[None]:

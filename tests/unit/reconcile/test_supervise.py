@@ -183,3 +183,27 @@ def test_records_of_a_job_that_was_deleted_meanwhile_do_not_stay(bench: Bench, o
     bench.step(operator)
     kept = [key.removeprefix(job.storage_prefix) for key in bench.store.objects]
     assert kept == ([f"0/map/0/1-{A}/lost.json"] if case == "there" else [])
+
+
+@pytest.mark.parametrize("case", ["there", "gone", "another"])
+def test_the_index_of_a_job_that_was_deleted_meanwhile_does_not_stay(
+    bench: Bench, operator: Operator, case: str
+) -> None:
+    """A stage that is complete is sealed before the job is asked: what was sealed of a job that is gone goes too."""
+    job = bench.deployed(operator)
+    finish(bench, job)
+
+    def listed(request: Request, answer: Answer) -> Answer:
+        if asks("list", "mapreducetaskshards")(request) and case != "there" and not deleted:
+            deleted.append(case)
+            bench.set(job.target, "/metadata/finalizers", [])
+            bench.delete(job.target)
+            if case == "another":
+                bench.submit()
+        return answer
+
+    deleted: list[str] = []
+    bench.after.append(listed)
+    bench.step(operator)
+    kept = [key.removeprefix(job.storage_prefix) for key in bench.store.objects]
+    assert kept == (["run-1/0-map.index.json"] if case == "there" else [])
