@@ -2,9 +2,9 @@
 
 `settle` is the only way a worker changes tasks.  It takes the changes of tasks the worker holds
 (commit, fail, release) and, in the same patch, claims the next ones of the same shard.  When a test
-fails, somebody else has changed one of the tasks: then it reads again, drops what is no longer its own,
-sends the rest without the claim, and leaves claiming to the next call.  So a commit never waits for a
-claim that cannot be had, and no finished work is thrown away because of a neighbour.
+fails, somebody else has changed one of the tasks: then it reads again, drops what is no longer its own, and
+sends the rest with another claim, of what there is to be had now; if that fails too, without any.  So a commit does not
+wait for claims that cannot be had, and no finished work is thrown away because of a neighbour.
 
 What the worker holds afterwards is always taken from the shard as the server showed it, never from what
 was asked for.  So a claim whose answer was lost, and which landed all the same, is found and adopted.
@@ -52,10 +52,17 @@ def choose(shard: Shard, count: int, rotation: int = 0) -> list[int]:
     return (clean[start:] + clean[:start])[:count]
 
 
-def settle(shard: Shard, token: Token, changes: Mapping[int, Change], claim: Sequence[int] = ()) -> Op[Settled]:
+def settle(
+    shard: Shard,
+    token: Token,
+    changes: Mapping[int, Change],
+    claim: Sequence[int] = (),
+    instead: Callable[[Shard], Sequence[int]] | None = None,
+) -> Op[Settled]:
     """Apply `changes` to tasks that `token` holds, and claim `claim`, all in `shard`.
 
-    `shard` is what the worker knows; `changes` speak of the attempts it shows.
+    `shard` is what the worker knows; `changes` speak of the attempts it shows.  `instead` chooses what to claim along
+    with the changes when somebody else was quicker the first time; without it, or the second time, nothing is.
     Raises `ShardGone`, or `Refused` when the server will not take the patch at all.
     """
     epochs = {number: shard.tasks[number].epoch for number in changes}
@@ -72,12 +79,13 @@ def settle(shard: Shard, token: Token, changes: Mapping[int, Change], claim: Seq
         if outcome.won:
             yield from repair_hint(shard)
             return Settled(shard, shard.held_by(token), late)
-        claiming = []
         for number in list(open_changes):
             state = shard.tasks[number]
             if not state.held_by(token) or state.epoch != epochs[number]:
                 del open_changes[number]
                 late.append(number)
+        claiming = list(instead(shard)) if instead is not None and open_changes else []
+        instead = None
 
 
 def back_up(shard: Shard, number: int, token: Token) -> Op[Settled]:

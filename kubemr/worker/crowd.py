@@ -81,7 +81,7 @@ def share(job: JobView, stage: Stage, shard: Shard) -> int:
     return max(1, -(-len(shard.pending) // sharers(job.replicas, stage.shards)))
 
 
-def first_task(index: int, job: JobView, stage: Stage, shard: Shard) -> int:
-    """At which of the shard's pending tasks worker `index` begins: who share a shard begin at different ones."""
+def place(index: int, job: JobView, stage: Stage) -> float:
+    """From where in a shard worker `index` claims, from 0 to 1: who share one begin at different tasks."""
     number = sharers(job.replicas, stage.shards)
-    return index % number * len(shard.pending) // number
+    return index % number / number

@@ -216,12 +216,9 @@ class Worker(Generic[A]):
                     if tries == CLAIM_TRIES:
                         yield Sleep(self._crowded.next((yield Random())))
                         return
-                    rotation = crowd.first_task(self.identity.index, job, stage, batch.shard)
-                    if tries:
-                        rotation = int((yield Random()) * len(batch.shard.pending))
+                    place = yield from self._place(job, stage, tries)
                     tries += 1
-                    claim = choose(batch.shard, min(self.pace.size, crowd.share(job, stage, batch.shard)), rotation)
-                    settled = yield from settle(batch.shard, token, {}, claim)
+                    settled = yield from settle(batch.shard, token, {}, self._choose(job, stage, place)(batch.shard))
                     batch.shard, held = settled.shard, settled.held
                     continue
                 tries = 0
@@ -241,8 +238,12 @@ class Worker(Generic[A]):
         self.pace.observe(batch.ended, to_time - from_time)
         self._stragglers.ran(batch.durations)
         failures, batch.failures = batch.failures, 0
-        claim = [] if failures else choose(batch.shard, min(self.pace.size, crowd.share(job, stage, batch.shard)))
-        settled = yield from settle(batch.shard, self.identity.token, batch.changes, claim)
+        if failures:
+            settled = yield from settle(batch.shard, self.identity.token, batch.changes)
+        else:
+            claim = self._choose(job, stage, (yield from self._place(job, stage)))(batch.shard)
+            instead = self._choose(job, stage, (yield Random()))
+            settled = yield from settle(batch.shard, self.identity.token, batch.changes, claim, instead)
         batch.shard, batch.changes = settled.shard, {}
         if settled.shard.failed:
             yield from advance(job, (yield from survey(job, stage)), self.means)
@@ -251,6 +252,21 @@ class Worker(Generic[A]):
             worst = max((state.failures for state in settled.shard.tasks.values()), default=0)
             yield Sleep(Backoff(first=0.2, attempts=worst).next((yield Random())))
         return settled.held
+
+    def _place(self, job: JobView, stage: Stage, lost: int = 0) -> Op[float]:
+        """Where in a shard to claim from; after one's own round, or `lost` claims, anywhere.
+
+        Two who went from task to task at the same place would meet at each.
+        """
+        if lost or stage.key in self._rounds:
+            draw: float = yield Random()
+            return draw
+        return crowd.place(self.identity.index, job, stage)
+
+    def _choose(self, job: JobView, stage: Stage, place: float) -> Callable[[Shard], list[int]]:
+        """Chooses what to claim of a shard, from `place` on (0 is its first pending task, 1 is after the last)."""
+        size = self.pace.size
+        return lambda shard: choose(shard, min(size, crowd.share(job, stage, shard)), int(place * len(shard.pending)))
 
     def _check(self) -> Op[None]:
         """Called now and then while a task lasts: is the job still there?"""

@@ -23,7 +23,7 @@ from support.simulation import cluster
 from support.simulation.faults import Faults
 from support.simulation.scenario import play
 
-MOST_SEEDS = 300
+MOST_SEEDS = 600
 
 
 SLOW = Faults(slow_task=0.2, task_failure=0.5, crash=0.001)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import pytest
 
-from kubemr.locks import Answer, Refused
+from kubemr.locks import Answer, Refused, Request
 from kubemr.locks.claims import ShardGone, settle
 from kubemr.locks.shard import Shard
 from kubemr.locks.taskstate import TaskState, Token
@@ -31,6 +32,11 @@ def release(state: TaskState) -> TaskState:
 def fail(state: TaskState) -> TaskState:
     """What a task becomes whose code failed."""
     return state.fail(A, 4)
+
+
+def of_claim(number: int) -> Callable[[Request], bool]:
+    """Tells the patches that want this task."""
+    return lambda request: shards(request) and any(each["path"] == f"/tasks/{number}" for each in request.body)
 
 
 def texts(shard: Shard) -> dict[int, str]:
@@ -69,6 +75,29 @@ def test_a_claim_that_cannot_be_had_does_not_hold_up_a_commit(bench: Bench, make
     assert texts(settled.shard)[3] == "pending/1/0/0/"
     assert settled.held == {}
     assert settled.late == []
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_another_claim_goes_with_the_commit_once(bench: Bench, make_shard: Make, times: int) -> None:
+    """Of what the shard shows after the first loss; after the second the commit goes alone."""
+    shard = make_shard({**HELD, 4: "pending/1/0/0/"})
+    for number in range(2, 2 + times):
+        taken = f"running/1/0/0/{B}"
+        bench.meanwhile(of_claim(number), partial(bench.set, shard.target, f"/tasks/{number}", taken))
+    settled = bench.run(settle(shard, A, {0: commit, 1: commit}, [2], lambda seen: seen.pending[:1]))
+    assert [request.verb for request in bench.requests] == ["patch", "get"] * times + ["patch"]
+    assert texts(settled.shard)[0] == texts(settled.shard)[1] == f"done/1/0/0/{A}"
+    assert list(settled.held) == ([3] if times == 1 else [])
+    assert settled.late == []
+
+
+def test_nothing_is_claimed_instead_where_nothing_is_left_to_commit(bench: Bench, make_shard: Make) -> None:
+    """The caller chooses anew."""
+    shard = make_shard(HELD)
+    bench.set(shard.target, "/tasks/0", "pending/2/0/1/")
+    settled = bench.run(settle(shard, A, {0: commit}, [2], lambda seen: seen.pending))
+    assert settled.late == [0]
+    assert list(settled.held) == [1]
 
 
 def test_a_task_that_was_taken_away_does_not_take_its_neighbour_along(bench: Bench, make_shard: Make) -> None:
