@@ -21,6 +21,9 @@ SEEDS ?= 500
 # How often `make e2e-faults` lets each fault strike and `make bench-latency` measures, and the seed of the first round's moments (random unless given; part of each test's name).
 ROUNDS ?= 10
 SEED ?= $(shell echo $$RANDOM)
+# What `make bench-coordination` measures: how many workers there are, and tasks of each job.
+WORKERS ?= 2
+TASKS ?= 1000 10000 100000
 # How many nodes the cluster of `make cluster` has; KUBEMR_CLUSTER=1 in the environment makes it another one.
 NODES ?= 1
 # Arguments for pytest: make test PYTEST_ARGS="-k lease -x".
@@ -124,6 +127,15 @@ bench-latency: images ## a small job on a cluster, against a Kubernetes Job of s
 	fi
 	ROUNDS=$(ROUNDS) PYTHONPATH=tests $(BIN)/python benchmarks/latency.py
 
+.venv-bench/.ready: requirements/bench.txt | python
+	@$(PYTHON) -m venv --clear .venv-bench
+	.venv-bench/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements/bench.txt
+	touch $@
+
+.PHONY: bench-coordination
+bench-coordination: controlplane $(READY) .venv-bench/.ready ## 1,000 to 100,000 empty tasks against Dask, Spark and others: make bench-coordination WORKERS=2 ROUNDS=3 TASKS="1000 10000"
+	@WORKERS=$(WORKERS) ROUNDS=$(if $(filter file,$(origin ROUNDS)),3,$(ROUNDS)) TASKS="$(TASKS)" PYTHONPATH=tests:benchmarks $(BIN)/python -m coordination
+
 .PHONY: manifests
 manifests: $(READY) ## write the CRDs in manifests/ anew from the resource types
 	@$(BIN)/python -m kubemr.resources.generate manifests/
@@ -136,6 +148,7 @@ lock: $(READY) ## resolve the dependencies in setup.cfg anew into requirements/*
 	lock setup.cfg --extra test --extra dev --constraint requirements/runtime.txt --output-file requirements/dev.txt
 	lock requirements/worker.in --constraint requirements/runtime.txt --output-file requirements/worker.txt
 	lock requirements/go.in --output-file requirements/go.txt
+	lock requirements/bench.in --output-file requirements/bench.txt
 
 .PHONY: venv
 venv: $(READY) ## make .venv with the pinned dependencies and kubemr itself

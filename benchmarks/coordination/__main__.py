@@ -1,0 +1,121 @@
+"""What coordination costs per task, at 1,000 to 100,000 empty tasks, beside what else a user might pick.
+
+One run measures all sides on one machine, one after the other:
+
+- kubemr: real etcd and kube-apiserver with kubemr's manifests (its policy of admission among them), a real operator and
+  the real worker loop with the workers' own accounts; a job counts from its creation to its last child's removal;
+- all tasks in one object, the first kubemr's design, on the same servers;
+- Dask distributed and Spark (Python and JVM tasks), warm, with as many workers;
+- one pod per task, where the machine can have a node.
+
+Parameters by environment: `WORKERS` (2), `ROUNDS` (3), `TASKS` ("1000 10000 100000"), `PEER_TASKS` (10000).  Python
+tasks of Spark, which are slow, and tasks in one object are fewer; with `PEERS_AT_LARGEST=1` Dask and Spark do the
+largest number of `TASKS` too, once.
+
+Writes `build/bench/coordination.json`, and the plot of cost per task against job size, `.png` and `.svg`.  Exit code 1
+when a promise of docs/coordination.md is not kept.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from coordination import first_design, pods
+from coordination.jobrun import ROOT, Operator, Ran, run_job
+from coordination.report import Peer, promises, results, table
+from coordination.server import Server
+
+OUT = ROOT / "build" / "bench"
+PYTHON = ROOT / ".venv-bench" / "bin" / "python"
+HERE = Path(__file__).parent
+SLOW = 500
+"""Tasks for a peer that does some tens of them in a second."""
+PODS = 40
+LONG_TASKS, LONG_WORKERS, LONG_SECONDS = 256, 8, 2.0
+"""Tasks that last: a patch claims each and commits the one before."""
+ONE_OBJECT = 1000
+PATIENCE = 20.0
+"""Seconds for tasks in one object."""
+
+
+def peer(name: str, title: str, tasks: int, workers: int, rounds: int) -> Peer:
+    """The median rate of another scheduler."""
+    seconds = []
+    for _ in range(rounds):
+        command = [str(PYTHON), str(HERE / "peers.py"), name, str(tasks), str(workers)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            raise RuntimeError(f"{title}: {done.stderr[-3000:]}")
+        seconds.append(float(json.loads(done.stdout.splitlines()[-1])["seconds"]))
+    rate = tasks / statistics.median(seconds)
+    print(f"{title}: {tasks:,} tasks, {rate:,.0f} tasks/s", flush=True)
+    return Peer(title, tasks, rate)
+
+
+def peers(workers: int, rounds: int, tasks: int, largest: int) -> list[Peer]:
+    """All of them that this machine has."""
+    asked = {"dask": ("Dask distributed", tasks)}
+    if shutil.which("java") is None:
+        print("left out: Spark, which needs a Java runtime (apt-get install default-jre-headless)", flush=True)
+    else:
+        asked |= {"spark-jvm": ("Spark, JVM tasks", tasks), "spark-python": ("Spark, Python tasks", min(tasks, SLOW))}
+    found = [peer(name, title, count, workers, rounds) for name, (title, count) in asked.items()]
+    if os.environ.get("PEERS_AT_LARGEST"):
+        for name, title in (("dask", "Dask distributed"), ("spark-jvm", "Spark, JVM tasks")):
+            if name in asked:
+                found.append(peer(name, title, largest, workers, 1))
+    return found
+
+
+def ours(server: Server, folder: Path, sizes: list[int], workers: int, rounds: int) -> tuple[list[list[Ran]], Ran]:
+    """Our jobs of each size, and one of tasks that last."""
+    operator = Operator(server, folder / "operator")
+    try:
+        run_job(server, operator, folder, min(sizes), workers)  # not counted: all caches are cold
+        runs = []
+        for tasks in sizes:
+            runs.append([run_job(server, operator, folder, tasks, workers) for _ in range(rounds)])
+            rates = ", ".join(f"{ran.rate:,.0f}" for ran in runs[-1])
+            print(f"kubemr: {tasks:,} tasks, {rates} tasks/s", flush=True)
+        return runs, run_job(server, operator, folder, LONG_TASKS, LONG_WORKERS, LONG_SECONDS)
+    finally:
+        operator.stop()
+
+
+def main() -> int:
+    """Measure, print, write."""
+    workers, rounds = int(os.environ.get("WORKERS") or 2), int(os.environ.get("ROUNDS") or 3)
+    sizes = sorted(int(each) for each in (os.environ.get("TASKS") or "1000 10000 100000").split())
+    found = peers(workers, rounds, int(os.environ.get("PEER_TASKS") or 10_000), sizes[-1])
+    if os.geteuid() == 0 and not (lacking := pods.lacks()):
+        by_pods = pods.measure(PODS, workers)
+        found.append(Peer("one pod per task", by_pods.tasks, by_pods.tasks / by_pods.seconds))
+    else:
+        why = "root" if os.geteuid() else "; ".join(lacking)
+        print(f"left out: one pod per task, which needs a node, and that needs {why}", flush=True)
+    with tempfile.TemporaryDirectory() as name:
+        server = Server(Path(name) / "servers")
+        try:
+            runs, long = ours(server, Path(name), sizes, workers, rounds)
+            one = first_design.measure(server, ONE_OBJECT, workers, PATIENCE)
+        finally:
+            server.stop()
+    written = results(runs, long, one, found)
+    OUT.mkdir(parents=True, exist_ok=True)
+    (OUT / "coordination.json").write_text(json.dumps(written, indent=2) + "\n")
+    print(table(runs, one, found))
+    subprocess.run([str(PYTHON), str(HERE / "plot.py"), str(OUT / "coordination.json"), str(OUT)], check=True)
+    broken = [f"NOT KEPT: {said}" for said, kept in promises(runs, long, found) if not kept]
+    print(*(broken or ["all promises of docs/coordination.md are kept"]), sep="\n")
+    return 1 if broken else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,75 @@
+"""A worker whose tasks do nothing, or wait for some seconds (jobarg `seconds`); it notes what its patches took.
+
+The loop is the real one.  At its end the process writes a JSON document to the folder `$BENCH_NOTES`:
+the seconds of each claim, and CPU and memory of itself and of its child.
+"""
+
+from __future__ import annotations
+
+import atexit
+import json
+import os
+import resource
+import time
+from pathlib import Path
+from typing import ClassVar
+
+import kubemr
+from kubemr.worker import process
+from kubemr.worker.child import is_child
+
+BASE = process.HttpTransport
+
+
+class Empty(kubemr.JobWorker):
+    """Maps everything to nothing."""
+
+    def worker_init(self) -> None:
+        """Read once how long a task takes."""
+        self.seconds = float(self.job.jobargs.get("seconds", "0"))
+
+    def map(self, input: str) -> dict[int, str]:
+        """Wait as long as the job says."""
+        if self.seconds:
+            time.sleep(self.seconds)
+        return {}
+
+    def reduce(self, inputs: list[str]) -> str:
+        """Never called: the job is map only."""
+        raise AssertionError(inputs)
+
+
+class NotingTransport(BASE):  # type: ignore[misc,valid-type]  # a class read from a module
+    """The real transport, with a stopwatch for claims."""
+
+    claims: ClassVar[list[float]] = []
+
+    def send(self, request):  # type: ignore[no-untyped-def]  # as in the base class
+        """One exchange."""
+        if request.verb != "patch" or request.resource.plural != "mapreducetaskshards":
+            return super().send(request)
+        began = time.perf_counter()
+        answer = super().send(request)
+        if any(b'"running/' in part for part in (json.dumps(request.body[-3:]).encode(),)):
+            self.claims.append(time.perf_counter() - began)
+        return answer
+
+
+def note() -> None:
+    """Write down what was seen."""
+    own, children = resource.getrusage(resource.RUSAGE_SELF), resource.getrusage(resource.RUSAGE_CHILDREN)
+    notes = {
+        "claims": NotingTransport.claims,
+        "cpu": own.ru_utime + own.ru_stime,
+        "child_cpu": children.ru_utime + children.ru_stime,
+        "memory": own.ru_maxrss * 1024,
+        "child_memory": children.ru_maxrss * 1024,
+    }
+    Path(os.environ["BENCH_NOTES"], f"{os.getpid()}.json").write_text(json.dumps(notes))
+
+
+if __name__ == "__main__":
+    if not is_child():
+        process.HttpTransport = NotingTransport  # type: ignore[misc]
+        atexit.register(note)
+    kubemr.serve(Empty())

@@ -1,0 +1,222 @@
+"""One job of empty tasks from its creation to its last child's removal, with what it cost."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from attrs import frozen
+
+from coordination.server import Server, Spent, cpu_of, memory_of
+from kubemr.coordination import names
+from kubemr.coordination.job import JobView
+from kubemr.locks.request import Json
+from support.accounts import token_of
+from support.daemon import Daemon
+
+ROOT = Path(__file__).resolve().parents[2]
+NAMESPACE = "default"
+PODS = f"/api/v1/namespaces/{NAMESPACE}/pods"
+PATIENCE = 900.0
+
+
+@frozen
+class Ran:
+    """Seconds of the phases, CPU seconds, and what the servers spent over all of it."""
+
+    tasks: int
+    workers: int
+    deploy: float
+    """From the creation of the job to DEPLOYED."""
+    work: float
+    """From the start of the workers' processes to COMPLETE."""
+    clean: float
+    """From then until all children are gone."""
+    all_of_it: Spent
+    working: Spent
+    """Of `all_of_it`, what was spent while the workers ran."""
+    worker_cpu: float
+    child_cpu: float
+    operator_cpu: float
+    worker_memory: float
+    operator_memory: float
+    claims: list[float]
+    largest: tuple[str, int]
+    database: float
+
+    @property
+    def rate(self) -> float:
+        """Tasks per second, from the start of the workers."""
+        return self.tasks / self.work
+
+
+class Operator:
+    """A real operator process."""
+
+    def __init__(self, server: Server, folder: Path) -> None:
+        self._folder = folder
+        store = folder / "store"
+        store.mkdir(parents=True, exist_ok=True)
+        environ = {
+            **os.environ,
+            "KUBEMR_APISERVER": server.apiserver.url,
+            "KUBEMR_APISERVER_TOKEN": server.apiserver.token,
+            "KUBEMR_APISERVER_CA": str(server.apiserver.ca_file),
+            "KUBEMR_STORAGE_URL": store.as_uri(),
+            "KUBEMR_INPUTS_FROM": f"{folder.as_uri()}/",
+        }
+        command = [sys.executable, "-m", "kubemr.controller"]
+        self.daemon = Daemon("operator", command, folder / "operator.log", environ)
+
+    def manifest(self, tasks: int) -> str:
+        """The address of a list of so many inputs.  They do not exist: the tasks do not look at them."""
+        path = self._folder / f"inputs-{tasks}.txt"
+        path.write_text("".join(f"file:///nowhere/{number}\t1\n" for number in range(tasks)))
+        return path.as_uri()
+
+    def stop(self) -> None:
+        """End it."""
+        self.daemon.stop()
+
+
+def run_job(server: Server, operator: Operator, folder: Path, tasks: int, workers: int, seconds: float = 0.0) -> Ran:
+    """Run a job of `tasks` tasks of `seconds` each by that many worker processes, and measure it."""
+    api = server.apiserver
+    name = f"bench-{tasks}-{time.monotonic_ns()}"
+    before, operator_before = server.spent(), cpu_of(operator.daemon.pid)
+    spec: dict[str, Any] = {
+        "image": "none",
+        "replicas": workers,
+        "partitions": 0,
+        "inputsFrom": [{"manifest": operator.manifest(tasks)}],
+        "jobargs": {"seconds": f"{seconds:g}"},
+    }
+    body = {"apiVersion": names.API_VERSION, "kind": names.KIND, "metadata": {"name": name}, "spec": spec}
+    began = time.monotonic()
+    created = api.request("POST", names.JOBS.path(NAMESPACE), body)
+    if created.status != 201:
+        raise RuntimeError(f"the job was refused: {created.body}")
+    job = _until_phase(server, name, "DEPLOYED")
+    deployed = time.monotonic()
+    at_start = server.spent()
+    notes = folder / name
+    notes.mkdir(parents=True)
+    work = _work(server, job, notes, workers)
+    at_end = server.spent()
+    final = api.request("GET", names.JOBS.path(NAMESPACE, name)).body
+    if final["status"]["phase"] != "COMPLETE":
+        raise RuntimeError(f"the job did not complete: {json.dumps(final['status'])[:2000]}")
+    largest = server.largest()
+    cleaning = time.monotonic()
+    settings = f"/api/v1/namespaces/{NAMESPACE}/configmaps/{names.config_map(job.base)}"
+    _until(lambda: api.request("GET", settings).status == 404, "the job's children were not removed")
+    cleaned = time.monotonic()
+    after = server.spent()
+    seen = [json.loads(path.read_text()) for path in notes.glob("*.json")]
+    return Ran(
+        tasks=tasks,
+        workers=workers,
+        deploy=deployed - began,
+        work=work,
+        clean=cleaned - cleaning,
+        all_of_it=after.since(before),
+        working=at_end.since(at_start),
+        worker_cpu=sum(each["cpu"] for each in seen),
+        child_cpu=sum(each["child_cpu"] for each in seen),
+        operator_cpu=cpu_of(operator.daemon.pid) - operator_before,
+        worker_memory=max(each["memory"] + each["child_memory"] for each in seen),
+        operator_memory=memory_of(operator.daemon.pid),
+        claims=sorted(claim for each in seen for claim in each["claims"]),
+        largest=largest,
+        database=server.database(),
+    )
+
+
+def _work(server: Server, job: JobView, notes: Path, workers: int) -> float:
+    """Start the workers as their pods would be; the seconds until the job is over."""
+    api = server.apiserver
+    config = api.request("GET", f"/api/v1/namespaces/{NAMESPACE}/configmaps/{names.config_map(job.base)}").body["data"]
+    pods = [_pod(server, job, index) for index in range(workers)]
+    environ = {
+        **os.environ,
+        **config,
+        "KUBEMR_APISERVER": api.url,
+        "KUBEMR_APISERVER_CA": str(api.ca_file),
+        "BENCH_NOTES": str(notes),
+    }
+    program = os.environ.get("BENCH_WORKER", str(Path(__file__).with_name("empty_worker.py")))
+    began = time.monotonic()
+    with open(notes / "workers.log", "wb") as log:
+        processes = [
+            subprocess.Popen(
+                [*os.environ.get("BENCH_PYTHON", sys.executable).split(), program],
+                env={
+                    **environ,
+                    "KUBEMR_WORKER_INDEX": str(index),
+                    "KUBEMR_APISERVER_TOKEN": _token(server, job, pods[index]),
+                },
+                stdout=log,
+                stderr=log,
+                cwd=ROOT,
+            )
+            for index in range(workers)
+        ]
+    try:
+        first, ended = processes[0].wait(PATIENCE), time.monotonic()
+        codes = [first, *(process.wait(PATIENCE) for process in processes[1:])]
+    finally:
+        for process in processes:
+            if process.poll() is None:
+                process.kill()
+                process.wait()
+    for pod in pods:
+        api.request("DELETE", f"{PODS}/{pod['metadata']['name']}", {"gracePeriodSeconds": 0})
+    if any(codes):
+        raise RuntimeError(f"workers ended with {codes}: {(notes / 'workers.log').read_text()[-4000:]}")
+    return ended - began
+
+
+def _pod(server: Server, job: JobView, index: int) -> Json:
+    """The pod of a worker, as Kubernetes would make it: the operator waits for its end, and tokens are bound to it."""
+    body = {
+        "metadata": {
+            "name": f"{names.workers(job.base, 0)}-{index}-abcde",
+            "labels": names.labels(job.uid, job.run),
+        },
+        "spec": {"serviceAccountName": names.account(job.base), "containers": [{"name": "worker", "image": "none"}]},
+    }
+    reply = server.apiserver.request("POST", PODS, body)
+    if reply.status != 201:
+        raise RuntimeError(f"the pod of worker {index} was refused: {reply.body}")
+    return reply.body
+
+
+def _token(server: Server, job: JobView, pod: Json) -> str:
+    reference = {"apiVersion": "v1", "kind": "Pod", "name": pod["metadata"]["name"], "uid": pod["metadata"]["uid"]}
+    request = {"spec": {"expirationSeconds": 3600, "boundObjectRef": reference}}
+    return token_of(server.apiserver, NAMESPACE, names.account(job.base), request)
+
+
+def _until_phase(server: Server, name: str, phase: str) -> JobView:
+    def look() -> JobView | None:
+        document = server.apiserver.request("GET", names.JOBS.path(NAMESPACE, name)).body
+        return JobView.of(document) if (document.get("status") or {}).get("phase") == phase else None
+
+    return _until(look, f"the job {name} did not become {phase}")
+
+
+def _until(look: Any, complaint: str, every: float = 0.25) -> Any:
+    """Ask until there is an answer: the question is small, and none of the servers could tell."""
+    end = time.monotonic() + PATIENCE
+    while True:
+        found = look()
+        if found:
+            return found
+        if time.monotonic() > end:
+            raise RuntimeError(f"{complaint} in {PATIENCE:g} s")
+        time.sleep(every)
