@@ -28,19 +28,18 @@ def compression_of(url: str) -> str:
 
 @frozen
 class Part:
-    """A file, or the bytes of it from `start` on, `length` of them; `size` is what the file had when it was cut."""
+    """A file, or `length` bytes of it from `start` on."""
 
     url: str
     start: int = 0
     length: int | None = None
-    size: int | None = None
     compression: str = "None"
 
     def encode(self) -> dict[str, Any]:
         """As the input has it."""
         found: dict[str, Any] = {"url": self.url}
         if self.length is not None:
-            found |= {"start": self.start, "length": self.length, "size": self.size}
+            found |= {"start": self.start, "length": self.length}
         if self.compression != "None":
             found["compression"] = self.compression
         return found
@@ -63,7 +62,7 @@ class Split:
         try:
             document = json.loads(text)
             return cls(tuple(_part(each) for each in document["files"]))
-        except (ValueError, TypeError, KeyError) as error:
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise ValueError(
                 f"{text[:80]!r} is no split: {type(error).__name__}: {error}; give the input of a map task of a job"
                 ' with spec.split, {"files": [{"url": …}, …]}'
@@ -72,11 +71,9 @@ class Split:
 
 def _part(document: Any) -> Part:
     length = document.get("length")
-    size = document.get("size")
     return Part(
         str(document["url"]),
         int(document.get("start", 0)),
         None if length is None else int(length),
-        None if size is None else int(size),
         str(document.get("compression", "None")),
     )

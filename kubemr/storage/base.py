@@ -45,8 +45,8 @@ class ObjectStore(Protocol):
         """
         ...
 
-    def reader(self, key: str) -> BinaryIO:
-        """Open an object for reading from start to end, to be used by `with`; raises `NoSuchKey` at once.
+    def reader(self, key: str, start: int = 0) -> BinaryIO:
+        """Open an object for reading from offset `start` to its end, to be used by `with`; raises `NoSuchKey` at once.
 
         The stream cannot seek.  It needs little memory however large the object.
         """

@@ -73,9 +73,12 @@ class DirectoryStore:
             stream.seek(start)
             return stream.read(length)
 
-    def reader(self, key: str) -> BinaryIO:
+    def reader(self, key: str, start: int = 0) -> BinaryIO:
         """Open an object for reading."""
-        return self._opened("reader", key)
+        check_range(start, 0)
+        stream = self._opened("reader", key)
+        stream.seek(start)
+        return stream
 
     def _opened(self, operation: str, key: str) -> BinaryIO:
         path = self._path(operation, key)

@@ -249,9 +249,10 @@ class HttpStore:
         with self._object("get_range", key).open(start, start + length) as stream:
             return stream.readall()
 
-    def reader(self, key: str) -> BinaryIO:
+    def reader(self, key: str, start: int = 0) -> BinaryIO:
         """Open an object for reading."""
-        return buffered(self._object("reader", key).open())
+        check_range(start, 0)
+        return buffered(self._object("reader", key).open(start))
 
     def get_file(self, key: str, path: Path) -> None:
         """Store an object as a local file."""

@@ -58,22 +58,28 @@ def open_store(url: str, environ: Mapping[str, str] | None = None, retrier: Retr
     return DirectoryStore(rest)
 
 
-def open_input(url: str, environ: Mapping[str, str] | None = None, retrier: Retrier | None = None) -> BinaryIO:
-    """Open what lies at an address for reading, to be used by `with`; raises a `StorageError` when it is not there.
+def open_input(
+    url: str, environ: Mapping[str, str] | None = None, retrier: Retrier | None = None, *, start: int = 0
+) -> BinaryIO:
+    """Open what lies at an address for reading, from offset `start` on, to be used by `with`.
+
+    Raises a `StorageError` when it is not there.
 
     For the inputs of a map task, which are often addresses, and for the outputs that a reducer reads.
     """
     scheme, rest = _split(url)
     if scheme == "s3":
         bucket, _, key = rest.partition("/")
-        return _s3(bucket, "", os.environ if environ is None else environ, retrier).reader(key)
+        return _s3(bucket, "", os.environ if environ is None else environ, retrier).reader(key, start)
     if scheme in ("http", "https"):
         from kubemr.storage.http import HttpObject
         from kubemr.storage.resuming import buffered
         from kubemr.storage.retry import Retrier
 
-        return buffered(HttpObject(url, "open", retrier or Retrier()).open())
-    return _open_file(rest)
+        return buffered(HttpObject(url, "open", retrier or Retrier()).open(start))
+    stream = _open_file(rest)
+    stream.seek(start)
+    return stream
 
 
 def fetch(url: str, environ: Mapping[str, str] | None = None, retrier: Retrier | None = None) -> bytes:

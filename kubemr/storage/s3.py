@@ -99,9 +99,10 @@ class S3Store:
         """Store an object as a local file."""
         transfer.get_file(self, key, path)
 
-    def reader(self, key: str) -> BinaryIO:
+    def reader(self, key: str, start: int = 0) -> BinaryIO:
         """Open an object for reading."""
-        return buffered(self._opened("reader", key))
+        check_range(start, 0)
+        return buffered(self._opened("reader", key, start))
 
     def _opened(self, operation: str, key: str, start: int = 0, stop: int | None = None) -> ResumingReader:
         requests = self._object(operation, key)

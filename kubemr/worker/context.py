@@ -7,17 +7,22 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Final
 
 from kubemr.coordination.outputs import OUTPUTS
 from kubemr.coordination.records import RECORDS
+from kubemr.coordination.splits import Part
 from kubemr.storage.base import ObjectStore
 from kubemr.storage.keys import problem
 from kubemr.storage.open import fetch, open_input
 from kubemr.worker.assignment import JobInfo, TaskInfo
 from kubemr.worker.locate import own_key
+from kubemr.worker.records import records
+
+PROGRESS_RECORDS: Final = 16
+"""After so many records a task has got on; where each takes long, user code says so itself."""
 
 
 class TaskContext:
@@ -48,13 +53,21 @@ class TaskContext:
         self.progress()
         return data
 
-    def open(self, url_or_key: str) -> BinaryIO:
-        """An object as a stream, by URL or by key in the job's own store."""
+    def open(self, url_or_key: str, start: int = 0) -> BinaryIO:
+        """An object as a stream from an offset on, by URL or by key in the job's own store."""
         store = self._store()
         key = own_key(url_or_key, store)
-        stream = open_input(url_or_key) if key is None else store.reader(key)
+        stream = open_input(url_or_key, start=start) if key is None else store.reader(key, start)
         self.progress()
         return stream
+
+    def records(self, parts: Iterable[Part]) -> Iterator[bytes]:
+        """The records of all parts, in order."""
+        for part in parts:
+            for count, record in enumerate(records(part, self.open)):
+                if count % PROGRESS_RECORDS == 0:
+                    self.progress()
+                yield record
 
     def put(self, name: str, data: bytes) -> str:
         """Write an object under the attempt's prefix and return its URL."""

@@ -7,9 +7,11 @@ Everything else here is help for those two.  See docs/workers.md.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
+
+from kubemr.coordination.splits import Part, Split, compression_of
 
 if TYPE_CHECKING:
     from kubemr.worker.assignment import JobInfo, TaskInfo
@@ -69,6 +71,23 @@ class JobWorker:
     def open(self, url_or_key: str) -> BinaryIO:
         """Read an object as a stream; close it after use (`with self.open(url) as stream:`)."""
         return self._context("self.open").open(url_or_key)
+
+    def parts(self, input: str) -> tuple[Part, ...]:
+        """The files, or pieces of files, that a map task's input names.
+
+        Each has `url`, `start`, `length` and `compression`; `length` is None for a whole file.  An input that is an
+        address is one whole file.
+        """
+        if not input.startswith("{"):
+            return (Part(input, compression=compression_of(input)),)
+        return Split.parse(input).parts
+
+    def records(self, input: str) -> Iterator[bytes]:
+        """The records of a map task's input: lines without their ends, unpacked where the files are packed.
+
+        However the job's files were cut and packed into tasks, each record is in the input of exactly one of them.
+        """
+        return self._context("self.records").records(self.parts(input))
 
     def store(self, name: str, data: bytes) -> str:
         """Write an object and return its URL.

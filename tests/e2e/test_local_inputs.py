@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import json
 import sys
 from pathlib import Path
 
@@ -84,3 +86,34 @@ def test_a_file_that_disappears(marked: Marked) -> None:
     assert code == 1
     assert "map/0 failed once: " in err
     assert "there is no such file" in err
+
+
+RECORDS = """
+class Worker(kubemr.JobWorker):
+    def map(self, input):
+        return {0: "".join(f"{len(record)} " for record in self.records(input))}
+
+    def reduce(self, inputs):
+        return self.store("out.txt", "".join(inputs).encode())
+
+if __name__ == "__main__":
+    kubemr.serve(Worker())
+"""
+
+
+def test_files_are_cut_and_packed(marked: Marked) -> None:
+    """Every record of every file is read once, by however many tasks."""
+    files = marked.directory / "files"
+    files.mkdir()
+    (files / "large.txt").write_text("".join(f"{'x' * number}\r\n" for number in range(300)))
+    for number in range(300, 340):
+        (files / f"small-{number}").write_text("x" * number)
+    (files / "packed.gz").write_bytes(gzip.compress(b"x" * 340 + b"\n" + b"x" * 341))
+    spec = {"inputsFrom": [{"prefix": f"{files.as_uri()}/"}], "split": {"size": "2Ki", "maxFiles": 5}, "partitions": 1}
+    code, out, err = marked.run("-o", "json", marked.manifest(**spec), "--", sys.executable, marked.program(RECORDS))
+    assert code == 0, err
+    status = json.loads(out)["status"]
+    (text,) = contents(status["results"])
+    assert sorted(map(int, text.split())) == list(range(342))
+    assert status["inputs"]["files"] == 42
+    assert status["stages"][0]["total"] == 23 + 9

@@ -83,6 +83,6 @@ def _split(files: Iterable[Found | None], cuts: Cuts) -> Iterator[str | None]:
 def _cut(url: str, size: int, piece: int) -> Iterator[Part]:
     start = 0
     while size - start > piece * (1 + SLACK):
-        yield Part(url, start, piece, size)
+        yield Part(url, start, piece)
         start += piece
-    yield Part(url, start, size - start, size)
+    yield Part(url, start, size - start)

@@ -131,3 +131,13 @@ def test_check_accepts_a_store_that_is_there(stored: Fill) -> None:
     store = stored({"k": b"x"})
     store.check()
     assert store.get("k") == b"x"
+
+
+@pytest.mark.parametrize("start", [0, 3, 10, 11, 1000])
+def test_a_reader_may_begin_later(stored: Fill, start: int) -> None:
+    """From an offset on; from the end on there is nothing."""
+    store = stored({"a/b": b"0123456789"})
+    with store.reader("a/b", start) as stream:
+        assert stream.read() == b"0123456789"[start:]
+    with pytest.raises(ValueError, match="start=-1"):
+        store.reader("a/b", -1)

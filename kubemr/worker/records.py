@@ -1,0 +1,113 @@
+"""The records in a part of a file: whole lines, each in exactly one part, wherever the file was cut.
+
+A record belongs to the part in which it begins.  So a part that begins inside a record leaves that one out, and the
+last record of a part is read to its end, behind the part's own.  Whether a record begins at the cut is seen in the byte
+before.  A line ends with LF or CRLF; the last one need not.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from importlib import import_module
+from typing import Any, BinaryIO, Final
+
+from kubemr.coordination.splits import Part
+
+BLOCK: Final = 256 * 1024
+"""Bytes that are unpacked, or looked through for the end of a record, at once."""
+_MODULES: Final = {"Gzip": ("gzip", "GzipFile"), "Bzip2": ("bz2", "BZ2File"), "Xz": ("lzma", "LZMAFile")}
+_DAMAGED: Final = ("BadGzipFile", "EOFError", "LZMAError", "OSError", "ZstdError", "error")
+"""The names of what the decoders raise: `error` is zlib's."""
+
+
+class RecordsError(Exception):
+    """A file cannot be read as records: which, why, and what to do."""
+
+
+def records(part: Part, open_at: Callable[[str, int], BinaryIO]) -> Iterator[bytes]:
+    """The part's records without their ends.  `open_at` gives a stream from an offset of a file on.
+
+    Raises `RecordsError`, and what `open_at` and its stream raise.
+    """
+    if part.compression != "None":
+        with closing(open_at(part.url, 0)) as stream:
+            yield from _unpacked(part, stream)
+        return
+    with closing(open_at(part.url, max(part.start - 1, 0))) as stream:
+        stop = None if part.length is None else part.start + part.length
+        position = _first(stream, part.start, stop)
+        if stop is None or position < stop:
+            for line in stream:
+                yield _record(line)
+                position += len(line)
+                if stop is not None and position >= stop:
+                    return
+        if stop is not None and position < stop:
+            raise RecordsError(
+                f"{part.url}: ends after {position} bytes, and had {stop} at least when it was listed;"
+                " do not change inputs while a job runs: run the job anew"
+            )
+
+
+def _first(stream: BinaryIO, start: int, stop: int | None) -> int:
+    """Where the first record of `start` or later begins, and the stream is; or somewhere behind `stop`."""
+    position = start - 1
+    while start > 0:
+        block = stream.readline(BLOCK)
+        position += len(block)
+        if not block or block.endswith(b"\n") or (stop is not None and position >= stop):
+            return position
+    return 0
+
+
+def _record(line: bytes) -> bytes:
+    if line.endswith(b"\r\n"):
+        return line[:-2]
+    return line[:-1] if line.endswith(b"\n") else line
+
+
+def _unpacked(part: Part, stream: BinaryIO) -> Iterator[bytes]:
+    unpacked = io.BufferedReader(_decoder(part, stream), BLOCK)
+    while True:
+        try:
+            line = unpacked.readline()
+        except Exception as error:
+            if type(error).__name__ not in _DAMAGED:
+                raise
+            raise RecordsError(
+                f"{part.url}: cannot be unpacked as {part.compression}: {type(error).__name__}: {error};"
+                " write the file anew, or correct spec.inputFormat.compression"
+            ) from error
+        if not line:
+            return
+        yield _record(line)
+
+
+def _decoder(part: Part, stream: BinaryIO) -> Any:
+    """A raw stream of what is packed in `stream`, all members or frames of it."""
+    if part.compression == "Zstd":
+        return _zstd(part, stream)
+    if part.compression not in _MODULES:
+        known = ", ".join(("None", *_MODULES, "Zstd"))
+        raise RecordsError(f"{part.url}: compression {part.compression!r} is not known; known are {known}")
+    module, name = _MODULES[part.compression]
+    # Imported when needed: most workers never do.
+    decoder = getattr(import_module(module), name)
+    return decoder(fileobj=stream) if part.compression == "Gzip" else decoder(stream)
+
+
+def _zstd(part: Part, stream: BinaryIO) -> Any:
+    try:
+        return import_module("compression.zstd").ZstdFile(stream)
+    except ImportError:
+        pass  # Python's own is there from 3.14 on.
+    try:
+        decompressor = import_module("zstandard").ZstdDecompressor()
+    except ImportError:
+        raise RecordsError(
+            f"{part.url}: is compressed by Zstd, for which this image has no decoder; install zstandard in it, or"
+            " take Python 3.14"
+        ) from None
+    return decompressor.stream_reader(stream, read_across_frames=True)

@@ -1,0 +1,131 @@
+"""`self.records` and `self.parts`: what a worker sees of a split, and what it hears when a file cannot be read."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import io
+import lzma
+from collections.abc import Callable
+from importlib.util import find_spec
+from typing import BinaryIO
+
+import pytest
+
+from kubemr.coordination.splits import Part, Split
+from kubemr.storage import DirectoryStore
+from kubemr.worker.jobworker import JobWorker
+from kubemr.worker.records import RecordsError, records
+from support.workerharness import Harness, map_task
+
+LINES = b"one\r\ntwo\n\nlast"
+PACK: dict[str, Callable[[bytes], bytes]] = {"Gzip": gzip.compress, "Bzip2": bz2.compress, "Xz": lzma.compress}
+
+
+def of(content: bytes) -> Callable[[str, int], BinaryIO]:
+    """Opens a file of that content, whatever its address."""
+    return lambda url, start: io.BytesIO(content[start:])
+
+
+@pytest.mark.parametrize("kind", PACK)
+def test_packed_files_are_unpacked(kind: str) -> None:
+    """All of it, in several members too."""
+    packed = PACK[kind](LINES + b"\n") + PACK[kind](b"next")
+    found = list(records(Part("s3://b/x", compression=kind), of(packed)))
+    assert found == [b"one", b"two", b"", b"last", b"next"]
+    assert list(records(Part("s3://b/x", compression=kind), of(PACK[kind](b"")))) == []
+
+
+@pytest.mark.parametrize("kind", PACK)
+@pytest.mark.parametrize("damage", [lambda data: data[: len(data) // 2], lambda data: b"no such thing" + data])
+def test_a_damaged_file_is_named(kind: str, damage: Callable[[bytes], bytes]) -> None:
+    """With what is wrong and what to do."""
+    content = damage(PACK[kind](bytes(range(256)) * 100))
+    with pytest.raises(RecordsError, match=rf"^s3://b/x: cannot be unpacked as {kind}: \w+: .*; write the file anew"):
+        list(records(Part("s3://b/x", compression=kind), of(content)))
+
+
+def test_what_the_store_says_is_passed_on() -> None:
+    """It is no damage."""
+
+    class Broken(io.RawIOBase):
+        def readable(self) -> bool:
+            return True
+
+        def readinto(self, buffer: object) -> int:
+            raise LookupError("the store")
+
+    with pytest.raises(LookupError, match="the store"):
+        list(records(Part("s3://b/x", compression="Gzip"), lambda url, start: io.BufferedReader(Broken())))
+
+
+def test_zstd_needs_a_decoder() -> None:
+    """Python's own from 3.14 on, or the package zstandard; the error names both."""
+    # A frame of zstd that holds LINES as it is: magic number, no checksum, one raw block that is the last.
+    frame = b"\x28\xb5\x2f\xfd\x20" + bytes([len(LINES)]) + (len(LINES) << 3 | 1).to_bytes(3, "little") + LINES
+    part = Part("s3://b/x.zst", compression="Zstd")
+    if find_spec("zstandard") or find_spec("compression"):
+        assert list(records(part, of(frame))) == [b"one", b"two", b"", b"last"]
+    else:
+        with pytest.raises(RecordsError, match=r"x\.zst: .* no decoder; install zstandard in it, or take Python 3\.14"):
+            list(records(part, of(frame)))
+
+
+def test_a_compression_that_is_not_known() -> None:
+    """A split by a later version, perhaps."""
+    with pytest.raises(RecordsError, match="'Lz9' is not known; known are None, Gzip"):
+        list(records(Part("s3://b/x", compression="Lz9"), of(b"")))
+
+
+@pytest.mark.parametrize("part", [Part("s3://b/x", 0, 100), Part("s3://b/x", 5, 50), Part("s3://b/x", 50, 50)])
+def test_a_file_that_has_become_shorter_is_an_error(part: Part) -> None:
+    """It is never taken for records that are not there."""
+    with pytest.raises(RecordsError, match=r"^s3://b/x: ends after \d+ bytes, and had \d+ at least when it was listed"):
+        list(records(part, of(LINES)))
+
+
+def test_the_parts_of_an_input() -> None:
+    """An address is one whole file, packed as its name says."""
+    worker = JobWorker()
+    split = Split((Part("s3://b/x", 5, 10), Part("s3://b/y")))
+    assert worker.parts(split.encode()) == split.parts
+    assert worker.parts("s3://b/x.gz") == (Part("s3://b/x.gz", compression="Gzip"),)
+
+
+def test_a_worker_reads_the_records_of_its_input(harness: Harness) -> None:
+    """Of all parts in order, by address or from the job's own store."""
+    store = DirectoryStore(harness.store)
+    store.put("own", b"aa\nbb\ncc\n")
+    other = harness.directory / "other.gz"
+    other.write_bytes(gzip.compress(b"dd\nee"))
+    split = Split((Part(store.url("own"), 1, 4), Part(other.as_uri(), compression="Gzip")))
+    (outcome,) = harness.run(
+        """
+        class Worker(JobWorker):
+            def map(self, input):
+                print(*self.records(input), file=sys.stderr)
+                raise ValueError(b"+".join(self.records(input)))
+        """,
+        map_task(0, split.encode()),
+    )
+    assert outcome.message.startswith("ValueError: b'bb+dd+ee'"), outcome.message
+
+
+def test_reading_records_is_progress(harness: Harness) -> None:
+    """A task whose records take long is not taken for one that hangs."""
+    DirectoryStore(harness.store).put("own", b"x\n" * 64)
+    executor = harness.executor(
+        """
+        class Worker(JobWorker):
+            def map(self, input):
+                count = 0
+                for record in self.records(input):
+                    time.sleep(0.05)
+                    count += 1
+                return {0: str(count)}
+        """,
+        task_timeout=2.0,
+    )
+    executor.begin([map_task(0, DirectoryStore(harness.store).url("own"))])
+    (outcome,) = executor.wait(60.0)
+    assert outcome.kind == "done", outcome.message
