@@ -16,8 +16,9 @@ BIN := .venv/bin
 READY := .venv/.ready
 # Arguments for images/build, which lists them: make images IMAGE_ARGS="--builder podman".
 IMAGE_ARGS ?=
-# How many seeds `make simulate` runs.
+# How many seeds `make simulate` runs, and the first of them.
 SEEDS ?= 500
+FIRST ?= 0
 # How often `make e2e-faults` lets each fault strike and `make bench-latency` measures, and the seed of the first round's moments (random unless given; part of each test's name).
 ROUNDS ?= 10
 SEED ?= $(shell echo $$RANDOM)
@@ -71,8 +72,8 @@ format: $(READY) ## let ruff format and mend what it can
 	$(BIN)/ruff format .
 
 .PHONY: simulate
-simulate: $(READY) ## step operators and workers in random interleavings: make simulate SEEDS=500
-	@$(BIN)/python -m pytest tests/simulation --seeds=$(SEEDS)
+simulate: $(READY) ## step operators and workers in random interleavings, on all cores: make simulate SEEDS=5000 FIRST=0
+	@$(BIN)/python -m pytest tests/simulation/test_seeds.py --timeout=1800 --seeds=$(SEEDS) --first-seed=$(FIRST) --seed-processes=$$(nproc)
 
 .PHONY: controlplane
 controlplane: python ## build etcd, kube-apiserver and MinIO from Go modules, once, for the tests that need them (Go >= 1.26)

@@ -49,6 +49,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--seeds", type=int, default=500, metavar="N", help="how many seeds the simulation runs (default 500)"
     )
+    group.addoption("--first-seed", type=int, default=0, metavar="N", help="the first of them (default 0)")
+    group.addoption("--seed-processes", type=int, default=0, metavar="N", help="processes that run them (this one)")
     cluster_fixtures.add_option(group)
 
 

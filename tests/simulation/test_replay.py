@@ -2,7 +2,20 @@
 
 from __future__ import annotations
 
-from support.simulation.scenario import play
+import os
+import subprocess
+import sys
+from itertools import count
+from pathlib import Path
+
+import pytest
+from attr import evolve
+
+from kubemr.locks.taskstate import TaskState, Token
+from support.simulation.scenario import failure, play
+
+TESTS = Path(__file__).parents[1]
+HISTORY = "from support.simulation.scenario import play; print(*play(17).history, sep='\\n')"
 
 
 def test_the_same_seed_gives_the_same_history() -> None:
@@ -10,3 +23,30 @@ def test_the_same_seed_gives_the_same_history() -> None:
     first, second = play(17), play(17)
     assert first.steps == second.steps
     assert first.history == second.history
+
+
+def test_another_process_tells_the_same() -> None:
+    """Whatever order its sets have."""
+    told = set()
+    for number in range(2):
+        environ = os.environ | {"PYTHONHASHSEED": str(number), "PYTHONPATH": str(TESTS)}
+        done = subprocess.run([sys.executable, "-c", HISTORY], env=environ, capture_output=True, text=True, check=True)
+        told.add(done.stdout)
+    assert len(told) == 1
+    assert len(told.pop().splitlines()) > 100
+
+
+def test_a_failing_seed_is_told_with_its_history_and_replays(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Here of a mistake: a task that comes back has the epoch that it had."""
+
+    def without(state: TaskState, gone: set[Token]) -> TaskState:
+        left = tuple(token for token in state.holders if token not in gone)
+        return evolve(state, holders=left) if left else evolve(state, name="pending", holders=())
+
+    monkeypatch.setattr(TaskState, "_without", without)
+    seed = next(seed for seed in count() if failure(seed, 5))
+    said = failure(seed, 1_000_000)
+    assert failure(seed, 1_000_000) == said
+    story = play(seed)
+    assert [f"seed {seed}: {story.steps} steps", *story.history] == [said.split(",")[0], *said.splitlines()[1:-2]]
+    assert said.endswith(f"make simulate FIRST={seed} SEEDS=1")

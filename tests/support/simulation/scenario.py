@@ -92,3 +92,11 @@ def play(seed: int, faults: Faults | None = None) -> Story:
         list(world.history),
         problem,
     )
+
+
+def failure(seed: int, lines: int) -> str:
+    """What was wrong with a seed, the last `lines` of its history, and how to see it again; empty for nothing."""
+    story = play(seed)
+    if story.problem is None:
+        return ""
+    return f"{story.account(lines)}\nthe same again, with all of its history: make simulate FIRST={seed} SEEDS=1"
