@@ -76,7 +76,7 @@ class Queue(Generic[K]):
             except asyncio.CancelledError:
                 if getter.done() and not getter.cancelled():
                     self._wake_one()  # the wake-up was meant for somebody: pass it on
-                else:
+                elif getter in self._getters:  # else whoever woke another one has dropped it
                     self._getters.remove(getter)
                 raise
         key = self._order.popleft()

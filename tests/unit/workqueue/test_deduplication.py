@@ -87,6 +87,18 @@ async def test_a_cancelled_getter_passes_its_wake_up_on() -> None:
     assert first.cancelled() or await asyncio.gather(first, return_exceptions=True)
 
 
+async def test_a_getter_that_is_cancelled_before_a_key_comes_ends_as_cancelled() -> None:
+    """The key goes to the next in line, and the cancelled one has nothing to say about it."""
+    queue: Queue[str] = Queue()
+    first, second = (asyncio.create_task(queue.get()) for _ in range(2))
+    await settle()
+    first.cancel()
+    queue.add("a")
+    assert await second == "a"
+    with pytest.raises(asyncio.CancelledError):
+        await first
+
+
 async def test_a_cancelled_getter_leaves_the_line() -> None:
     """A worker cancelled while it waits is not woken for later keys."""
     queue: Queue[str] = Queue()
