@@ -22,22 +22,16 @@ type wordCount struct{}
 
 func main() { worker.Serve(wordCount{}) }
 
-// Map counts the words of one input: a URL, or paths or a glob pattern relative to the job argument root.
+// Map counts the words of one input: a URL, a split, or paths or a glob pattern relative to the job argument root.
 func (wordCount) Map(task *worker.Task, input string) (map[int]string, error) {
 	if said := task.Job.Spec.Jobargs["say"]; said != "" {
 		fmt.Println(said)
 	}
 	counts := map[string]int{}
-	texts, err := sources(task, input)
-	if err != nil {
-		return nil, err
-	}
-	for _, source := range texts {
-		text, err := task.Fetch(source)
-		if err != nil {
-			return nil, err
-		}
+	if err := texts(task, input, func(text []byte) {
 		forWords(text, func(word []byte) { counts[string(word)]++ })
+	}); err != nil {
+		return nil, err
 	}
 	partitions := map[int]*bytes.Buffer{}
 	for _, word := range sorted(counts) {
@@ -48,6 +42,7 @@ func (wordCount) Map(task *worker.Task, input string) (map[int]string, error) {
 		fmt.Fprintf(partitions[number], "%s\t%d\n", word, counts[word])
 	}
 	outputs := map[int]string{}
+	var err error
 	for number, lines := range partitions {
 		if outputs[number], err = task.Store(fmt.Sprintf("%d.txt", number), lines.Bytes()); err != nil {
 			return nil, err
@@ -89,6 +84,25 @@ func (wordCount) Reduce(task *worker.Task, inputs []string) (string, error) {
 		fmt.Fprintf(&lines, "%s\t%d\n", word, counts[word])
 	}
 	return task.Store(fmt.Sprintf("%d.txt", task.Number), lines.Bytes())
+}
+
+// texts calls each with all that an input names, in pieces that end between words.
+func texts(task *worker.Task, input string, each func([]byte)) error {
+	if worker.IsSplit(input) {
+		return task.Lines(input, each)
+	}
+	addresses, err := sources(task, input)
+	if err != nil {
+		return err
+	}
+	for _, address := range addresses {
+		text, err := task.Fetch(address)
+		if err != nil {
+			return err
+		}
+		each(text)
+	}
+	return nil
 }
 
 func sources(task *worker.Task, input string) ([]string, error) {

@@ -3,8 +3,9 @@
 A word is a run of bytes without white space, so the counts are those of
 `tr -s '[:space:]' '\\n' | sort | uniq -c` in the C locale, whatever the text's encoding.
 
-An input is a URL, a path, or a glob pattern such as `json/*.py` (`**` stands for any folders); paths and patterns are
-relative to the job argument `root`.  A result holds a line `word<TAB>count` for every word of its partition, sorted.
+An input is a URL, what a job with `spec.split` makes of its files, a path, or a glob pattern such as `json/*.py`
+(`**` stands for any folders); paths and patterns are relative to the job argument `root`.  A result holds a line
+`word<TAB>count` for every word of its partition, sorted.
 What the job argument `say` holds is printed for each input, for who wants to see where that goes.
 """
 
@@ -50,7 +51,10 @@ class WordCount(kubemr.JobWorker):
         return self.store(f"{self.task.number}.txt", b"".join(lines))
 
     def _texts(self, input: str) -> Iterator[bytes]:
-        """The contents of the files that an input names."""
+        """The contents of the files that an input names; of a split, its lines."""
+        if input.startswith("{"):
+            yield from self.records(input)
+            return
         if "://" in input:
             yield self.fetch(input)
             return

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gzip
 from pathlib import Path
 
 import pytest
 
+from kubemr.controller.inputs.splitting import Cuts
 from support import protocolworkers
 from support.minioserver import MinioServer
 from support.protocolproxy import Fate, Recorded
@@ -40,6 +42,19 @@ def test_inputs_in_chunks(stage: Stage, command: list[str]) -> None:
     stage.finish()
     assert stage.results() == word_counts(TEXTS, 5)
     assert {name: stage.inputs.asked[name] for name in TEXTS} == dict.fromkeys(TEXTS, 1)
+
+
+def test_splits(stage: Stage, command: list[str]) -> None:
+    """Files that were cut are read by range, each line by the task in which it begins; packed ones are unpacked."""
+    lines = [b"the quick\xa0 brown f\xc3\xb6x \xff %d\r\n" % (number % 7) for number in range(50)]
+    texts = {"large": b"".join(lines), "long": b"x" * 500 + b" y\nz", "small": b"the end", "empty": b""}
+    contents = {**texts, "packed.gz": gzip.compress(b"a b\n") + gzip.compress(b"b c")}
+    stage.deploy(contents, partitions=5, splits=Cuts(100, 3))
+    for index in range(2):
+        stage.start(command, index)
+    stage.finish()
+    assert len(stage.tasks(0)) > 15
+    assert stage.results() == word_counts({**texts, "packed": b"a b\nb c"}, 5)
 
 
 @pytest.mark.parametrize("order", [("python", "go"), ("go", "python")])

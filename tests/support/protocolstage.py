@@ -16,6 +16,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+from kubemr.controller.inputs.sources import Found
+from kubemr.controller.inputs.splitting import Cuts, tasks
 from kubemr.controller.reconcile import children
 from kubemr.controller.reconcile.claim import stages_of
 from kubemr.controller.reconcile.context import StorageSettings
@@ -182,15 +184,17 @@ class Stage:
         hints: Mapping[int, str] | None = None,
         without: Sequence[int] = (),
         tasks_per_chunk: int | None = None,
+        splits: Cuts | None = None,
         **spec: Any,
     ) -> JobView:
         """A deployed job with these inputs; of the map stage, other states and hints, and shards left out.
 
         With `tasks_per_chunk` the inputs are not in the spec but, so many in each, in chunks in the store.
+        With `splits` they are files in the store, cut and packed.
         """
         self.inputs.contents.update(contents)
         spec = {"image": "none", "replicas": 2, "partitions": partitions, "maxAttempts": 3, **spec}
-        listed = [self.inputs.url(name) for name in contents]
+        listed = [self.inputs.url(name) for name in contents] if splits is None else self._split(contents, splits)
         spec |= {"inputs": listed} if tasks_per_chunk is None else {"inputsFrom": [{"manifest": "https://x.example/"}]}
         body = {"apiVersion": names.API_VERSION, "kind": names.KIND, "metadata": {"name": "the.job"}, "spec": spec}
         created = self.ask(Request("create", names.JOBS, "default", body=body))
@@ -254,6 +258,12 @@ class Stage:
     def _patch(self, resource: Resource, name: str, operations: list[Any], subresource: str | None = None) -> Any:
         request = Request("patch", resource, "default", name, subresource, body=operations, content_type=JSON_PATCH)
         return self.ask(request)
+
+    def _split(self, contents: Mapping[str, bytes], cuts: Cuts) -> list[str]:
+        for name, content in contents.items():
+            self.store.put(f"files/{name}", content)
+        files = [Found(self.store.url(f"files/{name}"), len(content)) for name, content in contents.items()]
+        return [text for text in tasks(files, cuts) if text is not None]
 
     def _shard_of(self, number: int) -> str:
         return self.job.shard_name(self.job.stages[0], number // 32)
