@@ -14,6 +14,8 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Final
 
+from attr import evolve
+
 from kubemr.controller.reconcile import rights
 from kubemr.controller.reconcile.context import (
     CONFIG_MAPS,
@@ -92,9 +94,19 @@ def clean(job: JobView, operator: Operator, *, patient: bool, news: bool) -> Op[
             for prefix in prefixes:
                 yield Do(partial(store.delete_prefix, prefix, keeps_records), "retention")
     yield from rights.revoke(job)  # Not before: workers that still ran had to read that the job is over.
-    if settings is not None:
+    if not patient:
+        yield from _forget(job)
+    if settings is not None or not patient:
         yield from remove_all(job, CONFIG_MAPS, up_to=job.run)
     return True
+
+
+def _forget(job: JobView) -> Op[None]:
+    """Remove what may not be listed, and was created for an earlier run by a request that was long under way."""
+    for run in range(1, job.run):
+        earlier = evolve(job, run=run)
+        yield from remove_named(earlier, SECRETS, names.secret(earlier.base))
+        yield from rights.revoke(earlier)
 
 
 def policy_of(job: JobView) -> str:

@@ -8,7 +8,6 @@ embedded apiserver's core; what the network does to them is drawn at each.
 from __future__ import annotations
 
 import heapq
-from collections import deque
 from collections.abc import Callable, Iterator
 from itertools import count
 from random import Random
@@ -25,8 +24,6 @@ from support.simulation.faults import Faults
 from support.simulation.referee import Referee
 from support.simulation.store import MemoryStore
 
-HISTORY = 400
-"""Steps of the history that are kept for the account of a failed seed."""
 LOOKS = 20
 """Steps between two looks at whether the run is finished."""
 EPOCH = 1_767_225_600.0
@@ -78,7 +75,7 @@ class World:
     referee: Referee = field(factory=Referee, init=False)
     store: MemoryStore = field(init=False)
     server: ApiServer = field(init=False)
-    history: deque[str] = field(factory=lambda: deque(maxlen=HISTORY), init=False)
+    history: list[str] = field(factory=list, init=False)
     steps: int = field(default=0, init=False)
     collect: bool = field(default=False, init=False)
     """Something was deleted since the garbage collector ran."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from kubemr.controller.reconcile import rights
 from kubemr.controller.reconcile.context import CONFIG_MAPS, KUBERNETES_JOBS, PODS, SECRETS, Operator
 from kubemr.controller.reconcile.finished import SETTLE_SECONDS, superfluous
 from kubemr.coordination import names
@@ -11,9 +12,15 @@ from kubemr.coordination.job import JobView
 from kubemr.locks import Refused
 from kubemr.locks.conditional import Target
 from kubemr.locks.lease import LEASES
-from kubemr.locks.request import Json
+from kubemr.locks.request import Json, Resource
 from support.bench import DENIED, NAMESPACE, UNAVAILABLE, Bench, asks
 from support.simulation.store import StoreFailed
+
+MORE: dict[str, Json] = {
+    "roles": {"rules": []},
+    "rolebindings": {"roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "x"}, "subjects": []},
+}
+"""What objects of these kinds cannot do without."""
 
 
 def finished(bench: Bench, operator: Operator, phase: str = "COMPLETE", **spec: Json) -> JobView:
@@ -154,6 +161,22 @@ def test_what_is_created_late_is_removed(bench: Bench, operator: Operator) -> No
     bench.create(KUBERNETES_JOBS, {**late, "spec": {"template": template}})
     bench.step(operator)
     assert bench.objects(KUBERNETES_JOBS) == []
+
+
+def test_what_is_created_late_for_an_earlier_run_is_removed(bench: Bench, operator: Operator) -> None:
+    """Its names are of that run, and some kinds the operator may not list."""
+    job = finished(bench, operator)
+    bench.step(operator)
+    bench.set(job.status, "/status/run", 2)
+    assert bench.step(operator) == SETTLE_SECONDS
+    owned = {"labels": names.labels(job.uid, 1), "ownerReferences": [names.owner(job.name, job.uid)]}
+    late: dict[Resource, str] = {CONFIG_MAPS: names.config_map(job.base), SECRETS: names.secret(job.base)}
+    late |= dict.fromkeys(rights.KINDS, names.account(job.base))
+    for resource, name in late.items():
+        bench.create(resource, {"metadata": {"name": name, **owned}, **MORE.get(resource.plural, {})})
+    bench.now += SETTLE_SECONDS
+    assert bench.step(operator) is None
+    assert bench.everything() == {}
 
 
 def test_the_time_to_live(bench: Bench, operator: Operator) -> None:
