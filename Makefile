@@ -25,6 +25,8 @@ SEED ?= $(shell echo $$RANDOM)
 # What `make bench-coordination` measures: how many workers there are, and tasks of each job.
 WORKERS ?= 2
 TASKS ?= 1000 10000 100000
+# How many operations `make linearizability` has; SEED is its seed, too.
+OPS ?= 100000
 # How many nodes the cluster of `make cluster` has; KUBEMR_CLUSTER=1 in the environment makes it another one.
 NODES ?= 1
 # Arguments for pytest: make test PYTEST_ARGS="-k lease -x".
@@ -74,6 +76,10 @@ format: $(READY) ## let ruff format and mend what it can
 .PHONY: simulate
 simulate: $(READY) ## step operators and workers in random interleavings, on all cores: make simulate SEEDS=5000 FIRST=0
 	@$(BIN)/python -m pytest tests/simulation/test_seeds.py --timeout=1800 --seeds=$(SEEDS) --first-seed=$(FIRST) --seed-processes=$$(nproc)
+
+.PHONY: linearizability
+linearizability: controlplane $(READY) ## contend for locks and tasks through three apiservers, with kills: make linearizability OPS=100000
+	@$(BIN)/python -m pytest -s tests/e2e/linearizability --operations=$(OPS) --contest-seed=$(SEED) $(PYTEST_ARGS)
 
 .PHONY: controlplane
 controlplane: python ## build etcd, kube-apiserver and MinIO from Go modules, once, for the tests that need them (Go >= 1.26)

@@ -51,6 +51,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     group.addoption("--first-seed", type=int, default=0, metavar="N", help="the first of them (default 0)")
     group.addoption("--seed-processes", type=int, default=0, metavar="N", help="processes that run them (this one)")
+    group.addoption(
+        "--operations", type=int, default=4000, metavar="N", help="how many the contest of linearizability has (4000)"
+    )
+    group.addoption("--contest-seed", default="0", metavar="SEED", help="what its kills and contenders are drawn by")
     cluster_fixtures.add_option(group)
 
 

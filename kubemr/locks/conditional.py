@@ -15,6 +15,10 @@ fences: no ABA).  Then one consistent read after a doubtful answer decides:
 - a tested value differs → **lost**, for good, also if the patch is still under way: it cannot pass any more;
 - neither → the identical patch is sent again, until the answer is definite.
 
+Lost says that the patch lands no more.  It does not say that it never has: after a doubtful answer it may have landed,
+and others, who saw what it wrote, may have gone on from there before its mark was looked for.  Where that makes a
+difference, the mark is one that nobody else writes over: a commit, or the claim of a holder that lives.
+
 If every tested value is as tested and the answer is 422 all the same, twice, then it was not a race
 but a refusal.
 """
@@ -40,7 +44,10 @@ class Verdict(Enum):
     WON = "won"
     """It landed: the object carries what it wrote (or did, when it was last seen)."""
     LOST = "lost"
-    """A condition does not hold, and nothing was written."""
+    """A condition does not hold (any more).
+
+    If every answer was definite, nothing was written; after a doubtful one the patch may have landed, and others have
+    written over its mark since."""
     GONE = "gone"
     """The object does not exist (404)."""
     REFUSED = "refused"

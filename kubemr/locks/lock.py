@@ -40,7 +40,8 @@ class Fate(Enum):
     WON = "won"
     """Done: the lock is held (acquire, renew, write), or given back (release)."""
     LOST = "lost"
-    """Somebody else holds it, and nothing was written."""
+    """Somebody else holds it, or a condition does not hold.  What it was to write may have landed before that, if an
+    answer was lost."""
     GONE = "gone"
     """The object does not exist (any more)."""
     UNKNOWN = "unknown"
@@ -208,7 +209,11 @@ def write(held: Held, patch: Patch, *, timeout: float | None = None) -> Op[Resul
 
 
 def release(held: Held, *, timeout: float | None = None) -> Op[Result]:
-    """Give the lock back; the fence stays.  LOST: it was no longer held, which is just as well."""
+    """Give the lock back; the fence stays.
+
+    LOST: it is not held any more, which is just as well.  That may be this very release's doing, where its answer was
+    lost and somebody took the lock before one could look.
+    """
     return (yield from within(_release(held), timeout, _UNKNOWN, each=held.lock.interval))
 
 

@@ -108,7 +108,8 @@ KUBE = Program(
     ),
 )
 MINIO = Program("minio", "github.com/minio/minio")
-PROGRAMS = (ETCD, KUBE, MINIO)
+CHECKER = Program("checker", ".", modules=MODULES.parent / "linearizability")
+PROGRAMS = (ETCD, KUBE, MINIO, CHECKER)
 COREDNS = Program("coredns", ".", modules=CLUSTER_MODULES)
 PAUSE = Program("pause", ".", modules=CLUSTER_MODULES)
 CLUSTER_PROGRAMS = (*PROGRAMS, COREDNS, PAUSE)
