@@ -4,6 +4,7 @@ One run measures all sides on one machine, one after the other:
 
 - kubemr: real etcd and kube-apiserver with kubemr's manifests (its policy of admission among them), a real operator and
   the real worker loop with the workers' own accounts; a job counts from its creation to its last child's removal;
+- the same with shards of other sizes, 10,000 tasks each;
 - all tasks in one object, the first kubemr's design, on the same servers;
 - Dask distributed and Spark (Python and JVM tasks), warm, with as many workers;
 - one pod per task, where the machine can have a node.
@@ -40,6 +41,8 @@ SLOW = 500
 PODS = 40
 LONG_TASKS, LONG_WORKERS, LONG_SECONDS = 256, 8, 2.0
 """Tasks that last: a patch claims each and commits the one before."""
+SHARD_SIZES, SIZED_TASKS = (16, 32, 64, 128), 10_000
+"""Sizes of shards that are tried, in a job of so many tasks."""
 ONE_OBJECT = 1000
 PATIENCE = 20.0
 """Seconds for tasks in one object."""
@@ -89,6 +92,18 @@ def ours(server: Server, folder: Path, sizes: list[int], workers: int, rounds: i
         operator.stop()
 
 
+def by_shard_size(server: Server, folder: Path, tasks: int, workers: int) -> dict[int, Ran]:
+    """The same job with shards of each size."""
+    found = {}
+    for size in SHARD_SIZES:
+        operator = Operator(server, folder / f"operator-{size}", size)
+        try:
+            found[size] = run_job(server, operator, folder, tasks, workers)
+        finally:
+            operator.stop()
+    return found
+
+
 def main() -> int:
     """Measure, print, write."""
     workers, rounds = int(os.environ.get("WORKERS") or 2), int(os.environ.get("ROUNDS") or 3)
@@ -104,13 +119,14 @@ def main() -> int:
         server = Server(Path(name) / "servers")
         try:
             runs, long = ours(server, Path(name), sizes, workers, rounds)
+            sized = by_shard_size(server, Path(name), SIZED_TASKS, workers)
             one = first_design.measure(server, ONE_OBJECT, workers, PATIENCE)
         finally:
             server.stop()
-    written = results(runs, long, one, found)
+    written = results(runs, long, one, found, sized)
     OUT.mkdir(parents=True, exist_ok=True)
     (OUT / "coordination.json").write_text(json.dumps(written, indent=2) + "\n")
-    print(table(runs, one, found))
+    print(table(runs, one, found, sized))
     subprocess.run([str(PYTHON), str(HERE / "plot.py"), str(OUT / "coordination.json"), str(OUT)], check=True)
     broken = [f"NOT KEPT: {said}" for said, kept in promises(runs, long, found) if not kept]
     print(*(broken or ["all promises of docs/coordination.md are kept"]), sep="\n")

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import ClassVar
 
 import kubemr
+from coordination.sized import choose_size
 from kubemr.worker import process
 from kubemr.worker.child import is_child
 
@@ -69,6 +70,7 @@ def note() -> None:
 
 
 if __name__ == "__main__":
+    choose_size()
     if not is_child():
         process.HttpTransport = NotingTransport  # type: ignore[misc]
         atexit.register(note)

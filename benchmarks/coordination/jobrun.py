@@ -58,19 +58,22 @@ class Ran:
 class Operator:
     """A real operator process."""
 
-    def __init__(self, server: Server, folder: Path) -> None:
+    def __init__(self, server: Server, folder: Path, shard_size: int = 0) -> None:
         self._folder = folder
+        self.sized = {"BENCH_SHARD_SIZE": str(shard_size)} if shard_size else {}
+        """For the environment of operator and workers, where shards are to have this size."""
         store = folder / "store"
         store.mkdir(parents=True, exist_ok=True)
         environ = {
             **os.environ,
+            **self.sized,
             "KUBEMR_APISERVER": server.apiserver.url,
             "KUBEMR_APISERVER_TOKEN": server.apiserver.token,
             "KUBEMR_APISERVER_CA": str(server.apiserver.ca_file),
             "KUBEMR_STORAGE_URL": store.as_uri(),
             "KUBEMR_INPUTS_FROM": f"{folder.as_uri()}/",
         }
-        command = [sys.executable, "-m", "kubemr.controller"]
+        command = [sys.executable, str(Path(__file__).with_name("sized.py"))]
         self.daemon = Daemon("operator", command, folder / "operator.log", environ)
 
     def manifest(self, tasks: int) -> str:
@@ -106,7 +109,7 @@ def run_job(server: Server, operator: Operator, folder: Path, tasks: int, worker
     at_start = server.spent()
     notes = folder / name
     notes.mkdir(parents=True)
-    work = _work(server, job, notes, workers)
+    work = _work(server, job, notes, workers, operator.sized)
     at_end = server.spent()
     final = api.request("GET", names.JOBS.path(NAMESPACE, name)).body
     if final["status"]["phase"] != "COMPLETE":
@@ -137,24 +140,25 @@ def run_job(server: Server, operator: Operator, folder: Path, tasks: int, worker
     )
 
 
-def _work(server: Server, job: JobView, notes: Path, workers: int) -> float:
+def _work(server: Server, job: JobView, notes: Path, workers: int, sized: dict[str, str]) -> float:
     """Start the workers as their pods would be; the seconds until the job is over."""
     api = server.apiserver
     config = api.request("GET", f"/api/v1/namespaces/{NAMESPACE}/configmaps/{names.config_map(job.base)}").body["data"]
     pods = [_pod(server, job, index) for index in range(workers)]
     environ = {
         **os.environ,
+        **sized,
         **config,
         "KUBEMR_APISERVER": api.url,
         "KUBEMR_APISERVER_CA": str(api.ca_file),
         "BENCH_NOTES": str(notes),
     }
-    program = os.environ.get("BENCH_WORKER", str(Path(__file__).with_name("empty_worker.py")))
+    program = str(Path(__file__).with_name("empty_worker.py"))
     began = time.monotonic()
     with open(notes / "workers.log", "wb") as log:
         processes = [
             subprocess.Popen(
-                [*os.environ.get("BENCH_PYTHON", sys.executable).split(), program],
+                [sys.executable, program],
                 env={
                     **environ,
                     "KUBEMR_WORKER_INDEX": str(index),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from attrs import frozen
@@ -67,7 +67,9 @@ def median(figure: Figure, runs: Sequence[Ran]) -> float:
     return statistics.median(figure.of(ran) for ran in runs)
 
 
-def results(runs: Sequence[Sequence[Ran]], long: Ran, one: OneObject, peers: Sequence[Peer]) -> list[dict[str, Any]]:
+def results(
+    runs: Sequence[Sequence[Ran]], long: Ran, one: OneObject, peers: Sequence[Peer], sized: Mapping[int, Ran]
+) -> list[dict[str, Any]]:
     """As they are written: `name`, `value`, `unit`, and of a peer `peer`, `peer_value`, `ratio`."""
     found: list[dict[str, Any]] = []
     for same in runs:
@@ -76,6 +78,11 @@ def results(runs: Sequence[Sequence[Ran]], long: Ran, one: OneObject, peers: Seq
             found.append(
                 {"name": figure.name, "tasks": same[0].tasks, "value": float(f"{value:.4g}"), "unit": figure.unit}
             )
+    for size, ran in sized.items():
+        for figure in (RATE, COST, PATCHES):
+            name = f"{figure.name}, shards of {size}"
+            value = float(f"{figure.of(ran):.4g}")
+            found.append({"name": name, "tasks": ran.tasks, "value": value, "unit": figure.unit})
     largest = runs[-1]
     rate = median(RATE, largest)
     for peer in peers:
@@ -120,7 +127,7 @@ def results(runs: Sequence[Sequence[Ran]], long: Ran, one: OneObject, peers: Seq
     return found
 
 
-def table(runs: Sequence[Sequence[Ran]], one: OneObject, peers: Sequence[Peer]) -> str:
+def table(runs: Sequence[Sequence[Ran]], one: OneObject, peers: Sequence[Peer], sized: Mapping[int, Ran]) -> str:
     """For people; in Markdown, as docs/coordination.md has it."""
     lines = [
         "",
@@ -138,6 +145,12 @@ def table(runs: Sequence[Sequence[Ran]], one: OneObject, peers: Sequence[Peer]) 
     lines += [
         f"| {peer.title} | {peer.tasks:,} | {_shown(peer.rate)} | {rate / peer.rate:,.1f} times |" for peer in everybody
     ]
+    lines += ["", f"| shards of, {next(iter(sized.values())).tasks:,} tasks | " + " | ".join(map(str, sized)) + " |"]
+    lines += ["| --- |" + " --- |" * len(sized)]
+    for figure in (RATE, COST, PATCHES):
+        lines.append(
+            f"| {figure.name}, {figure.unit} | " + " | ".join(_shown(figure.of(each)) for each in sized.values()) + " |"
+        )
     return "\n".join(lines) + "\n"
 
 
