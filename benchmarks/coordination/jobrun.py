@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -58,13 +59,15 @@ class Ran:
 class Operator:
     """A real operator process."""
 
-    def __init__(self, server: Server, folder: Path, shard_size: int = 0) -> None:
+    def __init__(
+        self, server: Server, folder: Path, shard_size: int = 0, environ: Mapping[str, str] | None = None
+    ) -> None:
         self._folder = folder
         self.sized = {"BENCH_SHARD_SIZE": str(shard_size)} if shard_size else {}
         """For the environment of operator and workers, where shards are to have this size."""
         store = folder / "store"
         store.mkdir(parents=True, exist_ok=True)
-        environ = {
+        settings = {
             **os.environ,
             **self.sized,
             "KUBEMR_APISERVER": server.apiserver.url,
@@ -73,8 +76,9 @@ class Operator:
             "KUBEMR_STORAGE_URL": store.as_uri(),
             "KUBEMR_INPUTS_FROM": f"{folder.as_uri()}/",
         }
+        settings.update(environ or {})
         command = [sys.executable, str(Path(__file__).with_name("sized.py"))]
-        self.daemon = Daemon("operator", command, folder / "operator.log", environ)
+        self.daemon = Daemon("operator", command, folder / "operator.log", settings)
 
     def manifest(self, tasks: int) -> str:
         """The address of a list of so many inputs.  They do not exist: the tasks do not look at them."""

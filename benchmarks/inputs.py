@@ -1,0 +1,190 @@
+"""A million input files: what the operator needs to list them, cut them into tasks and deploy the job.
+
+    make bench-inputs FILES=1000000
+
+The files are listed by a server on loopback that speaks as much of S3 as a listing takes (ListObjectsV2, 1,000 keys a
+page) and makes the pages up as it is asked: filling a real store with a million objects would take longer than all of
+the measurement.  Operator, etcd and kube-apiserver are real.  Two jobs: each file a task, and small files packed by
+`spec.split`; the peak of the operator's memory is compared with that of an operator whose job has a thousand files.
+Prints a table and writes `build/bench/inputs.json`; exit code 1 when the operator needs more than `LIMIT`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+from attrs import frozen
+from coordination.jobrun import Operator
+from coordination.server import Server, memory_of
+
+from kubemr.coordination import names
+
+RESULT = Path(__file__).resolve().parents[1] / "build" / "bench" / "inputs.json"
+LIMIT = 128
+"""MiB of the operator's memory at its peak, whatever the number of files."""
+FEW = 1_000
+PAGE = 1_000
+SIZE = 20_000
+"""Bytes of each file."""
+BUCKET = "corpus"
+PATIENCE = 1200.0
+
+
+class Listing(BaseHTTPRequestHandler):
+    """ListObjectsV2 of a bucket whose prefix `N/` has N files."""
+
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self) -> None:
+        """One page."""
+        asked = parse_qs(urlsplit(self.path).query)
+        prefix = asked["prefix"][0]
+        total, first = int(prefix.rstrip("/")), int(asked.get("continuation-token", ["0"])[0])
+        if "start-after" in asked:
+            first = max(first, int(asked["start-after"][0][-12:-4]) + 1)
+        last = min(first + PAGE, total)
+        entries = "".join(
+            f"<Contents><Key>{prefix}part-{number:08d}.log</Key><LastModified>2026-01-01T00:00:00.000Z</LastModified>"
+            f"<ETag>&quot;{number:032x}&quot;</ETag><Size>{SIZE}</Size><StorageClass>STANDARD</StorageClass></Contents>"
+            for number in range(first, last)
+        )
+        more = f"<NextContinuationToken>{last}</NextContinuationToken>" if last < total else ""
+        body = (
+            '<?xml version="1.0" encoding="UTF-8"?><ListBucketResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/">'
+            f"<Name>{BUCKET}</Name><Prefix>{prefix}</Prefix><KeyCount>{last - first}</KeyCount>"
+            f"<MaxKeys>{PAGE}</MaxKeys><IsTruncated>{str(last < total).lower()}</IsTruncated>"
+            f"{entries}{more}</ListBucketResult>"
+        ).encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "application/xml")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Say nothing."""
+
+
+@contextmanager
+def listing() -> Iterator[str]:
+    """The server's address."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Listing)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+    finally:
+        server.shutdown()
+        thread.join()
+
+
+@frozen
+class Planned:
+    """What became of a job's files."""
+
+    seconds: float
+    """From the creation to DEPLOYED."""
+    tasks: int
+    shards: int
+    memory: float
+    """MiB of the operator at its peak."""
+    largest: float
+    """KiB of the largest object."""
+
+
+def deploy(server: Server, folder: Path, endpoint: str, files: int, split: dict[str, Any] | None) -> Planned:
+    """A job of so many files, by an operator of its own."""
+    keys = {
+        "KUBEMR_S3_ENDPOINT": endpoint,
+        "KUBEMR_S3_ACCESS_KEY_ID": "anybody",
+        "KUBEMR_S3_SECRET_ACCESS_KEY": "whatever",
+        "KUBEMR_INPUTS_FROM": f"s3://{BUCKET}/",
+    }
+    operator = Operator(server, folder, environ=keys)
+    api, name = server.apiserver, f"inputs-{files}{'-split' if split is not None else ''}"
+    try:
+        spec: dict[str, Any] = {
+            "image": "none",
+            "replicas": 2,
+            "partitions": 0,
+            "inputsFrom": [{"prefix": f"s3://{BUCKET}/{files}/"}],
+        }
+        if split is not None:
+            spec["split"] = split
+        body = {"apiVersion": names.API_VERSION, "kind": names.KIND, "metadata": {"name": name}, "spec": spec}
+        began = time.monotonic()
+        created = api.request("POST", names.JOBS.path("default"), body)
+        if created.status != 201:
+            raise RuntimeError(f"the job was refused: {created.body}")
+        while True:
+            status = api.request("GET", names.JOBS.path("default", name)).body.get("status") or {}
+            if status.get("phase") in ("DEPLOYED", "FAIL"):
+                break
+            if time.monotonic() > began + PATIENCE:
+                raise RuntimeError(f"the job was not deployed in {PATIENCE:g} s: {json.dumps(status)[:2000]}")
+            time.sleep(0.25)  # as coarse as the figure
+        if status["phase"] == "FAIL":
+            raise RuntimeError(f"the job failed: {status['error']}")
+        seconds, (stage,) = time.monotonic() - began, status["stages"]
+        memory, largest = memory_of(operator.daemon.pid) / 1024**2, server.largest()[1] / 1024
+        return Planned(seconds, stage["total"], stage["shards"], memory, largest)
+    finally:
+        operator.stop()
+
+
+def main() -> int:
+    """Measure, print, write."""
+    files = int(os.environ.get("FILES") or 1_000_000)
+    with tempfile.TemporaryDirectory() as name, listing() as endpoint:
+        folder = Path(name)
+        server = Server(folder / "servers")
+        try:
+            few = deploy(server, folder / "few", endpoint, FEW, None)
+            packed = deploy(server, folder / "packed", endpoint, files, {})
+            each = deploy(server, folder / "each", endpoint, files, None)
+        finally:
+            server.stop()
+    results: list[dict[str, Any]] = []
+    for what, planned in ((f"{FEW} files", few), (f"{files} files, packed", packed), (f"{files} files", each)):
+        figures = (
+            ("deployed after", planned.seconds, "s"),
+            ("tasks", planned.tasks, ""),
+            ("shards", planned.shards, ""),
+            ("operator memory, peak", planned.memory, "MiB"),
+            ("largest object", planned.largest, "KiB"),
+        )
+        results += [
+            {"name": f"{what}: {figure}", "value": round(value, 1), "unit": unit} for figure, value, unit in figures
+        ]
+    results.append(
+        {
+            "name": f"operator memory with {files} files",
+            "value": round(each.memory, 1),
+            "unit": "MiB",
+            "peer": f"the operator with {FEW} files",
+            "peer_value": round(few.memory, 1),
+            "ratio": round(each.memory / few.memory, 2),
+        }
+    )
+    RESULT.parent.mkdir(parents=True, exist_ok=True)
+    RESULT.write_text(json.dumps(results, indent=2) + "\n")
+    for result in results:
+        print(f"{result['name']:50} {result['value']:>12,} {result['unit']}")
+    most = max(packed.memory, each.memory)
+    print(f"{most:.0f} MiB at most, {LIMIT} are allowed; {each.memory / few.memory:.2f} times that with {FEW} files")
+    return 0 if most <= LIMIT else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
