@@ -81,6 +81,21 @@ simulate: $(READY) ## step operators and workers in random interleavings, on all
 linearizability: controlplane $(READY) ## contend for locks and tasks through three apiservers, with kills: make linearizability OPS=100000
 	@$(BIN)/python -m pytest -s tests/e2e/linearizability --operations=$(OPS) --contest-seed=$(SEED) $(PYTEST_ARGS)
 
+# The versions of Kubernetes beside the one for everything, and the tests that are about the apiserver.  Not those that
+# compare its words: they are other ones in each version, and the embedded apiserver has those of the one for everything.
+VERSIONS ?= 1.34 1.37
+VERSION_TESTS := $(addprefix tests/e2e/test_,controlplane.py crds.py manifests.py priority.py rights.py rights_used.py) \
+	--deselect tests/e2e/test_crds.py::test_our_words_are_the_apiservers
+
+.PHONY: test-versions
+test-versions: $(READY) ## run what is about the apiserver on the oldest and the newest Kubernetes, too: make test-versions VERSIONS=1.37
+	@for version in $(VERSIONS); do
+		export KUBEMR_TEST_KUBERNETES=$$version
+		echo "Kubernetes $$version"
+		$(BIN)/python tests/support/binaries.py
+		$(BIN)/python -m pytest $(VERSION_TESTS) $(PYTEST_ARGS)
+	done
+
 .PHONY: controlplane
 controlplane: python ## build etcd, kube-apiserver and MinIO from Go modules, once, for the tests that need them (Go >= 1.26)
 	@$(PYTHON) tests/support/binaries.py
@@ -117,7 +132,7 @@ e2e: images ## the tests on a whole cluster: the one KUBEMR_E2E_KUBECONFIG names
 		$(CLUSTER) packages
 		$(BIN)/python tests/support/binaries.py --cluster
 	fi
-	$(BIN)/python -m pytest --cluster -m cluster tests/e2e $(PYTEST_ARGS)
+	$(BIN)/python -m pytest --cluster -m cluster tests/e2e tests/differential $(PYTEST_ARGS)
 
 .PHONY: e2e-faults
 e2e-faults: images ## every fault of docs/faults.md on a cluster of its own: make e2e-faults ROUNDS=10 SEED=1 PYTEST_ARGS="-k frozen"

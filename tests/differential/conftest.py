@@ -13,6 +13,7 @@ from differential.cases import Case
 from differential.definitions import all_definitions
 from differential.normal import Transcript, differences
 from differential.servers import Server
+from differential.wholecluster import PREFIX, control_plane_of
 from kubemr.local.apiserver.http import HttpServer, new_server
 from kubemr.local.apiserver.presets import rules
 from support.binaries import ETCD, KUBE
@@ -22,9 +23,13 @@ from support.left_out import require
 Compare = Callable[[Case], None]
 
 
-@pytest.fixture(scope="session")
-def plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
-    """A control plane of this suite's own: it forgets its past, and no controller may add objects to the cases'."""
+@pytest.fixture(scope="package", params=["alone", pytest.param("cluster", marks=pytest.mark.cluster("bare"))])
+def plane(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
+    """A control plane of this suite's own, or a whole cluster's: it forgets its past, and no controller interferes."""
+    if request.param == "cluster":
+        with control_plane_of(request.getfixturevalue("breakable_cluster")) as found:
+            yield found
+        return
     require(ETCD, KUBE)
     started = ControlPlane(tmp_path_factory.mktemp("differential"))
     try:
@@ -33,7 +38,7 @@ def plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
         started.stop()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def real(plane: ControlPlane) -> Iterator[Server]:
     """The real kube-apiserver with the custom resources of the cases, and an etcd that has forgotten the past.
 
@@ -78,7 +83,7 @@ def compare(real: Server, embedded: Server, numbers: Iterator[int]) -> Compare:
     """Run a case on both servers, each in a new namespace of the same name, and compare all answers."""
 
     def run(case: Case) -> None:
-        namespace = f"case-{next(numbers)}"
+        namespace = f"{PREFIX}{next(numbers)}"
         wanted = Transcript(real.run(namespace, case.steps)).answers
         given = Transcript(embedded.run(namespace, case.steps)).answers
         different = differences(given, wanted)

@@ -29,8 +29,9 @@ EVERYBODYS = {
     ("create", "selfsubjectaccessreviews.authorization.k8s.io"),
     ("create", "selfsubjectrulesreviews.authorization.k8s.io"),
     ("create", "selfsubjectreviews.authentication.k8s.io"),
+    *((verb, "clustertrustbundles.certificates.k8s.io") for verb in ("get", "list", "watch")),  # from 1.37 on
 }
-"""What Kubernetes lets every account ask about itself."""
+"""What Kubernetes lets every account ask about itself, and read."""
 
 
 def rendered(kubectl: Path, overlay: str = "base") -> str:

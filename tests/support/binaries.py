@@ -47,11 +47,12 @@ class Program:
     """One Go module and the binary made of it.
 
     `package` is what `go build` is given, `links` are further names of the same binary, and `variables` are what the
-    linker sets.
+    linker sets.  With `others`, further packages, each becomes a binary of its own, named after its package's folder.
     """
 
     name: str
     package: str
+    others: tuple[str, ...] = ()
     links: tuple[str, ...] = ()
     variables: tuple[str, ...] = ()
     modules: Path = MODULES
@@ -70,7 +71,15 @@ class Program:
     def key(self) -> str:
         """A hash of all that decides what the binary does, but for the version of Go."""
         digest = hashlib.sha256()
-        recipe = (self.package, *FLAGS, self.linker_flags, *self.links, platform.system(), platform.machine())
+        recipe = (
+            self.package,
+            *self.others,
+            *FLAGS,
+            self.linker_flags,
+            *self.links,
+            platform.system(),
+            platform.machine(),
+        )
         digest.update("\0".join(recipe).encode())
         for file in sorted(self.module.iterdir()):
             digest.update(f"\0{file.name}\0".encode() + file.read_bytes())
@@ -87,26 +96,49 @@ class Program:
 
     def is_built(self) -> bool:
         """Whether it is there."""
-        return self.path().exists()
+        return self.folder.exists()
 
 
-_KUBERNETES = "1.36.3"
+KUBERNETES = {"1.34": "1.34.4", "1.36": "1.36.3", "1.37": "1.37.2"}
+"""The versions of Kubernetes that tests may run on: the oldest supported, the one for everything, the newest."""
+
+CHOICE = "KUBEMR_TEST_KUBERNETES"
+"""The environment variable that names one of them; for the whole of a test session, and for `make controlplane`."""
+
+_PINNED = "1.36"
 _VERSION = "k8s.io/component-base/version"
 
-ETCD = Program("etcd", "go.etcd.io/etcd/server/v3")
-KUBE = Program(
-    "kube",
-    ".",
-    links=("kube-apiserver", "kube-controller-manager", "kube-proxy", "kube-scheduler", "kubectl", "kubelet"),
-    # Without a version the programs refuse each other.
-    variables=(
-        f"{_VERSION}.gitVersion=v{_KUBERNETES}",
-        f"{_VERSION}.gitMajor={_KUBERNETES.split('.')[0]}",
-        f"{_VERSION}.gitMinor={_KUBERNETES.split('.')[1]}",
+
+def _kubernetes(minor: str) -> Program:
+    """All its programs in one binary, of the version that clusters with a node have; of others, what needs no node."""
+    version = KUBERNETES[minor]
+    variables = (
+        # Without a version the programs refuse each other.
+        f"{_VERSION}.gitVersion=v{version}",
+        f"{_VERSION}.gitMajor={version.split('.')[0]}",
+        f"{_VERSION}.gitMinor={version.split('.')[1]}",
         f"{_VERSION}.gitTreeState=clean",
         f"{_VERSION}.gitCommit=unknown",
-    ),
-)
+    )
+    if minor == _PINNED:
+        links = ("kube-apiserver", "kube-controller-manager", "kube-proxy", "kube-scheduler", "kubectl", "kubelet")
+        return Program("kube", ".", links=links, variables=variables)
+    first, *others = (
+        f"k8s.io/kubernetes/cmd/{name}" for name in ("kube-apiserver", "kube-controller-manager", "kubectl")
+    )
+    return Program(f"kube-{minor}", first, others=tuple(others), variables=variables)
+
+
+def chosen_kubernetes() -> str:
+    """The version that this session is about, as `1.36`; an error when the variable names one that is not there."""
+    minor = os.environ.get(CHOICE) or _PINNED
+    if minor not in KUBERNETES:
+        raise SystemExit(f"{CHOICE}={minor}: there is no such version of Kubernetes here, only {', '.join(KUBERNETES)}")
+    return minor
+
+
+ETCD = Program("etcd", "go.etcd.io/etcd/server/v3")
+KUBE = _kubernetes(chosen_kubernetes())
 MINIO = Program("minio", "github.com/minio/minio")
 CHECKER = Program("checker", ".", modules=MODULES.parent / "linearizability")
 PROGRAMS = (ETCD, KUBE, MINIO, CHECKER)
@@ -177,9 +209,11 @@ def build(program: Program) -> Path:
             return program.folder
         scratch = Path(tempfile.mkdtemp(prefix=f".building-{program.name}-", dir=cache()))
         try:
-            command = [go, "build", *FLAGS, "-ldflags", program.linker_flags, "-o", str(scratch / program.name)]
+            output = f"{scratch}/" if program.others else str(scratch / program.name)
+            command = [go, "build", *FLAGS, "-ldflags", program.linker_flags, "-o", output]
+            command += [program.package, *program.others]
             environment = os.environ | {"CGO_ENABLED": "0", "GOFLAGS": "", "GOWORK": "off"}
-            done = subprocess.run([*command, program.package], cwd=program.module, env=environment, check=False)
+            done = subprocess.run(command, cwd=program.module, env=environment, check=False)
             if done.returncode != 0:
                 raise BuildError(
                     f"building {program.name} in {program.module} failed with status {done.returncode}; see above"
