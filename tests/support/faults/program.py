@@ -28,6 +28,8 @@ class SlowCount(WordCount):
     def _texts(self, input):
         seconds, gate, text = input.split(" ", 2)
         time.sleep(float(seconds))
+        if gate == "greedy" and self.task.attempt.startswith("1-"):
+            bytearray(1 << 30)
         while gate == "held" and not self._open():
             self.progress()
             time.sleep(0.2)
@@ -76,6 +78,7 @@ def slow_count(
     image: str,
     *,
     gated: bool = False,
+    memory: str = "",
     workers: int = WORKERS,
     command: tuple[str, ...] = ("python3", "/program/slow.py"),
     volumes: Mapping[str, Any] | None = None,
@@ -83,23 +86,27 @@ def slow_count(
 ) -> Any:
     """The manifest.
 
+    With a `memory` limit the second task asks for more than that, when it is tried first.
     `volumes` are further ones by name, mounted at `/<name>`.  Workers that are `spread` are on all nodes, as many on
     each, and are given up with a node that is unreachable for 2 s.
     """
     sources: dict[str, Any] = {"program": {"configMap": {"name": PROGRAM}}, **(volumes or {})}
-    worker = {
+    worker: dict[str, Any] = {
         "name": "worker",
         "imagePullPolicy": "IfNotPresent",
         "command": list(command),
         "volumeMounts": [{"name": each, "mountPath": f"/{each}"} for each in sources],
     }
+    if memory:
+        worker["resources"] = {"limits": {"memory": memory}}
     spec = {
         "containers": [worker],
         "volumes": [{"name": each, **source} for each, source in sources.items()],
         "terminationGracePeriodSeconds": 5,
         **(_spread(name) if spread else {}),
     }
-    inputs = [f"{TASK_SECONDS} {'held' if gated and not task else 'free'} {text}" for task, text in enumerate(texts())]
+    kinds = {0: "held" if gated else "free", 1: "greedy" if memory else "free"}
+    inputs = [f"{TASK_SECONDS} {kinds.get(task, 'free')} {text}" for task, text in enumerate(texts())]
     return {
         "apiVersion": names.API_VERSION,
         "kind": names.KIND,

@@ -45,6 +45,24 @@ def test_a_node_is_lost(stage: Stage, second_node: Node) -> None:
             job.cluster.bring_back(second_node)
 
 
+def test_a_node_is_drained(stage: Stage, second_node: Node) -> None:
+    """`kubectl drain`: its workers hand their tasks back, others take their place elsewhere, and nothing is lost."""
+    with stage("a node: kubectl drain", workers=WORKERS, spread=True) as job:
+        job.moment(last=LATEST)
+        name, kubectl = second_node.site.name, job.kubemr.cluster.kubectl
+        tasks = job.victim(node=name).tasks
+        job.struck()
+        try:
+            options = ("--ignore-daemonsets", "--delete-emptydir-data", "--force")
+            kubectl("drain", name, *options, f"--timeout={PATIENCE:g}s")
+            job.until_committed(tasks)
+            job.complete()
+            assert (job.counted("losses"), job.counted("failures")) == (0, 0)
+        finally:
+            kubectl("uncordon", name)
+            job.kubemr.settle()
+
+
 def test_a_kubelet_is_frozen(stage: Stage, second_node: Node) -> None:
     """SIGSTOP until its node counts as unreachable: its workers go on, and nothing is lost."""
     with stage("a kubelet: SIGSTOP until its node is given up", gated=True, workers=WORKERS, spread=True) as job:

@@ -48,6 +48,16 @@ def test_the_user_code_is_killed(stage: Stage) -> None:
         assert job.counted("failures") <= 1  # none between two tasks
 
 
+def test_user_code_that_asks_for_too_much_memory(stage: Stage) -> None:
+    """The kernel kills it, or all of its container: an attempt failed or was lost, and the next one does the task."""
+    with stage("a worker: out of memory", memory="160Mi") as job:
+        job.until_done(1)
+        job.struck()
+        job.until_committed([("0-map", 1)])
+        job.complete()
+        assert job.counted("losses") + job.counted("failures") >= 1
+
+
 def test_the_pod_is_deleted(stage: Stage) -> None:
     """The worker is told to end, hands its tasks back, and loses none."""
     with stage("a worker's pod: kubectl delete") as job:
