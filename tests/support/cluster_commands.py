@@ -148,6 +148,13 @@ def load(archives: list[str]) -> int:
     path = description(work_folder())
     if not path.exists():
         return 0
+    try:
+        take_lock(work_folder(), "`make images`").close()
+    except AlreadyRunningError:
+        pass
+    else:
+        print("the cluster that ran last has ended uncleanly: nothing was loaded into it")
+        return 0
     access = ClusterAccess.load(path)
     for archive in archives:
         access.load_image(Path(archive))

@@ -129,6 +129,7 @@ def test_a_killed_one_takes_its_nodes_with_it_and_the_next_one_starts() -> None:
     while left := [*alive(pids), *(pid for node in nodes for pid in processes(node))]:
         assert time.monotonic() < end, left
         time.sleep(0.1)
+    assert "ended uncleanly" in command("load", "/nowhere/an-image.tar").stdout
     command("up")
     fresh = ClusterAccess.load(description(work_folder()))
     assert fresh.pids is not None
