@@ -169,7 +169,9 @@ def promises(runs: Sequence[Sequence[Ran]], long: Ran, peers: Sequence[Peer]) ->
         found.append((f"at most 1.15 times the cost of a tenth of the tasks: {growth:.2f}", growth <= 1.15))
     each, slow = median(PATCHES, runs[-1]), PATCHES.of(long)
     object_size = max(ran.largest[1] for same in runs for ran in same) / KIB
+    often = max(ran.all_of_it.job_patches - (ran.deploy + ran.work + ran.clean) for same in runs for ran in same)
     found += [
+        (f"the job is patched at most 8 times, and once a second: {often:.0f} more than its seconds", often <= 8),
         (f"at most 0.1 patches per empty task: {each:.3f}", each <= 0.1),
         (f"at most 1.1 patches per task of 2 s: {slow:.3f}", slow <= 1.1),
         (f"no object above 256 KiB: {object_size:.1f}", object_size <= 256),
