@@ -57,6 +57,8 @@ FIGURES = (
     Figure("worker memory", "MiB", lambda ran: ran.worker_memory / KIB**2),
     Figure("operator memory", "MiB", lambda ran: ran.operator_memory / KIB**2),
 )
+LEAST = {"Dask distributed": 8, "Spark, JVM tasks": 5}
+"""So many times a peer's rate are promised; ten times that of the others."""
 COST = FIGURES[3]
 RATE = FIGURES[0]
 PATCHES = next(figure for figure in FIGURES if figure.name == "patches per task")
@@ -159,7 +161,7 @@ def promises(runs: Sequence[Sequence[Ran]], long: Ran, peers: Sequence[Peer]) ->
     rate, share = median(RATE, runs[-1]), 100 * max(ran.database for same in runs for ran in same) / QUOTA
     found = []
     for peer in peers:
-        least = 8 if peer.title.startswith("Dask") else 10
+        least = LEAST.get(peer.title, 10)
         said = f"at least {least} times the rate of {peer.title}: {rate / peer.rate:.1f}"
         found.append((said, rate >= least * peer.rate))
     cost = median(COST, runs[-1])
