@@ -16,7 +16,6 @@ import os
 import sys
 import tempfile
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -25,10 +24,8 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from attrs import frozen
-from coordination.jobrun import Operator
+from coordination.jobrun import Operator, deploy_job
 from coordination.server import Server, memory_of
-
-from kubemr.coordination import names
 
 RESULT = Path(__file__).resolve().parents[1] / "build" / "bench" / "inputs.json"
 LIMIT = 128
@@ -38,7 +35,6 @@ PAGE = 1_000
 SIZE = 20_000
 """Bytes of each file."""
 BUCKET = "corpus"
-PATIENCE = 1200.0
 
 
 class Listing(BaseHTTPRequestHandler):
@@ -112,7 +108,6 @@ def deploy(server: Server, folder: Path, endpoint: str, files: int, split: dict[
         "KUBEMR_INPUTS_FROM": f"s3://{BUCKET}/",
     }
     operator = Operator(server, folder, environ=keys)
-    api, name = server.apiserver, f"inputs-{files}{'-split' if split is not None else ''}"
     try:
         spec: dict[str, Any] = {
             "image": "none",
@@ -122,23 +117,10 @@ def deploy(server: Server, folder: Path, endpoint: str, files: int, split: dict[
         }
         if split is not None:
             spec["split"] = split
-        body = {"apiVersion": names.API_VERSION, "kind": names.KIND, "metadata": {"name": name}, "spec": spec}
-        began = time.monotonic()
-        created = api.request("POST", names.JOBS.path("default"), body)
-        if created.status != 201:
-            raise RuntimeError(f"the job was refused: {created.body}")
-        while True:
-            status = api.request("GET", names.JOBS.path("default", name)).body.get("status") or {}
-            if status.get("phase") in ("DEPLOYED", "FAIL"):
-                break
-            if time.monotonic() > began + PATIENCE:
-                raise RuntimeError(f"the job was not deployed in {PATIENCE:g} s: {json.dumps(status)[:2000]}")
-            time.sleep(0.25)  # as coarse as the figure
-        if status["phase"] == "FAIL":
-            raise RuntimeError(f"the job failed: {status['error']}")
-        seconds, (stage,) = time.monotonic() - began, status["stages"]
-        memory, largest = memory_of(operator.daemon.pid) / 1024**2, server.largest()[1] / 1024
-        return Planned(seconds, stage["total"], stage["shards"], memory, largest)
+        job, seconds = deploy_job(server, f"inputs-{files}{'-split' if split is not None else ''}", spec)
+        (stage,) = job.document["status"]["stages"]
+        memory = memory_of(operator.daemon.pid) / 1024**2
+        return Planned(seconds, stage["total"], stage["shards"], memory, server.largest() / 1024)
     finally:
         operator.stop()
 

@@ -21,6 +21,8 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any, TypeVar
 
+from coordination.server import Server
+
 from kubemr.controller.client import Client, PlainConnection
 from kubemr.controller.operator import OperatorProcess
 from kubemr.controller.settings import OperatorSettings
@@ -35,9 +37,7 @@ from kubemr.locks.request import Answer, Do, Json, Op, Request, Sleep, Watch, Wa
 from kubemr.locks.taskstate import make_token
 from kubemr.storage import store_from_environment
 from kubemr.worker.loop import Identity, Over, Worker, begin
-from support.accounts import install, token_of
-from support.binaries import KUBE
-from support.controlplane import ControlPlane
+from support.accounts import token_of
 from support.lightexecutor import WAIT, LightExecutor, light_assigner
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -158,21 +158,6 @@ async def work(job: JobView, index: int, transport: Counting, store: Any) -> Non
             await asyncio.gather(renewing, return_exceptions=True)
 
 
-class Meter:
-    """CPU seconds of the servers."""
-
-    def __init__(self, plane: ControlPlane) -> None:
-        self._pids = (plane.apiserver.daemon.pid, plane.etcd.daemon.pid)
-
-    def seconds(self) -> float:
-        """Used so far, by both."""
-        total = 0
-        for pid in self._pids:
-            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-            total += int(fields[11]) + int(fields[12])
-        return total / os.sysconf("SC_CLK_TCK")
-
-
 class Report:
     """What was measured."""
 
@@ -208,14 +193,13 @@ async def until(happened: Callable[[], Any], what: str, seconds: float = 400.0) 
     print(f"… {what}")
 
 
-async def measure(plane: ControlPlane, workers: int, folder: Path) -> Report:
+async def measure(server: Server, workers: int, folder: Path) -> Report:
     """All phases."""
-    report, meter = Report(), Meter(plane)
-    server = plane.apiserver
+    report, api = Report(), server.apiserver
     environ = {"KUBEMR_STORAGE_URL": f"file://{folder}", "KUBEMR_INSTANCE": "bench", "KUBEMR_NAMESPACE": "default"}
 
-    def connection(token: str = server.token) -> PlainConnection:
-        return PlainConnection(server.url, token, ca_file=str(server.ca_file), max_connections=0)
+    def connection(token: str = api.token) -> PlainConnection:
+        return PlainConnection(api.url, token, ca_file=str(api.ca_file), max_connections=0)
 
     spec = {
         "image": "none",
@@ -247,7 +231,7 @@ async def measure(plane: ControlPlane, workers: int, folder: Path) -> Report:
         report.add("deployment", time.monotonic() - began, "s")
         deployed = job()
         assert deployed is not None
-        theirs = Client(connection(token_of(server, NAMESPACE, names.account(deployed.base))))
+        theirs = Client(connection(token_of(api, NAMESPACE, names.account(deployed.base))))
         await stack.enter_async_context(theirs)
         counting, store = Counting(theirs, lambda: shows("COMPLETE")), store_from_environment(environ)
         lives = [asyncio.create_task(work(deployed, index, counting, store)) for index in range(workers)]
@@ -255,10 +239,10 @@ async def measure(plane: ControlPlane, workers: int, folder: Path) -> Report:
         async def phase(name: str, waiting: Any) -> None:
             counting.forget()
             own.requests.clear()
-            cpu, since = meter.seconds(), time.monotonic()
+            cpu, since = server.cpu(), time.monotonic()
             await waiting
             seconds = time.monotonic() - since
-            report.phase(name, seconds, meter.seconds() - cpu, counting, own.requests)
+            report.phase(name, seconds, server.cpu() - cpu, counting, own.requests)
 
         await phase("start", asyncio.sleep(START_SECONDS))
         await asyncio.sleep(START_SECONDS)
@@ -270,23 +254,23 @@ async def measure(plane: ControlPlane, workers: int, folder: Path) -> Report:
         report.add("renewals refused, in all phases", counting.renewals_refused, "")
         report.add("workers that lost their Lease", counting.leases_lost, "")
         await asyncio.wait_for(asyncio.gather(*lives), 200)
-        await _renewals(client, meter, report)
+        await _renewals(client, server, report)
         stop.set()
         await running
     return report
 
 
-async def _renewals(client: Client, meter: Meter, report: Report) -> None:
+async def _renewals(client: Client, server: Server, report: Report) -> None:
     """What one renewal costs the servers."""
     target = Target(LEASES, NAMESPACE, "bench")
     body = {"metadata": {"name": "bench"}, "spec": {"leaseDurationSeconds": 15}}
     await client.send(Request("create", target.resource, NAMESPACE, body=body))
     token = make_token(0, 1)
     await aio.run(take(target, token, micro_timestamp), client)
-    cpu = meter.seconds()
+    cpu = server.cpu()
     for number in range(RENEWALS):
         await aio.run(renew(target, token, f"2026-01-01T00:00:00.{number:06d}Z"), client)
-    report.add("one renewal: apiserver and etcd", (meter.seconds() - cpu) / RENEWALS * 1000, "ms")
+    report.add("one renewal: apiserver and etcd", (server.cpu() - cpu) / RENEWALS * 1000, "ms")
     lease = await aio.run(read(target), client)
     report.add("one renewal: the Lease as JSON", len(json.dumps(lease, separators=(",", ":"))), "bytes")
 
@@ -296,12 +280,11 @@ def main() -> None:
     workers = int(os.environ.get("WORKERS") or 1000)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        plane = ControlPlane(folder)
+        server = Server(folder)
         try:
-            install(plane.apiserver, KUBE.path("kubectl"))
-            report = asyncio.run(measure(plane, workers, folder / "store"))
+            report = asyncio.run(measure(server, workers, folder / "store"))
         finally:
-            plane.stop()
+            server.stop()
     report.add("workers", workers, "")
     RESULT.parent.mkdir(parents=True, exist_ok=True)
     RESULT.write_text(json.dumps(report.results, indent=2) + "\n")

@@ -60,9 +60,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Name the markers of this test suite."""
-    config.addinivalue_line(
-        "markers", "cluster: needs a whole cluster, cluster('bare') one without kubemr; deselected without --cluster"
-    )
+    config.addinivalue_line("markers", "cluster: needs a whole cluster; deselected without --cluster")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -21,6 +21,7 @@ from kubemr.locks import HttpTransport, Patch, Request, Resource, Target, from_e
 from kubemr.locks.conditional import apply
 from kubemr.locks.patch import lookup, pointer
 from kubemr.locks.request import Json
+from support.accounts import until
 
 JOBS = Resource("bench.kubemr.local", "v1", "onejobs")
 OBJECT = Target(JOBS, "default", "all-in-one")
@@ -96,11 +97,7 @@ def _define(server: Server) -> None:
     made = server.apiserver.request("POST", CRDS, crd)
     if made.status not in (201, 409):
         raise RuntimeError(f"the resource was refused: {made.body}")
-    end = time.monotonic() + 30
-    while server.apiserver.request("GET", JOBS.path(OBJECT.namespace)).status != 200:
-        if time.monotonic() > end:
-            raise RuntimeError("the resource is not served after 30 s")
-        time.sleep(0.1)  # nothing tells when an apiserver begins to serve a new resource
+    until(lambda: server.apiserver.request("GET", JOBS.path(OBJECT.namespace)).status == 200)
 
 
 def work(seconds: float) -> int:

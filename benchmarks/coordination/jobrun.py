@@ -39,15 +39,14 @@ class Ran:
     clean: float
     """From then until all children are gone."""
     all_of_it: Spent
-    working: Spent
-    """Of `all_of_it`, what was spent while the workers ran."""
     worker_cpu: float
     child_cpu: float
     operator_cpu: float
     worker_memory: float
     operator_memory: float
     claims: list[float]
-    largest: tuple[str, int]
+    largest: int
+    """Bytes of the largest object."""
     database: float
 
     @property
@@ -103,18 +102,10 @@ def run_job(server: Server, operator: Operator, folder: Path, tasks: int, worker
         "inputsFrom": [{"manifest": operator.manifest(tasks)}],
         "jobargs": {"seconds": f"{seconds:g}"},
     }
-    body = {"apiVersion": names.API_VERSION, "kind": names.KIND, "metadata": {"name": name}, "spec": spec}
-    began = time.monotonic()
-    created = api.request("POST", names.JOBS.path(NAMESPACE), body)
-    if created.status != 201:
-        raise RuntimeError(f"the job was refused: {created.body}")
-    job = _until_phase(server, name, "DEPLOYED")
-    deployed = time.monotonic()
-    at_start = server.spent()
+    job, deploy = deploy_job(server, name, spec)
     notes = folder / name
     notes.mkdir(parents=True)
     work = _work(server, job, notes, workers, operator.sized)
-    at_end = server.spent()
     final = api.request("GET", names.JOBS.path(NAMESPACE, name)).body
     if final["status"]["phase"] != "COMPLETE":
         raise RuntimeError(f"the job did not complete: {json.dumps(final['status'])[:2000]}")
@@ -128,11 +119,10 @@ def run_job(server: Server, operator: Operator, folder: Path, tasks: int, worker
     return Ran(
         tasks=tasks,
         workers=workers,
-        deploy=deployed - began,
+        deploy=deploy,
         work=work,
         clean=cleaned - cleaning,
         all_of_it=after.since(before),
-        working=at_end.since(at_start),
         worker_cpu=sum(each["cpu"] for each in seen),
         child_cpu=sum(each["child_cpu"] for each in seen),
         operator_cpu=cpu_of(operator.daemon.pid) - operator_before,
@@ -210,12 +200,22 @@ def _token(server: Server, job: JobView, pod: Json) -> str:
     return token_of(server.apiserver, NAMESPACE, names.account(job.base), request)
 
 
-def _until_phase(server: Server, name: str, phase: str) -> JobView:
-    def look() -> JobView | None:
-        document = server.apiserver.request("GET", names.JOBS.path(NAMESPACE, name)).body
-        return JobView.of(document) if (document.get("status") or {}).get("phase") == phase else None
+def deploy_job(server: Server, name: str, spec: Json) -> tuple[JobView, float]:
+    """Create a job; it as it is when it is DEPLOYED, and the seconds until then."""
+    body = {"apiVersion": names.API_VERSION, "kind": names.KIND, "metadata": {"name": name}, "spec": spec}
+    began = time.monotonic()
+    created = server.apiserver.request("POST", names.JOBS.path(NAMESPACE), body)
+    if created.status != 201:
+        raise RuntimeError(f"the job was refused: {created.body}")
 
-    return _until(look, f"the job {name} did not become {phase}")
+    def look() -> JobView | None:
+        job = JobView.of(server.apiserver.request("GET", names.JOBS.path(NAMESPACE, name)).body)
+        if job.phase == "FAIL":
+            raise RuntimeError(f"the job failed: {job.document['status']['error']}")
+        return job if job.phase == "DEPLOYED" else None
+
+    job = _until(look, f"the job {name} was not deployed")
+    return job, time.monotonic() - began
 
 
 def _until(look: Any, complaint: str, every: float = 0.25) -> Any:

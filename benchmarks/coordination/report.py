@@ -53,7 +53,7 @@ FIGURES = (
     Figure("bytes written to etcd per task", "bytes", lambda ran: ran.all_of_it.wal / ran.tasks),
     Figure("written to etcd", "MB", lambda ran: ran.all_of_it.wal / MB),
     Figure("etcd's file, nothing compacted", "MB", lambda ran: ran.database / MB),
-    Figure("largest object", "KiB", lambda ran: ran.largest[1] / KIB),
+    Figure("largest object", "KiB", lambda ran: ran.largest / KIB),
     Figure("worker memory", "MiB", lambda ran: ran.worker_memory / KIB**2),
     Figure("operator memory", "MiB", lambda ran: ran.operator_memory / KIB**2),
 )
@@ -170,7 +170,7 @@ def promises(runs: Sequence[Sequence[Ran]], long: Ran, peers: Sequence[Peer]) ->
         growth = cost / median(COST, runs[-2])
         found.append((f"at most 1.15 times the cost of a tenth of the tasks: {growth:.2f}", growth <= 1.15))
     each, slow = median(PATCHES, runs[-1]), PATCHES.of(long)
-    object_size = max(ran.largest[1] for same in runs for ran in same) / KIB
+    object_size = max(ran.largest for same in runs for ran in same) / KIB
     often = max(ran.all_of_it.job_patches - (ran.deploy + ran.work + ran.clean) for same in runs for ran in same)
     found += [
         (f"the job is patched at most 8 times, and once a second: {often:.0f} more than its seconds", often <= 8),

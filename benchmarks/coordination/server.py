@@ -24,31 +24,20 @@ QUOTA = 2 * 1024**3
 class Spent:
     """What the servers have used since they were started, and what they were asked."""
 
-    apiserver: float
-    """Seconds of CPU."""
-    etcd: float
-    """Seconds of CPU."""
+    cpu: float
+    """Seconds of CPU of both."""
     wal: float
     """Bytes that etcd has appended to its log."""
-    revisions: float
-    """Writes that etcd has carried out."""
     shard_patches: float
     lost: float
     """Patches of shards whose `test` failed."""
     job_patches: float
 
-    @property
-    def cpu(self) -> float:
-        """Seconds of CPU of both."""
-        return self.apiserver + self.etcd
-
     def since(self, before: Spent) -> Spent:
         """The difference."""
         return Spent(
-            self.apiserver - before.apiserver,
-            self.etcd - before.etcd,
+            self.cpu - before.cpu,
             self.wal - before.wal,
-            self.revisions - before.revisions,
             self.shard_patches - before.shard_patches,
             self.lost - before.lost,
             self.job_patches - before.job_patches,
@@ -77,10 +66,8 @@ class Server:
         asked = self._requests()
         shards = {code: count for (plural, code), count in asked.items() if plural == "mapreducetaskshards"}
         return Spent(
-            apiserver=cpu_of(self.apiserver.daemon.pid),
-            etcd=cpu_of(self._plane.etcd.daemon.pid),
+            cpu=self.cpu(),
             wal=_sum(etcd, "etcd_disk_wal_write_bytes_total"),
-            revisions=_sum(etcd, "etcd_mvcc_put_total") + _sum(etcd, "etcd_mvcc_delete_total"),
             shard_patches=shards.get("200", 0.0),
             lost=sum(count for code, count in shards.items() if code in ("409", "422")),
             job_patches=sum(
@@ -88,12 +75,16 @@ class Server:
             ),
         )
 
+    def cpu(self) -> float:
+        """Seconds of CPU that both have used."""
+        return cpu_of(self.apiserver.daemon.pid) + cpu_of(self._plane.etcd.daemon.pid)
+
     def database(self) -> float:
         """Bytes of etcd's file, with what compaction and defragmentation would free."""
         return _sum(self._etcd_metrics(), "etcd_mvcc_db_total_size_in_bytes")
 
-    def largest(self) -> tuple[str, int]:
-        """The key of the largest object that is stored, and its bytes."""
+    def largest(self) -> int:
+        """Bytes of the largest of kubemr's objects, as it is stored."""
         first, end = (
             base64.b64encode(key).decode() for key in (b"/registry/turbobytes.com/", b"/registry/turbobytes.com0")
         )
@@ -101,9 +92,7 @@ class Server:
         request = urllib.request.Request(f"{self._plane.etcd.url}/v3/kv/range", question)
         with urllib.request.urlopen(request, timeout=120) as answer:
             found = json.load(answer).get("kvs") or []
-        sizes = [(len(base64.b64decode(each["value"])), base64.b64decode(each["key"]).decode()) for each in found]
-        size, key = max(sizes, default=(0, ""))
-        return key, size
+        return max((len(base64.b64decode(each["value"])) for each in found), default=0)
 
     def stop(self) -> None:
         """End both."""

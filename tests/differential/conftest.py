@@ -23,7 +23,7 @@ from support.left_out import require
 Compare = Callable[[Case], None]
 
 
-@pytest.fixture(scope="package", params=["alone", pytest.param("cluster", marks=pytest.mark.cluster("bare"))])
+@pytest.fixture(scope="session", params=["alone", pytest.param("cluster", marks=pytest.mark.cluster)])
 def plane(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
     """A control plane of this suite's own, or a whole cluster's: it forgets its past, and no controller interferes."""
     if request.param == "cluster":
@@ -38,7 +38,7 @@ def plane(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
         started.stop()
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 def real(plane: ControlPlane) -> Iterator[Server]:
     """The real kube-apiserver with the custom resources of the cases, and an etcd that has forgotten the past.
 

@@ -9,7 +9,6 @@ import re
 from collections.abc import Mapping
 
 import pytest
-from attr import evolve
 
 from kubemr.coordination import survey
 from kubemr.coordination.job import JobView, Stage
@@ -21,6 +20,7 @@ from kubemr.worker import loop
 from kubemr.worker.stragglers import Stragglers
 from support.simulation import cluster
 from support.simulation.faults import Faults
+from support.simulation.planted import without_new_epoch
 from support.simulation.scenario import play
 
 MOST_SEEDS = 600
@@ -60,12 +60,7 @@ def test_a_test_left_out_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_an_epoch_that_is_not_raised_on_release_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without a new epoch a task that came back looks as if it had never been away."""
-
-    def without(state: TaskState, gone: set[Token]) -> TaskState:
-        left = tuple(token for token in state.holders if token not in gone)
-        return evolve(state, holders=left) if left else evolve(state, name="pending", holders=())
-
-    monkeypatch.setattr(TaskState, "_without", without)
+    monkeypatch.setattr(TaskState, "_without", without_new_epoch)
     expect("no legal change")
 
 

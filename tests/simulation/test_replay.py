@@ -9,9 +9,9 @@ from itertools import count
 from pathlib import Path
 
 import pytest
-from attr import evolve
 
-from kubemr.locks.taskstate import TaskState, Token
+from kubemr.locks.taskstate import TaskState
+from support.simulation.planted import without_new_epoch
 from support.simulation.scenario import failure, play
 
 TESTS = Path(__file__).parents[1]
@@ -38,12 +38,7 @@ def test_another_process_tells_the_same() -> None:
 
 def test_a_failing_seed_is_told_with_its_history_and_replays(monkeypatch: pytest.MonkeyPatch) -> None:
     """Here of a mistake: a task that comes back has the epoch that it had."""
-
-    def without(state: TaskState, gone: set[Token]) -> TaskState:
-        left = tuple(token for token in state.holders if token not in gone)
-        return evolve(state, holders=left) if left else evolve(state, name="pending", holders=())
-
-    monkeypatch.setattr(TaskState, "_without", without)
+    monkeypatch.setattr(TaskState, "_without", without_new_epoch)
     seed = next(seed for seed in count() if failure(seed, 5))
     said = failure(seed, 1_000_000)
     assert failure(seed, 1_000_000) == said

@@ -50,11 +50,11 @@ def install(apiserver: ApiServer, kubectl: Path, overlay: str = "base") -> None:
         until(lambda resource=resource: apiserver.request("GET", resource.path()).status == 200)  # type: ignore[misc]  # mypy cannot infer a lambda with a default
 
 
-def until(happened: Callable[[], bool]) -> None:
+def until(happened: Callable[[], bool], seconds: float = PATIENCE) -> None:
     """Ask again and again, a little apart: what the apiserver's own caches show cannot be watched."""
-    end = time.monotonic() + PATIENCE
+    end = time.monotonic() + seconds
     while not happened():
-        assert time.monotonic() < end, f"it did not happen in {PATIENCE} s"
+        assert time.monotonic() < end, f"it did not happen in {seconds} s"
         threading.Event().wait(0.05)
 
 

@@ -44,7 +44,7 @@ def add_option(group: pytest.OptionGroup) -> None:
 
 
 def arrange(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Take the tests marked `cluster` out, unless asked for; put the rest into an order in which it can run."""
+    """Take the tests marked `cluster` out, unless asked for; run those first that want a machine without a cluster."""
     if not config.getoption("--cluster"):
         out = [item for item in items if item.get_closest_marker("cluster")]
         if out:
@@ -54,14 +54,9 @@ def arrange(config: pytest.Config, items: list[pytest.Item]) -> None:
 
 
 def _turn(item: pytest.Item) -> int:
-    """First what wants a machine without a cluster, then a cluster without kubemr; last what breaks the cluster."""
+    """First what wants a machine without a cluster, last what breaks the cluster."""
     fixtures = getattr(item, "fixturenames", ())
-    marker = item.get_closest_marker("cluster")
-    if "no_cluster" in fixtures:
-        return 0
-    if marker is not None and "bare" in marker.args:
-        return 1
-    return 3 if "breakable_cluster" in fixtures else 2
+    return 0 if "no_cluster" in fixtures else 2 if "breakable_cluster" in fixtures else 1
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,9 @@ from __future__ import annotations
 import select
 import socket
 import threading
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from urllib.parse import urlsplit
 
 
 class LossyProxy:
@@ -61,3 +63,16 @@ class LossyProxy:
                         self.lost += 1
                         return
                     client.sendall(data)
+
+
+@contextmanager
+def lossy_proxy(url: str) -> Iterator[LossyProxy]:
+    """One in front of the server at `url`, for the block."""
+    address = urlsplit(url)
+    assert address.hostname is not None
+    assert address.port is not None
+    proxy = LossyProxy(address.hostname, address.port)
+    try:
+        yield proxy
+    finally:
+        proxy.close()

@@ -12,7 +12,6 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -33,76 +32,16 @@ from kubemr.locks.shard import SHARDS
 from kubemr.locks.threads import run
 from kubemr.storage import ObjectStore, store_from_environment
 from support import protocolworkers
+from support.protocolinputs import PATIENCE, Inputs
 from support.protocoljudge import TEST, Judge
 from support.protocolproxy import Proxy, Recorded
 from support.protocolrecords import fouls
 from support.workerharness import ROOT
 
-PATIENCE = 40.0
 TOKEN = "the-server's-own"
 LEASE_SECONDS = 2.0
 ODD = 'é "quoted" <a&b> \u2028 \u2029 \U0001f600'
 """Stands in a condition of each job, which has to be tested as it is written."""
-
-
-class Inputs:
-    """A web server with the inputs of a job.  An input of `hold` is not answered before `let_go`."""
-
-    def __init__(self, news: threading.Condition) -> None:
-        self.contents: dict[str, bytes] = {}
-        self.asked: Counter[str] = Counter()
-        self._held: dict[str, threading.Event] = {}
-        self._news = news
-        inputs = self
-
-        class Handler(BaseHTTPRequestHandler):
-            disable_nagle_algorithm = True
-
-            def log_message(self, format: str, *args: Any) -> None:
-                pass
-
-            def do_GET(self) -> None:
-                inputs.answer(self)
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = False
-        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05})
-        self._thread.start()
-
-    def url(self, name: str) -> str:
-        """The address of an input."""
-        return f"http://127.0.0.1:{self._server.server_address[1]}/{name}"
-
-    def hold(self, *held: str) -> None:
-        """Whoever asks for these has to wait."""
-        self._held.update({name: threading.Event() for name in held})
-
-    def let_go(self, *held: str) -> None:
-        """Answer, from now on."""
-        for name in held or self._held:
-            self._held[name].set()
-
-    def answer(self, handler: BaseHTTPRequestHandler) -> None:
-        """One request."""
-        name = handler.path[1:]
-        with self._news:
-            self.asked[name] += 1
-            self._news.notify_all()
-        if name in self._held:
-            self._held[name].wait(PATIENCE)
-        with suppress(OSError):
-            content = self.contents.get(name)
-            handler.send_response(404 if content is None else 200)
-            handler.send_header("Content-Length", str(len(content or b"")))
-            handler.end_headers()
-            handler.wfile.write(content or b"")
-
-    def stop(self) -> None:
-        """End it."""
-        self.let_go()
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
 
 
 class Process:

@@ -7,7 +7,6 @@ import json
 import random
 from collections.abc import Iterator
 from typing import Any
-from urllib.parse import urlsplit
 
 import pytest
 
@@ -19,7 +18,7 @@ from kubemr.locks.request import Answer, Request
 from kubemr.locks.threads import run
 from support.linearizability.contender import CONFIG_MAPS, Scattered
 from support.linearizability.history import Recorder
-from support.lossyproxy import LossyProxy
+from support.lossyproxy import LossyProxy, lossy_proxy
 
 
 class Overtaken(Scattered):
@@ -49,12 +48,8 @@ def server() -> Iterator[Server]:
 @pytest.fixture
 def proxy(server: Server) -> Iterator[LossyProxy]:
     """Loses an answer when told to."""
-    url = urlsplit(server.url)
-    assert url.hostname is not None
-    assert url.port is not None
-    proxy = LossyProxy(url.hostname, url.port)
-    yield proxy
-    proxy.close()
+    with lossy_proxy(server.url) as proxy:
+        yield proxy
 
 
 @pytest.fixture

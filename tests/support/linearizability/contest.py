@@ -11,6 +11,7 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from kubemr.locks.config import Server
 from kubemr.locks.http import HttpTransport
 from kubemr.locks.request import Request
 from kubemr.locks.shard import LABEL_TASKS, SHARDS
+from support.accounts import until
 from support.binaries import CHECKER
 from support.certificates import make_certificates
 from support.controlplane import ApiServer, Etcd
@@ -138,12 +140,9 @@ class Contest:
             reply = self._apiservers[0].request("POST", "/apis/apiextensions.k8s.io/v1/customresourcedefinitions", kind)
             if reply.status != 201:
                 raise RuntimeError(f"the apiserver refused a definition with {reply.status}: {reply.body}")
-        deadline = time.monotonic() + 60
+        path = f"/apis/{SHARDS.group}/{SHARDS.version}/{SHARDS.plural}"
         for apiserver in self._apiservers:
-            while apiserver.request("GET", f"/apis/{SHARDS.group}/{SHARDS.version}/{SHARDS.plural}").status != 200:
-                if time.monotonic() > deadline:
-                    raise RuntimeError(f"{apiserver.url} does not serve {SHARDS.plural} after 60 s")
-                time.sleep(0.05)
+            until(partial(_serves, apiserver, path), 60)
 
     def _create_objects(self, namespace: str) -> None:
         requests = []
@@ -161,6 +160,10 @@ class Contest:
             for answer in pool.map(transport.send, requests):
                 if answer.status != 201:
                     raise RuntimeError(f"the apiserver refused an object with {answer.status}: {answer.message}")
+
+
+def _serves(apiserver: ApiServer, path: str) -> bool:
+    return apiserver.request("GET", path).status == 200
 
 
 def check(histories: Sequence[Path], seconds: float = 120) -> dict[str, Any]:

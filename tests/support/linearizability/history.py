@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any, TextIO
 
 from kubemr.locks.lock import Fate, Held, Lock, Result
@@ -84,7 +84,6 @@ def seen(shard: Shard) -> list[str]:
     return [str(state) for state in shard.tasks.values()]
 
 
-def swaps(shard: Shard, states: Mapping[int, TaskState], tasks: Iterable[int] | None = None) -> Swaps:
+def swaps(shard: Shard, states: Mapping[int, TaskState]) -> Swaps:
     """What a patch of `shard` tests and writes for these tasks."""
-    chosen = states if tasks is None else tasks
-    return [{"task": task, "old": str(shard.tasks[task]), "new": str(states[task])} for task in chosen]
+    return [{"task": task, "old": str(shard.tasks[task]), "new": str(states[task])} for task in states]

@@ -11,18 +11,14 @@ from attr import evolve
 from kubemr.locks import HttpTransport, Lock, Patch, Request, Server, release, renew, try_acquire, write
 from support.gadgets import Gadgets
 from support.locktime import NoWatch, VirtualTime
-from support.lossyproxy import LossyProxy
+from support.lossyproxy import LossyProxy, lossy_proxy
 
 
 @pytest.fixture
 def proxy(server: Server) -> Iterator[LossyProxy]:
     """Between the claimant and the server."""
-    url = urlsplit(server.url)
-    assert url.hostname is not None
-    assert url.port is not None
-    proxy = LossyProxy(url.hostname, url.port)
-    yield proxy
-    proxy.close()
+    with lossy_proxy(server.url) as proxy:
+        yield proxy
 
 
 @pytest.fixture
