@@ -41,7 +41,7 @@ SLOW = 500
 PODS = 40
 LONG_TASKS, LONG_WORKERS, LONG_SECONDS = 256, 8, 2.0
 """Tasks that last: a patch claims each and commits the one before."""
-SHARD_SIZES, SIZED_TASKS = (16, 32, 64, 128), 10_000
+SHARD_SIZES, SIZED_TASKS = (16, 32, 64, 128, 256), 10_000
 """Sizes of shards that are tried, in a job of so many tasks."""
 ONE_OBJECT = 1000
 PATIENCE = 20.0

@@ -20,7 +20,7 @@ from kubemr.locks.config import Server
 from kubemr.locks.http import HttpTransport
 from kubemr.locks.patch import Patch
 from kubemr.locks.request import Json, Resource
-from kubemr.locks.shard import LARGEST_SHARD
+from kubemr.locks.shard import LARGEST_SHARD, SHARD_SIZES
 from support.accounts import (
     CONFINED,
     Account,
@@ -94,6 +94,7 @@ ILLEGAL = [
     ("holders", f"running/1/0/0/{ME}", f"running/1/1/0/{ME}"),
     ("holders", f"running/1/0/0/{ME}", f"running/1/0/0/{ME}+{ME}"),
     ("own token", "pending/1/0/0/", f"running/1/0/0/{OTHER}"),
+    ("own token", f"running/1/0/0/{OTHER}", f"done/1/0/0/{OTHER}"),
     ("own token", f"running/1/0/0/{ME}", f"running/1/0/0/{ME}+{OTHER}"),
     ("own token", f"running/1/0/0/{ME}+{OTHER}", f"done/1/0/0/{OTHER}"),
 ]
@@ -135,6 +136,12 @@ def worker(job: DeployedJob) -> Account:
 
 
 @pytest.fixture(scope="module")
+def colleague(job: DeployedJob) -> Account:
+    """Its worker 1."""
+    return job.worker(1)
+
+
+@pytest.fixture(scope="module")
 def neighbour(installed: ApiServer, job: DeployedJob) -> DeployedJob:
     """Another job in the same namespace."""
     return DeployedJob(installed, job.job.namespace, "other.words")
@@ -173,8 +180,55 @@ def test_illegal_changes_are_refused(job: DeployedJob, worker: Account, rule: st
     refused(worker.patch(job.shard(), *swap(3, old, new)), rule)
 
 
+WHOLE = {
+    "claims": ("pending/1/0/0/", [f"running/1/0/0/{ME}"]),
+    "commits": (f"running/1/0/0/{ME}", [f"done/1/0/0/{ME}", f"empty/1/0/0/{ME}"]),
+}
+"""What quick tasks do: all that a shard has, in one patch, which the policy tells by the text of the whole."""
+
+
+def amid(job: DeployedJob, whole: str, old: str, new: str) -> list[Json]:
+    """A patch of a whole shard in which task 3 changes from `old` to `new`."""
+    others, becoming = WHOLE[whole]
+    states = dict.fromkeys(range(SHARD_SIZES[0]), (others, others)) | {3: (old, new)}
+    job.set_tasks({task: before for task, (before, _) in states.items()})
+    for task in states.keys() - {3}:
+        states[task] = (others, becoming[task % len(becoming)])
+    return [each for task, state in states.items() for each in swap(task, *state)]
+
+
+@pytest.mark.parametrize("whole", WHOLE)
+@pytest.mark.parametrize(("change", "old", "new"), LEGAL, ids=[f"{each[1]} {each[0]}" for each in LEGAL])
+def test_legal_changes_pass_amid_a_whole_shard(
+    job: DeployedJob, worker: Account, whole: str, change: str, old: str, new: str
+) -> None:
+    """Whatever the other tasks of the patch do."""
+    reply = worker.patch(job.shard(), *amid(job, whole, old, new))
+    assert reply.status == 200, (change, reply.body)
+
+
+@pytest.mark.parametrize("whole", WHOLE)
+@pytest.mark.parametrize(("rule", "old", "new"), ILLEGAL, ids=[f"{each[1]} to {each[2]}" for each in ILLEGAL])
+def test_illegal_changes_are_refused_amid_a_whole_shard(
+    job: DeployedJob, worker: Account, whole: str, rule: str, old: str, new: str
+) -> None:
+    """One of them among legal ones is found."""
+    refused(worker.patch(job.shard(), *amid(job, whole, old, new)), rule)
+
+
+@pytest.mark.parametrize("whole", WHOLE)
+def test_a_whole_shard_is_claimed_and_committed_by_its_own_worker(
+    job: DeployedJob, worker: Account, colleague: Account, whole: str
+) -> None:
+    """And by no other."""
+    others, becoming = WHOLE[whole]
+    patch = amid(job, whole, others, becoming[0])
+    refused(colleague.patch(job.shard(), *patch), "own token")
+    assert worker.patch(job.shard(), *patch).status == 200
+
+
 def test_a_whole_shard_in_one_patch_is_within_the_cost_limits(installed: ApiServer, job: DeployedJob) -> None:
-    """Each of 128 tasks loses one of two holders, at the greatest length of a state; the last one illegally."""
+    """Each of 256 tasks loses one of two holders, at the greatest length of a state; the last one illegally."""
     large = DeployedJob(installed, job.job.namespace, "large", replicas=1, tasks=4 * LARGEST_SHARD)
     worker = large.worker()
     token, other = "w999999-aaaaaa", "w999999-bbbbbb"

@@ -72,14 +72,18 @@ def test_the_final_phases(phase: str, final: bool) -> None:
         (255, 1, 8),
         (256, 1, 4),
         (512, 1, 4),
+        (1023, 1, 8),
+        (1024, 1, 4),
         (10_000, 1000, 313),
-        (100_000, 10, 782),
+        (100_000, 10, 391),
+        (100_000, 97, 391),
+        (100_000, 98, 782),
         (100_000, 390, 1563),
         (100_000, 1000, 3125),
     ],
 )
 def test_how_many_shards(tasks: int, replicas: int, shards: int) -> None:
-    """32, 64 or 128 tasks each, as large as leaves every worker four shards."""
+    """32, 64, 128 or 256 tasks each, as large as leaves every worker four shards."""
     assert shards_for(tasks, replicas) == shards
 
 
@@ -89,7 +93,7 @@ def test_the_size_of_shards_follows_from_their_number(tasks: int, replicas: int)
     shards = shards_for(tasks, replicas)
     size = shard_size(tasks, shards)
     assert (shards - 1) * size < tasks <= shards * size
-    assert size in (32, 64, 128)
+    assert size in (32, 64, 128, 256)
     assert size == 32 or tasks >= 4 * size * replicas
 
 
