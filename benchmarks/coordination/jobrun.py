@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
+import ssl
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+import urllib.parse
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -165,8 +168,8 @@ def _work(server: Server, job: JobView, notes: Path, workers: int, sized: dict[s
             for index in range(workers)
         ]
     try:
-        first, ended = processes[0].wait(PATIENCE), time.monotonic()
-        codes = [first, *(process.wait(PATIENCE) for process in processes[1:])]
+        ended = _over(server, job, processes)
+        codes = [process.wait(PATIENCE) for process in processes]
     finally:
         for process in processes:
             if process.poll() is None:
@@ -177,6 +180,28 @@ def _work(server: Server, job: JobView, notes: Path, workers: int, sized: dict[s
     if any(codes):
         raise RuntimeError(f"workers ended with {codes}: {(notes / 'workers.log').read_text()[-4000:]}")
     return ended - began
+
+
+def _over(server: Server, job: JobView, processes: Sequence[subprocess.Popen[bytes]]) -> float:
+    """The moment at which the job is over, or a worker has failed.
+
+    By a watch: workers that have nothing to do learn of the end only when they look the next time.
+    """
+    api = server.apiserver
+    address, tls = urllib.parse.urlsplit(api.url).netloc, ssl.create_default_context(cafile=str(api.ca_file))
+    query = urllib.parse.urlencode({"watch": 1, "timeoutSeconds": 5, "fieldSelector": f"metadata.name={job.name}"})
+    end = time.monotonic() + PATIENCE
+    while time.monotonic() < end and not any(process.poll() for process in processes):
+        connection = http.client.HTTPSConnection(address, context=tls, timeout=30)
+        try:
+            path = f"{names.JOBS.path(NAMESPACE)}?{query}"
+            connection.request("GET", path, headers={"Authorization": f"Bearer {api.token}"})
+            for line in connection.getresponse():
+                if JobView.of(json.loads(line)["object"]).final:
+                    return time.monotonic()
+        finally:
+            connection.close()
+    return time.monotonic()
 
 
 def _pod(server: Server, job: JobView, index: int) -> Json:

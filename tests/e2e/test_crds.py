@@ -225,6 +225,17 @@ def test_inline_inputs_up_to_the_limit(jobs: Jobs) -> None:
     assert jobs.create(job).status == 422
 
 
+def test_jobargs_up_to_the_limit(jobs: Jobs) -> None:
+    """64 KiB in all, counted in bytes of UTF-8 and with the names; one more is refused by the rule."""
+    job = example("seed")
+    args = {f"{number:02}": "é" * 2047 for number in range(15)}  # 4,096 bytes each with its name
+    for rest, status in (("x" * 4094, 201), ("x" * 4095, 422)):
+        job["spec"]["jobargs"] = {**args, "15": rest}
+        found = check_rules(with_defaults(job), "MapReduceJob")
+        assert [error.path for error in found] == ([] if status == 201 else ["spec.jobargs"])
+        assert jobs.create(job).status == status
+
+
 STATUS = {
     "phase": "DEPLOYED",
     "stage": "map",

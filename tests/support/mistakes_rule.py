@@ -29,6 +29,13 @@ RULE = (
         "131072 bytes in all.*inputsFrom as a manifest",
     ),
     Mistake(
+        "large jobargs",
+        "rule",
+        image_job(f"jobargs: {{{', '.join(f'a{n}: {chr(233) * 4000}' for n in range(9))}}}"),
+        "spec.jobargs",
+        "65536 bytes in all.*give its address",
+    ),
+    Mistake(
         "output of an image", "rule", image_job("output: {url: 's3://res/x/'}"), "spec.output", "for steps and program"
     ),
     Mistake(

@@ -18,6 +18,11 @@ from kubemr.resources.rule import Rule, only_grows, unchanged
 
 MAX_INLINE_INPUTS = 128 * 1024
 """Bytes of all `inputs` together, in UTF-8."""
+MAX_JOBARGS = 64 * 1024
+"""Bytes of all values of `jobargs`, in UTF-8, and characters of all their names.
+
+The job is written anew with each change of its status, and every worker reads it again and again.
+"""
 
 MAX_INT32 = 2**31 - 1
 WEEK = 7 * 86_400
@@ -60,7 +65,7 @@ class JobSpec:
     )
     output: Output | None = prop("Where the results of steps and programs are published.", unset="in `storage`")
     jobargs: dict[str, str] | None = prop(
-        "Free arguments for the worker.", max_properties=256, items={"maxLength": 4096}
+        "Free arguments for the worker; 64 KiB in all.", max_properties=256, items={"maxLength": 4096}
     )
     max_attempts: int = prop(
         "How often a task is tried before the job fails; 1 for no second try.",
@@ -133,6 +138,16 @@ class JobSpec:
             remedy="write them to an object, one per line, and name it in inputsFrom as a manifest",
             field="inputs",
             holds=lambda spec: sum(len(i.encode()) for i in spec.get("inputs", ())) <= MAX_INLINE_INPUTS,
+        ),
+        Rule(
+            cel=(
+                "!has(self.jobargs)"
+                f" || self.jobargs.map(k, k.size() + bytes(self.jobargs[k]).size()).sum() <= {MAX_JOBARGS}"
+            ),
+            message=f"jobargs may have {MAX_JOBARGS} bytes in all, their names included",
+            remedy="write what is large to storage, and give its address as a jobarg",
+            field="jobargs",
+            holds=lambda spec: sum(len(k) + len(v.encode()) for k, v in spec.get("jobargs", {}).items()) <= MAX_JOBARGS,
         ),
         Rule(
             cel="!has(self.output) || has(self.steps) || has(self.program)",
