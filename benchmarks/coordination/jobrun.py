@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import http.client
 import json
 import os
-import ssl
 import subprocess
 import sys
 import time
-import urllib.parse
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -22,6 +19,7 @@ from kubemr.coordination.job import JobView
 from kubemr.locks.request import Json
 from support.accounts import token_of
 from support.daemon import Daemon
+from support.faults.following import Following
 
 ROOT = Path(__file__).resolve().parents[2]
 NAMESPACE = "default"
@@ -187,21 +185,14 @@ def _over(server: Server, job: JobView, processes: Sequence[subprocess.Popen[byt
 
     By a watch: workers that have nothing to do learn of the end only when they look the next time.
     """
-    api = server.apiserver
-    address, tls = urllib.parse.urlsplit(api.url).netloc, ssl.create_default_context(cafile=str(api.ca_file))
-    query = urllib.parse.urlencode({"watch": 1, "timeoutSeconds": 5, "fieldSelector": f"metadata.name={job.name}"})
-    end = time.monotonic() + PATIENCE
-    while time.monotonic() < end and not any(process.poll() for process in processes):
-        connection = http.client.HTTPSConnection(address, context=tls, timeout=30)
-        try:
-            path = f"{names.JOBS.path(NAMESPACE)}?{query}"
-            connection.request("GET", path, headers={"Authorization": f"Bearer {api.token}"})
-            for line in connection.getresponse():
-                if JobView.of(json.loads(line)["object"]).final:
-                    return time.monotonic()
-        finally:
-            connection.close()
-    return time.monotonic()
+
+    def over(jobs: dict[str, Json]) -> bool:
+        return any(process.poll() for process in processes) or any(JobView.of(each).final for each in jobs.values())
+
+    selector = f"metadata.name={job.name}"
+    with Following(server.apiserver, names.JOBS.path(NAMESPACE), fieldSelector=selector) as following:
+        following.wait(over, f"the job {job.name} did not end", PATIENCE)
+        return time.monotonic()
 
 
 def _pod(server: Server, job: JobView, index: int) -> Json:
