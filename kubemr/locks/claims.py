@@ -13,13 +13,14 @@ was asked for.  So a claim whose answer was lost, and which landed all the same,
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 from attr import frozen
 
 from kubemr.locks.conditional import Outcome, Refused, Verdict, apply
-from kubemr.locks.patch import Patch, lookup, pointer
+from kubemr.locks.patch import Patch, lookup
 from kubemr.locks.request import Answer, Json, Op
-from kubemr.locks.shard import Shard
+from kubemr.locks.shard import Shard, task_path
 from kubemr.locks.taskstate import TaskState, Token
 
 Change = Callable[[TaskState], TaskState]
@@ -70,8 +71,7 @@ def settle(
     late: list[int] = []
     claiming = list(claim)
     while True:
-        states = {number: change(shard.tasks[number]) for number, change in open_changes.items()}
-        states.update({number: shard.tasks[number].claim(token) for number in claiming})
+        states = _after(shard, {**open_changes, **dict.fromkeys(claiming, partial(TaskState.claim, token=token))})
         if not states:
             return Settled(shard, shard.held_by(token), late)
         outcome = yield from _send(shard, shard.change(states), states)
@@ -126,11 +126,22 @@ def repair_hint(shard: Shard) -> Op[None]:
         del answer  # Whatever it says: a changed shard is repaired by who changed it, a lost answer by who comes next.
 
 
-def _send(shard: Shard, patch: Patch, states: Mapping[int, TaskState]) -> Op[Outcome]:
-    written = {pointer("tasks", number): str(state) for number, state in states.items()}
+def _after(shard: Shard, changes: Mapping[int, Change]) -> dict[int, TaskState]:
+    """What the tasks are after their changes; worked out once for all that are alike, as most in a shard are."""
+    known: dict[tuple[Change, int], TaskState] = {}
+    states: dict[int, TaskState] = {}
+    for number, change in changes.items():
+        before = shard.tasks[number]
+        kind = change, id(before)
+        if kind not in known:
+            known[kind] = change(before)
+        states[number] = known[kind]
+    return states
 
+
+def _send(shard: Shard, patch: Patch, states: Mapping[int, TaskState]) -> Op[Outcome]:
     def mine(document: Json) -> bool:
-        return any(lookup(document, path) == text for path, text in written.items())
+        return any(lookup(document, task_path(number)) == str(state) for number, state in states.items())
 
     outcome = yield from apply(shard.target, patch, mine)
     if outcome.verdict is Verdict.GONE:

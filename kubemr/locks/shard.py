@@ -85,8 +85,9 @@ class Shard:
 
     def change(self, states: Mapping[int, TaskState]) -> Patch:
         """The patch that moves each task from what this shard shows to `states`, and the hint along with it."""
+        text = _Texts()
         patch = Patch().swaps(
-            (pointer("tasks", number), str(self.tasks[number]), str(state)) for number, state in states.items()
+            (task_path(number), text.of(self.tasks[number]), text.of(state)) for number, state in states.items()
         )
         after = hint_of({**self.tasks, **states})
         if states and after != self.hint:
@@ -103,6 +104,24 @@ class Shard:
             return None
         document = {str(number): str(state) for number, state in self.tasks.items()}
         return Patch().test("/tasks", document).add(HINT_PATH, hint)
+
+
+def task_path(number: int) -> str:
+    """The JSON Pointer to a task's string."""
+    return f"/tasks/{number}"
+
+
+class _Texts:
+    """The strings of states, each made once: many tasks share one `TaskState`."""
+
+    def __init__(self) -> None:
+        self._known: dict[int, str] = {}
+
+    def of(self, state: TaskState) -> str:
+        known = self._known.get(id(state))
+        if known is None:
+            known = self._known[id(state)] = str(state)
+        return known
 
 
 def hint_of(tasks: Mapping[int, TaskState]) -> Hint:

@@ -11,6 +11,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from kubemr.resources.glob import compile_glob
+from kubemr.resources.gotext import marshal
 from kubemr.resources.image import image_problems
 from kubemr.resources.jsontypes import Json
 from kubemr.resources.metadata import metadata_problems
@@ -23,6 +24,8 @@ _BUCKET = re.compile(BUCKET)
 _REQUIREMENT = re.compile(r"[A-Za-z0-9]([-._A-Za-z0-9]*[A-Za-z0-9])?\s*([\[(;@<>=!~].*)?$")
 _NATIVE = ("cpu", "memory", "ephemeral-storage")
 _MAX_ARG_KEY: Final = 253
+MAX_SPEC: Final = 176 * 1024
+"""Bytes of the whole spec in JSON: with 64 KiB of results and what else its status says, a job is below 256 KiB."""
 
 
 def beyond(job: Json) -> list[Problem]:
@@ -32,6 +35,19 @@ def beyond(job: Json) -> list[Problem]:
 
 def _metadata(job: Json) -> Iterator[Problem]:
     yield from metadata_problems(job.get("metadata") or {})
+
+
+def _size(job: Json) -> Iterator[Problem]:
+    sizes = {member: len(marshal(value).encode("utf-8", "surrogatepass")) for member, value in job["spec"].items()}
+    total = sum(sizes.values())
+    if total > MAX_SPEC:
+        largest = max(sizes, key=lambda member: sizes[member])
+        yield Problem(
+            "spec",
+            f"{total} bytes in JSON, of them {sizes[largest]} of {largest}",
+            f"may have {MAX_SPEC} in all",
+            "keep what is large in the image, a ConfigMap (files) or storage (inputsFrom), and name it in the job",
+        )
 
 
 def _image(job: Json) -> Iterator[Problem]:
@@ -179,6 +195,7 @@ def _template(job: Json) -> Iterator[Problem]:
 
 CHECKS: tuple[Callable[[Json], Iterator[Problem]], ...] = (
     _metadata,
+    _size,
     _image,
     _jobargs,
     _storage,

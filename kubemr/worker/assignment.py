@@ -6,10 +6,11 @@ runtime took the assignment back or cancelled it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Literal, TypeAlias
+from collections.abc import Callable, Mapping
+from operator import attrgetter
+from typing import Any, Final, Literal, TypeAlias
 
-from attr import Attribute, field, frozen
+from attr import Attribute, field, fields, frozen
 
 Stage: TypeAlias = Literal["map", "reduce"]
 Kind: TypeAlias = Literal["done", "empty", "failed"]
@@ -75,6 +76,10 @@ class Assignment:
 
     def __str__(self) -> str:
         return str(self.task)
+
+
+values_of: Final[Callable[[Assignment], tuple[Any, ...]]] = attrgetter(*(each.name for each in fields(Assignment)))
+"""What `Assignment` was made of, in order."""
 
 
 @frozen

@@ -1,9 +1,9 @@
 """The wire between the runtime and the process that runs user code.
 
-A stream socket carries frames: four bytes, the length in big-endian order, then a JSON object.  The
-parent sends one `hello` (the job), then `task`s, the next only after the answer to the one before.  The
-child sends `ready` or `broken` once, then per task any number of `progress` and one `result`.  Every
-message of a task repeats its `seq`, so that one from a process that user code forked is told apart.
+A stream socket carries frames: a header and a body in JSON, which may be missing.  The parent sends one
+`hello` (the job), then `task`s, the next only after the answer to the one before.  The child sends `ready`
+or `broken` once, then per task any number of `progress` and one of `done`, `empty` and `failed`.  Every
+frame of a task repeats its number, so that one from a process that user code forked is told apart.
 
 User code never sees the socket: it prints to pipes of its own, and the socket is closed in whatever
 program it starts.  Should it write into it all the same, the parent finds no frame there and says so.
@@ -13,25 +13,38 @@ from __future__ import annotations
 
 import json
 import socket
+import struct
 import threading
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, Literal, NamedTuple, get_args
 
-Message: TypeAlias = dict[str, Any]
-"""A decoded frame: a JSON object with a `type`."""
+Kind = Literal["hello", "task", "ready", "broken", "progress", "done", "empty", "failed"]
 
 LONGEST: Final = 1 << 30
-"""No frame is longer than this many bytes: a larger length is not one that we wrote."""
-_HEADER: Final = 4
+"""No body is longer than this many bytes: a larger length is not one that we wrote."""
+_HEADER: Final = struct.Struct(">BBQI")
+"""The mark, the kind, the number of the task, the length of the body."""
+_MARK: Final = 0xFF
+"""A byte that is in no text in UTF-8."""
+_KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
+_NUMBERS: Final = {kind: number for number, kind in enumerate(_KINDS)}
+
+
+class Message(NamedTuple):
+    """A decoded frame.  `seq` is the number of the task, 0 where there is none; `body` is None where there is none."""
+
+    kind: Kind
+    seq: int
+    body: Any
 
 
 class BadFrame(Exception):
     """The bytes on the channel are none of ours."""
 
 
-def encode(message: Message) -> bytes:
+def encode(kind: Kind, seq: int = 0, body: object = None) -> bytes:
     """One frame.  JSON in ASCII, so that any Python string survives, lone surrogates too."""
-    body = json.dumps(message, separators=(",", ":")).encode("ascii")
-    return len(body).to_bytes(_HEADER, "big") + body
+    data = b"" if body is None else json.dumps(body).encode("ascii")
+    return _HEADER.pack(_MARK, _NUMBERS[kind], seq, len(data)) + data
 
 
 class Decoder:
@@ -45,27 +58,26 @@ class Decoder:
         buffer = self._buffer
         buffer += data
         messages: list[Message] = []
-        while len(buffer) >= _HEADER:
-            length = int.from_bytes(buffer[:_HEADER], "big")
-            if length > LONGEST:
-                raise BadFrame(f"a frame of {length} bytes, beginning with {bytes(buffer[:40])!r}")
-            end = _HEADER + length
-            if len(buffer) < end:
+        start = 0
+        while start < len(buffer):
+            body = start + _HEADER.size
+            complete = body <= len(buffer)
+            mark, number, seq, length = _HEADER.unpack_from(buffer, start) if complete else (buffer[start], 0, 0, 0)
+            if mark != _MARK or number >= len(_KINDS) or length > LONGEST:
+                raise BadFrame(f"no frame, beginning with {bytes(buffer[start : start + 40])!r}")
+            if not complete or body + length > len(buffer):
                 break
-            body = bytes(buffer[_HEADER:end])
-            del buffer[:end]
-            messages.append(_decode(body))
+            start = body + length
+            messages.append(Message(_KINDS[number], seq, _decode(bytes(buffer[body:start])) if length else None))
+        del buffer[:start]
         return messages
 
 
-def _decode(body: bytes) -> Message:
+def _decode(body: bytes) -> Any:
     try:
-        message = json.loads(body)
+        return json.loads(body.decode("ascii"))
     except ValueError as error:
         raise BadFrame(f"no JSON in a frame beginning with {body[:40]!r}") from error
-    if not isinstance(message, dict) or "type" not in message:
-        raise BadFrame(f"a frame without a type, beginning with {body[:40]!r}")
-    return message
 
 
 class Channel:
@@ -77,10 +89,10 @@ class Channel:
         self._received: list[Message] = []
         self._sending = threading.Lock()
 
-    def send(self, message: Message) -> None:
+    def send(self, kind: Kind, seq: int = 0, body: object = None) -> None:
         """Send a whole frame.  Raises `OSError` when the parent is gone."""
         with self._sending:
-            self._socket.sendall(encode(message))
+            self._socket.sendall(encode(kind, seq, body))
 
     def receive(self) -> Message | None:
         """The next message, or None when the parent has closed its end or is dead."""

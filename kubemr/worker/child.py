@@ -56,19 +56,19 @@ def run_child(worker: JobWorker) -> NoReturn:
     hello = channel.receive()
     if hello is None:
         sys.exit(0)
-    runner = TaskRunner(worker, JobInfo(**hello["job"]), hello["directory"], store_from_environment)
+    job, directory = hello.body
+    runner = TaskRunner(worker, JobInfo(**job), directory, store_from_environment)
     try:
         runner.prepare()
     except BaseException as error:
         why = f"{type(worker).__name__}.worker_init failed: {describe_error(error)}"
-        channel.send({"type": "broken", "message": why})
+        channel.send("broken", body=why)
         sys.exit(1)
-    channel.send({"type": "ready"})
+    channel.send("ready")
     while (message := channel.receive()) is not None:
-        seq = message["seq"]
-        progress = _Progress(channel, seq)
-        kind, why, seconds = runner.run(Assignment(**message["assignment"]), progress)
-        channel.send({"type": "result", "seq": seq, "kind": kind, "message": why, "seconds": seconds})
+        seq = message.seq
+        kind, why, seconds = runner.run(Assignment(*message.body), _Progress(channel, seq))
+        channel.send(kind, seq, [seconds, why])
         runner.tidy()
     sys.exit(0)
 
@@ -85,7 +85,7 @@ class _Progress:
         now = time.monotonic()
         if now >= self._next:
             self._next = now + _PROGRESS_SECONDS
-            self._channel.send({"type": "progress", "seq": self._seq})
+            self._channel.send("progress", self._seq)
 
 
 def _connection(environ: MutableMapping[str, str]) -> socket.socket:

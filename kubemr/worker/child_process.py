@@ -20,7 +20,7 @@ from functools import partial
 from typing import IO, Final
 
 from kubemr.worker.assignment import Assignment
-from kubemr.worker.channel import Decoder, Message, encode
+from kubemr.worker.channel import Decoder, Kind, Message, encode
 from kubemr.worker.failure import TAIL
 from kubemr.worker.printed import Printed
 from kubemr.worker.process_group import ProcessGroup
@@ -59,6 +59,7 @@ class ChildProcess:
         self.socket.setblocking(False)
         self._decoder = Decoder()
         self._unsent = bytearray()
+        self._caught_up = False  # with what was printed until the end of the latest attempt
         try:
             self.group = ProcessGroup()
         except BaseException:
@@ -98,9 +99,9 @@ class ChildProcess:
         """True while a part of a message waits for room in the socket."""
         return bool(self._unsent)
 
-    def send(self, message: Message) -> None:
+    def send(self, kind: Kind, seq: int = 0, body: object = None) -> None:
         """Queue a message and send what can be sent at once; call `flush` when the socket has room again."""
-        self._unsent += encode(message)
+        self._unsent += encode(kind, seq, body)
         self.flush()
 
     def flush(self) -> None:
@@ -133,13 +134,16 @@ class ChildProcess:
 
     def begin(self, attempt: Assignment) -> None:
         """From here on, what it prints belongs to this attempt."""
-        self._catch_up()
+        if not self._caught_up:
+            self._catch_up()
+        self._caught_up = False
         self._stderr.forget()
         self.printed.begin(attempt)
 
     def output(self) -> bytes:
         """What it has printed in its attempt, bounded; waits for what is under way."""
         self._catch_up()
+        self._caught_up = True
         return self.printed.kept()
 
     def wait(self, timeout: float) -> bool:

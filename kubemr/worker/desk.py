@@ -41,8 +41,9 @@ class Desk:
     """Each assignment is in at most one place: the queue, in flight, or among the outcomes."""
 
     def __init__(self) -> None:
-        self._news = threading.Condition()
-        # All guarded by the condition's lock.
+        self._lock = threading.Lock()
+        self._news = threading.Condition(self._lock)
+        # All guarded by the lock.
         self._queue: deque[Assignment] = deque()
         self._flight: Flight | None = None
         self._outcomes: list[Outcome] = []
@@ -59,7 +60,7 @@ class Desk:
 
     def begin(self, assignments: Sequence[Assignment]) -> None:
         """Queue tasks."""
-        with self._news:
+        with self._lock:
             if self._stopping:
                 raise RuntimeError("this executor was stopped: no task can begin")
             self._queue.extend(assignments)
@@ -71,7 +72,7 @@ class Desk:
         While more is to come it lingers a little after the first, unless that failed: waking a thread for each of many
         quick tasks would cost more than they do.
         """
-        with self._news:
+        with self._lock:
             began = time.monotonic()
             self._lingering = not any(outcome.kind == "failed" for outcome in self._outcomes)
             if not self._news.wait_for(self._has_news, min(timeout, LINGER_SECONDS)):
@@ -85,27 +86,27 @@ class Desk:
 
     def interrupt(self) -> None:
         """Make a `wait` that is going on, or the next one, return at once."""
-        with self._news:
+        with self._lock:
             self._interrupted = True
             self._news.notify_all()
 
     def take_back(self) -> list[Assignment]:
         """Empty the queue."""
-        with self._news:
+        with self._lock:
             taken = list(self._queue)
             self._queue.clear()
             return taken
 
     def running(self) -> tuple[Assignment, float] | None:
         """The task in flight, and for how many seconds it has been."""
-        with self._news:
+        with self._lock:
             if self._flight is None:
                 return None
             return self._flight.assignment, time.monotonic() - self._flight.began
 
     def cancel(self, assignment: Assignment) -> bool:
         """Let go of an attempt wherever it is; False when it is nowhere."""
-        with self._news:
+        with self._lock:
             if self._flight is not None and self._flight.assignment == assignment:
                 self._flight = None
                 self._condemned = True
@@ -121,7 +122,7 @@ class Desk:
 
     def stop(self) -> None:
         """Nothing begins from now on."""
-        with self._news:
+        with self._lock:
             self._stopping = True
             self._queue.clear()
             self._news.notify_all()
@@ -132,19 +133,19 @@ class Desk:
     @property
     def stopping(self) -> bool:
         """`stop` was called."""
-        with self._news:
+        with self._lock:
             return self._stopping
 
     @property
     def waiting(self) -> bool:
         """There are tasks in the queue."""
-        with self._news:
+        with self._lock:
             return bool(self._queue)
 
     @property
     def flight(self) -> Flight | None:
         """The task in flight."""
-        with self._news:
+        with self._lock:
             return self._flight
 
     def hush(self) -> None:
@@ -153,20 +154,20 @@ class Desk:
 
     def reprieve(self) -> bool:
         """True when the child is condemned; it is taken as killed from now on."""
-        with self._news:
+        with self._lock:
             condemned, self._condemned = self._condemned, False
             return condemned
 
     def take_off(self, now: float, deadline: float) -> None:
         """The first of the queue is in flight, unless another still is."""
-        with self._news:
+        with self._lock:
             if self._flight is None and self._queue and not self._condemned:
                 self._seq += 1
                 self._flight = Flight(self._queue.popleft(), self._seq, now, deadline)
 
     def land(self, flight: Flight, outcome: Outcome) -> None:
         """Record an outcome, unless the flight was cancelled meanwhile."""
-        with self._news:
+        with self._lock:
             if self._flight is flight:
                 self._flight = None
                 self._outcomes.append(outcome)
@@ -177,13 +178,13 @@ class Desk:
 
     def give_up(self, bug: BaseException) -> None:
         """The driver has ended by a bug: whoever waits must hear of it."""
-        with self._news:
+        with self._lock:
             self._bug = bug
             self._news.notify_all()
 
     def close(self) -> None:
         """Close the pipe, after the driver has ended."""
-        with self._news:
+        with self._lock:
             if self.bell >= 0:
                 os.close(self.bell)
                 os.close(self._bell_pull)

@@ -26,7 +26,7 @@ from attr import asdict
 from kubemr.coordination.records import AttemptLog
 from kubemr.coordination.wallclock import milli_timestamp
 from kubemr.locks.backoff import Backoff
-from kubemr.worker.assignment import Assignment, JobInfo, Kind, Outcome
+from kubemr.worker.assignment import Assignment, JobInfo, Kind, Outcome, values_of
 from kubemr.worker.channel import BadFrame, Message
 from kubemr.worker.child_process import ChildProcess
 from kubemr.worker.desk import Desk, Flight
@@ -99,8 +99,7 @@ class Driver:
             flight.began = time.monotonic()
             flight.deadline = flight.began + self._task_timeout
             self._child.begin(flight.assignment)
-            assignment = asdict(flight.assignment, recurse=False)
-            self._child.send({"type": "task", "seq": flight.seq, "assignment": assignment})
+            self._child.send("task", flight.seq, values_of(flight.assignment))
 
     def _start(self) -> None:
         try:
@@ -111,7 +110,7 @@ class Driver:
         self._child, self._ready = child, False
         self._log("child_started", pid=child.pid)
         job = {**asdict(self._job), "jobargs": dict(self._job.jobargs)}
-        child.send({"type": "hello", "job": job, "directory": child.directory})
+        child.send("hello", body=[job, child.directory])
 
     def _await(self) -> None:
         poll = select.poll()
@@ -160,25 +159,22 @@ class Driver:
 
     def _take(self, child: ChildProcess, message: Message) -> None:
         flight = self._desk.flight
-        kind = message["type"]
+        kind, seq, body = message
         if kind == "ready":
             self._ready = True
             self._backoff.reset()
         elif kind == "broken":
             self._bury(child)
-            self._not_started(str(message["message"]), child.printed.kept())
-        elif flight is None or message["seq"] != flight.seq:
+            self._not_started(str(body), child.printed.kept())
+        elif kind == "hello" or kind == "task":
+            raise ValueError(f"a message of kind {kind!r}")
+        elif flight is None or seq != flight.seq:
             return  # of a task that was cancelled
         elif kind == "progress":
             flight.deadline = time.monotonic() + self._task_timeout
-        elif kind == "result":
-            outcome = message["kind"]
-            if outcome not in ("done", "empty", "failed"):
-                raise ValueError(f"an outcome {outcome!r}")
-            seconds = float(message["seconds"])
-            self._desk.land(flight, _outcome(flight, outcome, str(message["message"]), seconds, child.output()))
         else:
-            raise ValueError(f"a message of type {kind!r}")
+            seconds, why = body
+            self._desk.land(flight, _outcome(flight, kind, str(why), float(seconds), child.output()))
 
     def _time_out(self, child: ChildProcess, flight: Flight) -> None:
         seconds = f"{self._task_timeout:g} s (taskTimeoutSeconds)"

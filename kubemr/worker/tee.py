@@ -35,7 +35,8 @@ class Tee:
         self._open = True
         self._answer = array.array("i", [0])
         # What has left the pipe has been noted, for whoever holds the lock.
-        self._lock = threading.Condition()
+        self._lock = threading.Lock()
+        self._noted = threading.Condition(self._lock)
         # A program that left the process group may hold the pipe for as long as it likes: never wait for it.
         self._thread = threading.Thread(target=self._copy, name=name, daemon=True)
         self._thread.start()
@@ -47,7 +48,7 @@ class Tee:
             if not waiting:  # as for almost every task
                 return True
             wanted = self._count + waiting
-            return self._lock.wait_for(lambda: self._count >= wanted or not self._open, timeout)
+            return self._noted.wait_for(lambda: self._count >= wanted or not self._open, timeout)
 
     def forget(self) -> None:
         """Begin a new tail."""
@@ -83,7 +84,7 @@ class Tee:
             with self._lock:
                 self._open = False
                 os.close(self._source)
-                self._lock.notify_all()
+                self._noted.notify_all()
 
     def _take(self, poll: select.poll) -> bytes:
         """The next bytes, noted; none at the end."""
@@ -93,7 +94,7 @@ class Tee:
             self._tail = (self._tail + data)[-self._keep :]
             self._note(data)
             self._count += len(data)
-            self._lock.notify_all()
+            self._noted.notify_all()
             return data
 
 

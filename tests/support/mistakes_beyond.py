@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from support.mistake import FROM, SHA, Mistake, image_job, python_job, step_job
 
+LONG = "x" * 61_000
+
 BEYOND = (
     Mistake("another kind", "beyond", "kind: MapReduce\nspec: {image: i, inputs: []}", "kind", "must be MapReduceJob"),
     Mistake(
@@ -323,5 +325,26 @@ BEYOND = (
         image_job("template: {metadata: {labels: [a]}}"),
         "spec.template.metadata.labels",
         "name: value pairs",
+    ),
+    Mistake(
+        "a large template",
+        "beyond",
+        image_job(f"template: {{metadata: {{annotations: {{a: {LONG}, b: {LONG}, c: {LONG}, d: {LONG[:300]}}}}}}}"),
+        "spec",
+        "of template: may have 180224 in all",
+    ),
+    Mistake(
+        "long scripts",
+        "beyond",
+        step_job(f"reducer: {{script: {LONG}}}}}, {{mapper: {{script: {LONG}}}, reducer: {{script: {LONG}}}"),
+        "spec",
+        "of steps: may have",
+    ),
+    Mistake(
+        "many long arguments",
+        "beyond",
+        python_job(f"args: [{', '.join([LONG[:4096]] * 44)}]"),
+        "spec",
+        "of program: may have",
     ),
 )
