@@ -29,6 +29,7 @@ LABEL_RUN: Final = "kubemr.turbobytes.com/run"
 LABEL_STAGE: Final = "kubemr.turbobytes.com/stage"
 LABEL_TASKS: Final = "kubemr.turbobytes.com/tasks"
 HINT_PATH: Final = pointer("metadata", "labels", LABEL_TASKS)
+TASKS_PATH: Final = pointer("tasks")
 
 Hint = Literal["waiting", "open", "drained", "done"]
 
@@ -84,11 +85,17 @@ class Shard:
         return {token for state in self.tasks.values() if state.name == "running" for token in state.holders}
 
     def change(self, states: Mapping[int, TaskState]) -> Patch:
-        """The patch that moves each task from what this shard shows to `states`, and the hint along with it."""
+        """The patch that moves each task from what this shard shows to `states`, and the hint along with it.
+
+        All tasks at once are one value: two operations cost the apiserver less than two for each.
+        """
         text = _Texts()
-        patch = Patch().swaps(
-            (task_path(number), text.of(self.tasks[number]), text.of(state)) for number, state in states.items()
-        )
+        moves = [(number, text.of(self.tasks[number]), text.of(state)) for number, state in states.items()]
+        if moves and len(moves) == len(self.tasks):
+            old, new = ({str(move[0]): move[side] for move in moves} for side in (1, 2))
+            patch = Patch().swap(TASKS_PATH, old, new)
+        else:
+            patch = Patch().swaps((task_path(number), before, after) for number, before, after in moves)
         after = hint_of({**self.tasks, **states})
         if states and after != self.hint:
             patch = patch.add(HINT_PATH, after)
@@ -103,12 +110,12 @@ class Shard:
         if hint == self.hint or self.hint == "waiting":
             return None
         document = {str(number): str(state) for number, state in self.tasks.items()}
-        return Patch().test("/tasks", document).add(HINT_PATH, hint)
+        return Patch().test(TASKS_PATH, document).add(HINT_PATH, hint)
 
 
 def task_path(number: int) -> str:
     """The JSON Pointer to a task's string."""
-    return f"/tasks/{number}"
+    return f"{TASKS_PATH}/{number}"
 
 
 class _Texts:

@@ -65,6 +65,12 @@ class Judge:
         tests, written = record.values("test"), [*record.sets, *record.values("remove")]
         if record.kind == "mapreducetaskshards":
             must(record.name in self.shards, "not a shard of this job")
+            if "/tasks" in written:
+                must(
+                    isinstance(tests.get("/tasks"), dict) and set(tests["/tasks"]) == set(record.sets["/tasks"]),
+                    "replaces all tasks without a test of all",
+                )
+                written.remove("/tasks")
             for path in written:
                 must(path == HINT or bool(_TASK.match(path)), f"writes {path}")
                 if path != HINT:

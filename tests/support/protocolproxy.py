@@ -74,8 +74,12 @@ class Recorded:
         return parts[parts.index("namespaces") + 3] if len(parts) > parts.index("namespaces") + 3 else ""
 
     def values(self, op: str) -> dict[str, Any]:
-        """The paths and values of the patch's operations of one kind."""
-        return {each["path"]: each.get("value") for each in self.body if each["op"] == op} if self.body else {}
+        """The paths and values of the patch's operations of one kind; of all tasks at once, those of each, too."""
+        values = {each["path"]: each.get("value") for each in self.body if each["op"] == op} if self.body else {}
+        tasks = values.get("/tasks")
+        if isinstance(tasks, dict):
+            values.update({f"/tasks/{number}": state for number, state in tasks.items()})
+        return values
 
     @property
     def sets(self) -> dict[str, Any]:

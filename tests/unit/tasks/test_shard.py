@@ -70,21 +70,34 @@ def test_the_hint_of_tasks(states: list[str], hint: str) -> None:
     assert hint_of({number: TaskState.parse(text) for number, text in enumerate(states)}) == hint
 
 
-def test_every_changed_task_is_tested_before_any_is_replaced(bench: Bench, make_shard: Callable[..., Shard]) -> None:
-    """And the hint goes with them, if it changes."""
+def test_every_changed_task_is_tested_before_it_is_replaced(bench: Bench, make_shard: Callable[..., Shard]) -> None:
+    """All at once by the whole map, and the hint goes with them, if it changes."""
     shard = make_shard({0: "pending/1/0/0/", 1: "pending/1/0/0/"})
     one = shard.change({0: shard.tasks[0].claim(A)})
     assert [(op["op"], op["path"]) for op in one.operations] == [("test", "/tasks/0"), ("replace", "/tasks/0")]
     both = shard.change({number: state.claim(A) for number, state in shard.tasks.items()})
-    assert both.operations[-1] == {"op": "add", "path": HINT_PATH, "value": "drained"}
-    assert len(both) == 5
+    assert both.operations == (
+        {"op": "test", "path": "/tasks", "value": {"0": "pending/1/0/0/", "1": "pending/1/0/0/"}},
+        {"op": "replace", "path": "/tasks", "value": {"0": f"running/1/0/0/{A}", "1": f"running/1/0/0/{A}"}},
+        {"op": "add", "path": HINT_PATH, "value": "drained"},
+    )
     after = Shard.parse(bench.patch(shard.target, *both.body))
     assert (after.hint, list(after.held_by(A))) == ("drained", [0, 1])
+
+
+def test_a_change_of_all_tasks_is_lost_with_any_of_them(bench: Bench, make_shard: Callable[..., Shard]) -> None:
+    """The test of the whole map is one of each."""
+    shard = make_shard({0: "pending/1/0/0/", 1: "pending/1/0/0/"})
+    bench.set(shard.target, "/tasks/1", f"running/1/0/0/{B}")
+    answer = bench.send(shard.target.patch(shard.change({n: state.claim(A) for n, state in shard.tasks.items()})))
+    assert answer.status == 422
+    assert Shard.parse(bench.get(shard.target)).held_by(A) == {}
 
 
 def test_a_change_of_nothing_is_no_patch() -> None:
     """Not even of the hint."""
     assert len(parse({0: "pending/1/0/0/"}, "done").change({})) == 0
+    assert len(parse({}, "open").change({})) == 0
 
 
 def test_a_repair_tests_the_whole_map(bench: Bench, make_shard: Callable[..., Shard]) -> None:
@@ -107,7 +120,7 @@ def test_a_hint_that_fits_and_one_that_waits_are_left_alone() -> None:
 
 @given(st.sets(st.integers(0, LARGEST_SHARD - 1), min_size=1))
 def test_any_set_of_pending_tasks_can_be_claimed_in_one_patch(claimed: set[int]) -> None:
-    """As many operations as two for each, and one for the hint when nothing is left."""
+    """Two operations for each, or for all at once, and then one for the hint, as nothing is left."""
     shard = parse(dict.fromkeys(range(LARGEST_SHARD), "pending/1/0/0/"))
     patch = shard.change({number: shard.tasks[number].claim(A) for number in claimed})
-    assert len(patch) == 2 * len(claimed) + (len(claimed) == LARGEST_SHARD)
+    assert len(patch) == (3 if len(claimed) == LARGEST_SHARD else 2 * len(claimed))
