@@ -24,6 +24,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from attrs import frozen
+
 from coordination.jobrun import Operator, deploy_job
 from coordination.server import Server, memory_of
 

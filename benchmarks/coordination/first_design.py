@@ -12,6 +12,7 @@ import random
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 from attrs import frozen
@@ -100,6 +101,11 @@ def _define(server: Server) -> None:
     until(lambda: server.apiserver.request("GET", JOBS.path(OBJECT.namespace)).status == 200)
 
 
+def shows(path: str, value: str, seen: Json) -> bool:
+    """Whether an object has that value there."""
+    return bool(lookup(seen, path) == value)
+
+
 def work(seconds: float) -> int:
     """Claim and finish tasks until none is free; how many this worker has finished."""
     token, done, end = unique(), 0, time.monotonic() + seconds
@@ -112,7 +118,7 @@ def work(seconds: float) -> int:
             lock = pointer("tasks", random.choice(free), "lock")
             result = lock.removesuffix("lock") + "result"
             claimed = run(
-                apply(OBJECT, Patch().swap(lock, FREE, token), lambda seen, at=lock: lookup(seen, at) == token),
+                apply(OBJECT, Patch().swap(lock, FREE, token), partial(shows, lock, token)),
                 transport,
             )
             document = claimed.object or document
@@ -122,7 +128,7 @@ def work(seconds: float) -> int:
                 apply(
                     OBJECT,
                     Patch().test(lock, token).swap(result, "", "done"),
-                    lambda seen, at=result: lookup(seen, at) == "done",
+                    partial(shows, result, "done"),
                 ),
                 transport,
             )

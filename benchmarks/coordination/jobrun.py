@@ -24,6 +24,7 @@ from support.faults.following import Following
 ROOT = Path(__file__).resolve().parents[2]
 NAMESPACE = "default"
 PODS = f"/api/v1/namespaces/{NAMESPACE}/pods"
+CONFIG_MAPS = f"/api/v1/namespaces/{NAMESPACE}/configmaps"
 PATIENCE = 900.0
 
 
@@ -112,9 +113,15 @@ def run_job(server: Server, operator: Operator, folder: Path, tasks: int, worker
         raise RuntimeError(f"the job did not complete: {json.dumps(final['status'])[:2000]}")
     largest = server.largest()
     cleaning = time.monotonic()
-    settings = f"/api/v1/namespaces/{NAMESPACE}/configmaps/{names.config_map(job.base)}"
-    _until(lambda: api.request("GET", settings).status == 404, "the job's children were not removed")
-    cleaned = time.monotonic()
+    settings = f"{CONFIG_MAPS}/{names.config_map(job.base)}"
+    with Following(api, CONFIG_MAPS, fieldSelector=f"metadata.name={names.config_map(job.base)}") as following:
+        # Asked for, too: before the first list, nothing is followed yet.
+        following.wait(
+            lambda found: not found and api.request("GET", settings).status == 404,
+            "the job's children were not removed",
+            PATIENCE,
+        )
+        cleaned = time.monotonic()
     after = server.spent()
     seen = [json.loads(path.read_text()) for path in notes.glob("*.json")]
     return Ran(
@@ -138,7 +145,7 @@ def run_job(server: Server, operator: Operator, folder: Path, tasks: int, worker
 def _work(server: Server, job: JobView, notes: Path, workers: int, sized: dict[str, str]) -> float:
     """Start the workers as their pods would be; the seconds until the job is over."""
     api = server.apiserver
-    config = api.request("GET", f"/api/v1/namespaces/{NAMESPACE}/configmaps/{names.config_map(job.base)}").body["data"]
+    config = api.request("GET", f"{CONFIG_MAPS}/{names.config_map(job.base)}").body["data"]
     pods = [_pod(server, job, index) for index in range(workers)]
     environ = {
         **os.environ,
@@ -218,29 +225,20 @@ def _token(server: Server, job: JobView, pod: Json) -> str:
 
 def deploy_job(server: Server, name: str, spec: Json) -> tuple[JobView, float]:
     """Create a job; it as it is when it is DEPLOYED, and the seconds until then."""
+    api = server.apiserver
     body = {"apiVersion": names.API_VERSION, "kind": names.KIND, "metadata": {"name": name}, "spec": spec}
-    began = time.monotonic()
-    created = server.apiserver.request("POST", names.JOBS.path(NAMESPACE), body)
-    if created.status != 201:
-        raise RuntimeError(f"the job was refused: {created.body}")
 
-    def look() -> JobView | None:
-        job = JobView.of(server.apiserver.request("GET", names.JOBS.path(NAMESPACE, name)).body)
-        if job.phase == "FAIL":
-            raise RuntimeError(f"the job failed: {job.document['status']['error']}")
-        return job if job.phase == "DEPLOYED" else None
+    def deployed(jobs: dict[str, Json]) -> JobView | None:
+        views = [JobView.of(each) for each in jobs.values()]
+        for job in views:
+            if job.phase == "FAIL":
+                raise RuntimeError(f"the job failed: {job.document['status']['error']}")
+        return next((job for job in views if job.phase == "DEPLOYED"), None)
 
-    job = _until(look, f"the job {name} was not deployed")
-    return job, time.monotonic() - began
-
-
-def _until(look: Any, complaint: str, every: float = 0.25) -> Any:
-    """Ask until there is an answer: the question is small, and none of the servers could tell."""
-    end = time.monotonic() + PATIENCE
-    while True:
-        found = look()
-        if found:
-            return found
-        if time.monotonic() > end:
-            raise RuntimeError(f"{complaint} in {PATIENCE:g} s")
-        time.sleep(every)
+    with Following(api, names.JOBS.path(NAMESPACE), fieldSelector=f"metadata.name={name}") as following:
+        began = time.monotonic()
+        created = api.request("POST", names.JOBS.path(NAMESPACE), body)
+        if created.status != 201:
+            raise RuntimeError(f"the job was refused: {created.body}")
+        job = following.wait(deployed, f"the job {name} was not deployed", PATIENCE)
+        return job, time.monotonic() - began

@@ -45,10 +45,10 @@ class Spent:
 
 
 class Server:
-    """Both servers on loopback ports."""
+    """Both servers on loopback ports; `flags` are for kube-apiserver."""
 
-    def __init__(self, folder: Path) -> None:
-        self._plane = ControlPlane(folder)
+    def __init__(self, folder: Path, *flags: str) -> None:
+        self._plane = ControlPlane(folder, *flags)
         self.apiserver = self._plane.apiserver
         try:
             install(self.apiserver, KUBE.path("kubectl"))

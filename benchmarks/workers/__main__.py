@@ -1,0 +1,49 @@
+"""What a job of many workers asks of a real apiserver, by phase, with kubemr's priority levels and without.
+
+    make bench-workers WORKERS=1000
+
+The real worker loop with the real renewals, once for each worker, all in one process and by the account of the job's
+workers; only the user's code is not there: a task is a pause.  A real operator drives the job, by its own account.
+etcd and kube-apiserver are real, with kubemr's manifests.  The same once more without their FlowSchemas and
+PriorityLevelConfigurations.  Requests are counted and timed by the apiserver's own audit log.
+
+Parameters by environment: `WORKERS` (1000), `SEATS` (how many requests the apiserver serves at a time, a third of them
+writes; 0 for its default of 600).  Prints a table and writes `build/bench/workers.json`.  Exit code 1 when a promise of
+docs/large-clusters.md is not kept.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+from coordination.jobrun import ROOT
+from workers.report import WITHOUT, promises, results, table
+from workers.side import measure
+
+RESULT = ROOT / "build" / "bench" / "workers.json"
+
+
+def main() -> int:
+    """Measure, print, write."""
+    workers, seats = int(os.environ.get("WORKERS") or 1000), int(os.environ.get("SEATS") or 0)
+    writes = seats // 3
+    flags = (f"--max-requests-inflight={seats - writes}", f"--max-mutating-requests-inflight={writes}") if seats else ()
+    with tempfile.TemporaryDirectory() as name:
+        print("with kubemr's priority levels", flush=True)
+        ours = measure(Path(name) / "with", workers, levels=True, flags=flags)
+        print(WITHOUT, flush=True)
+        plain = measure(Path(name) / "without", workers, levels=False, flags=flags)
+    RESULT.parent.mkdir(parents=True, exist_ok=True)
+    RESULT.write_text(json.dumps(results(ours, plain, workers), indent=2) + "\n")
+    print(table(ours, plain))
+    broken = [f"NOT KEPT: {said}" for said, kept in promises(ours, plain, workers) if not kept]
+    print(*(broken or ["all promises of docs/large-clusters.md are kept"]), sep="\n")
+    return 1 if broken else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,97 @@
+"""The lives of many workers in one process: the real loop and the real renewals; only user code is not there."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections import Counter
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from kubemr.controller.client import Client
+from kubemr.coordination.advance import Means
+from kubemr.coordination.job import JobView
+from kubemr.coordination.wallclock import micro_timestamp, timestamp
+from kubemr.locks import aio
+from kubemr.locks.conditional import Refused
+from kubemr.locks.lease import LeaseLost, duration_of, keep, take
+from kubemr.locks.request import Answer, Do, Op, Request, Sleep, Watch, WatchEvent
+from kubemr.locks.taskstate import make_token
+from kubemr.storage.base import ObjectStore
+from kubemr.worker.loop import Identity, Over, Worker, begin
+from support.lightexecutor import WAIT, LightExecutor, LightTask, light_assigner
+
+LEASE_SECONDS = 15.0
+T = TypeVar("T")
+
+
+class Shared:
+    """What all workers of this process have in common: the connection, and what only they can notice."""
+
+    def __init__(self, client: Client, store: ObjectStore, over: Callable[[], bool]) -> None:
+        self._client = client
+        self.store = store
+        self.over = over
+        """Whether the job is."""
+        self.unanswered: Counter[str] = Counter()
+        """Requests without an answer, which the apiserver may know nothing of, by what became of them."""
+        self.leases_lost = 0
+
+    async def send(self, request: Request) -> Answer:
+        """One exchange."""
+        answer = await self._client.send(request)
+        if answer.status == 0:
+            self.unanswered[answer.message] += 1
+        return answer
+
+    async def wait(self, watch: Watch) -> WatchEvent | None:
+        """One watch."""
+        return await self._client.wait(watch)
+
+
+async def work(job: JobView, index: int, shared: Shared, seconds: Callable[[LightTask], float]) -> None:
+    """One worker's life; a task takes `seconds`."""
+    token = make_token(index, int.from_bytes(os.urandom(8), "big"))
+    executor = LightExecutor(time.monotonic, seconds)
+    identity = Identity(job.namespace, job.name, job.uid, job.run, token, LEASE_SECONDS)
+    lease = identity.lease_of(token)
+    renewing: asyncio.Task[None] | None = None
+    try:
+        await aio.run(begin(identity), shared)
+        taken = await aio.run(light(take(lease, token, micro_timestamp), executor), shared)
+        duration = duration_of(taken, LEASE_SECONDS)
+        identity = Identity(job.namespace, job.name, job.uid, job.run, token, duration)
+        renewals = keep(lease, token, duration, alive=lambda: True, stamp=micro_timestamp)
+        renewing = asyncio.create_task(aio.run(light(renewals, executor), shared))
+        worker = Worker(identity, executor, Means(shared.store, timestamp), light_assigner(token))
+        await aio.run(light(worker.run(), executor), shared)
+    except (LeaseLost, Over) as gone:  # the job is over, and has been cleaned up; or, of a Lease, it is not
+        shared.leases_lost += isinstance(gone, LeaseLost) and not shared.over()
+    except Refused:
+        # So are the workers' rights: there are no pods whose end the operator would wait for.
+        if not shared.over():
+            raise
+    finally:
+        if renewing is not None:
+            renewing.cancel()
+            await asyncio.gather(renewing, return_exceptions=True)
+
+
+def light(op: Op[T], executor: LightExecutor) -> Op[T]:
+    """The same operation, in which nothing blocks: it sleeps until a task may have ended."""
+    answer: Any = None
+    try:
+        while True:
+            effect = op.send(answer)
+            if isinstance(effect, Do):
+                if effect.what == WAIT:
+                    yield Sleep(executor.due(1.0))
+                answer = effect.function()
+            else:
+                answer = yield effect
+    except StopIteration as end:
+        result: T = end.value
+        return result
+    finally:
+        op.close()
