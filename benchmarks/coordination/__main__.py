@@ -1,6 +1,6 @@
 """What coordination costs per task, at 1,000 to 100,000 empty tasks, beside what else a user might pick.
 
-One run measures all sides on one machine, one after the other:
+One run measures all sides on one machine, by turns, as machines are not equally fast at all times:
 
 - kubemr: real etcd and kube-apiserver with kubemr's manifests (its policy of admission among them), a real operator and
   the real worker loop with the workers' own accounts; a job counts from its creation to its last child's removal;
@@ -41,7 +41,7 @@ SLOW = 500
 PODS = 40
 LONG_TASKS, LONG_WORKERS, LONG_SECONDS = 256, 8, 2.0
 """Tasks that last: a patch claims each and commits the one before."""
-SHARD_SIZES, SIZED_TASKS = (16, 32, 64, 128, 256), 10_000
+SHARD_SIZES, SIZED_TASKS = (16, 32, 64, 128, 256, 512), 10_000
 """Sizes of shards that are tried, in a job of so many tasks."""
 ONE_OBJECT = 1000
 PATIENCE = 20.0

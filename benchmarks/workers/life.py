@@ -40,7 +40,8 @@ class Shared:
 
     async def send(self, request: Request) -> Answer:
         """One exchange."""
-        answer = await self._client.send(request)
+        # A worker that leaves lets its last renewal end, as a real one does: the apiserver would count it as an error.
+        answer = await asyncio.shield(self._client.send(request))
         if answer.status == 0:
             self.unanswered[answer.message] += 1
         return answer

@@ -59,11 +59,17 @@ def stage_key(step: int, name: str, steps: int) -> str:
 
 SHARDS_PER_WORKER: Final = 4
 """Shards are only as large as leaves each worker this many: then few workers have to share one."""
+WRITTEN_AT_ONCE: Final = 50_000
+"""And only so large that this many tasks are written when each worker changes one: with it, its whole shard."""
 
 
 def shards_for(total: int, replicas: int) -> int:
     """How many shards hold `total` tasks of a job with so many workers: the fewer, the cheaper is a task."""
-    fitting = [size for size in SHARD_SIZES if total >= size * SHARDS_PER_WORKER * replicas]
+    fitting = [
+        size
+        for size in SHARD_SIZES
+        if total >= size * SHARDS_PER_WORKER * replicas and size * replicas <= WRITTEN_AT_ONCE
+    ]
     return -(-total // max(fitting, default=SHARD_SIZES[0]))
 
 

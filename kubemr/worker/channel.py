@@ -1,12 +1,20 @@
 """The wire between the runtime and the process that runs user code.
 
 A stream socket carries frames: a header and a body in JSON, which may be missing.  The parent sends one
-`hello` (the job), then `task`s, the next only after the answer to the one before.  The child sends `ready`
-or `broken` once, then per task any number of `progress` and one of `done`, `empty` and `failed`.  Every
-frame of a task repeats its number, so that one from a process that user code forked is told apart.
+`hello` (the job), then `task`s.  The child sends `ready` or `broken` once, then per task any number of
+`progress` and one of `done`, `empty` and `failed`.  Every frame of a task repeats its number, so that one
+from a process that user code forked is told apart.
 
-User code never sees the socket: it prints to pipes of its own, and the socket is closed in whatever
-program it starts.  Should it write into it all the same, the parent finds no frame there and says so.
+A task that was sent has not begun: the child takes a *turn* for it first, eight bytes from a second socket
+that hold the task's number.  The parent can read that socket's same end, and what it finds there are tasks
+that the child has not begun and never will.  So the child can be given several tasks at once, and each is
+either with the child or taken back, never both.
+
+When a task has printed something, the answer says so, and the child waits for a `go`: whatever is in the
+pipes then belongs to that task.
+
+User code never sees the sockets: it prints to pipes of its own, and they are closed in whatever program it
+starts.  Should it write into them all the same, the parent finds no frame there and says so.
 """
 
 from __future__ import annotations
@@ -15,12 +23,14 @@ import json
 import socket
 import struct
 import threading
+from collections import deque
 from typing import Any, Final, Literal, NamedTuple, get_args
 
-Kind = Literal["hello", "task", "ready", "broken", "progress", "done", "empty", "failed"]
+Kind = Literal["hello", "task", "go", "ready", "broken", "progress", "done", "empty", "failed"]
 
 LONGEST: Final = 1 << 30
 """No body is longer than this many bytes: a larger length is not one that we wrote."""
+TURN_BYTES: Final = 8
 _HEADER: Final = struct.Struct(">BBQI")
 """The mark, the kind, the number of the task, the length of the body."""
 _MARK: Final = 0xFF
@@ -105,3 +115,34 @@ class Channel:
                 return None
             self._received = self._decoder.feed(data)
         return self._received.pop(0)
+
+
+class Turns:
+    """The child's end of tasks: each with its turn, in order."""
+
+    def __init__(self, channel: Channel, turns: socket.socket) -> None:
+        self._channel = channel
+        self._turns = turns
+        self._tasks: deque[Message] = deque()
+
+    def next(self) -> Message | None:
+        """The next task, which has begun with this call; None when the parent wants no more or is dead."""
+        try:
+            turn = self._turns.recv(TURN_BYTES)
+        except ConnectionError:
+            return None
+        seq = int.from_bytes(turn, "big")
+        while turn:
+            task = self._tasks.popleft() if self._tasks else self._channel.receive()
+            if task is None or task.seq == seq:
+                return task
+            # That one was taken back.
+        return None
+
+    def wait_for_go(self) -> bool:
+        """Wait until the parent has all that was printed; False when it is gone."""
+        while (message := self._channel.receive()) is not None:
+            if message.kind == "go":
+                return True
+            self._tasks.append(message)
+        return False

@@ -18,8 +18,8 @@ import time
 from collections.abc import MutableMapping
 from typing import Final, NoReturn
 
-from kubemr.worker.channel import Channel
-from kubemr.worker.child_process import CHILD_FD
+from kubemr.worker.channel import Channel, Turns
+from kubemr.worker.child_process import CHILD_FD, COUNTS
 from kubemr.worker.jobworker import JobWorker, require_worker
 
 _PR_SET_PDEATHSIG: Final = 1
@@ -41,9 +41,11 @@ def run_child(worker: JobWorker) -> NoReturn:
     from kubemr.storage.open import store_from_environment
     from kubemr.worker.assignment import Assignment, JobInfo
     from kubemr.worker.failure import describe_error
+    from kubemr.worker.prints import Prints, Taken
     from kubemr.worker.tasks import TaskRunner
 
-    connection = _connection(os.environ)
+    numbers = _inherited(os.environ)
+    connection, turns = (socket.socket(fileno=number) for number in numbers[:2])
     # A shell starts what runs in its background with SIGINT ignored; user code is to find it as it is elsewhere.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     # A crash in native code then leaves a Python traceback on stderr, which becomes the attempt's error.
@@ -53,6 +55,7 @@ def run_child(worker: JobWorker) -> NoReturn:
         sys.stdout.reconfigure(line_buffering=True)
     _die_with_parent(connection)
     channel = Channel(connection)
+    tasks = Turns(channel, turns)
     hello = channel.receive()
     if hello is None:
         sys.exit(0)
@@ -64,12 +67,16 @@ def run_child(worker: JobWorker) -> NoReturn:
         why = f"{type(worker).__name__}.worker_init failed: {describe_error(error)}"
         channel.send("broken", body=why)
         sys.exit(1)
+    prints = Prints(Taken(os.path.join(directory, COUNTS)), numbers[2:])
     channel.send("ready")
-    while (message := channel.receive()) is not None:
-        seq = message.seq
-        kind, why, seconds = runner.run(Assignment(*message.body), _Progress(channel, seq))
-        channel.send(kind, seq, [seconds, why])
+    while (task := tasks.next()) is not None:
+        seq = task.seq
+        kind, why, seconds = runner.run(Assignment(*task.body), _Progress(channel, seq))
+        printed = prints.more()
+        channel.send(kind, seq, [seconds, why, printed])
         runner.tidy()
+        if printed and not tasks.wait_for_go():
+            break
     sys.exit(0)
 
 
@@ -88,19 +95,22 @@ class _Progress:
             self._channel.send("progress", self._seq)
 
 
-def _connection(environ: MutableMapping[str, str]) -> socket.socket:
+def _inherited(environ: MutableMapping[str, str]) -> list[int]:
+    """The descriptors of channel, turns, stdout and stderr."""
     # Taken out of the environment, so that a program that user code starts does not take itself for a child.
     text = environ.pop(CHILD_FD)
     try:
-        number = int(text)
-        if not stat.S_ISSOCK(os.fstat(number).st_mode):
-            raise ValueError("not a socket")
+        numbers = [int(each) for each in text.split(",")]
+        kinds = [stat.S_IFMT(os.fstat(number).st_mode) for number in numbers]
+        if kinds != [stat.S_IFSOCK, stat.S_IFSOCK, stat.S_IFIFO, stat.S_IFIFO]:
+            raise ValueError("not two sockets and two pipes")
     except (OSError, ValueError) as error:
         raise RuntimeError(
             f"{CHILD_FD}={text!r}: {error}; kubemr sets this variable for a process that it starts itself: unset it"
         ) from error
-    os.set_inheritable(number, False)
-    return socket.socket(fileno=number)
+    for number in numbers:
+        os.set_inheritable(number, False)
+    return numbers
 
 
 def _die_with_parent(connection: socket.socket) -> None:

@@ -1,12 +1,13 @@
 """One process that runs user code, as the runtime sees it: started, spoken to, killed, reaped.
 
-The process is the user's own program, executed again with `KUBEMR_CHILD_FD` set: the number of the
-socket that it inherits.  It leads no group of its own but sits in a `ProcessGroup`, so that its end
+The process is the user's own program, executed again with `KUBEMR_CHILD_FD` set: the numbers of the
+descriptors that it inherits.  It leads no group of its own but sits in a `ProcessGroup`, so that its end
 takes along what it started.  Its working files lie in a directory that goes with it.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
 import shutil
@@ -17,19 +18,24 @@ import tempfile
 import threading
 from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import IO, Final
+from typing import Final
 
 from kubemr.worker.assignment import Assignment
-from kubemr.worker.channel import Decoder, Kind, Message, encode
+from kubemr.worker.channel import TURN_BYTES, Decoder, Kind, Message, encode
 from kubemr.worker.failure import TAIL
 from kubemr.worker.printed import Printed
+from kubemr.worker.prints import Count, Taken
 from kubemr.worker.process_group import ProcessGroup
 from kubemr.worker.tee import Tee
 
 CHILD_FD: Final = "KUBEMR_CHILD_FD"
-"""Set in the environment of a child: the file descriptor of its channel."""
+"""Set in the environment of a child: its file descriptors of channel, turns, stdout and stderr, with commas."""
+COUNTS: Final = "printed"
+"""The file in the child's directory that holds `Taken`."""
 _LAST_OUTPUT: Final = 2.0
 """How long to wait for the end of a dead child's output, which only a process in another session can withhold."""
+_TURNS: Final = TURN_BYTES << 10
+"""Bytes of more turns than are ever given at once."""
 _CHUNK: Final = 1 << 14
 """Small, as Python takes memory for as much before it knows how much there is to read."""
 
@@ -57,33 +63,40 @@ class ChildProcess:
         self.directory = tempfile.mkdtemp(prefix="kubemr-worker-")
         self.socket, theirs = socket.socketpair()
         self.socket.setblocking(False)
+        self._turns, self._their_turns = socket.socketpair()
+        reading, writing = zip(os.pipe(), os.pipe(), strict=True)
         self._decoder = Decoder()
         self._unsent = bytearray()
         self._caught_up = False  # with what was printed until the end of the latest attempt
         try:
+            taken = Taken(os.path.join(self.directory, COUNTS))
             self.group = ProcessGroup()
         except BaseException:
-            self._discard(theirs)
+            self._discard()
+            _close(theirs, *reading, *writing)
             raise
         try:
+            inherited = (theirs.fileno(), self._their_turns.fileno(), *writing)
             self._process = subprocess.Popen(
                 command,
                 stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                bufsize=0,
-                pass_fds=(theirs.fileno(),),
+                stdout=writing[0],
+                stderr=writing[1],
+                pass_fds=inherited,
                 process_group=self.group.id,
-                env={**environ, CHILD_FD: str(theirs.fileno())},
+                env={**environ, CHILD_FD: ",".join(map(str, inherited))},
             )
         except BaseException:
             self.group.close()
-            self._discard(theirs)
+            self._discard()
+            _close(theirs, *reading, *writing)
             raise
-        theirs.close()
+        _close(theirs, *writing)
         self.printed = Printed(log_bytes)
-        self._stdout = self._tee(self._process.stdout, stdout, "stdout")
-        self._stderr = self._tee(self._process.stderr, stderr, "stderr")
+        self._stdout, self._stderr = (
+            Tee(reading[stream], target, TAIL, partial(self.printed.add, name), f"kubemr-{name}", Count(taken, stream))
+            for stream, (target, name) in enumerate(((stdout, "stdout"), (stderr, "stderr")))
+        )
         # `exited` becomes readable when the process has ended: its end says so even where processes that it forked
         # keep the socket open.
         self.exited, self._exiting = os.pipe()
@@ -132,6 +145,30 @@ class ChildProcess:
             if len(data) < _CHUNK:
                 return messages
 
+    def give(self, tasks: Sequence[tuple[int, Sequence[object]]]) -> None:
+        """Tasks to run one after another, each with its number; `take_back` what shall not begin after all."""
+        self._unsent += b"".join(encode("task", seq, body) for seq, body in tasks)
+        self.flush()
+        # After the tasks themselves, so that a turn never waits for its task.
+        with contextlib.suppress(OSError):  # a dead child, as in `flush`
+            self._turns.sendall(b"".join(seq.to_bytes(TURN_BYTES, "big") for seq, _ in tasks))
+
+    def take_back(self) -> list[int]:
+        """The numbers of the tasks that were given and have not begun; they never will.  Safe in any thread."""
+        turns = b""
+        with contextlib.suppress(OSError):
+            turns = self._their_turns.recv(_TURNS, socket.MSG_DONTWAIT)
+        return [int.from_bytes(turns[at : at + TURN_BYTES], "big") for at in range(0, len(turns), TURN_BYTES)]
+
+    def silent(self) -> None:
+        """It has printed nothing in its attempt."""
+        self._caught_up = True
+
+    def go_on(self, attempt: Assignment) -> None:
+        """The attempt before printed nothing: whatever was printed since it began belongs to this one."""
+        self._caught_up = False
+        self.printed.go_on(attempt)
+
     def begin(self, attempt: Assignment) -> None:
         """From here on, what it prints belongs to this attempt."""
         if not self._caught_up:
@@ -156,21 +193,25 @@ class ChildProcess:
         """Close our side of the channel, on which an idle child ends in an orderly way, and give it `grace` seconds."""
         try:
             self.socket.shutdown(socket.SHUT_WR)
+            self._turns.shutdown(socket.SHUT_WR)
         except OSError:
             return
         self.wait(grace)
 
-    def end(self) -> tuple[int, str]:
-        """Kill whatever is left of the group, and return the exit status (as in `Popen`) and the end of stderr."""
+    def kill(self) -> None:
+        """Kill whatever is left of the group, and wait for the end of the process."""
         self.group.kill()
         poll = select.poll()
         poll.register(self.exited, select.POLLIN)
         poll.poll()
+
+    def end(self) -> tuple[int, str]:
+        """After `kill`: remove what is left of it.  Gives the exit status (as in `Popen`) and the end of stderr."""
         self.group.close()
         self._stdout.join(_LAST_OUTPUT)
         self._stderr.join(_LAST_OUTPUT)
         os.close(self.exited)
-        self._discard(self.socket)
+        self._discard()
         return self._process.wait(), self._stderr.tail()
 
     def _catch_up(self) -> None:
@@ -182,14 +223,14 @@ class ChildProcess:
         self._process.wait()
         os.close(self._exiting)
 
-    def _discard(self, theirs: socket.socket) -> None:
-        theirs.close()
-        self.socket.close()
+    def _discard(self) -> None:
+        _close(self.socket, self._turns, self._their_turns)
         shutil.rmtree(self.directory, ignore_errors=True)
 
-    def _tee(self, pipe: IO[bytes] | None, target: int, name: str) -> Tee:
-        assert pipe is not None, "started with PIPE"
-        # The Tee owns a descriptor of its own: a pipe object that goes away must not close it under its thread.
-        source = os.dup(pipe.fileno())
-        pipe.close()
-        return Tee(source, target, TAIL, partial(self.printed.add, name), f"kubemr-{name}")
+
+def _close(*opened: socket.socket | int) -> None:
+    for each in opened:
+        if isinstance(each, int):
+            os.close(each)
+        else:
+            each.close()

@@ -1,7 +1,7 @@
 """What the runtime wants of user code, and what has come of it: the state that two sides share.
 
 On one side the runtime's loop queues, waits, takes back and cancels.  On the other the driver, the thread
-that owns the child, takes one task at a time and lands its outcome.  Here is no process and no I/O but a
+that owns the child, takes tasks in order and lands their outcomes.  Here is no process and no I/O but a
 pipe on which the first side wakes the second.  Every method is safe in any thread.
 """
 
@@ -11,7 +11,7 @@ import os
 import threading
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Final
 
 from attr import define
@@ -24,7 +24,7 @@ LINGER_SECONDS: Final = 0.1
 
 @define(eq=False)
 class Flight:
-    """The task that the child is at; `began` and `deadline` by the monotonic clock.
+    """A task that is with the child; `began` and `deadline` by the monotonic clock, once the child is at it.
 
     `seq` tells it from every other of this process.  `sent` once the child has it: until then it waits for the
     start of the child, which is user code as well (its imports).
@@ -32,20 +32,24 @@ class Flight:
 
     assignment: Assignment
     seq: int
-    began: float
-    deadline: float
+    began: float = 0.0
+    deadline: float = 0.0
     sent: bool = False
 
 
 class Desk:
-    """Each assignment is in at most one place: the queue, in flight, or among the outcomes."""
+    """Each assignment is in at most one place: the queue, in flight, or among the outcomes.
+
+    Several may be in flight, in order: the child is at the first.  The others have not begun, as far as is known here;
+    `recall` asks the child for those of which that is certain, and they are no longer with it then.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._news = threading.Condition(self._lock)
         # All guarded by the lock.
         self._queue: deque[Assignment] = deque()
-        self._flight: Flight | None = None
+        self._flights: deque[Flight] = deque()
         self._outcomes: list[Outcome] = []
         self._lingering = False  # an outcome alone is no news, as long as there is another to come
         self._seq = 0
@@ -53,6 +57,8 @@ class Desk:
         self._interrupted = False
         self._stopping = False
         self._bug: BaseException | None = None
+        self.recall: Callable[[], Collection[int]] = _nothing
+        """Takes back what was given to the child and has not begun: the numbers of the flights."""
         self.bell, self._bell_pull = os.pipe()
         """`bell` is readable when there is something for the driver to do."""
 
@@ -91,8 +97,9 @@ class Desk:
             self._news.notify_all()
 
     def take_back(self) -> list[Assignment]:
-        """Empty the queue."""
+        """Empty the queue, also of what was in flight and has not begun."""
         with self._lock:
+            self._recall()
             taken = list(self._queue)
             self._queue.clear()
             return taken
@@ -100,21 +107,24 @@ class Desk:
     def running(self) -> tuple[Assignment, float] | None:
         """The task in flight, and for how many seconds it has been."""
         with self._lock:
-            if self._flight is None:
+            if not self._flights:
                 return None
-            return self._flight.assignment, time.monotonic() - self._flight.began
+            return self._flights[0].assignment, time.monotonic() - self._flights[0].began
 
     def cancel(self, assignment: Assignment) -> bool:
         """Let go of an attempt wherever it is; False when it is nowhere."""
         with self._lock:
-            if self._flight is not None and self._flight.assignment == assignment:
-                self._flight = None
-                self._condemned = True
-                self._ring()
-                return True
+            if any(flight.assignment == assignment for flight in self._flights):
+                self._recall()
             if assignment in self._queue:
                 self._queue.remove(assignment)
                 return True
+            for flight in self._flights:
+                if flight.assignment == assignment:
+                    self._flights.remove(flight)
+                    self._condemned = True
+                    self._ring()
+                    return True
             kept = [outcome for outcome in self._outcomes if outcome.assignment != assignment]
             found = len(kept) < len(self._outcomes)
             self._outcomes = kept
@@ -144,9 +154,15 @@ class Desk:
 
     @property
     def flight(self) -> Flight | None:
-        """The task in flight."""
+        """The task that the child is at."""
         with self._lock:
-            return self._flight
+            return self._flights[0] if self._flights else None
+
+    @property
+    def several(self) -> bool:
+        """More than one task is with the child."""
+        with self._lock:
+            return len(self._flights) > 1
 
     def hush(self) -> None:
         """Empty the bell's pipe."""
@@ -158,23 +174,47 @@ class Desk:
             condemned, self._condemned = self._condemned, False
             return condemned
 
-    def take_off(self, now: float, deadline: float) -> None:
-        """The first of the queue is in flight, unless another still is."""
+    def take_off(self, now: float, deadline: float) -> Flight | None:
+        """The task in flight; if there is none, it is the first of the queue from now on."""
         with self._lock:
-            if self._flight is None and self._queue and not self._condemned:
-                self._seq += 1
-                self._flight = Flight(self._queue.popleft(), self._seq, now, deadline)
+            if not self._flights and self._queue and not self._condemned:
+                self._fly()
+                self._flights[0].began, self._flights[0].deadline = now, deadline
+            return self._flights[0] if self._flights else None
 
-    def land(self, flight: Flight, outcome: Outcome) -> None:
-        """Record an outcome, unless the flight was cancelled meanwhile."""
+    def follow(self, count: int) -> list[Flight]:
+        """More tasks from the queue, so that `count` are in flight: these are new."""
         with self._lock:
-            if self._flight is flight:
-                self._flight = None
+            if self._condemned:
+                return []
+            return [self._fly() for _ in range(min(count - len(self._flights), len(self._queue)))]
+
+    def land(self, flight: Flight, outcome: Outcome) -> Flight | None:
+        """Record an outcome, unless the flight was cancelled meanwhile.  Gives the one that is next."""
+        with self._lock:
+            if self._flights and self._flights[0] is flight:
+                self._flights.popleft()
                 self._outcomes.append(outcome)
                 if outcome.kind == "failed":
                     self._lingering = False
+                if self._flights:
+                    self._flights[0].began = time.monotonic()
                 if self._has_news():
                     self._news.notify_all()
+            return self._flights[0] if self._flights else None
+
+    def part(self) -> Flight | None:
+        """The child is to end: what it has not begun is in the queue again.  Gives what it is at."""
+        with self._lock:
+            self._recall()
+            self.recall = _nothing
+            return self._flights[0] if self._flights else None
+
+    def ground(self) -> None:
+        """The child is no more: what was with it begins anew, before everything else."""
+        with self._lock:
+            self._queue_up(self._flights)
+            self._flights.clear()
 
     def give_up(self, bug: BaseException) -> None:
         """The driver has ended by a bug: whoever waits must hear of it."""
@@ -192,10 +232,30 @@ class Desk:
 
     # --- under the lock
 
+    def _fly(self) -> Flight:
+        self._seq += 1
+        flight = Flight(self._queue.popleft(), self._seq)
+        self._flights.append(flight)
+        return flight
+
+    def _recall(self) -> None:
+        numbers = self.recall()
+        if numbers:
+            self._queue_up(flight for flight in self._flights if flight.seq in numbers)
+            self._flights = deque(flight for flight in self._flights if flight.seq not in numbers)
+            self._ring()  # the driver may have been waiting for one of them
+
+    def _queue_up(self, flights: Iterable[Flight]) -> None:
+        self._queue.extendleft(reversed([flight.assignment for flight in flights]))
+
     def _ring(self) -> None:
         if self._bell_pull >= 0:
             os.write(self._bell_pull, b".")
 
     def _has_news(self) -> bool:
-        landed = bool(self._outcomes) and not (self._lingering and (self._queue or self._flight))
+        landed = bool(self._outcomes) and not (self._lingering and (self._queue or self._flights))
         return landed or self._interrupted or self._stopping or self._bug is not None
+
+
+def _nothing() -> Collection[int]:
+    return ()

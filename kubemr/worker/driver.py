@@ -3,11 +3,15 @@
 One round of `_drive` begins what can begin, then waits for the first of: a message, the end of the
 process, the task's deadline, the desk's bell; and deals with it.  Nothing is polled.
 
+While tasks are quick and print nothing, the child is given several at once, as many as fit into `_AHEAD_SECONDS`: it
+need not wait for this process after each of them, nor this process for it.
+
 ==============================  ===========================================================================
 what happens                    what becomes of the attempt
 ==============================  ===========================================================================
 a result                        the outcome that the child reports
-the process ends                failed, with its exit status and the end of its stderr; a new child for the rest
+the process ends                failed, with its exit status and the end of its stderr; a new child for the rest;
+                                a task that was given to it and had not begun has not failed
 no progress in `task_timeout`   the process group is killed: failed
 the child does not start        failed, with the reason; the next start waits (0.1 s, doubling up to 10 s)
 ==============================  ===========================================================================
@@ -40,6 +44,18 @@ _OVERSLEPT: Final = 1.0
 """A wake-up this much too late means that this process was stopped, its child with it: the time starts anew."""
 
 
+_QUICK: Final = 0.001
+"""Seconds that a quick task takes at most."""
+_CALM: Final = 16
+"""After so many quick tasks, one after another, the child is given several."""
+_MOST: Final = 256
+"""Tasks that are with the child at once, at most."""
+_AHEAD_SECONDS: Final = 0.005
+"""About so much work is with the child, at most."""
+_REST: Final = 0.002
+"""Seconds before answers are looked at when there is more than one to come."""
+
+
 class Driver:
     """`run` is the body of the thread.  `spawn` starts a child; `log` takes an event name and fields."""
 
@@ -62,6 +78,10 @@ class Driver:
         """Seconds that an idle child gets to end in an orderly way."""
         self._child: ChildProcess | None = None
         self._ready = False
+        self._calm = 0
+        """How many quick tasks have ended since the last that was not."""
+        self._ahead = 1
+        """How many tasks may be with the child."""
         self._backoff = Backoff(_FIRST_WAIT, _LONGEST_WAIT)
         self._not_before = 0.0
 
@@ -82,24 +102,31 @@ class Driver:
     def _drive(self) -> None:
         if self._desk.reprieve() and self._child is not None:
             self._bury(self._child)
+            self._desk.ground()
         self._begin()
         self._await()
 
     def _begin(self) -> None:
         now = time.monotonic()
         may_start = now >= self._not_before
+        flight = None
         if self._child is not None or may_start:
-            self._desk.take_off(now, now + self._task_timeout)
-        flight = self._desk.flight
+            flight = self._desk.take_off(now, now + self._task_timeout)
         if self._child is None and may_start and (flight is not None or self.early):
             self.early = False
             self._start()
-        if self._child is not None and self._ready and flight is not None and not flight.sent:
-            flight.sent = True
-            flight.began = time.monotonic()
-            flight.deadline = flight.began + self._task_timeout
-            self._child.begin(flight.assignment)
-            self._child.send("task", flight.seq, values_of(flight.assignment))
+        if self._child is not None and self._ready and flight is not None:
+            given = [] if flight.sent else [flight]
+            if given:
+                flight.began = time.monotonic()
+                flight.deadline = flight.began + self._task_timeout
+                self._child.begin(flight.assignment)
+            if self._ahead > 1:
+                given += self._desk.follow(self._ahead)
+            if given:
+                for each in given:
+                    each.sent = True
+                self._child.give([(each.seq, values_of(each.assignment)) for each in given])
 
     def _start(self) -> None:
         try:
@@ -107,7 +134,8 @@ class Driver:
         except OSError as error:
             self._not_started(f"the worker process could not be started: {error}")
             return
-        self._child, self._ready = child, False
+        self._child, self._ready, self._calm, self._ahead = child, False, 0, 1
+        self._desk.recall = child.take_back
         self._log("child_started", pid=child.pid)
         job = {**asdict(self._job), "jobargs": dict(self._job.jobargs)}
         child.send("hello", body=[job, child.directory])
@@ -117,8 +145,11 @@ class Driver:
         poll.register(self._desk.bell, select.POLLIN)
         child, flight = self._child, self._desk.flight
         if child is not None:
-            poll.register(child.socket, select.POLLIN | (select.POLLOUT if child.unsent else 0))
             poll.register(child.exited, select.POLLIN)
+            if self._desk.several and not child.unsent:
+                # One look at many answers, unless something else happens.
+                poll.poll(_REST * 1000)
+            poll.register(child.socket, select.POLLIN | (select.POLLOUT if child.unsent else 0))
         before = time.monotonic()
         timeout = self._timeout(flight, before)
         ready = {number for number, _ in poll.poll(None if timeout is None else timeout * 1000)}
@@ -157,6 +188,15 @@ class Driver:
         elif messages is None:
             self._fail(child, "user code closed kubemr's own socket in this process; close only files that you opened")
 
+    def _hear_last(self, child: ChildProcess) -> None:
+        """The answers that came before it was killed; nothing else of it counts any more."""
+        try:
+            for message in child.receive() or ():
+                if message.kind in ("done", "empty", "failed"):
+                    self._take(child, message)
+        except (BadFrame, LookupError, TypeError, ValueError) as error:
+            self._log("child_said_nonsense", error=str(error))
+
     def _take(self, child: ChildProcess, message: Message) -> None:
         flight = self._desk.flight
         kind, seq, body = message
@@ -166,17 +206,38 @@ class Driver:
         elif kind == "broken":
             self._bury(child)
             self._not_started(str(body), child.printed.kept())
-        elif kind == "hello" or kind == "task":
+        elif kind == "hello" or kind == "task" or kind == "go":
             raise ValueError(f"a message of kind {kind!r}")
         elif flight is None or seq != flight.seq:
             return  # of a task that was cancelled
         elif kind == "progress":
             flight.deadline = time.monotonic() + self._task_timeout
         else:
-            seconds, why = body
-            self._desk.land(flight, _outcome(flight, kind, str(why), float(seconds), child.output()))
+            seconds, why, printed = body
+            self._ended(child, flight, kind, float(seconds), str(why), bool(printed))
+
+    def _ended(self, child: ChildProcess, flight: Flight, kind: Kind, seconds: float, why: str, printed: bool) -> None:
+        output = b""
+        if printed:
+            output = child.output()
+        else:
+            child.silent()
+        following = self._desk.land(flight, _outcome(flight, kind, why, seconds, output))
+        if following is not None:
+            following.deadline = following.began + self._task_timeout
+            if printed:
+                child.begin(following.assignment)
+            else:
+                child.go_on(following.assignment)
+        if printed:
+            child.send("go")
+        self._calm = self._calm + 1 if seconds <= _QUICK and not printed else 0
+        fitting = int(_AHEAD_SECONDS / max(seconds, _AHEAD_SECONDS / _MOST))
+        self._ahead = fitting if self._calm >= _CALM else 1
 
     def _time_out(self, child: ChildProcess, flight: Flight) -> None:
+        if self._desk.flight is not flight:
+            return  # it has just ended
         seconds = f"{self._task_timeout:g} s (taskTimeoutSeconds)"
         if flight.sent:
             remedy = "call self.progress() now and then in long tasks, or raise spec.taskTimeoutSeconds"
@@ -186,7 +247,7 @@ class Driver:
 
     def _fail(self, child: ChildProcess, message: str | None) -> None:
         """End the child.  The task in flight failed with `message`, None for what its exit status says."""
-        was_ready, flight = self._ready, self._desk.flight
+        was_ready, flight = self._ready, self._desk.part()
         returncode, stderr = self._bury(child)
         if message is None:
             if not was_ready:
@@ -202,6 +263,7 @@ class Driver:
             self._not_started(message, child.printed.kept())
         elif flight is not None:
             self._land_failed(flight, message, child.printed.kept())
+        self._desk.ground()
 
     def _not_started(self, message: str, printed: bytes = b"") -> None:
         wait = self._backoff.next(random.random() / 2)
@@ -221,6 +283,9 @@ class Driver:
         return None if child is None else child.printed.so_far()
 
     def _bury(self, child: ChildProcess) -> tuple[int, str]:
+        self._desk.part()
+        child.kill()
+        self._hear_last(child)
         returncode, stderr = child.end()
         self._child, self._ready = None, False
         self._log("child_ended", pid=child.pid, returncode=returncode)

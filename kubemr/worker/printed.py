@@ -44,6 +44,12 @@ class Printed:
                 self._tail.clear()
                 self._total = 0
 
+    def go_on(self, attempt: Assignment) -> None:
+        """The attempt before printed nothing: all that has come since it began is this one's."""
+        with self._lock:
+            self._attempt = attempt
+            self._began = time.time()
+
     def add(self, stream: str, data: bytes) -> None:
         """Take note of what was printed to one of the streams."""
         with self._lock:

@@ -7,14 +7,13 @@ is no part of its result, and it must not fail for it.
 
 from __future__ import annotations
 
-import array
-import fcntl
 import os
 import select
-import termios
 import threading
 from collections.abc import Callable
 from typing import Final
+
+from kubemr.worker.prints import Count, waiting
 
 _CHUNK: Final = 1 << 16
 
@@ -22,18 +21,26 @@ _CHUNK: Final = 1 << 16
 class Tee:
     """Copies `source` (a pipe's read end, which it closes) to the file descriptor `target`, and gives it to `note`.
 
-    The last `keep` bytes are remembered.
+    The last `keep` bytes are remembered.  `counted` counts what is taken.
     """
 
-    def __init__(self, source: int, target: int, keep: int, note: Callable[[bytes], object], name: str) -> None:
+    def __init__(
+        self,
+        source: int,
+        target: int,
+        keep: int,
+        note: Callable[[bytes], object],
+        name: str,
+        counted: Count,
+    ) -> None:
         self._source = source
         self._target = target
         self._keep = keep
         self._note = note
+        self._counted = counted
         self._tail = b""
         self._count = 0
         self._open = True
-        self._answer = array.array("i", [0])
         # What has left the pipe has been noted, for whoever holds the lock.
         self._lock = threading.Lock()
         self._noted = threading.Condition(self._lock)
@@ -44,10 +51,10 @@ class Tee:
     def catch_up(self, timeout: float) -> bool:
         """Wait until what is in the pipe now has been noted; False when it was not in `timeout` seconds."""
         with self._lock:
-            waiting = self._waiting()
-            if not waiting:  # as for almost every task
+            left = self._waiting()
+            if not left:  # as for almost every task
                 return True
-            wanted = self._count + waiting
+            wanted = self._count + left
             return self._noted.wait_for(lambda: self._count >= wanted or not self._open, timeout)
 
     def forget(self) -> None:
@@ -67,10 +74,7 @@ class Tee:
 
     def _waiting(self) -> int:
         """How many bytes are in the pipe."""
-        if not self._open:
-            return 0
-        fcntl.ioctl(self._source, termios.FIONREAD, self._answer)
-        return self._answer[0]
+        return waiting(self._source) if self._open else 0
 
     def _copy(self) -> None:
         open_target = True
@@ -90,7 +94,12 @@ class Tee:
         """The next bytes, noted; none at the end."""
         poll.poll()
         with self._lock:
-            data = os.read(self._source, _CHUNK)  # does not wait: nobody else reads
+            count = min(waiting(self._source), _CHUNK)
+            self._counted.begin(count)
+            data = os.read(
+                self._source, count or 1
+            )  # does not wait: nobody else reads; with nothing there, it has ended
+            self._counted.end()
             self._tail = (self._tail + data)[-self._keep :]
             self._note(data)
             self._count += len(data)

@@ -36,7 +36,7 @@ _WIDGET: dict[str, Any] = {
         "lockholder": {"type": "string"},
         "tasks": {
             "type": "object",
-            "maxProperties": 256,
+            "maxProperties": 512,
             "x-kubernetes-map-type": "atomic",
             "additionalProperties": {"type": "string", "maxLength": 64},
         },

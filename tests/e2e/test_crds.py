@@ -375,9 +375,9 @@ def test_shards_refuse_what_is_no_state(jobs: Jobs, state: str) -> None:
     assert refused.status == 422
 
 
-def test_shards_hold_at_most_256_tasks(jobs: Jobs) -> None:
-    """256 are possible, 257 and none are not."""
-    for count, status in ((256, 201), (257, 422), (0, 422)):
+def test_shards_hold_at_most_512_tasks(jobs: Jobs) -> None:
+    """512 are possible, 513 and none are not."""
+    for count, status in ((512, 201), (513, 422), (0, 422)):
         shard = _shard(**{f"n{number}": STATES[0] for number in range(count)})
         assert jobs.create(shard, "mapreducetaskshards").status == status
     nothing = _shard()
@@ -387,7 +387,7 @@ def test_shards_hold_at_most_256_tasks(jobs: Jobs) -> None:
 
 def test_tasks_have_one_owner(jobs: Jobs) -> None:
     """managedFields has one entry for the map, not one per task: objects patched often stay small."""
-    shard = _shard(**{f"n{number}": STATES[0] for number in range(256)})
+    shard = _shard(**{f"n{number}": STATES[0] for number in range(512)})
     (managed,) = jobs.create(shard, "mapreducetaskshards").body["metadata"]["managedFields"]
     assert managed["fieldsV1"]["f:tasks"] == {}
 

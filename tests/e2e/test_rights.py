@@ -148,7 +148,7 @@ def test_a_whole_shard_is_claimed_and_committed_by_its_own_worker(
 
 
 def test_a_whole_shard_in_one_patch_is_within_the_cost_limits(installed: ApiServer, job: DeployedJob) -> None:
-    """Each of 256 tasks loses one of two holders, at the greatest length of a state; the last one illegally."""
+    """Each of 512 tasks loses one of two holders, at the greatest length of a state; the last one illegally."""
     large = DeployedJob(installed, job.job.namespace, "large", replicas=1, tasks=4 * LARGEST_SHARD)
     worker = large.worker()
     token, other = "w999999-aaaaaa", "w999999-bbbbbb"

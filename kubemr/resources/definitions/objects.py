@@ -73,7 +73,7 @@ class MapReduceJob:
 
 @frozen(kw_only=True)
 class MapReduceTaskShard:
-    """The state of up to 256 tasks of one stage of a job."""
+    """The state of up to 512 tasks of one stage of a job."""
 
     api_version: str = prop("`turbobytes.com/v1alpha1`.", default=API_VERSION)
     kind: str = prop("`MapReduceTaskShard`.", default="MapReduceTaskShard")

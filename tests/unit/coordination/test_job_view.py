@@ -74,16 +74,25 @@ def test_the_final_phases(phase: str, final: bool) -> None:
         (512, 1, 4),
         (1023, 1, 8),
         (1024, 1, 4),
+        (2047, 1, 8),
+        (2048, 1, 4),
         (10_000, 1000, 313),
-        (100_000, 10, 391),
+        (100_000, 10, 196),
+        (100_000, 48, 196),
+        (100_000, 49, 391),
         (100_000, 97, 391),
         (100_000, 98, 782),
         (100_000, 390, 1563),
         (100_000, 1000, 3125),
+        (10_000_000, 97, 19_532),
+        (10_000_000, 98, 39_063),
+        (10_000_000, 195, 39_063),
+        (10_000_000, 781, 156_250),
+        (10_000_000, 1563, 312_500),
     ],
 )
 def test_how_many_shards(tasks: int, replicas: int, shards: int) -> None:
-    """32, 64, 128 or 256 tasks each, as large as leaves every worker four shards."""
+    """From 32 to 512 tasks each: every worker has four shards, and all together do not write too much at once."""
     assert shards_for(tasks, replicas) == shards
 
 
@@ -93,8 +102,8 @@ def test_the_size_of_shards_follows_from_their_number(tasks: int, replicas: int)
     shards = shards_for(tasks, replicas)
     size = shard_size(tasks, shards)
     assert (shards - 1) * size < tasks <= shards * size
-    assert size in (32, 64, 128, 256)
-    assert size == 32 or tasks >= 4 * size * replicas
+    assert size in (32, 64, 128, 256, 512)
+    assert size == 32 or (tasks >= 4 * size * replicas and size * replicas <= 50_000)
 
 
 def test_the_guard_of_every_status_patch() -> None:

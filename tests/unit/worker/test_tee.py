@@ -6,9 +6,11 @@ import fcntl
 import os
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from kubemr.worker.prints import Count, Taken
 from kubemr.worker.tee import Tee
 
 PATIENCE = 60.0
@@ -17,11 +19,11 @@ PATIENCE = 60.0
 class Stream:
     """A pipe that is copied to another; `noted` is what was noted of it."""
 
-    def __init__(self) -> None:
+    def __init__(self, folder: Path) -> None:
         source, self.writing = os.pipe()
         self.reading, self.target = os.pipe()
         self.noted: list[bytes] = []
-        self.tee = Tee(source, self.target, 10, self.noted.append, "tee")
+        self.tee = Tee(source, self.target, 10, self.noted.append, "tee", Count(Taken(str(folder / "counts")), 0))
 
     def close(self) -> None:
         """The end of the stream."""
@@ -32,9 +34,9 @@ class Stream:
 
 
 @pytest.fixture
-def stream() -> Iterator[Stream]:
+def stream(tmp_path: Path) -> Iterator[Stream]:
     """One that is closed in the end."""
-    stream = Stream()
+    stream = Stream(tmp_path)
     yield stream
     stream.close()
 

@@ -1,0 +1,196 @@
+"""Quick tasks are given to the child several at a time, and each is as well kept apart as if it had been alone."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from kubemr.coordination.records import AttemptLog
+from support.workerharness import Harness, Pipe, map_task, outcomes
+
+MANY = 300
+LATE = 200
+"""A task of many that is not like the others."""
+
+NOTES = """
+import fcntl, stat, termios
+
+def ahead():
+    # The most bytes that wait in a socket of this process: eight for each task that it may begin.
+    found = [0]
+    for name in os.listdir("/proc/self/fd"):
+        try:
+            if stat.S_ISSOCK(os.stat(f"/proc/self/fd/{name}").st_mode):
+                found.append(int.from_bytes(fcntl.ioctl(int(name), termios.FIONREAD, bytes(4)), sys.byteorder))
+        except OSError:
+            pass
+    return max(found)
+
+class Worker(JobWorker):
+    def map(self, input):
+        with open(os.environ["NOTES"], "a") as notes:
+            notes.write(f"{self.task.number}\\n")
+        if input:
+            with open(os.environ["NOTES"] + "-ahead", "w") as notes:
+                notes.write(str(ahead()))
+            exec(input)
+        return {}
+"""
+
+
+@pytest.fixture
+def begun(harness: Harness, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Filled by `read`: the numbers of the tasks that have begun, in that order."""
+    monkeypatch.setenv("NOTES", str(harness.directory / "notes"))
+    return []
+
+
+def read(harness: Harness) -> list[int]:
+    """Which tasks have begun."""
+    return [int(line) for line in (harness.directory / "notes").read_text().split()]
+
+
+def ahead(harness: Harness) -> int:
+    """How many bytes of turns and tasks waited when the task began that is not like the others."""
+    return int((harness.directory / "notes-ahead").read_text())
+
+
+@pytest.mark.usefixtures("begun")
+def test_they_are_given_ahead_and_taken_back(harness: Harness, pipe: Pipe) -> None:
+    """A task that lasts among quick ones: what is behind it is with the child already, and has not begun."""
+    fifo = harness.directory / "fifo"
+    os.mkfifo(fifo)
+    executor = harness.executor(NOTES, stdout=pipe.writing)
+    lasts = f"print('at it', flush=True); open({str(fifo)!r}).read()"
+    tasks = [map_task(number, lasts if number == LATE else "") for number in range(MANY)]
+    executor.begin(tasks)
+    assert pipe.lines.readline() == "at it\n"
+    assert ahead(harness) > 8
+    found = outcomes(executor, LATE)
+    assert [outcome.assignment for outcome in found] == tasks[:LATE]
+    running = executor.running()
+    assert running is not None
+    assert running[0] == tasks[LATE]
+    assert executor.take_back() == tasks[LATE + 1 :]
+    assert executor.take_back() == []
+    again = [map_task(number, attempt="2-w0-abc123") for number in range(3)]
+    executor.begin(again)
+    fifo.write_text("")
+    assert [outcome.assignment for outcome in outcomes(executor, 4)] == [tasks[LATE], *again]
+    assert read(harness) == [*range(LATE + 1), 0, 1, 2]
+    assert harness.events == ["child_started"]
+
+
+@pytest.mark.usefixtures("begun")
+@pytest.mark.parametrize(
+    ("does", "says"),
+    [
+        ("raise ValueError('no')", "ValueError: no"),
+        ("os._exit(3)", "exited with status 3"),
+        ("os.kill(os.getpid(), signal.SIGKILL)", "SIGKILL"),
+    ],
+)
+def test_only_who_fails_has_failed(harness: Harness, does: str, says: str) -> None:
+    """What was behind it is run by the next process, once; what was before it has its outcome."""
+    tasks = [map_task(number, does if number == LATE else "") for number in range(MANY)]
+    executor = harness.executor(NOTES)
+    executor.begin(tasks)
+    found = outcomes(executor, MANY)
+    assert ahead(harness) > 8
+    assert [outcome.assignment for outcome in found] == tasks
+    assert [outcome.assignment.number for outcome in found if outcome.kind != "empty"] == [LATE]
+    assert says in found[LATE].message
+    assert read(harness) == list(range(MANY))
+
+
+@pytest.mark.usefixtures("begun")
+def test_one_without_progress_is_ended(harness: Harness) -> None:
+    """By the time that it took itself."""
+    tasks = [map_task(number, "threading.Event().wait()" if number == LATE else "") for number in range(MANY)]
+    executor = harness.executor(NOTES, task_timeout=1.0)
+    executor.begin(tasks)
+    found = outcomes(executor, MANY)
+    assert [outcome.assignment.number for outcome in found if outcome.kind != "empty"] == [LATE]
+    assert found[LATE].message.startswith("no progress for 1 s")
+    assert read(harness) == list(range(MANY))
+
+
+@pytest.mark.usefixtures("begun")
+@pytest.mark.parametrize("which", [LATE, LATE + 1, LATE + 50])
+def test_one_that_is_cancelled_has_no_outcome(harness: Harness, pipe: Pipe, which: int) -> None:
+    """At it, it is killed; given ahead, it never begins, and nothing is killed for it."""
+    fifo = harness.directory / "fifo"
+    os.mkfifo(fifo)
+    executor = harness.executor(NOTES, stdout=pipe.writing)
+    lasts = f"print('at it', flush=True); open({str(fifo)!r}).read()"
+    tasks = [map_task(number, lasts if number == LATE else "") for number in range(MANY)]
+    executor.begin(tasks)
+    assert pipe.lines.readline() == "at it\n"
+    assert executor.cancel(tasks[which])
+    assert not executor.cancel(tasks[which])
+    if which != LATE:
+        fifo.write_text("")
+    left = [task for task in tasks if task != tasks[which]]
+    assert [outcome.assignment for outcome in outcomes(executor, MANY - 1)] == left
+    begun = [number for number in range(MANY) if number != which or which == LATE]
+    assert read(harness) == begun
+    assert harness.events == ["child_started", *(["child_ended", "child_started"] if which == LATE else [])]
+
+
+def test_each_has_what_it_printed_itself(harness: Harness) -> None:
+    """By Python, by a program it started, or nothing at all; after many that print nothing, and before many more."""
+    source = """
+        class Worker(JobWorker):
+            def map(self, input):
+                if input == "python":
+                    print("Python", self.task.number)
+                elif input == "program":
+                    os.system(f"echo program {self.task.number} >&2")
+                elif input == "much":
+                    os.write(1, b"x" * 300_000)
+                elif input == "crash":
+                    print("crash", self.task.number)
+                    os._exit(1)
+                return {}
+        """
+    kinds = {LATE: "python", LATE + 1: "program", LATE + 3: "python", LATE + 30: "much", LATE + 60: "crash"}
+    tasks = [map_task(number, kinds.get(number, "")) for number in range(MANY)]
+    executor = harness.executor(source, stdout=os.open(os.devnull, os.O_WRONLY))
+    executor.begin(tasks)
+    found = outcomes(executor, MANY)
+    printed = {outcome.assignment.number: AttemptLog.decode(outcome.log).printed for outcome in found if outcome.log}
+    assert len(printed.pop(LATE + 30)) > 60_000
+    assert printed == {
+        LATE: b"Python %d\n" % LATE,
+        LATE + 1: b"program %d\n" % (LATE + 1),
+        LATE + 3: b"Python %d\n" % (LATE + 3),
+        LATE + 60: b"crash %d\n" % (LATE + 60),
+    }
+
+
+def test_the_log_so_far_is_of_the_task_that_lasts(harness: Harness, pipe: Pipe) -> None:
+    """Although the task before it had ended when it was begun, and nobody looked."""
+    fifo = harness.directory / "fifo"
+    os.mkfifo(fifo)
+    source = """
+        class Worker(JobWorker):
+            def map(self, input):
+                if input:
+                    print("at it", flush=True)
+                    open(input).read()
+                return {}
+        """
+    executor = harness.executor(source, stdout=pipe.writing)
+    tasks = [map_task(number, str(fifo) if number == LATE else "") for number in range(MANY)]
+    executor.begin(tasks)
+    assert pipe.lines.readline() == "at it\n"
+    outcomes(executor, LATE)
+    found = executor.so_far()
+    assert found is not None
+    assert found[0] == tasks[LATE]
+    assert AttemptLog.decode(found[1]).printed == b"at it\n"
+    fifo.write_text("")
+    (outcome,) = [each for each in outcomes(executor, MANY - LATE) if each.log]
+    assert outcome.assignment == tasks[LATE]
+    assert AttemptLog.decode(outcome.log).printed == b"at it\n"

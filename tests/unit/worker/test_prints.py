@@ -1,0 +1,75 @@
+"""Whether a child has printed, as it tells itself while its pipes are being read."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from kubemr.worker.prints import Count, Prints, Taken, waiting
+
+
+class Pipes:
+    """stdout and stderr: both ends, and the views of parent and child."""
+
+    def __init__(self, folder: Path) -> None:
+        path = str(folder / "printed")
+        self.reading, self.writing = zip(os.pipe(), os.pipe(), strict=True)
+        taken = Taken(path)
+        self.counts = [Count(taken, 0), Count(taken, 1)]
+        self.prints = Prints(Taken(path), self.writing)
+
+    def take(self, stream: int, count: int) -> None:
+        """As the parent does it."""
+        self.counts[stream].begin(count)
+        assert len(os.read(self.reading[stream], count)) == count
+        self.counts[stream].end()
+
+
+@pytest.fixture
+def pipes(tmp_path: Path) -> Iterator[Pipes]:
+    """Closed in the end, as far as they are not."""
+    pipes = Pipes(tmp_path)
+    yield pipes
+    for each in (*pipes.reading, *pipes.writing):
+        os.close(each)
+
+
+@pytest.mark.parametrize("stream", [0, 1])
+def test_it_does_not_matter_what_was_taken(pipes: Pipes, stream: int) -> None:
+    """Nothing of it, a part, or all."""
+    assert not pipes.prints.more()
+    for part in (0, 2, 5):
+        os.write(pipes.writing[stream], b"hello")
+        if part:
+            pipes.take(stream, part)
+        assert pipes.prints.more()
+        assert not pipes.prints.more()
+    pipes.take(stream, waiting(pipes.reading[stream]))
+    assert not pipes.prints.more()
+
+
+def test_while_something_is_being_taken_it_cannot_be_told(pipes: Pipes) -> None:
+    """Then it counts as printed, and so does the next time, for which there is nothing to compare with."""
+    os.write(pipes.writing[0], b"hello")
+    assert pipes.prints.more()
+    pipes.counts[0].begin(5)
+    assert pipes.prints.more()
+    os.read(pipes.reading[0], 5)
+    assert pipes.prints.more()
+    pipes.counts[0].end()
+    assert pipes.prints.more()
+    assert not pipes.prints.more()
+
+
+def test_who_has_closed_a_pipe_counts_as_printing(tmp_path: Path) -> None:
+    """Whatever has its number now."""
+    pipes = Pipes(tmp_path)
+    for each in pipes.writing:
+        os.close(each)
+    assert pipes.prints.more()
+    assert pipes.prints.more()
+    for each in pipes.reading:
+        os.close(each)
