@@ -28,6 +28,8 @@ import sys
 import tempfile
 from pathlib import Path
 
+from attrs import evolve, frozen
+
 from coordination import first_design, pods
 from coordination.jobrun import ROOT, Operator, Ran, run_job
 from coordination.report import Peer, promises, results, table
@@ -48,46 +50,55 @@ PATIENCE = 20.0
 """Seconds for tasks in one object."""
 
 
-def peer(name: str, title: str, tasks: int, workers: int, rounds: int) -> Peer:
-    """The median rate of another scheduler."""
-    seconds = []
-    for _ in range(rounds):
-        command = [str(PYTHON), str(HERE / "peers.py"), name, str(tasks), str(workers)]
+@frozen
+class Asked:
+    """A scheduler of others, and how many tasks it gets."""
+
+    name: str
+    title: str
+    tasks: int
+
+    def run(self, workers: int) -> float:
+        """Once; the tasks per second."""
+        command = [str(PYTHON), str(HERE / "peers.py"), self.name, str(self.tasks), str(workers)]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode != 0:
-            raise RuntimeError(f"{title}: {done.stderr[-3000:]}")
-        seconds.append(float(json.loads(done.stdout.splitlines()[-1])["seconds"]))
-    rate = tasks / statistics.median(seconds)
-    print(f"{title}: {tasks:,} tasks, {rate:,.0f} tasks/s", flush=True)
-    return Peer(title, tasks, rate)
+            raise RuntimeError(f"{self.title}: {done.stderr[-3000:]}")
+        rate = self.tasks / float(json.loads(done.stdout.splitlines()[-1])["seconds"])
+        print(f"{self.title}: {self.tasks:,} tasks, {rate:,.0f} tasks/s", flush=True)
+        return rate
 
 
-def peers(workers: int, rounds: int, tasks: int, largest: int) -> list[Peer]:
+def peers(tasks: int) -> list[Asked]:
     """All of them that this machine has."""
-    asked = {"dask": ("Dask distributed", tasks)}
+    found = [Asked("dask", "Dask distributed", tasks)]
     if shutil.which("java") is None:
         print("left out: Spark, which needs a Java runtime (apt-get install default-jre-headless)", flush=True)
     else:
-        asked |= {"spark-jvm": ("Spark, JVM tasks", tasks), "spark-python": ("Spark, Python tasks", min(tasks, SLOW))}
-    found = [peer(name, title, count, workers, rounds) for name, (title, count) in asked.items()]
-    if os.environ.get("PEERS_AT_LARGEST"):
-        for name, title in (("dask", "Dask distributed"), ("spark-jvm", "Spark, JVM tasks")):
-            if name in asked:
-                found.append(peer(name, title, largest, workers, 1))
+        found.append(Asked("spark-jvm", "Spark, JVM tasks", tasks))
+        found.append(Asked("spark-python", "Spark, Python tasks", min(tasks, SLOW)))
     return found
 
 
-def ours(server: Server, folder: Path, sizes: list[int], workers: int, rounds: int) -> tuple[list[list[Ran]], Ran]:
-    """Our jobs of each size, and one of tasks that last."""
+def ours(server: Server, folder: Path, sizes: list[int], workers: int) -> list[Ran]:
+    """Our jobs of each size, once."""
     operator = Operator(server, folder / "operator")
     try:
         run_job(server, operator, folder, min(sizes), workers)  # not counted: all caches are cold
         runs = []
         for tasks in sizes:
-            runs.append([run_job(server, operator, folder, tasks, workers) for _ in range(rounds)])
-            rates = ", ".join(f"{ran.rate:,.0f}" for ran in runs[-1])
-            print(f"kubemr: {tasks:,} tasks, {rates} tasks/s", flush=True)
-        return runs, run_job(server, operator, folder, LONG_TASKS, LONG_WORKERS, LONG_SECONDS)
+            runs.append(run_job(server, operator, folder, tasks, workers))
+            print(f"kubemr: {tasks:,} tasks, {runs[-1].rate:,.0f} tasks/s", flush=True)
+        return runs
+    finally:
+        operator.stop()
+
+
+def lasting(server: Server, folder: Path) -> Ran:
+    """A job of tasks that last."""
+    operator = Operator(server, folder / "operator-lasting")
+    try:
+        return run_job(server, operator, folder, LONG_TASKS, LONG_WORKERS, LONG_SECONDS)
     finally:
         operator.stop()
 
@@ -108,21 +119,38 @@ def main() -> int:
     """Measure, print, write."""
     workers, rounds = int(os.environ.get("WORKERS") or 2), int(os.environ.get("ROUNDS") or 3)
     sizes = sorted(int(each) for each in (os.environ.get("TASKS") or "1000 10000 100000").split())
-    found = peers(workers, rounds, int(os.environ.get("PEER_TASKS") or 10_000), sizes[-1])
+    asked = peers(int(os.environ.get("PEER_TASKS") or 10_000))
+    rates: dict[Asked, list[float]] = {each: [] for each in asked}
+    rounds_of_ours: list[list[Ran]] = []
+    with tempfile.TemporaryDirectory() as name:
+        for number in range(rounds):
+            for each in asked:
+                rates[each].append(each.run(workers))
+            folder = Path(name) / str(number)
+            server = Server(folder / "servers")
+            try:
+                rounds_of_ours.append(ours(server, folder, sizes, workers))
+            finally:
+                server.stop()
+        folder = Path(name) / "others"
+        server = Server(folder / "servers")
+        try:
+            long = lasting(server, folder)
+            sized = by_shard_size(server, folder, SIZED_TASKS, workers)
+            one = first_design.measure(server, ONE_OBJECT, workers, PATIENCE)
+        finally:
+            server.stop()
+    runs = [list(same) for same in zip(*rounds_of_ours, strict=True)]
+    found = [Peer(each.title, each.tasks, statistics.median(rates[each])) for each in asked]
+    if os.environ.get("PEERS_AT_LARGEST"):
+        largest = [evolve(each, tasks=sizes[-1]) for each in asked if each.name in ("dask", "spark-jvm")]
+        found += [Peer(each.title, each.tasks, each.run(workers)) for each in largest]
     if os.geteuid() == 0 and not (lacking := pods.lacks()):
         by_pods = pods.measure(PODS, workers)
         found.append(Peer("one pod per task", by_pods.tasks, by_pods.tasks / by_pods.seconds))
     else:
         why = "root" if os.geteuid() else "; ".join(lacking)
         print(f"left out: one pod per task, which needs a node, and that needs {why}", flush=True)
-    with tempfile.TemporaryDirectory() as name:
-        server = Server(Path(name) / "servers")
-        try:
-            runs, long = ours(server, Path(name), sizes, workers, rounds)
-            sized = by_shard_size(server, Path(name), SIZED_TASKS, workers)
-            one = first_design.measure(server, ONE_OBJECT, workers, PATIENCE)
-        finally:
-            server.stop()
     written = results(runs, long, one, found, sized)
     OUT.mkdir(parents=True, exist_ok=True)
     (OUT / "coordination.json").write_text(json.dumps(written, indent=2) + "\n")

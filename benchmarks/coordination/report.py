@@ -57,7 +57,7 @@ FIGURES = (
     Figure("worker memory", "MiB", lambda ran: ran.worker_memory / KIB**2),
     Figure("operator memory", "MiB", lambda ran: ran.operator_memory / KIB**2),
 )
-LEAST = {"Dask distributed": 8, "Spark, JVM tasks": 8}
+LEAST = {"Dask distributed": 8}
 """So many times a peer's rate are promised; ten times that of the others."""
 COST = FIGURES[3]
 RATE = FIGURES[0]
