@@ -170,7 +170,7 @@ bench-inputs: controlplane $(READY) ## what the operator needs for a job of a mi
 
 .PHONY: bench-workers
 bench-workers: controlplane $(READY) ## what a job of 1,000 workers asks of a real apiserver, by phase: make bench-workers WORKERS=1000
-	@WORKERS=$(if $(filter file,$(origin WORKERS)),1000,$(WORKERS)) SEATS="$(SEATS)" PYTHONPATH=tests:benchmarks $(BIN)/python -m workers
+	@WORKERS=$(if $(filter file,$(origin WORKERS)),1000,$(WORKERS)) PYTHONPATH=tests:benchmarks $(BIN)/python -m workers
 
 .PHONY: manifests
 manifests: $(READY) ## write the CRDs in manifests/ anew from the resource types

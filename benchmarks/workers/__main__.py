@@ -7,9 +7,8 @@ workers; only the user's code is not there: a task is a pause.  A real operator 
 etcd and kube-apiserver are real, with kubemr's manifests.  The same once more without their FlowSchemas and
 PriorityLevelConfigurations.  Requests are counted and timed by the apiserver's own audit log.
 
-Parameters by environment: `WORKERS` (1000), `SEATS` (how many requests the apiserver serves at a time, a third of them
-writes; 0 for its default of 600).  Prints a table and writes `build/bench/workers.json`.  Exit code 1 when a promise of
-docs/large-clusters.md is not kept.
+`WORKERS` in the environment says how many (1000).  Prints a table and writes `build/bench/workers.json`.  Exit code 1
+when a promise of docs/large-clusters.md is not kept.
 """
 
 from __future__ import annotations
@@ -29,14 +28,12 @@ RESULT = ROOT / "build" / "bench" / "workers.json"
 
 def main() -> int:
     """Measure, print, write."""
-    workers, seats = int(os.environ.get("WORKERS") or 1000), int(os.environ.get("SEATS") or 0)
-    writes = seats // 3
-    flags = (f"--max-requests-inflight={seats - writes}", f"--max-mutating-requests-inflight={writes}") if seats else ()
+    workers = int(os.environ.get("WORKERS") or 1000)
     with tempfile.TemporaryDirectory() as name:
         print("with kubemr's priority levels", flush=True)
-        ours = measure(Path(name) / "with", workers, levels=True, flags=flags)
+        ours = measure(Path(name) / "with", workers, levels=True)
         print(WITHOUT, flush=True)
-        plain = measure(Path(name) / "without", workers, levels=False, flags=flags)
+        plain = measure(Path(name) / "without", workers, levels=False)
     RESULT.parent.mkdir(parents=True, exist_ok=True)
     RESULT.write_text(json.dumps(results(ours, plain, workers), indent=2) + "\n")
     print(table(ours, plain))

@@ -59,10 +59,10 @@ class Side:
     """Of a Lease as JSON."""
 
 
-def measure(folder: Path, workers: int, *, levels: bool, flags: tuple[str, ...] = ()) -> Side:
+def measure(folder: Path, workers: int, *, levels: bool) -> Side:
     """With kubemr's priority levels, or as it is without: all service accounts then share those of Kubernetes."""
     audit = Audit(folder / "audit")
-    server = Server(folder / "servers", *audit.flags, *flags)
+    server = Server(folder / "servers", *audit.flags)
     try:
         if not levels:
             _remove_levels(server)
