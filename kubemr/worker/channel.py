@@ -24,6 +24,7 @@ import socket
 import struct
 import threading
 from collections import deque
+from collections.abc import Sequence
 from typing import Any, Final, Literal, NamedTuple, get_args
 
 Kind = Literal["hello", "task", "go", "ready", "broken", "progress", "done", "empty", "failed"]
@@ -48,7 +49,11 @@ class Message(NamedTuple):
 
 
 class BadFrame(Exception):
-    """The bytes on the channel are none of ours."""
+    """The bytes on the channel are none of ours.  `before` are the messages that came before them."""
+
+    def __init__(self, why: str, before: Sequence[Message]) -> None:
+        super().__init__(why)
+        self.before = before
 
 
 def encode(kind: Kind, seq: int = 0, body: object = None) -> bytes:
@@ -74,20 +79,18 @@ class Decoder:
             complete = body <= len(buffer)
             mark, number, seq, length = _HEADER.unpack_from(buffer, start) if complete else (buffer[start], 0, 0, 0)
             if mark != _MARK or number >= len(_KINDS) or length > LONGEST:
-                raise BadFrame(f"no frame, beginning with {bytes(buffer[start : start + 40])!r}")
+                raise BadFrame(f"no frame, beginning with {bytes(buffer[start : start + 40])!r}", messages)
             if not complete or body + length > len(buffer):
                 break
             start = body + length
-            messages.append(Message(_KINDS[number], seq, _decode(bytes(buffer[body:start])) if length else None))
+            try:
+                content = json.loads(buffer[body:start].decode("ascii")) if length else None
+            except ValueError as error:
+                why = f"no JSON in a frame beginning with {bytes(buffer[body : body + 40])!r}"
+                raise BadFrame(why, messages) from error
+            messages.append(Message(_KINDS[number], seq, content))
         del buffer[:start]
         return messages
-
-
-def _decode(body: bytes) -> Any:
-    try:
-        return json.loads(body.decode("ascii"))
-    except ValueError as error:
-        raise BadFrame(f"no JSON in a frame beginning with {body[:40]!r}") from error
 
 
 class Channel:

@@ -7,7 +7,6 @@ takes along what it started.  Its working files lie in a directory that goes wit
 
 from __future__ import annotations
 
-import contextlib
 import os
 import select
 import shutil
@@ -17,11 +16,12 @@ import sys
 import tempfile
 import threading
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack, suppress
 from functools import partial
 from typing import Final
 
 from kubemr.worker.assignment import Assignment
-from kubemr.worker.channel import TURN_BYTES, Decoder, Kind, Message, encode
+from kubemr.worker.channel import TURN_BYTES, BadFrame, Decoder, Kind, Message, encode
 from kubemr.worker.failure import TAIL
 from kubemr.worker.printed import Printed
 from kubemr.worker.prints import Count, Taken
@@ -36,6 +36,8 @@ _LAST_OUTPUT: Final = 2.0
 """How long to wait for the end of a dead child's output, which only a process in another session can withhold."""
 _TURNS: Final = TURN_BYTES << 10
 """Bytes of more turns than are ever given at once."""
+_TURNS_BUFFER: Final = 1 << 18
+"""Of the socket: room for each turn that is ever given, also one by one, so that giving never waits."""
 _CHUNK: Final = 1 << 14
 """Small, as Python takes memory for as much before it knows how much there is to read."""
 
@@ -60,46 +62,45 @@ class ChildProcess:
     def __init__(
         self, command: Sequence[str], environ: Mapping[str, str], stdout: int, stderr: int, log_bytes: int
     ) -> None:
-        self.directory = tempfile.mkdtemp(prefix="kubemr-worker-")
-        self.socket, theirs = socket.socketpair()
-        self.socket.setblocking(False)
-        self._turns, self._their_turns = socket.socketpair()
-        reading, writing = zip(os.pipe(), os.pipe(), strict=True)
         self._decoder = Decoder()
         self._unsent = bytearray()
         self._caught_up = False  # with what was printed until the end of the latest attempt
-        try:
-            taken = Taken(os.path.join(self.directory, COUNTS))
+        with ExitStack() as undo, ExitStack() as given:  # undone when the start fails; closed here in any case
+            self.directory = tempfile.mkdtemp(prefix="kubemr-worker-")
+            undo.callback(_remove_unused, self.directory)
+            counts = os.path.join(self.directory, COUNTS)
+            Taken.make(counts)
+            taken = Taken(counts)
+            self.socket, theirs = socket.socketpair()
+            undo.enter_context(self.socket)
+            given.enter_context(theirs)
+            self.socket.setblocking(False)
+            self._turns, self._their_turns = socket.socketpair()
+            undo.enter_context(self._turns)
+            undo.enter_context(self._their_turns)
+            self._turns.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _TURNS_BUFFER)
+            # `exited` becomes readable when the process has ended: its end says so even where processes that it forked
+            # keep the socket open.
+            self.exited, self._exiting = _pipe(undo, undo)
+            pipes = [_pipe(undo, given) for _ in range(2)]
             self.group = ProcessGroup()
-        except BaseException:
-            self._discard()
-            _close(theirs, *reading, *writing)
-            raise
-        try:
-            inherited = (theirs.fileno(), self._their_turns.fileno(), *writing)
+            undo.callback(self.group.close)
+            inherited = (theirs.fileno(), self._their_turns.fileno(), *(writing for _, writing in pipes))
             self._process = subprocess.Popen(
                 command,
                 stdin=subprocess.DEVNULL,
-                stdout=writing[0],
-                stderr=writing[1],
+                stdout=inherited[2],
+                stderr=inherited[3],
                 pass_fds=inherited,
                 process_group=self.group.id,
                 env={**environ, CHILD_FD: ",".join(map(str, inherited))},
             )
-        except BaseException:
-            self.group.close()
-            self._discard()
-            _close(theirs, *reading, *writing)
-            raise
-        _close(theirs, *writing)
+            undo.pop_all()
         self.printed = Printed(log_bytes)
         self._stdout, self._stderr = (
-            Tee(reading[stream], target, TAIL, partial(self.printed.add, name), f"kubemr-{name}", Count(taken, stream))
+            Tee(pipes[stream][0], target, TAIL, partial(self.printed.add, name), f"kubemr-{name}", Count(taken, stream))
             for stream, (target, name) in enumerate(((stdout, "stdout"), (stderr, "stderr")))
         )
-        # `exited` becomes readable when the process has ended: its end says so even where processes that it forked
-        # keep the socket open.
-        self.exited, self._exiting = os.pipe()
         threading.Thread(target=self._reap, name=f"kubemr-reap-{self.pid}", daemon=True).start()
 
     @property
@@ -141,7 +142,11 @@ class ChildProcess:
                 data = b""
             if not data:
                 return messages or None
-            messages += self._decoder.feed(data)
+            try:
+                messages += self._decoder.feed(data)
+            except BadFrame as bad:
+                bad.before = [*messages, *bad.before]
+                raise
             if len(data) < _CHUNK:
                 return messages
 
@@ -150,13 +155,13 @@ class ChildProcess:
         self._unsent += b"".join(encode("task", seq, body) for seq, body in tasks)
         self.flush()
         # After the tasks themselves, so that a turn never waits for its task.
-        with contextlib.suppress(OSError):  # a dead child, as in `flush`
+        with suppress(OSError):  # a dead child, as in `flush`
             self._turns.sendall(b"".join(seq.to_bytes(TURN_BYTES, "big") for seq, _ in tasks))
 
     def take_back(self) -> list[int]:
         """The numbers of the tasks that were given and have not begun; they never will.  Safe in any thread."""
         turns = b""
-        with contextlib.suppress(OSError):
+        with suppress(OSError):
             turns = self._their_turns.recv(_TURNS, socket.MSG_DONTWAIT)
         return [int.from_bytes(turns[at : at + TURN_BYTES], "big") for at in range(0, len(turns), TURN_BYTES)]
 
@@ -224,13 +229,21 @@ class ChildProcess:
         os.close(self._exiting)
 
     def _discard(self) -> None:
-        _close(self.socket, self._turns, self._their_turns)
+        for each in (self.socket, self._turns, self._their_turns):
+            each.close()
         shutil.rmtree(self.directory, ignore_errors=True)
 
 
-def _close(*opened: socket.socket | int) -> None:
-    for each in opened:
-        if isinstance(each, int):
-            os.close(each)
-        else:
-            each.close()
+def _remove_unused(directory: str) -> None:
+    """Without a descriptor, as there may be none left (`rmtree` needs one)."""
+    with suppress(FileNotFoundError):
+        os.unlink(os.path.join(directory, COUNTS))
+    os.rmdir(directory)
+
+
+def _pipe(*closers: ExitStack) -> tuple[int, int]:
+    """Reading and writing end of a new pipe, each closed by its closer."""
+    ends = os.pipe()
+    for end, closer in zip(ends, closers, strict=True):
+        closer.callback(os.close, end)
+    return ends

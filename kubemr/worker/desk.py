@@ -109,7 +109,8 @@ class Desk:
         with self._lock:
             if not self._flights:
                 return None
-            return self._flights[0].assignment, time.monotonic() - self._flights[0].began
+            flight, now = self._flights[0], time.monotonic()
+            return flight.assignment, now - (flight.began or now)
 
     def cancel(self, assignment: Assignment) -> bool:
         """Let go of an attempt wherever it is; False when it is nowhere."""

@@ -22,7 +22,7 @@ from __future__ import annotations
 import random
 import select
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from attr import asdict
@@ -144,14 +144,16 @@ class Driver:
         poll = select.poll()
         poll.register(self._desk.bell, select.POLLIN)
         child, flight = self._child, self._desk.flight
+        if flight is not None and not flight.began:
+            self._leads(child, flight)
+        before = time.monotonic()
+        timeout = self._timeout(flight, before)
         if child is not None:
             poll.register(child.exited, select.POLLIN)
             if self._desk.several and not child.unsent:
                 # One look at many answers, unless something else happens.
                 poll.poll(_REST * 1000)
             poll.register(child.socket, select.POLLIN | (select.POLLOUT if child.unsent else 0))
-        before = time.monotonic()
-        timeout = self._timeout(flight, before)
         ready = {number for number, _ in poll.poll(None if timeout is None else timeout * 1000)}
         if timeout is not None and flight is not None and time.monotonic() - before - timeout > _OVERSLEPT:
             flight.deadline = time.monotonic() + self._task_timeout
@@ -165,6 +167,13 @@ class Driver:
         if self._child is child and flight is not None and time.monotonic() >= flight.deadline:
             self._time_out(child, flight)
 
+    def _leads(self, child: ChildProcess | None, flight: Flight) -> None:
+        """It was given ahead, and is the first since others were taken back or cancelled."""
+        flight.began = time.monotonic()
+        flight.deadline = flight.began + self._task_timeout
+        if child is not None:
+            child.go_on(flight.assignment)
+
     def _timeout(self, flight: Flight | None, now: float) -> float | None:
         if flight is not None:
             return max(0.0, flight.deadline - now)
@@ -175,9 +184,11 @@ class Driver:
     def _hear(self, child: ChildProcess, ended: bool) -> None:
         """Read the channel, whose last messages count even when the process has ended since."""
         try:
-            messages = child.receive()
+            messages, bad = self._receive(child)
             for message in messages or ():
                 self._take(child, message)
+            if bad is not None:
+                raise bad
         except (BadFrame, LookupError, TypeError, ValueError) as error:
             self._fail(child, f"user code wrote to kubemr's own socket in its process ({error}): print to stdout")
             return
@@ -188,13 +199,20 @@ class Driver:
         elif messages is None:
             self._fail(child, "user code closed kubemr's own socket in this process; close only files that you opened")
 
+    def _receive(self, child: ChildProcess) -> tuple[Sequence[Message] | None, BadFrame | None]:
+        """What has arrived, and what is wrong with what came after it."""
+        try:
+            return child.receive(), None
+        except BadFrame as bad:
+            return bad.before, bad
+
     def _hear_last(self, child: ChildProcess) -> None:
         """The answers that came before it was killed; nothing else of it counts any more."""
         try:
-            for message in child.receive() or ():
+            for message in self._receive(child)[0] or ():
                 if message.kind in ("done", "empty", "failed"):
                     self._take(child, message)
-        except (BadFrame, LookupError, TypeError, ValueError) as error:
+        except (LookupError, TypeError, ValueError) as error:
             self._log("child_said_nonsense", error=str(error))
 
     def _take(self, child: ChildProcess, message: Message) -> None:
@@ -241,13 +259,15 @@ class Driver:
         seconds = f"{self._task_timeout:g} s (taskTimeoutSeconds)"
         if flight.sent:
             remedy = "call self.progress() now and then in long tasks, or raise spec.taskTimeoutSeconds"
-            self._fail(child, f"no progress for {seconds}, so the process was ended; {remedy}")
+            self._fail(child, f"no progress for {seconds}, so the process was ended; {remedy}", flight)
         else:
             self._fail(child, f"the worker process was not ready after {seconds}: its imports or worker_init hang")
 
-    def _fail(self, child: ChildProcess, message: str | None) -> None:
-        """End the child.  The task in flight failed with `message`, None for what its exit status says."""
+    def _fail(self, child: ChildProcess, message: str | None, only: Flight | None = None) -> None:
+        """End the child.  The task in flight, or `only` that, failed with `message`, None for what its status says."""
         was_ready, flight = self._ready, self._desk.part()
+        if only is not None and flight is not only:
+            flight = None  # it was cancelled a moment ago, and this one has done nothing
         returncode, stderr = self._bury(child)
         if message is None:
             if not was_ready:

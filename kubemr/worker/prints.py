@@ -24,10 +24,15 @@ _BYTES: Final = 2 * 8 * _STREAMS
 class Taken:
     """How many bytes the parent has taken from each pipe; the file at `path` is the memory that both see."""
 
+    @staticmethod
+    def make(path: str) -> None:
+        """The file.  It is written, as a hole in it would kill whoever finds the disk full when he fills it."""
+        with open(path, "xb") as file:
+            file.write(bytes(_BYTES))
+
     def __init__(self, path: str) -> None:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
         try:
-            os.ftruncate(descriptor, _BYTES)
             counts = memoryview(mmap.mmap(descriptor, _BYTES)).cast("Q")
         finally:
             os.close(descriptor)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import random
+from collections import Counter
 
 import pytest
 
@@ -26,6 +28,15 @@ def ahead():
         except OSError:
             pass
     return max(found)
+
+def scribble():
+    for name in os.listdir("/proc/self/fd"):
+        try:
+            if stat.S_ISSOCK(os.stat(f"/proc/self/fd/{name}").st_mode):
+                os.write(int(name), b"hello, world")
+        except OSError:
+            pass
+    threading.Event().wait()
 
 class Worker(JobWorker):
     def map(self, input):
@@ -89,6 +100,7 @@ def test_they_are_given_ahead_and_taken_back(harness: Harness, pipe: Pipe) -> No
         ("raise ValueError('no')", "ValueError: no"),
         ("os._exit(3)", "exited with status 3"),
         ("os.kill(os.getpid(), signal.SIGKILL)", "SIGKILL"),
+        ("scribble()", "user code wrote to kubemr's own socket"),
     ],
 )
 def test_only_who_fails_has_failed(harness: Harness, does: str, says: str) -> None:
@@ -136,6 +148,38 @@ def test_one_that_is_cancelled_has_no_outcome(harness: Harness, pipe: Pipe, whic
     begun = [number for number in range(MANY) if number != which or which == LATE]
     assert read(harness) == begun
     assert harness.events == ["child_started", *(["child_ended", "child_started"] if which == LATE else [])]
+
+
+def test_whatever_is_taken_back_and_cancelled_meanwhile(harness: Harness) -> None:
+    """From another thread, at any moment: what is left has one outcome each, and nobody is blamed for anything."""
+    executor = harness.executor("class Worker(JobWorker):\n    def map(self, input):\n        return {}")
+    draw = random.Random(1)
+    ended: Counter[int] = Counter()
+    cancelled: set[int] = set()
+    running: set[int] = set()
+    for first in range(0, 20_000, 100):
+        running |= set(range(first, first + 100))
+        executor.begin([map_task(number) for number in range(first, first + 100)])
+        for _ in range(4):
+            if draw.random() < 0.5:
+                executor.begin(executor.take_back())
+            elif draw.random() < 0.1:
+                number = draw.randrange(first, first + 100)
+                if executor.cancel(map_task(number)):
+                    cancelled.add(number)
+        for outcome in executor.wait(0.0):
+            assert outcome.kind == "empty", outcome
+            ended[outcome.assignment.number] += 1
+        running -= {*ended, *cancelled}
+    while running:
+        for outcome in outcomes(executor, 1):
+            assert outcome.kind == "empty", outcome
+            ended[outcome.assignment.number] += 1
+        running -= set(ended)
+    assert cancelled
+    assert executor.wait(0.0) == []
+    assert set(ended) == set(range(20_000)) - cancelled
+    assert set(ended.values()) == {1}
 
 
 def test_each_has_what_it_printed_itself(harness: Harness) -> None:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import resource
 import sys
+import tempfile
 import threading
 import time
 
 import pytest
 
 from kubemr.worker.assignment import Assignment, JobInfo
+from kubemr.worker.child_process import ChildProcess
 from kubemr.worker.executor import ProcessExecutor
 from support.workerharness import Harness, map_task, outcomes
 
@@ -139,3 +144,30 @@ def test_a_key_prefix_ends_in_a_slash() -> None:
     """Otherwise `1-w0-abc123` and `outputs.json` would make one name."""
     with pytest.raises(ValueError, match="prefix 'job/0/map/0': a key prefix ends in a slash"):
         Assignment(0, "map", 0, "1-w0-abc123", "job/0/map/0", 4)
+
+
+def test_a_start_that_fails_for_want_of_descriptors_leaves_none_open(
+    harness: Harness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Wherever it fails; nor does its directory stay."""
+    monkeypatch.setattr(tempfile, "tempdir", str(harness.temporary))
+    before, (limit, hard) = len(os.listdir("/proc/self/fd")), resource.getrlimit(resource.RLIMIT_NOFILE)
+    free = os.dup(1)  # the lowest number that is
+    os.close(free)
+    failed = 0
+    for spare in range(40):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (free + spare, hard))
+        try:
+            child = ChildProcess([sys.executable, "-c", ""], harness.environ(), 1, 2, 0)
+        except OSError as error:
+            assert error.errno == errno.EMFILE  # noqa: PT017 - that it fails is what is tried out
+            failed += 1
+        else:
+            child.kill()
+            child.end()
+            break
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
+        assert len(os.listdir("/proc/self/fd")) <= before
+        assert not list(harness.temporary.iterdir())
+    assert failed > 10

@@ -16,6 +16,7 @@ class Pipes:
 
     def __init__(self, folder: Path) -> None:
         path = str(folder / "printed")
+        Taken.make(path)
         self.reading, self.writing = zip(os.pipe(), os.pipe(), strict=True)
         taken = Taken(path)
         self.counts = [Count(taken, 0), Count(taken, 1)]
@@ -73,3 +74,14 @@ def test_who_has_closed_a_pipe_counts_as_printing(tmp_path: Path) -> None:
     assert pipes.prints.more()
     for each in pipes.reading:
         os.close(each)
+
+
+def test_there_is_one_file_for_both(tmp_path: Path) -> None:
+    """Who does not find it does not make another, in which nothing would ever be taken."""
+    path = tmp_path / "printed"
+    with pytest.raises(FileNotFoundError):
+        Taken(str(path))
+    Taken.make(str(path))
+    with pytest.raises(FileExistsError):
+        Taken.make(str(path))
+    assert not any(path.read_bytes())

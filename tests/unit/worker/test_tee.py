@@ -23,6 +23,7 @@ class Stream:
         source, self.writing = os.pipe()
         self.reading, self.target = os.pipe()
         self.noted: list[bytes] = []
+        Taken.make(str(folder / "counts"))
         self.tee = Tee(source, self.target, 10, self.noted.append, "tee", Count(Taken(str(folder / "counts")), 0))
 
     def close(self) -> None:
