@@ -5,10 +5,13 @@ from __future__ import annotations
 import os
 import random
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
 from kubemr.coordination.records import AttemptLog
+from kubemr.worker.assignment import Assignment
+from kubemr.worker.executor import ProcessExecutor
 from support.workerharness import Harness, Pipe, map_task, outcomes
 
 MANY = 300
@@ -51,10 +54,9 @@ class Worker(JobWorker):
 
 
 @pytest.fixture
-def begun(harness: Harness, monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """Filled by `read`: the numbers of the tasks that have begun, in that order."""
+def notes(harness: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where tasks write down that they have begun: for `read`."""
     monkeypatch.setenv("NOTES", str(harness.directory / "notes"))
-    return []
 
 
 def read(harness: Harness) -> list[int]:
@@ -67,9 +69,8 @@ def ahead(harness: Harness) -> int:
     return int((harness.directory / "notes-ahead").read_text())
 
 
-@pytest.mark.usefixtures("begun")
-def test_they_are_given_ahead_and_taken_back(harness: Harness, pipe: Pipe) -> None:
-    """A task that lasts among quick ones: what is behind it is with the child already, and has not begun."""
+def at_it(harness: Harness, pipe: Pipe) -> tuple[ProcessExecutor, list[Assignment], Path]:
+    """Many tasks, and the executor is at the late one, which lasts until the fifo is written to."""
     fifo = harness.directory / "fifo"
     os.mkfifo(fifo)
     executor = harness.executor(NOTES, stdout=pipe.writing)
@@ -77,6 +78,13 @@ def test_they_are_given_ahead_and_taken_back(harness: Harness, pipe: Pipe) -> No
     tasks = [map_task(number, lasts if number == LATE else "") for number in range(MANY)]
     executor.begin(tasks)
     assert pipe.lines.readline() == "at it\n"
+    return executor, tasks, fifo
+
+
+@pytest.mark.usefixtures("notes")
+def test_they_are_given_ahead_and_taken_back(harness: Harness, pipe: Pipe) -> None:
+    """A task that lasts among quick ones: what is behind it is with the child already, and has not begun."""
+    executor, tasks, fifo = at_it(harness, pipe)
     assert ahead(harness) > 8
     found = outcomes(executor, LATE)
     assert [outcome.assignment for outcome in found] == tasks[:LATE]
@@ -93,7 +101,7 @@ def test_they_are_given_ahead_and_taken_back(harness: Harness, pipe: Pipe) -> No
     assert harness.events == ["child_started"]
 
 
-@pytest.mark.usefixtures("begun")
+@pytest.mark.usefixtures("notes")
 @pytest.mark.parametrize(
     ("does", "says"),
     [
@@ -116,7 +124,7 @@ def test_only_who_fails_has_failed(harness: Harness, does: str, says: str) -> No
     assert read(harness) == list(range(MANY))
 
 
-@pytest.mark.usefixtures("begun")
+@pytest.mark.usefixtures("notes")
 def test_one_without_progress_is_ended(harness: Harness) -> None:
     """By the time that it took itself."""
     tasks = [map_task(number, "threading.Event().wait()" if number == LATE else "") for number in range(MANY)]
@@ -128,17 +136,11 @@ def test_one_without_progress_is_ended(harness: Harness) -> None:
     assert read(harness) == list(range(MANY))
 
 
-@pytest.mark.usefixtures("begun")
+@pytest.mark.usefixtures("notes")
 @pytest.mark.parametrize("which", [LATE, LATE + 1, LATE + 50])
 def test_one_that_is_cancelled_has_no_outcome(harness: Harness, pipe: Pipe, which: int) -> None:
     """At it, it is killed; given ahead, it never begins, and nothing is killed for it."""
-    fifo = harness.directory / "fifo"
-    os.mkfifo(fifo)
-    executor = harness.executor(NOTES, stdout=pipe.writing)
-    lasts = f"print('at it', flush=True); open({str(fifo)!r}).read()"
-    tasks = [map_task(number, lasts if number == LATE else "") for number in range(MANY)]
-    executor.begin(tasks)
-    assert pipe.lines.readline() == "at it\n"
+    executor, tasks, fifo = at_it(harness, pipe)
     assert executor.cancel(tasks[which])
     assert not executor.cancel(tasks[which])
     if which != LATE:
