@@ -173,8 +173,8 @@ bench-workers: controlplane $(READY) ## what a job of 1,000 workers asks of a re
 	@WORKERS=$(if $(filter file,$(origin WORKERS)),1000,$(WORKERS)) PYTHONPATH=tests:benchmarks $(BIN)/python -m workers
 
 .PHONY: manifests
-manifests: $(READY) ## write the CRDs in manifests/ anew from the resource types
-	@$(BIN)/python -m kubemr.resources.generate manifests/
+manifests: $(READY) ## write the CRDs in manifests/ and docs/api.md anew from the resource types
+	@$(BIN)/python -m kubemr.resources.generate manifests docs/api.md
 
 .PHONY: lock
 lock: $(READY) ## resolve the dependencies in setup.cfg anew into requirements/*.txt
