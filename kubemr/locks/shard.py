@@ -89,13 +89,11 @@ class Shard:
 
         All tasks at once are one value: two operations cost the apiserver less than two for each.
         """
-        text = _Texts()
-        moves = [(number, text.of(self.tasks[number]), text.of(state)) for number, state in states.items()]
-        if moves and len(moves) == len(self.tasks):
-            old, new = ({str(move[0]): move[side] for move in moves} for side in (1, 2))
+        old, new = _texts({number: self.tasks[number] for number in states}), _texts(states)
+        if states and len(states) == len(self.tasks):
             patch = Patch().swap(TASKS_PATH, old, new)
         else:
-            patch = Patch().swaps((task_path(number), before, after) for number, before, after in moves)
+            patch = Patch().swaps((task_path(number), old[number], new[number]) for number in new)
         after = hint_of({**self.tasks, **states})
         if states and after != self.hint:
             patch = patch.add(HINT_PATH, after)
@@ -109,26 +107,19 @@ class Shard:
         hint = hint_of(self.tasks)
         if hint == self.hint or self.hint == "waiting":
             return None
-        document = {str(number): str(state) for number, state in self.tasks.items()}
-        return Patch().test(TASKS_PATH, document).add(HINT_PATH, hint)
+        return Patch().test(TASKS_PATH, _texts(self.tasks)).add(HINT_PATH, hint)
 
 
-def task_path(number: int) -> str:
+def task_path(number: int | str) -> str:
     """The JSON Pointer to a task's string."""
     return f"{TASKS_PATH}/{number}"
 
 
-class _Texts:
-    """The strings of states, each made once: many tasks share one `TaskState`."""
-
-    def __init__(self) -> None:
-        self._known: dict[int, str] = {}
-
-    def of(self, state: TaskState) -> str:
-        known = self._known.get(id(state))
-        if known is None:
-            known = self._known[id(state)] = str(state)
-        return known
+def _texts(states: Mapping[int, TaskState]) -> dict[str, str]:
+    """States as a shard's document has them; each text is made once, as many tasks share one `TaskState`."""
+    known = {id(state): state for state in states.values()}
+    texts = {key: str(state) for key, state in known.items()}
+    return {str(number): texts[id(state)] for number, state in states.items()}
 
 
 def hint_of(tasks: Mapping[int, TaskState]) -> Hint:

@@ -118,8 +118,7 @@ class Driver:
         if self._child is not None and self._ready and flight is not None:
             given = [] if flight.sent else [flight]
             if given:
-                flight.began = time.monotonic()
-                flight.deadline = flight.began + self._task_timeout
+                self._start_time(flight)
                 self._child.begin(flight.assignment)
             if self._ahead > 1:
                 given += self._desk.follow(self._ahead)
@@ -169,10 +168,13 @@ class Driver:
 
     def _leads(self, child: ChildProcess | None, flight: Flight) -> None:
         """It was given ahead, and is the first since others were taken back or cancelled."""
-        flight.began = time.monotonic()
-        flight.deadline = flight.began + self._task_timeout
+        self._start_time(flight)
         if child is not None:
             child.go_on(flight.assignment)
+
+    def _start_time(self, flight: Flight) -> None:
+        flight.began = time.monotonic()
+        flight.deadline = flight.began + self._task_timeout
 
     def _timeout(self, flight: Flight | None, now: float) -> float | None:
         if flight is not None:

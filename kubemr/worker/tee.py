@@ -96,9 +96,7 @@ class Tee:
         with self._lock:
             count = min(waiting(self._source), _CHUNK)
             self._counted.begin(count)
-            data = os.read(
-                self._source, count or 1
-            )  # does not wait: nobody else reads; with nothing there, it has ended
+            data = os.read(self._source, count or 1)  # does not wait: nobody else reads, and an end is there at once
             self._counted.end()
             self._tail = (self._tail + data)[-self._keep :]
             self._note(data)
