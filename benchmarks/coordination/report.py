@@ -11,6 +11,7 @@ from attrs import frozen
 from coordination.first_design import OneObject
 from coordination.jobrun import Ran
 from coordination.server import QUOTA
+from figures import percentile, shown
 
 KIB, MB = 1024, 1e6
 
@@ -35,7 +36,7 @@ class Figure:
 
 def _percentile(ran: Ran, share: float) -> float:
     """Milliseconds."""
-    return 1000 * ran.claims[min(len(ran.claims) - 1, int(share * len(ran.claims)))]
+    return 1000 * percentile(ran.claims, share)
 
 
 FIGURES = (
@@ -139,19 +140,19 @@ def table(runs: Sequence[Sequence[Ran]], one: OneObject, peers: Sequence[Peer], 
         "| --- |" + " --- |" * len(runs),
     ]
     for figure in FIGURES:
-        values = " | ".join(_shown(median(figure, same)) for same in runs)
+        values = " | ".join(shown(median(figure, same)) for same in runs)
         lines.append(f"| {figure.name}, {figure.unit} | {values} |")
     lines += ["", f"| others | tasks | tasks/s | kubemr at {runs[-1][0].tasks:,} is |", "| --- | --- | --- | --- |"]
     everybody = [*peers, Peer("all tasks in one object", one.tasks, one.done / one.seconds)]
     rate = median(RATE, runs[-1])
     lines += [
-        f"| {peer.title} | {peer.tasks:,} | {_shown(peer.rate)} | {rate / peer.rate:,.1f} times |" for peer in everybody
+        f"| {peer.title} | {peer.tasks:,} | {shown(peer.rate)} | {rate / peer.rate:,.1f} times |" for peer in everybody
     ]
     lines += ["", f"| shards of, {next(iter(sized.values())).tasks:,} tasks | " + " | ".join(map(str, sized)) + " |"]
     lines += ["| --- |" + " --- |" * len(sized)]
     for figure in (RATE, COST, PATCHES):
         lines.append(
-            f"| {figure.name}, {figure.unit} | " + " | ".join(_shown(figure.of(each)) for each in sized.values()) + " |"
+            f"| {figure.name}, {figure.unit} | " + " | ".join(shown(figure.of(each)) for each in sized.values()) + " |"
         )
     return "\n".join(lines) + "\n"
 
@@ -180,7 +181,3 @@ def promises(runs: Sequence[Sequence[Ran]], long: Ran, peers: Sequence[Peer]) ->
         (f"at most a tenth of etcd's default quota before compaction: {share:.2f} %", share <= 10),
     ]
     return found
-
-
-def _shown(value: float) -> str:
-    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"

@@ -79,11 +79,5 @@ def busiest(asked: Sequence[Asked]) -> Counter[str]:
     return max(by_second.values(), key=Counter.total, default=Counter())
 
 
-def percentile(values: Sequence[float], share: float) -> float:
-    """Of values in any order; 0.0 where there are none."""
-    ordered = sorted(values)
-    return ordered[min(len(ordered) - 1, int(share * len(ordered)))] if ordered else 0.0
-
-
 def _time(text: str) -> float:
     return datetime.fromisoformat(text).timestamp()

@@ -8,8 +8,9 @@ from typing import Any
 
 from attrs import frozen
 
+from figures import percentile, shown
 from workers.life import LEASE_SECONDS
-from workers.recorded import RENEWAL, Asked, Phase, busiest, percentile
+from workers.recorded import RENEWAL, Asked, Phase, busiest
 from workers.side import Side
 
 LONGEST_LEASE = 4 * LEASE_SECONDS
@@ -92,7 +93,7 @@ def table(ours: Side, plain: Side) -> str:
     pairs = list(zip(ours.phases, plain.phases, strict=True))
     for figure in FIGURES:
         cells = [
-            f"{_shown(figure.of(phase, phase.of(ours.workers)))} ({_shown(figure.of(other, other.of(plain.workers)))})"
+            f"{shown(figure.of(phase, phase.of(ours.workers)))} ({shown(figure.of(other, other.of(plain.workers)))})"
             for phase, other in pairs
         ]
         name = f"{figure.name}, {figure.unit}" if figure.unit else figure.name
@@ -119,7 +120,3 @@ def promises(ours: Side, plain: Side, workers: int) -> list[tuple[str, bool]]:
         (f"an idle worker asks for at most one thing in two seconds: {each:.2f} a second", each <= 0.5),
         (f"every request is answered: {dict(ours.unanswered)}", not ours.unanswered),
     ]
-
-
-def _shown(value: float) -> str:
-    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"

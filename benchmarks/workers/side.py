@@ -148,7 +148,7 @@ async def _run(server: Server, audit: Audit, folder: Path, workers: int) -> Side
 
 
 def _over(following: Following) -> Callable[[], bool]:
-    return lambda: all(JobView.of(each).final for each in following.objects.values())
+    return lambda: any(JobView.of(each).final for each in following.objects.values())
 
 
 async def _one_renewal(server: Server) -> tuple[float, int]:
