@@ -234,7 +234,8 @@ def test_a_change_that_shows_first_in_the_answer_to_a_report_is_followed(api: Ap
         f'test "$JOB_COMPLETION_INDEX" = 1 && exec sleep 1000; read line < {tmp_path}/go', completions=2
     )
     lab.node._news.put(_JobNews(Listed([created])))
-    lab.api.until(PODS, lambda pods: running(pods) == {"0", "1"})
+    # The change must not show in the answer to this report already: nobody would be left to read from the pipe.
+    lab.api.until(JOBS, lambda jobs: jobs["job"].get("status", {}).get("active") == 2)
     change(lab, suspend=True)
     (tmp_path / "go").write_text("on\n")
     lab.api.until(PODS, lambda pods: running(pods) == set())
