@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+ROOT: Final = Path(__file__).resolve().parents[1]
+OUT: Final = ROOT / "build" / "bench"
 
 
 def percentile(values: Sequence[float], share: float) -> float:
@@ -21,3 +27,11 @@ def verdict(promises: Iterable[tuple[str, bool]], page: str) -> int:
     broken = [f"NOT KEPT: {said}" for said, kept in promises if not kept]
     print(*(broken or [f"all promises of {page} are kept"]), sep="\n")
     return 1 if broken else 0
+
+
+def write(name: str, results: Sequence[Mapping[str, object]]) -> Path:
+    """Write `build/bench/NAME.json`, and give its path: of each figure `name`, `value` and `unit`, and its peer's."""
+    OUT.mkdir(parents=True, exist_ok=True)
+    path = OUT / f"{name}.json"
+    path.write_text(json.dumps(results, indent=2) + "\n")
+    return path

@@ -8,14 +8,13 @@ machine's noise.  Prints a table and writes `build/bench/imports.json`, a list o
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 import time
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
-RESULT = ROOT / "build" / "bench" / "imports.json"
+from figures import OUT, ROOT, write
+
 LIMIT = 60.0
 """Milliseconds that `import kubemr.locks` may take."""
 
@@ -39,7 +38,7 @@ def start(code: str, cache: Path) -> float:
 def main() -> None:
     """Measure, print, write."""
     rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 15
-    cache = ROOT / "build" / "bench" / "pycache"
+    cache = OUT / "pycache"
     fastest = dict.fromkeys(CASES, float("inf"))
     for turn in range(rounds + 1):
         for name, code in CASES.items():
@@ -49,8 +48,7 @@ def main() -> None:
     own = fastest.pop("python")
     results = [{"name": "python", "value": round(own, 1), "unit": "ms"}]
     results += [{"name": name, "value": round(took - own, 1), "unit": "ms"} for name, took in fastest.items()]
-    RESULT.parent.mkdir(parents=True, exist_ok=True)
-    RESULT.write_text(json.dumps(results, indent=2) + "\n")
+    write("imports", results)
     for result in results:
         print(f"{result['name']:28} {result['value']:6} ms")
     locks = next(result for result in results if result["name"] == "import kubemr.locks")

@@ -11,7 +11,6 @@ Prints a table and writes `build/bench/inputs.json`; exit code 1 when the operat
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 import tempfile
@@ -27,8 +26,8 @@ from attrs import frozen
 
 from coordination.jobrun import Operator, deploy_job
 from coordination.server import Server, memory_of
+from figures import write
 
-RESULT = Path(__file__).resolve().parents[1] / "build" / "bench" / "inputs.json"
 LIMIT = 128
 """MiB of the operator's memory at its peak, whatever the number of files."""
 FEW = 1_000
@@ -160,8 +159,7 @@ def main() -> int:
             "ratio": round(each.memory / few.memory, 2),
         }
     )
-    RESULT.parent.mkdir(parents=True, exist_ok=True)
-    RESULT.write_text(json.dumps(results, indent=2) + "\n")
+    write("inputs", results)
     for result in results:
         print(f"{result['name']:50} {result['value']:>12,} {result['unit']}")
     most = max(packed.memory, each.memory)

@@ -23,6 +23,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from figures import write
 from support.cluster import description, unless_running, work_folder
 from support.cluster_access import ClusterAccess
 from support.cluster_documents import Documents, served
@@ -31,7 +32,6 @@ from support.cluster_kubemr import Kubemr, jobs_of, word_count
 from support.cluster_pods import pod
 from support.cluster_watch import Change, Watch
 
-RESULT = Path(__file__).resolve().parents[1] / "build" / "bench" / "latency.json"
 LIMIT = 2.0
 """Seconds beyond a plain Job."""
 WORKERS = 2
@@ -134,8 +134,7 @@ def main() -> int:
         },
         {"name": "beyond the plain Job", "value": round(value - peer, 2), "unit": "s"},
     ]
-    RESULT.parent.mkdir(parents=True, exist_ok=True)
-    RESULT.write_text(json.dumps(results, indent=2) + "\n")
+    write("latency", results)
     print(f"medians of {rounds}: kubemr {value:.2f} s, plain Job {peer:.2f} s, ratio {value / peer:.2f}; "
           f"{value - peer:.2f} s beyond, {LIMIT:g} s are allowed")  # fmt: skip
     return 0 if value - peer <= LIMIT else 1

@@ -31,12 +31,11 @@ from pathlib import Path
 from attrs import evolve, frozen
 
 from coordination import first_design, pods
-from coordination.jobrun import ROOT, Operator, Ran, run_job
+from coordination.jobrun import Operator, Ran, run_job
 from coordination.report import Peer, promises, results, table
 from coordination.server import Server
-from figures import verdict
+from figures import ROOT, verdict, write
 
-OUT = ROOT / "build" / "bench"
 PYTHON = ROOT / ".venv-bench" / "bin" / "python"
 HERE = Path(__file__).parent
 SLOW = 500
@@ -116,11 +115,22 @@ def by_shard_size(server: Server, folder: Path, tasks: int, workers: int) -> dic
     return found
 
 
+def one_pod_per_task(workers: int) -> Peer | None:
+    """On a cluster of its own; says what is lacking where there can be none."""
+    lacking = ["root"] if os.geteuid() else pods.lacks()
+    if lacking:
+        print(f"left out: one pod per task, which needs a node, and that needs {'; '.join(lacking)}", flush=True)
+        return None
+    measured = pods.measure(PODS, workers)
+    return Peer("one pod per task", measured.tasks, measured.tasks / measured.seconds)
+
+
 def main() -> int:
     """Measure, print, write."""
     workers, rounds = int(os.environ.get("WORKERS") or 2), int(os.environ.get("ROUNDS") or 3)
     sizes = sorted(int(each) for each in (os.environ.get("TASKS") or "1000 10000 100000").split())
     asked = peers(int(os.environ.get("PEER_TASKS") or 10_000))
+    by_pods = one_pod_per_task(workers)  # First: it is refused where a cluster runs already.
     rates: dict[Asked, list[float]] = {each: [] for each in asked}
     rounds_of_ours: list[list[Ran]] = []
     with tempfile.TemporaryDirectory() as name:
@@ -146,17 +156,12 @@ def main() -> int:
     if os.environ.get("PEERS_AT_LARGEST"):
         largest = [evolve(each, tasks=sizes[-1]) for each in asked if each.name in ("dask", "spark-jvm")]
         found += [Peer(each.title, each.tasks, each.run(workers)) for each in largest]
-    if os.geteuid() == 0 and not (lacking := pods.lacks()):
-        by_pods = pods.measure(PODS, workers)
-        found.append(Peer("one pod per task", by_pods.tasks, by_pods.tasks / by_pods.seconds))
-    else:
-        why = "root" if os.geteuid() else "; ".join(lacking)
-        print(f"left out: one pod per task, which needs a node, and that needs {why}", flush=True)
+    if by_pods is not None:
+        found.append(by_pods)
     written = results(runs, long, one, found, sized)
-    OUT.mkdir(parents=True, exist_ok=True)
-    (OUT / "coordination.json").write_text(json.dumps(written, indent=2) + "\n")
+    path = write("coordination", written)
     print(table(runs, one, found, sized))
-    subprocess.run([str(PYTHON), str(HERE / "plot.py"), str(OUT / "coordination.json"), str(OUT)], check=True)
+    subprocess.run([str(PYTHON), str(HERE / "plot.py"), str(path), str(path.parent)], check=True)
     return verdict(promises(runs, long, found), "docs/coordination.md")
 
 

@@ -14,6 +14,7 @@ from typing import Any
 from attrs import frozen
 
 from coordination.server import Server, Spent, cpu_of, memory_of
+from figures import ROOT
 from kubemr.coordination import names
 from kubemr.coordination.job import JobView
 from kubemr.locks.request import Json
@@ -21,7 +22,6 @@ from support.accounts import token_of
 from support.daemon import Daemon
 from support.faults.following import Following
 
-ROOT = Path(__file__).resolve().parents[2]
 NAMESPACE = "default"
 PODS = f"/api/v1/namespaces/{NAMESPACE}/pods"
 CONFIG_MAPS = f"/api/v1/namespaces/{NAMESPACE}/configmaps"

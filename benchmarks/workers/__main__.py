@@ -13,18 +13,14 @@ when a promise of docs/large-clusters.md is not kept.
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 import tempfile
 from pathlib import Path
 
-from coordination.jobrun import ROOT
-from figures import verdict
+from figures import verdict, write
 from workers.report import WITHOUT, promises, results, table
 from workers.side import measure
-
-RESULT = ROOT / "build" / "bench" / "workers.json"
 
 
 def main() -> int:
@@ -35,8 +31,7 @@ def main() -> int:
         ours = measure(Path(name) / "with", workers, levels=True)
         print(WITHOUT, flush=True)
         plain = measure(Path(name) / "without", workers, levels=False)
-    RESULT.parent.mkdir(parents=True, exist_ok=True)
-    RESULT.write_text(json.dumps(results(ours, plain, workers), indent=2) + "\n")
+    write("workers", results(ours, plain, workers))
     print(table(ours, plain))
     return verdict(promises(ours, plain, workers), "docs/large-clusters.md")
 
