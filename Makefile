@@ -164,6 +164,10 @@ bench-latency: images ## a small job on a cluster, against a Kubernetes Job of s
 bench-coordination: controlplane $(READY) .venv-bench/.ready ## 1,000 to 100,000 empty tasks against Dask, Spark and others: make bench-coordination WORKERS=2 ROUNDS=3 TASKS="1000 10000"
 	@WORKERS=$(WORKERS) ROUNDS=$(if $(filter file,$(origin ROUNDS)),3,$(ROUNDS)) TASKS="$(TASKS)" PYTHONPATH=tests:benchmarks $(BIN)/python -m coordination
 
+.PHONY: bench-imports
+bench-imports: $(READY) ## what `import kubemr.locks` costs, against the official client: make bench-imports ROUNDS=15
+	@ROUNDS=$(if $(filter file,$(origin ROUNDS)),15,$(ROUNDS)) PYTHONPATH=benchmarks $(BIN)/python benchmarks/imports.py
+
 .PHONY: bench-inputs
 bench-inputs: controlplane $(READY) ## what the operator needs for a job of a million files: make bench-inputs FILES=1000000
 	@FILES=$(FILES) PYTHONPATH=tests:benchmarks $(BIN)/python benchmarks/inputs.py
