@@ -15,6 +15,9 @@ fences: no ABA).  Then one consistent read after a doubtful answer decides:
 - a tested value differs → **lost**, for good, also if the patch is still under way: it cannot pass any more;
 - neither → the identical patch is sent again, until the answer is definite.
 
+A patch that was certainly not carried out (429, or no connection) is sent again without a read: it tells as much, and a
+busy apiserver is asked for one thing instead of two.
+
 Lost says that the patch lands no more.  It does not say that it never has: after a doubtful answer it may have landed,
 and others, who saw what it wrote, may have gone on from there before its mark was looked for.  Where that makes a
 difference, the mark is one that nobody else writes over: a commit, or the claim of a holder that lives.
@@ -30,7 +33,7 @@ from enum import Enum
 
 from attr import frozen
 
-from kubemr.locks.backoff import LONGEST, Backoff
+from kubemr.locks.backoff import Backoff
 from kubemr.locks.patch import Patch
 from kubemr.locks.request import JSON_PATCH, Answer, Json, Op, Random, Request, Resource, Sleep
 
@@ -110,13 +113,12 @@ class Refused(Exception):
         self.answer = answer
 
 
-def apply(target: Target, patch: Patch, mine: Callable[[Json], bool], *, longest: float = LONGEST) -> Op[Outcome]:
+def apply(target: Target, patch: Patch, mine: Callable[[Json], bool]) -> Op[Outcome]:
     """Send `patch` until its fate is known; `mine(object)` tells whether it shows in an object.
 
-    `mine` must be true of an object only if this very patch has landed on it.  `longest` bounds each wait between two
-    requests, in seconds.
+    `mine` must be true of an object only if this very patch has landed on it.
     """
-    backoff = Backoff(longest=longest)
+    backoff = Backoff()
     doubted = False
     refused_while_holding = False
     while True:
@@ -125,19 +127,21 @@ def apply(target: Target, patch: Patch, mine: Callable[[Json], bool], *, longest
             return Outcome(Verdict.WON, answer.body, answer)
         if answer.status == 404:
             return Outcome(Verdict.GONE, None, answer)
-        if _is_refusal(answer) and not doubted:
+        if is_refusal(answer) and not doubted:
             return Outcome(Verdict.REFUSED, None, answer)
         if answer.status in (409, 429) or not (answer.definite and answer.sent):
             yield Sleep(backoff.next((yield Random()), answer.retry_after))
+        if answer.status == 429 or not answer.sent:
+            continue
         doubted = doubted or not answer.definite
-        seen = yield from read(target, longest=longest)
+        seen = yield from read(target)
         if seen is None:
             return Outcome(Verdict.GONE, None, answer)
         if mine(seen):
             return Outcome(Verdict.WON, seen, answer)
         if not patch.holds(seen):
             return Outcome(Verdict.LOST, seen, answer)
-        if _is_refusal(answer):
+        if is_refusal(answer):
             return Outcome(Verdict.REFUSED, seen, answer)
         if answer.status == 422:
             if refused_while_holding:
@@ -145,14 +149,12 @@ def apply(target: Target, patch: Patch, mine: Callable[[Json], bool], *, longest
             refused_while_holding = True
 
 
-def read(target: Target, *, longest: float = LONGEST) -> Op[Json]:
+def read(target: Target) -> Op[Json]:
     """A consistent read: the object, or None when it does not exist.  Waits out what is transient.
-
-    `longest` bounds each wait, in seconds.
 
     Raises `Refused` when the server denies the read.
     """
-    backoff = Backoff(longest=longest)
+    backoff = Backoff()
     while True:
         answer: Answer = yield target.get()
         if answer.ok:
@@ -164,7 +166,7 @@ def read(target: Target, *, longest: float = LONGEST) -> Op[Json]:
         yield Sleep(backoff.next((yield Random()), answer.retry_after))
 
 
-def _is_refusal(answer: Answer) -> bool:
+def is_refusal(answer: Answer) -> bool:
     """True of an answer that names a cause other than a failed `test`.
 
     A failed `test` (and a path that leads nowhere) is a 422 without any detail; the schema and admission

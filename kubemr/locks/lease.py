@@ -13,14 +13,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Final
 
-from attr import define, field
+from attr import define, evolve, field
 
-from kubemr.locks.backoff import LONGEST
-from kubemr.locks.conditional import Outcome, Refused, Target, Verdict, apply, read
+from kubemr.locks.backoff import LONGEST, Backoff
+from kubemr.locks.conditional import Outcome, Refused, Target, Verdict, apply, is_refusal, read
 from kubemr.locks.liveness import Observation
 from kubemr.locks.patch import Patch, lookup
 from kubemr.locks.request import Answer, Do, Json, Now, Op, Random, Request, Resource, Sleep
 from kubemr.locks.taskstate import Token
+from kubemr.locks.within import within
 
 LEASES: Final = Resource("coordination.k8s.io", "v1", "leases")
 
@@ -60,18 +61,31 @@ def take(target: Target, token: Token, stamp: Callable[[], str]) -> Op[Json]:
 def renew(target: Target, token: Token, stamp: str, *, longest: float = LONGEST) -> Op[None]:
     """Show that `token` lives.  `stamp` must differ from the last one: a patch that changes nothing writes nothing.
 
-    `longest` bounds each wait for an apiserver that does not answer, in seconds.
+    `longest` bounds each request, and each wait between two, in seconds: a connection that has gone silent is given up
+    for another, and an apiserver that asks for more time is asked again before the Lease is over.
     Raises `LeaseLost` when another token holds the Lease.
+
+    The patch is sent until it is known to have landed.  That needs no reads, unless a test fails: it may land twice.
     """
-    patch = Patch().test("/spec/holderIdentity", token).add("/spec/renewTime", stamp)
-
-    def mine(lease: Json) -> bool:
-        return _holder_is(token)(lease) and bool(lookup(lease, "/spec/renewTime") == stamp)
-
-    outcome = yield from apply(target, patch, mine, longest=longest)
-    if not outcome.won:
-        _raise_unless_lost(outcome, target)
-        raise LeaseLost(f"{target} is held by {lookup(outcome.object, '/spec/holderIdentity')}, not by {token}")
+    request = target.patch(Patch().test("/spec/holderIdentity", token).add("/spec/renewTime", stamp))
+    backoff = Backoff(longest=longest)
+    failed_while_held = False
+    while True:
+        answer: Answer = yield evolve(request, timeout=longest)
+        if answer.ok:
+            return
+        if answer.status == 404:
+            raise LeaseLost(f"{target} does not exist")
+        if is_refusal(answer):
+            raise Refused(f"renewing {target}", answer)
+        if answer.status == 422:
+            holder = lookup((yield from _read_within(target, longest)), "/spec/holderIdentity")
+            if holder != token:
+                raise LeaseLost(f"{target} is held by {holder}, not by {token}")
+            if failed_while_held:
+                raise Refused(f"renewing {target}", answer)
+            failed_while_held = True
+        yield Sleep(min(longest, backoff.next((yield Random()), answer.retry_after)))
 
 
 def release(target: Target, token: Token) -> Op[None]:
@@ -91,8 +105,9 @@ def keep(
 ) -> Op[None]:
     """Renew the Lease four times per `duration` seconds (a little more often, never less) while `alive()`.
 
-    After an outage of the apiserver the first renewal lands within such an interval: others, who may have been quicker
-    to find the apiserver back, would else see nothing of this worker for too long.
+    No request and no wait lasts longer than such an interval.  So three in a row may go wrong; and after an outage of
+    the apiserver the first renewal lands within an interval: others, who may have been quicker to find the apiserver
+    back, would else see nothing of this worker for too long.
     Ends when `alive()` is False: a worker whose loop is stuck must not look healthy.
     Raises `LeaseLost`.
     """
@@ -166,6 +181,13 @@ class Census:
         """Drop the observations that have a gap: they start again with the next look anyway."""
         for token in [token for token, observation in self._seen.items() if observation.has_gap(now)]:
             del self._seen[token]
+
+
+def _read_within(target: Target, longest: float) -> Op[Json]:
+    lease = yield from within(read(target), None, None, each=longest)
+    if lease is None:
+        raise LeaseLost(f"{target} does not exist")
+    return lease
 
 
 def _holder_is(token: Token) -> Callable[[Json], bool]:

@@ -36,7 +36,7 @@ type Client struct {
 	token     string
 	tokenFile string
 	http      *http.Client
-	longest   time.Duration // bounds each wait for an apiserver that does not answer
+	longest   time.Duration // bounds each request and each wait before the next; 0 for what is usual
 }
 
 // waitingAtMost is the same client with another bound.
@@ -44,6 +44,13 @@ func (c *Client) waitingAtMost(longest time.Duration) *Client {
 	other := *c
 	other.longest = longest
 	return &other
+}
+
+func (c *Client) atMost(usual time.Duration) time.Duration {
+	if c.longest > 0 {
+		return min(usual, c.longest)
+	}
+	return usual
 }
 
 // Answer is what came back.  Status 0 is no answer at all: unless Sent is false, the request may have been carried out.
@@ -79,7 +86,7 @@ func (a Answer) String() string {
 
 // NewClient reads where the apiserver is from the environment.
 func NewClient(getenv func(string) string) (*Client, error) {
-	client := &Client{base: getenv("KUBEMR_APISERVER"), token: getenv("KUBEMR_APISERVER_TOKEN"), longest: longestWait}
+	client := &Client{base: getenv("KUBEMR_APISERVER"), token: getenv("KUBEMR_APISERVER_TOKEN")}
 	authority := getenv("KUBEMR_APISERVER_CA")
 	if client.base == "" {
 		host, port := getenv("KUBERNETES_SERVICE_HOST"), getenv("KUBERNETES_SERVICE_PORT")
@@ -150,7 +157,7 @@ func (c *Client) request(ctx context.Context, method, path, query string, body [
 // read who may do what, so a denial is believed only when it has lasted for denialPatience.
 func (c *Client) exchange(ctx context.Context, method, path, query string, body []byte) Answer {
 	began := time.Now()
-	for wait := (backoff{longest: min(c.longest, time.Second)}); ; {
+	for wait := (backoff{longest: c.atMost(time.Second)}); ; {
 		answer := c.once(ctx, method, path, query, body)
 		denied := answer.Status == http.StatusForbidden || answer.Status == http.StatusUnauthorized
 		if !denied || time.Since(began) > denialPatience {
@@ -168,7 +175,7 @@ func (c *Client) once(ctx context.Context, method, path, query string, body []by
 	if err := context.Cause(ctx); err != nil {
 		return Answer{Err: err}
 	}
-	within, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
+	within, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.atMost(patience))
 	defer cancel()
 	defer context.AfterFunc(ctx, func() { time.AfterFunc(lastWords, cancel) })()
 	response, err := c.request(within, method, path, query, body)

@@ -61,8 +61,9 @@ func (c *Client) takeLease(ctx context.Context, lease object, token string, usua
 // keepLease renews the Lease a little more often than four times per duration, until ctx ends or alive is false; it
 // returns errLeaseLost when another token holds it.
 //
-// After an outage of the apiserver the first renewal lands within a quarter of the duration, too: others, who may have been
-// quicker to find the apiserver back, would else see nothing of this worker for too long.
+// No request and no wait lasts longer than a quarter of the duration: a connection that has gone silent is given up for
+// another; and others, who may have been quicker to find the apiserver back after an outage, would else see nothing of this
+// worker for too long.
 func (c *Client) keepLease(ctx context.Context, lease object, token string, duration time.Duration, alive func() bool) error {
 	c = c.waitingAtMost(duration / 4)
 	for {

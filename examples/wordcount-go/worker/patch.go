@@ -171,6 +171,9 @@ func (c *Client) apply(ctx context.Context, target object, subresource string, p
 				return 0, nil, err
 			}
 		}
+		if answer.Status == http.StatusTooManyRequests || !answer.Sent {
+			continue // certainly not carried out: the patch itself tells as much as a read would
+		}
 		doubted = doubted || !answer.Definite()
 		seen, err := c.read(ctx, target)
 		if err != nil {
@@ -219,7 +222,11 @@ func (b *backoff) sleep(ctx context.Context, atLeast time.Duration) error {
 		ceiling = min(ceiling, b.longest)
 	}
 	b.attempts++
-	return sleep(ctx, atLeast+time.Duration(float64(ceiling)*(1-rand.Float64())))
+	wait := atLeast + time.Duration(float64(ceiling)*(1-rand.Float64()))
+	if b.longest > 0 {
+		wait = min(wait, b.longest)
+	}
+	return sleep(ctx, wait)
 }
 
 func sleep(ctx context.Context, wait time.Duration) error {

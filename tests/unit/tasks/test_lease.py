@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import socket
+
 import pytest
 
-from kubemr.locks import Refused
+from kubemr.locks import HttpTransport, Refused, Server, run
 from kubemr.locks.conditional import Target
 from kubemr.locks.lease import LEASES, LeaseLost, keep, release, renew, take
 from kubemr.locks.request import Answer
 from kubemr.locks.taskstate import Token
 from support.bench import DENIED, SILENCE, UNAVAILABLE, Bench, asks, patches
+from support.rawserver import RawServer, read_request, reply, serving, until_client_leaves
 
 A, B = Token("w0-aaaaaa"), Token("w0-bbbbbb")
 LEASE = Target(LEASES, "default", "words-w-0")
@@ -87,15 +90,46 @@ def test_a_renewal_tests_the_own_token(bench: Bench) -> None:
 
 @pytest.mark.usefixtures("spec")
 def test_a_renewal_whose_answer_was_lost(bench: Bench) -> None:
-    """It shows in the object; one that did not land is repeated."""
+    """It is sent again, whether it landed or not: a read would cost as much."""
     bench.run(take(LEASE, A, bench.micro_stamp))
     bench.requests.clear()
     bench.lose(leases)
     bench.run(renew(LEASE, A, "2026-02-02T00:00:00.000000Z"))
-    assert [request.verb for request in bench.requests] == ["patch", "get"]
+    assert [request.verb for request in bench.requests] == ["patch", "patch"]
     bench.answer(leases, SILENCE)
     bench.run(renew(LEASE, A, "2026-02-02T00:00:01.000000Z"))
     assert bench.get(LEASE)["spec"]["renewTime"] == "2026-02-02T00:00:01.000000Z"
+
+
+@pytest.mark.usefixtures("spec")
+def test_a_renewal_whose_answer_was_lost_before_another_took_the_lease(bench: Bench) -> None:
+    """The test of the second one fails, and the Lease says who holds it."""
+    bench.run(take(LEASE, A, bench.micro_stamp))
+    bench.lose(leases)
+    bench.meanwhile(leases, lambda: bench.run(take(LEASE, B, bench.micro_stamp)))
+    with pytest.raises(LeaseLost, match=f"is held by {B}, not by {A}"):
+        bench.run(renew(LEASE, A, "2026-02-02T00:00:00.000000Z"))
+
+
+@pytest.mark.usefixtures("spec")
+def test_a_renewal_whose_test_is_said_to_fail_though_it_holds(bench: Bench) -> None:
+    """Once may be a proxy that sends things twice; twice it is a refusal."""
+    bench.run(take(LEASE, A, bench.micro_stamp))
+    failed = Answer(422, {"kind": "Status", "reason": "Invalid", "message": "no"})
+    bench.answer(leases, failed)
+    bench.run(renew(LEASE, A, "2026-02-02T00:00:00.000000Z"))
+    bench.answer(leases, failed, failed)
+    with pytest.raises(Refused, match="renewing leases default/words-w-0"):
+        bench.run(renew(LEASE, A, "2026-02-02T00:00:01.000000Z"))
+
+
+@pytest.mark.usefixtures("spec")
+def test_a_renewal_may_be_forbidden(bench: Bench) -> None:
+    """Nobody renews it then."""
+    bench.run(take(LEASE, A, bench.micro_stamp))
+    bench.answer(leases, DENIED)
+    with pytest.raises(Refused, match="renewing leases default/words-w-0"):
+        bench.run(renew(LEASE, A, "2026-02-02T00:00:00.000000Z"))
 
 
 def test_a_renewal_of_a_lease_that_is_gone(bench: Bench) -> None:
@@ -161,3 +195,44 @@ def test_after_an_outage_the_lease_is_renewed_within_an_interval(bench: Bench, d
     outage = bench.slept[1:-1]
     assert len(outage) == 40
     assert max(outage) <= duration / 4
+
+
+@pytest.mark.usefixtures("spec")
+def test_a_busy_apiserver_may_ask_for_more_time_than_the_lease_has(bench: Bench) -> None:
+    """It is asked again within an interval, and for the renewal alone: reads are served from another level."""
+    bench.run(take(LEASE, A, bench.micro_stamp))
+    bench.requests.clear()
+    bench.answer(leases, *[Answer(429, retry_after=32.0)] * 3)
+    alive = iter([True, False])
+    bench.run(keep(LEASE, A, 15.0, alive=lambda: next(alive), stamp=bench.micro_stamp))
+    assert [request.verb for request in bench.requests] == ["patch"] * 4
+    assert max(bench.slept) <= 15.0 / 4
+
+
+@pytest.mark.usefixtures("spec")
+def test_no_request_of_a_renewal_lasts_longer_than_an_interval(bench: Bench) -> None:
+    """Nor the read that finds out who holds the Lease."""
+    bench.run(take(LEASE, A, bench.micro_stamp))
+    bench.requests.clear()
+    bench.meanwhile(leases, lambda: bench.set(LEASE, "/spec/holderIdentity", B))
+    with pytest.raises(LeaseLost):
+        bench.run(keep(LEASE, A, 10.0, alive=lambda: True, stamp=bench.micro_stamp))
+    assert [(request.verb, request.timeout) for request in bench.requests] == [("patch", 2.5), ("get", 2.5)]
+
+
+def test_a_connection_that_has_gone_silent_is_given_up_for_another(bench: Bench) -> None:
+    """As when an apiserver's node is lost, and nobody says so."""
+
+    def silent(peer: socket.socket) -> None:
+        read_request(peer)
+        peer.sendall(reply())
+        until_client_leaves(peer)
+
+    server = RawServer(silent, serving(reply()))
+    alive = iter([True, True, False])
+    try:
+        with HttpTransport(Server(server.url)) as transport:
+            run(keep(LEASE, A, 1.0, alive=lambda: next(alive), stamp=bench.micro_stamp), transport)
+    finally:
+        server.close()
+    assert server.connections == 2
