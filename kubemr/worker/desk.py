@@ -183,12 +183,14 @@ class Desk:
                 self._flights[0].began, self._flights[0].deadline = now, deadline
             return self._flights[0] if self._flights else None
 
-    def follow(self, count: int) -> list[Flight]:
-        """More tasks from the queue, so that `count` are in flight: these are new."""
+    def follow(self, count: int, give: Callable[[list[Flight]], None]) -> None:
+        """More tasks from the queue, so that `count` are in flight: the new ones are given to the child by `give`.
+
+        That is done under the lock: what is in flight behind the first can always be recalled.
+        """
         with self._lock:
-            if self._condemned:
-                return []
-            return [self._fly() for _ in range(min(count - len(self._flights), len(self._queue)))]
+            room = 0 if self._condemned else min(count - len(self._flights), len(self._queue))
+            give([self._fly() for _ in range(room)])
 
     def land(self, flight: Flight, outcome: Outcome) -> Flight | None:
         """Record an outcome, unless the flight was cancelled meanwhile.  Gives the one that is next."""

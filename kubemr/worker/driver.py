@@ -23,6 +23,7 @@ import random
 import select
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Final
 
 from attr import asdict
@@ -120,12 +121,15 @@ class Driver:
             if given:
                 self._start_time(flight)
                 self._child.begin(flight.assignment)
-            if self._ahead > 1:
-                given += self._desk.follow(self._ahead)
-            if given:
-                for each in given:
-                    each.sent = True
-                self._child.give([(each.seq, values_of(each.assignment)) for each in given])
+            self._desk.follow(self._ahead, partial(self._give, self._child, given))
+
+    @staticmethod
+    def _give(child: ChildProcess, first: list[Flight], following: list[Flight]) -> None:
+        given = first + following
+        if given:
+            for each in given:
+                each.sent = True
+            child.give([(each.seq, values_of(each.assignment)) for each in given])
 
     def _start(self) -> None:
         try:

@@ -6,7 +6,7 @@ import time
 
 from kubemr.worker.assignment import JobInfo
 from kubemr.worker.child_process import ChildProcess
-from kubemr.worker.desk import Desk
+from kubemr.worker.desk import Desk, Flight
 from kubemr.worker.driver import Driver
 from support.workerharness import Harness, map_task
 
@@ -29,7 +29,9 @@ def test_it_is_not_late_from_the_beginning(harness: Harness) -> None:
         driver._drive()  # the child starts, and is ready
         desk.begin([map_task(0), map_task(1)])
         first = desk.take_off(time.monotonic(), time.monotonic() + SECONDS)
-        (second,) = desk.follow(2)
+        new: list[Flight] = []
+        desk.follow(2, new.extend)
+        (second,) = new
         assert first is not None
         desk.recall = lambda: [first.seq]
         assert desk.take_back() == [map_task(0)]
