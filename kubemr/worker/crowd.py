@@ -9,6 +9,7 @@ what                   all workers of a job together                         of 
 looks when idle        `LOOKS_PER_SECOND`                                    every 50 s
 waking for one event   `WAKES_PER_SECOND`                                    within 5 s
 eyes on one holder     about `WATCHERS` of those who are idle                seldom has one to watch
+what one is enough for few at a time: `turn`                                 one every second, at last
 =====================  ====================================================  ======================
 """
 
@@ -27,6 +28,7 @@ WAKES_PER_SECOND: Final = 200.0
 FEW_WORKERS: Final = 50
 """So many may all do the same thing at the same moment."""
 WATCHERS: Final = 4.0
+SPARSE: Final = 8.0
 WATCHED_HOLDERS: Final = 16
 """The most holders that one idle worker keeps an eye on."""
 
@@ -58,6 +60,15 @@ def _rank(observer: Token, epoch: int, token: Token) -> float:
     """An even draw from [0, 1), the same whenever it is asked for."""
     digest = hashlib.sha256(f"{observer} {epoch} {token}".encode()).digest()
     return int.from_bytes(digest[:6], "big") / 2.0**48
+
+
+def turn(place: float) -> float:
+    """Seconds until the worker at this `place` among all does what one is enough for, unless it is done by then.
+
+    After t seconds about sqrt(t) of them have had their turn, and from `SPARSE` of them on one more each second: what
+    takes a second is done twice at most, what takes minutes some ten times; and whoever is left gets there.
+    """
+    return place**2 if place < SPARSE else SPARSE**2 + (place - SPARSE)
 
 
 def own_shards(index: int, replicas: int, shards: int) -> range:

@@ -4,8 +4,9 @@ There is no master, so every worker does all of it, and each decision rests on w
 
 1. go through one's own part of the stage's shards, then through any that are labelled open;
 2. in each, claim a batch, run it, and commit it in the same patch that claims the next;
-3. when no shard seems open: take tasks away from dead holders; if the stage is complete, seal it and begin
-   the next, or finish the job; if a task failed for good, fail the job; if one lasts far too long, join its holder;
+3. when no shard seems open: take tasks away from dead holders; if the stage is complete, seal it and begin the next,
+   or finish the job; if a task failed for good, fail the job (both `kubemr.worker.turns`); if one lasts far too long,
+   join its holder;
 4. else leave, when the job has more workers than it still has use for (`kubemr.worker.leaving`);
 5. else wait on one watch for a shard to open, and look again from time to time: the more workers there are,
    the more seldom each of them (`kubemr.worker.crowd`).
@@ -40,6 +41,7 @@ from kubemr.worker.batch import A, Batch, Executor, assignments
 from kubemr.worker.leaving import workers_needed
 from kubemr.worker.pace import Pace
 from kubemr.worker.stragglers import Stragglers
+from kubemr.worker.turns import Turns
 
 OPEN_SAMPLE = 16
 """Open shards to choose from at random, once the worker's own round is over."""
@@ -121,6 +123,7 @@ class Worker(Generic[A]):
     """Until then the job as it was read last will do for an idle worker."""
     _next_look: float = field(default=float("-inf"), init=False)
     """Until then there is nothing to be found out by a worker that has not worked since its last look."""
+    _turns: Turns = field(factory=Turns, init=False)
     _stragglers: Stragglers = field(init=False)
 
     @_stragglers.default
@@ -224,6 +227,7 @@ class Worker(Generic[A]):
                 tries = 0
                 self._crowded.reset()
                 self._next_look = float("-inf")
+                self._turns.worked = True
                 held = yield from self._run(job, stage, batch, held)
         except ShardGone:
             batch.give_up()
@@ -302,10 +306,17 @@ class Worker(Generic[A]):
             shards.append(shard)
             if shard.pending or shard.held_by(self.identity.token):
                 candidates.append(shard)
-            if shard.failed:
-                yield from advance(job, (yield from survey(job, stage)), self.means)
+        if not rest.shards or any(shard.failed for shard in shards):
+            until = yield from self._turns.wait(stage.key, job.replicas)
+            if until > 0:
+                self._next_look = now + min(until, self._idle_seconds(workers, alone=True))
+                return (yield from self._wait(job, stage, rest.resource_version))
+            seen = yield from survey(job, stage)
+            if (yield from advance(job, seen, self.means)):
                 return (yield from self._read())
-        if candidates:
+            for shard in seen.shards:  # All hints say "done", and they are wrong.
+                yield from repair_hint(shard)
+        elif candidates:
             draw: float = yield Random()
             yield from self._work_shard(job, stage, candidates[int(draw * len(candidates))])
             return (yield from self._read())
@@ -316,12 +327,7 @@ class Worker(Generic[A]):
                 return (yield from self._read())
             if self.identity.index >= needed:
                 raise Over(Ending.LEFT)
-        if not rest.shards:
-            seen = yield from survey(job, stage)
-            if (yield from advance(job, seen, self.means)):
-                return (yield from self._read())
-            for shard in seen.shards:  # All hints say "done", and they are wrong.
-                yield from repair_hint(shard)
+        self._turns.worked = False
         self._next_look = now + self._idle_seconds(workers, alone=not watched) * (0.5 + 0.5 * (yield Random()))
         return (yield from self._wait(job, stage, rest.resource_version))
 

@@ -5,7 +5,7 @@ What is counted is what real loops with real renewals ask of an in-memory apiser
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import pytest
 
@@ -24,12 +24,17 @@ PARTITIONS = 500
 
 
 def crowd_of(
-    tasks: int, seconds: Callable[[LightTask], float], *, partitions: int = 0, workers: int = WORKERS
+    tasks: int,
+    seconds: Callable[[LightTask], float],
+    *,
+    partitions: int = 0,
+    workers: int = WORKERS,
+    takes: Mapping[str, float] | None = None,
 ) -> Crowd:
     """A job, and workers that all begin within a second."""
     bench = Bench(lease_seconds=BASE_SECONDS)
     job = bench.deployed(inputs=[str(number) for number in range(tasks)], replicas=workers, partitions=partitions)
-    crowd = Crowd(bench, job, LEASE_SECONDS, seconds)
+    crowd = Crowd(bench, job, LEASE_SECONDS, seconds, takes or {})
     for index in range(workers):
         crowd.join(index, index / workers)
     return crowd
@@ -105,3 +110,24 @@ def test_a_start_and_a_change_of_stage_are_no_stampede() -> None:
     assert crowd.bench.job(crowd.job.name).phase == "COMPLETE"
     assert all(member.ended is not None for member in crowd.members)
     assert sum(member.executor.ran for member in crowd.members) == 64 + PARTITIONS
+
+
+def test_few_do_what_one_is_enough_for() -> None:
+    """To seal the last stage takes 30 s: of hundreds that notice meanwhile, a few begin with it, too."""
+    crowd = crowd_of(2 * SOME, lambda task: 5.0 + task.number % 64 / 16, workers=SOME, takes={"write index": 30.0})
+    crowd.run(120.0)
+    assert crowd.bench.job(crowd.job.name).phase == "COMPLETE"
+    assert 1 <= len(crowd.did) <= 10
+    assert all(member.ended is not None for member in crowd.members)
+
+
+def test_who_is_left_moves_the_job_on() -> None:
+    """The first two that begin to seal the stage die over it, and there is no operator: another one does it."""
+    crowd = crowd_of(20, lambda task: 5.0, workers=10, takes={"write index": 3.0})
+    for number in range(2):
+        while len(crowd.did) == number:
+            crowd.run(1.0)
+        crowd.did[number].dead = True
+    crowd.run(120.0)
+    assert crowd.bench.job(crowd.job.name).phase == "COMPLETE"
+    assert len(set(map(id, crowd.did))) >= 3

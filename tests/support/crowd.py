@@ -9,7 +9,7 @@ from __future__ import annotations
 import heapq
 import random
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from itertools import count
 from typing import Any
@@ -54,6 +54,10 @@ class Crowd:
     job: JobView
     lease_seconds: float
     seconds: Callable[[LightTask], float]
+    takes: Mapping[str, float] = field(factory=dict)
+    """How many seconds the storage needs, by what it is asked for (`Do.what`); what is not in here takes none."""
+    did: list[Member] = field(factory=list)
+    """Who asked for any of it, in order."""
     members: list[Member] = field(factory=list)
     requests: Counter[tuple[int, str, str]] = field(factory=Counter)
     watches: int = 0
@@ -134,7 +138,7 @@ class Crowd:
                     answer = self.bench.now
                 elif isinstance(effect, Random):
                     answer = self._random.random()
-                elif isinstance(effect, Do) and effect.what != WAIT:
+                elif isinstance(effect, Do) and effect.what != WAIT and effect.what not in self.takes:
                     answer = effect.function()
                 else:
                     self._wait(member, effect)
@@ -151,6 +155,9 @@ class Crowd:
                 self._watch(member, effect)
             case Sleep(seconds):
                 self._wake(member, seconds, lambda: None)
+            case Do(function, what) if what in self.takes:
+                self.did.append(member)
+                self._wake(member, self.takes[what], function)
             case Do(function):
                 self._wake(member, member.executor.due(1.0), function)
 

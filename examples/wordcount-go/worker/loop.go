@@ -28,7 +28,8 @@ type Worker struct {
 	batch    *batch
 	size     int             // of the next claim
 	rounds   map[string]bool // the stages in which the worker's own round is over
-	beat     atomic.Int64    // when the loop last went on
+	turns    turns
+	beat     atomic.Int64 // when the loop last went on
 }
 
 // errOver is the end of a worker's life: the job needs it no more.
@@ -145,6 +146,7 @@ func (w *Worker) workShard(ctx context.Context, job *Job, position int, shard *S
 		var err error
 		if len(held) > 0 {
 			tries = 0
+			w.turns.worked = true
 			held, err = b.round(ctx, held)
 		} else if len(b.shard.pending()) == 0 {
 			break
@@ -198,6 +200,7 @@ func (w *Worker) idle(ctx context.Context, job *Job, position int) error {
 	holders = holders[:min(watchedMost, len(holders))]
 	dead := w.census.look(ctx, holders)
 	var candidates []*Shard
+	failed := false
 	for _, shard := range rest {
 		seen, err := w.client.lose(ctx, shard, dead, job.maxAttempts())
 		if errors.Is(err, errGone) {
@@ -207,18 +210,18 @@ func (w *Worker) idle(ctx context.Context, job *Job, position int) error {
 			return err
 		}
 		w.client.repairHint(ctx, seen)
-		if len(seen.failed()) > 0 {
-			_, _, err := w.advance(ctx, job, position)
-			return err
-		}
+		failed = failed || len(seen.failed()) > 0
 		if len(seen.pending()) > 0 || len(seen.heldBy(w.token)) > 0 {
 			candidates = append(candidates, seen)
 		}
 	}
-	if len(candidates) > 0 {
+	if len(candidates) > 0 && !failed {
 		return w.workShard(ctx, job, position, candidates[rand.IntN(len(candidates))])
 	}
-	if len(rest) == 0 {
+	if len(rest) == 0 || failed {
+		if until := w.turns.wait(stageLabel(stage), job.replicas()); until > 0 {
+			return w.pause(ctx, job, version, min(until, w.settings.Lease/4))
+		}
 		changed, listed, err := w.advance(ctx, job, position)
 		if changed || err != nil {
 			return err
@@ -227,6 +230,7 @@ func (w *Worker) idle(ctx context.Context, job *Job, position int) error {
 			w.client.repairHint(ctx, shard)
 		}
 	}
+	w.turns.worked = false
 	longest := w.settings.Lease / 4
 	if len(holders) == 0 {
 		longest = max(longest, time.Duration(job.replicas())*time.Second/looksPerSecond)

@@ -1,0 +1,36 @@
+package worker
+
+import (
+	"testing"
+	"time"
+)
+
+func TestFewMoveTheJobOn(t *testing.T) {
+	begun := 0
+	for range 1000 {
+		if (&turns{}).wait("map", 1000) < 36*time.Second {
+			begun++
+		}
+	}
+	if begun == 0 || begun > 20 {
+		t.Errorf("%d of 1000 begin within 36 s, and 6 should", begun)
+	}
+}
+
+func TestWhoHasWorkedBeginsAtOnce(t *testing.T) {
+	own := turns{}
+	first := own.wait("map", 1_000_000)
+	if again := own.wait("map", 1_000_000); first == 0 || again > first {
+		t.Errorf("the wait was %v, and then %v", first, again)
+	}
+	own.worked = true
+	if wait := own.wait("map", 1_000_000); wait != 0 {
+		t.Errorf("after work it is %v", wait)
+	}
+}
+
+func TestTheLastOfAllHasItsTurn(t *testing.T) {
+	if last := turn(1000); last < 60*time.Second || last > 20*time.Minute {
+		t.Errorf("the last of a thousand waits for %v", last)
+	}
+}
