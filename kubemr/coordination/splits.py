@@ -1,7 +1,8 @@
 """What a map task of `spec.split` reads: parts of files, as its input names them (docs/protocol.md, "Splits").
 
-A part without `start` and `length` is a whole file.  Another is a range of bytes, and stands for the records that
-*begin* in it: so every record belongs to one part, wherever the cuts are.
+A part without `start` and `length` is a whole file, whatever its size.  Another is a range of bytes, and stands for the
+records that *begin* in it: so every record belongs to one part, wherever the cuts are.  Behind the range of the `last`
+part of a file there must be nothing, or nobody would read it.
 """
 
 from __future__ import annotations
@@ -28,18 +29,21 @@ def compression_of(url: str) -> str:
 
 @frozen
 class Part:
-    """A file, or `length` bytes of it from `start` on."""
+    """A file, or `length` bytes of it from `start` on; with `last` the file ends there."""
 
     url: str
     start: int = 0
     length: int | None = None
     compression: str = "None"
+    last: bool = False
 
     def encode(self) -> dict[str, Any]:
         """As the input has it."""
         found: dict[str, Any] = {"url": self.url}
         if self.length is not None:
             found |= {"start": self.start, "length": self.length}
+        if self.last:
+            found["last"] = True
         if self.compression != "None":
             found["compression"] = self.compression
         return found
@@ -76,4 +80,5 @@ def _part(document: Any) -> Part:
         int(document.get("start", 0)),
         None if length is None else int(length),
         str(document.get("compression", "None")),
+        bool(document.get("last", False)),
     )

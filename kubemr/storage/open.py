@@ -82,6 +82,22 @@ def open_input(
     return stream
 
 
+def size_of(stream: BinaryIO) -> int | None:
+    """The size of what a stream of `open_input` or of a store's `reader` reads; None where nobody has told it.
+
+    It asks no server: what came with the answer that is being read has to do.
+    """
+    from kubemr.storage.resuming import ResumingReader
+
+    raw = getattr(stream, "raw", None)
+    if isinstance(raw, ResumingReader):
+        return raw.end
+    try:
+        return os.fstat(stream.fileno()).st_size
+    except OSError:
+        return None
+
+
 def fetch(url: str, environ: Mapping[str, str] | None = None, retrier: Retrier | None = None) -> bytes:
     """Read all that lies at an address."""
     with open_input(url, environ, retrier) as stream:

@@ -69,6 +69,11 @@ class ResumingReader(io.RawIOBase):
         self._end = body.end
         return body
 
+    @property
+    def end(self) -> int | None:
+        """Where the object ends, or `stop` if that comes before; None where the server does not say."""
+        return self._end
+
     def readable(self) -> bool:
         """Always."""
         return True

@@ -75,8 +75,9 @@ class JobWorker:
     def parts(self, input: str) -> tuple[Part, ...]:
         """The files, or pieces of files, that a map task's input names.
 
-        Each has `url`, `start`, `length` and `compression`; `length` is None for a whole file.  An input that is an
-        address is one whole file.
+        Each has `url`, `start`, `length`, `compression` and `last`; `length` is None for a whole file.  With `last` the
+        file must end where the piece does, or what follows is read by nobody.  An input that is an address is one whole
+        file.
         """
         if not input.startswith("{"):
             return (Part(input, compression=compression_of(input)),)

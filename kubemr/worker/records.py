@@ -3,6 +3,9 @@
 A record belongs to the part in which it begins.  So a part that begins inside a record leaves that one out, and the
 last record of a part is read to its end, behind the part's own.  Whether a record begins at the cut is seen in the byte
 before.  A line ends with LF or CRLF; the last one need not.
+
+What a file's parts are was told by its size when it was listed, or by a manifest.  If that is not its size, the last
+part finds it out: records behind it would be in no part.
 """
 
 from __future__ import annotations
@@ -14,6 +17,7 @@ from importlib import import_module
 from typing import Any, BinaryIO, Final
 
 from kubemr.coordination.splits import Part
+from kubemr.storage.open import size_of
 
 BLOCK: Final = 256 * 1024
 """Bytes that are unpacked, or looked through for the end of a record, at once."""
@@ -43,12 +47,23 @@ def records(part: Part, open_at: Callable[[str, int], BinaryIO]) -> Iterator[byt
                 yield _record(line)
                 position += len(line)
                 if stop is not None and position >= stop:
-                    return
-        if stop is not None and position < stop:
-            raise RecordsError(
-                f"{part.url}: ends after {position} bytes, and had {stop} at least when it was listed;"
-                " do not change inputs while a job runs: run the job anew"
-            )
+                    break
+        if stop is not None:
+            _check_end(part, stream, position, stop)
+
+
+def _check_end(part: Part, stream: BinaryIO, position: int, stop: int) -> None:
+    """Raises `RecordsError` unless the file, of which `stream` is at `position`, goes as far as it is to."""
+    if position < stop:
+        found, told = f"has no more than {position}", f"{stop}" if part.last else f"{stop} at least"
+    elif part.last and (position > stop or stream.read(1)):
+        found, told = f"has {size_of(stream) or f'more than {stop}'}", f"{stop}"
+    else:
+        return
+    raise RecordsError(
+        f"{part.url}: {found} bytes, and {told} by the manifest or when it was listed;"
+        " correct the manifest, do not change inputs while a job runs, and create the job anew"
+    )
 
 
 def _first(stream: BinaryIO, start: int, stop: int | None) -> int:

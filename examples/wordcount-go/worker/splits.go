@@ -17,12 +17,13 @@ import (
 	"github.com/minio/minio-go/v7"
 )
 
-// part is a file, or the bytes of it from Start on, Length of them.
+// part is a file, or the bytes of it from Start on, Length of them; with Last the file must end there.
 type part struct {
 	URL         string `json:"url"`
 	Start       int64  `json:"start"`
 	Length      *int64 `json:"length"`
 	Compression string `json:"compression"`
+	Last        bool   `json:"last"`
 }
 
 // IsSplit tells whether an input names pieces of files (docs/protocol.md, "Splits") and is no address.
@@ -85,10 +86,7 @@ func (t *Task) linesOf(file part, each func([]byte)) error {
 			each(record(line))
 		}
 		if err == io.EOF {
-			if end >= 0 && position < end {
-				return fmt.Errorf("ends after %d bytes, and had %d at least when it was listed", position, end)
-			}
-			return nil
+			break
 		}
 		if err != nil {
 			return err
@@ -97,7 +95,37 @@ func (t *Task) linesOf(file part, each func([]byte)) error {
 			t.progress()
 		}
 	}
-	return nil
+	if end < 0 {
+		return nil
+	}
+	return checkEnd(file, position, lines, stream)
+}
+
+// checkEnd tells whether a file, of which lines are at position, goes as far as it is to: what lies behind its last piece
+// would be read by nobody.
+func checkEnd(file part, position int64, lines *bufio.Reader, stream *opened) error {
+	end := file.Start + *file.Length
+	if position >= end && !file.Last {
+		return nil
+	}
+	if position == end {
+		if _, err := lines.Peek(1); err == io.EOF {
+			return nil
+		} else if err != nil {
+			return err
+		}
+	}
+	found, told := fmt.Sprintf("more than %d", end), fmt.Sprint(end)
+	if position < end {
+		found = fmt.Sprintf("no more than %d", position)
+	} else if size := stream.size(); size > end {
+		found = fmt.Sprint(size)
+	}
+	if !file.Last {
+		told += " at least"
+	}
+	return fmt.Errorf("has %s bytes, and %s by the manifest or when it was listed; "+
+		"correct the manifest, do not change inputs while a job runs, and create the job anew", found, told)
 }
 
 // record is a line without its end, LF or CRLF.
@@ -137,8 +165,15 @@ func unpacked(stream io.Reader, compression string) (io.Reader, error) {
 	}
 }
 
+// opened is an object that is being read.  size is of all of it, below 0 where nobody has told it: it asks no server, if
+// something has been read.
+type opened struct {
+	io.ReadCloser
+	size func() int64
+}
+
 // openAt opens what lies at an address, from an offset on.
-func openAt(ctx context.Context, getenv func(string) string, address string, start int64) (io.ReadCloser, error) {
+func openAt(ctx context.Context, getenv func(string) string, address string, start int64) (*opened, error) {
 	scheme, rest, _ := strings.Cut(address, "://")
 	switch scheme {
 	case "s3":
@@ -154,7 +189,13 @@ func openAt(ctx context.Context, getenv func(string) string, address string, sta
 			}
 		}
 		stream, err := client.GetObject(ctx, bucket, key, options)
-		return stream, storageError(err)
+		return &opened{stream, func() int64 {
+			info, err := stream.Stat() // of the range that was asked for
+			if err != nil || info.Size < 0 {
+				return -1
+			}
+			return start + info.Size
+		}}, storageError(err)
 	case "http", "https":
 		return openWeb(ctx, address, start)
 	default:
@@ -170,12 +211,18 @@ func openAt(ctx context.Context, getenv func(string) string, address string, sta
 			file.Close()
 			return nil, err
 		}
-		return file, nil
+		return &opened{file, func() int64 {
+			info, err := file.Stat()
+			if err != nil {
+				return -1
+			}
+			return info.Size()
+		}}, nil
 	}
 }
 
 // openWeb asks again what a later try may be answered.
-func openWeb(ctx context.Context, address string, start int64) (io.ReadCloser, error) {
+func openWeb(ctx context.Context, address string, start int64) (*opened, error) {
 	var wait backoff
 	for {
 		stream, again, err := openWebOnce(ctx, address, start)
@@ -188,7 +235,7 @@ func openWeb(ctx context.Context, address string, start int64) (io.ReadCloser, e
 	}
 }
 
-func openWebOnce(ctx context.Context, address string, start int64) (io.ReadCloser, bool, error) {
+func openWebOnce(ctx context.Context, address string, start int64) (*opened, bool, error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
 	if err != nil {
 		return nil, false, err
@@ -202,13 +249,17 @@ func openWebOnce(ctx context.Context, address string, start int64) (io.ReadClose
 	}
 	switch response.StatusCode {
 	case http.StatusPartialContent:
-		return response.Body, false, nil
+		size := response.ContentLength
+		if size >= 0 {
+			size += start
+		}
+		return &opened{response.Body, func() int64 { return size }}, false, nil
 	case http.StatusOK: // all of it: a server need not know ranges
 		if _, err := io.CopyN(io.Discard, response.Body, start); err != nil {
 			response.Body.Close()
 			return nil, true, err
 		}
-		return response.Body, false, nil
+		return &opened{response.Body, func() int64 { return response.ContentLength }}, false, nil
 	default:
 		response.Body.Close()
 		again := response.StatusCode >= 500 || response.StatusCode == http.StatusTooManyRequests

@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 )
 
@@ -22,9 +23,13 @@ func linesOf(t *testing.T, parts ...part) ([]string, error) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return linesOfInput(string(input))
+}
+
+func linesOfInput(input string) ([]string, error) {
 	task := &Task{Context: context.Background(), getenv: os.Getenv, progress: func() {}}
 	var found []string
-	err = task.Lines(string(input), func(line []byte) { found = append(found, string(line)) })
+	err := task.Lines(input, func(line []byte) { found = append(found, string(line)) })
 	return found, err
 }
 
@@ -62,8 +67,8 @@ func TestEveryLineIsReadOnce(t *testing.T) {
 		var parts []part
 		for start := int64(0); start < int64(len(content)); {
 			length := min(1+draw.Int64N(int64(len(content))), int64(len(content))-start)
-			parts = append(parts, part{URL: address, Start: start, Length: &length})
 			start += length
+			parts = append(parts, part{URL: address, Start: start - length, Length: &length, Last: start == int64(len(content))})
 		}
 		found, err := linesOf(t, parts...)
 		if len(parts) == 0 {
@@ -71,6 +76,62 @@ func TestEveryLineIsReadOnce(t *testing.T) {
 		}
 		if err != nil || !slices.Equal(found, want) {
 			t.Fatalf("round %d, %d parts: %d lines, expected %d: %v", round, len(parts), len(found), len(want), err)
+		}
+	}
+}
+
+// A file that is longer than its pieces is an error, wherever the stated end lies, and it is named with both sizes: what
+// follows would be read by nobody.  No piece costs a request more.
+func TestAFileThatIsLongerThanItsPieces(t *testing.T) {
+	folder := t.TempDir()
+	content := []byte(strings.Repeat("0123456789\n", 10) + "no end")
+	if err := os.MkdirAll(filepath.Join(folder, "bucket"), 0o777); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(folder, "bucket", "file"), content, 0o666); err != nil {
+		t.Fatal(err)
+	}
+	var asked atomic.Int64
+	server := httptest.NewServer(http.HandlerFunc(func(writer http.ResponseWriter, request *http.Request) {
+		asked.Add(1)
+		writer.Header().Set("ETag", `"1"`)
+		http.ServeFile(writer, request, filepath.Join(folder, request.URL.Path))
+	}))
+	defer server.Close()
+	silent := httptest.NewServer(http.HandlerFunc(func(writer http.ResponseWriter, request *http.Request) {
+		asked.Add(1)
+		writer.(http.Flusher).Flush() // so no length is told
+		writer.Write(content)
+	}))
+	defer silent.Close()
+	t.Setenv("KUBEMR_S3_ENDPOINT", server.URL)
+	t.Setenv("KUBEMR_S3_ACCESS_KEY_ID", "key")
+	t.Setenv("KUBEMR_S3_SECRET_ACCESS_KEY", "secret")
+	size := int64(len(content))
+	for address, known := range map[string]bool{
+		"file://" + folder + "/bucket/file": true,
+		server.URL + "/bucket/file":         true,
+		silent.URL + "/bucket/file":         false,
+		"s3://bucket/file":                  true,
+	} {
+		for _, end := range []int64{size, 115, 110, 109, 105, 99, 89} {
+			asked.Store(0)
+			length := end - 80
+			lines, err := linesOfInput(fmt.Sprintf(`{"files":[{"url":%q,"start":80,"length":%d,"last":true}]}`, address, length))
+			found := fmt.Sprint(size)
+			if !known {
+				found = fmt.Sprintf("more than %d", end)
+			}
+			told := fmt.Sprintf("has %s bytes, and %d by the manifest or when it was listed; correct the manifest", found, end)
+			if end == size && (err != nil || len(lines) != 3) || end < size && (err == nil || !strings.Contains(err.Error(), told)) {
+				t.Errorf("%s up to %d: %d lines, %v", address, end, len(lines), err)
+			}
+			if asked.Load() > 1 {
+				t.Errorf("%s up to %d: %d requests", address, end, asked.Load())
+			}
+			if _, err := linesOf(t, part{URL: address, Start: 80, Length: &length}); err != nil {
+				t.Errorf("%s up to %d, not the last: %v", address, end, err)
+			}
 		}
 	}
 }
@@ -95,7 +156,7 @@ func TestWholeFilesAndErrors(t *testing.T) {
 		t.Errorf("%q, %v; expected %q", found, err, want)
 	}
 	length := int64(9)
-	if _, err = linesOf(t, part{URL: plain, Length: &length}); err == nil || !strings.Contains(err.Error(), "ends after 4 bytes") {
+	if _, err = linesOf(t, part{URL: plain, Length: &length}); err == nil || !strings.Contains(err.Error(), "has no more than 4 bytes, and 9 at least by") {
 		t.Errorf("a file that became shorter: %v", err)
 	}
 	if _, err = linesOf(t, part{URL: plain, Compression: "Zstd"}); err == nil || !strings.Contains(err.Error(), "Gzip and Bzip2") {

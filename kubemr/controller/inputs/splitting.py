@@ -85,4 +85,4 @@ def _cut(url: str, size: int, piece: int) -> Iterator[Part]:
     while size - start > piece * (1 + SLACK):
         yield Part(url, start, piece)
         start += piece
-    yield Part(url, start, size - start)
+    yield Part(url, start, size - start, last=True)

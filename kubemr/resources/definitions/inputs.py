@@ -33,7 +33,8 @@ class InputSource:
         pattern=patterns.READABLE_URL,
     )
     manifest: str | None = prop(
-        "An object that lists the addresses of the inputs, one per line; a tab and the size in bytes may follow.",
+        "An object that lists the addresses of the inputs, one per line; a tab and the size in bytes may follow."
+        " A file that is cut must have that size.",
         min_length=1,
         max_length=MAX_URL,
         pattern=patterns.READABLE_URL,

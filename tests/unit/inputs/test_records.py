@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import itertools
+import re
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -15,11 +17,11 @@ from hypothesis import strategies as st
 
 from kubemr.controller.inputs.sources import Found
 from kubemr.controller.inputs.splitting import Cuts, tasks
-from kubemr.coordination.splits import Split
+from kubemr.coordination.splits import Part, Split
 from kubemr.storage import open_input
-from kubemr.worker.records import BLOCK, records
+from kubemr.worker.records import BLOCK, RecordsError, records
 from support.inputplaces import Place
-from support.webservers import FileServer
+from support.webservers import FileServer, ScriptedServer, respond
 
 Filled = Callable[[bytes], tuple[str, Callable[[str, int], BinaryIO]]]
 """From a file's content to its address and what opens it at an offset."""
@@ -56,6 +58,12 @@ def expected(content: bytes) -> list[bytes]:
     return [line.removesuffix(b"\r") for line in lines] + ([last] if last else [])
 
 
+def parts(url: str, told: int, cuts: Cuts) -> list[Part]:
+    """What the map tasks of one file read that is told to have that size."""
+    texts = [text for text in tasks([Found(url, told)], cuts) if text is not None]
+    return [part for text in texts for part in Split.parse(text).parts]
+
+
 @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(content=CONTENTS, size=st.integers(1, 30))
 @example(content=b"", size=1)
@@ -67,10 +75,61 @@ def expected(content: bytes) -> list[bytes]:
 def test_every_record_is_read_once(filled: Filled, content: bytes, size: int) -> None:
     """In order, whatever the cuts: in a record, between CR and LF, exactly at a boundary, many in one long record."""
     url, open_at = filled(content)
-    texts = [text for text in tasks([Found(url, len(content))], Cuts(size, 1)) if text is not None]
-    parts = [part for text in texts for part in Split.parse(text).parts]
-    found = [record for part in parts for record in records(part, open_at)]
+    found = [record for part in parts(url, len(content), Cuts(size, 1)) for record in records(part, open_at)]
     assert found == expected(content)
+
+
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(content=CONTENTS, told=st.integers(0, 400), size=st.integers(1, 30))
+@example(content=b"ab\ncd\nef\n", told=6, size=3)
+@example(content=b"ab\ncd\nef\n", told=8, size=3)
+@example(content=b"ab\ncd\nef\n", told=12, size=3)
+@example(content=b"ab\ncd\nef\n", told=0, size=3)
+@example(content=b"x" * 200 + b"\ny", told=100, size=7)
+@example(content=b"", told=9, size=3)
+def test_a_size_that_is_wrong_loses_no_record(filled: Filled, content: bytes, told: int, size: int) -> None:
+    """A manifest says what it likes, and files change: either every record is read, or the error says why not."""
+    url, open_at = filled(content)
+    named = parts(url, told, Cuts(size, 1))
+    if told == len(content) or named[0].length is None:  # a whole file is read to its end, wherever that is
+        assert [record for part in named for record in records(part, open_at)] == expected(content)
+        return
+    shown = str(len(content)) if told < len(content) else r"no more than \d+"
+    message = rf"^{re.escape(url)}: has {shown} bytes, and (\d+ at least|{told}) by the manifest"
+    with pytest.raises(RecordsError, match=message):
+        list(itertools.chain.from_iterable(records(part, open_at) for part in named))
+
+
+@pytest.mark.parametrize("told", [0, 5, 900])
+def test_a_packed_file_is_whole_whatever_its_size(folder: Place, told: int) -> None:
+    """It is not cut."""
+    packed = gzip.compress(b"a\nb\n" * 100)
+    folder.store.put("x.gz", packed)
+    (part,) = parts(f"{folder.root}x.gz", told, Cuts(4, 1))
+    assert len(list(records(part, lambda url, start: open_input(url, start=start)))) == 200
+
+
+def test_the_end_is_looked_for_in_the_answer_at_hand(folder: Place) -> None:
+    """No part costs a request more."""
+    folder.store.put("file", b"0123456789\n" * 10)
+    with FileServer(Path(folder.store.root)) as server:  # type: ignore[attr-defined]  # of a directory
+        for told in (110, 99):
+            named = parts(f"{server.url}/file", told, Cuts(11, 1))
+            with suppress(RecordsError):
+                for part in named:
+                    list(records(part, lambda url, start: open_input(url, start=start)))
+            assert [method for method, *_ in server.requests] == ["GET"] * len(named)
+            server.requests.clear()
+
+
+def test_a_server_that_tells_no_size() -> None:
+    """The end is seen all the same; how far the file goes is not asked for."""
+    answer = respond(200, b"0123456789", {"Content-Length": "", "ETag": '"1"'})
+    with ScriptedServer(answer, answer) as server:
+        good, bad = (Part(f"{server.url}/x", 4, length, last=True) for length in (6, 5))
+        assert list(records(good, lambda url, start: open_input(url, start=start))) == []
+        with pytest.raises(RecordsError, match=r"/x: has more than 9 bytes, and 9 by the manifest"):
+            list(records(bad, lambda url, start: open_input(url, start=start)))
 
 
 def test_a_part_inside_a_long_record_is_not_read_further_than_its_own_end(folder: Place) -> None:

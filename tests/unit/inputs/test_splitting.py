@@ -31,6 +31,7 @@ def test_every_byte_is_in_one_task(sizes: list[int], size: int, max_files: int) 
         assert len(whole) <= 1 or sum(whole) <= size
         for part in split.parts:
             length = sizes[int(part.url[7:])] if part.length is None else part.length
+            assert part.last == (part.length is not None and part.start + length == sizes[int(part.url[7:])])
             assert length <= size * 1.1
             pieces.setdefault(part.url, []).append((part.start, length))
     assert set(pieces) == {f"s3://b/{number}" for number in range(len(sizes))}
@@ -108,10 +109,11 @@ def test_what_the_spec_says(spec: Json, cuts: Cuts | None) -> None:
 
 def test_the_input_of_a_task() -> None:
     """docs/protocol.md, "Splits": what is not there has its plain meaning."""
-    split = Split((Part("s3://b/ä"), Part("s3://b/x", 5, 10), Part("s3://b/y.gz", compression="Gzip")))
+    pieces = (Part("s3://b/x", 5, 10), Part("s3://b/x", 15, 3, last=True))
+    split = Split((Part("s3://b/ä"), *pieces, Part("s3://b/y.gz", compression="Gzip")))
     text = (
         '{"files":[{"url":"s3://b/ä"},{"url":"s3://b/x","start":5,"length":10},'
-        '{"url":"s3://b/y.gz","compression":"Gzip"}]}'
+        '{"url":"s3://b/x","start":15,"length":3,"last":true},{"url":"s3://b/y.gz","compression":"Gzip"}]}'
     )
     assert split.encode() == text
     assert Split.parse(text) == split

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from kubemr.storage import NoSuchKey, ObjectInfo, ObjectStore
+from kubemr.storage.open import size_of
 
 Fill = Callable[[dict[str, bytes]], ObjectStore]
 DATA = bytes(range(256)) * 5000
@@ -21,6 +22,15 @@ def test_an_object_reads_as_it_was_written(stored: Fill, size: int) -> None:
     with store.reader("a/b") as stream:
         assert stream.read() == DATA[:size]
     assert store.stat("a/b") == ObjectInfo("a/b", size)
+
+
+@pytest.mark.parametrize(("size", "start"), [(0, 0), (1000, 0), (1000, 999), (1000, 1000), (len(DATA), 5)])
+def test_a_reader_knows_the_size_of_its_object(stored: Fill, size: int, start: int) -> None:
+    """Wherever it begins, and before anything is read as well as after."""
+    with stored({"a/b": DATA[:size]}).reader("a/b", start) as stream:
+        assert size_of(stream) == size
+        stream.read()
+        assert size_of(stream) == size
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from importlib.util import find_spec
 from typing import BinaryIO
 
 import pytest
+from attr import evolve
 
 from kubemr.coordination.splits import Part, Split
 from kubemr.storage import DirectoryStore
@@ -80,8 +81,35 @@ def test_a_compression_that_is_not_known() -> None:
 @pytest.mark.parametrize("part", [Part("s3://b/x", 0, 100), Part("s3://b/x", 5, 50), Part("s3://b/x", 50, 50)])
 def test_a_file_that_has_become_shorter_is_an_error(part: Part) -> None:
     """It is never taken for records that are not there."""
-    with pytest.raises(RecordsError, match=r"^s3://b/x: ends after \d+ bytes, and had \d+ at least when it was listed"):
+    told = r"^s3://b/x: has no more than \d+ bytes, and \d+ at least by the manifest or when it was listed; "
+    with pytest.raises(RecordsError, match=told):
         list(records(part, of(LINES)))
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        Part("s3://b/x", 0, 5, last=True),  # up to the end of a record
+        Part("s3://b/x", 5, 7, last=True),  # into a record, which is read to its end
+        Part("s3://b/x", 1, 2, last=True),  # within a record that is another part's
+        Part("s3://b/x", 12, 1, last=True),  # within the last record, which does not end
+    ],
+)
+def test_a_file_that_is_longer_than_its_parts_is_an_error(part: Part) -> None:
+    """What follows would be read by nobody.  Only the last part cares, and has read all of its own by then."""
+    found: list[bytes] = []
+    stop = part.start + (part.length or 0)
+    told = rf"^s3://b/x: has more than {stop} bytes, and {stop} by the manifest"
+    with pytest.raises(RecordsError, match=told + r" .*; correct the manifest, do not .*, and create the job anew$"):
+        found.extend(records(part, of(LINES)))
+    assert found == list(records(evolve(part, last=False), of(LINES)))
+
+
+def test_the_last_part_ends_where_the_file_does() -> None:
+    """Whether its last record ends or not."""
+    assert list(records(Part("s3://b/x", 10, 4, last=True), of(LINES))) == [b"last"]
+    assert list(records(Part("s3://b/x", 10, 5, last=True), of(LINES + b"\n"))) == [b"last"]
+    assert list(records(Part("s3://b/x", 12, 2, last=True), of(LINES))) == []
 
 
 def test_the_parts_of_an_input() -> None:
