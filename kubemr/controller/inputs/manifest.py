@@ -14,6 +14,7 @@ from typing import Final
 from attrs import evolve, frozen
 
 from kubemr.controller.inputs.access import Access, InputsError
+from kubemr.resources.definitions.status import MAX_BYTES
 
 LONGEST: Final = 4096
 """Bytes of a line."""
@@ -55,6 +56,8 @@ def entries(path: str, manifest: str, access: Access) -> Iterator[Entry]:
                 raise _wrong(entry, "is no address that begins with s3://, file:// or http(s)://")
             if tab and not (size.isascii() and size.isdigit()):
                 raise _wrong(entry, "has no number of bytes after its tab")
+            if tab and int(size) > MAX_BYTES:
+                raise _wrong(entry, f"says more than {MAX_BYTES:,} bytes after its tab, which no file has")
             yield evolve(entry, url=url, size=int(size) if tab else None)
 
 

@@ -18,6 +18,7 @@ from kubemr.coordination import names
 from kubemr.coordination.store import Store
 from kubemr.locks.request import Json
 from kubemr.locks.shard import TASKS_PER_SHARD
+from kubemr.resources.definitions.status import MAX_BYTES
 
 MAX_TASKS: Final = 1_000_000
 TASKS_PER_CHUNK: Final = 1024
@@ -83,6 +84,10 @@ class Plan:
             if found is not None:
                 self.files += 1
                 self.bytes += found.size or 0
+                if self.bytes > MAX_BYTES:
+                    message = f"leads to files of more than {MAX_BYTES:,} bytes together"
+                    remedy = "correct the sizes in the manifests, or make several jobs of it"
+                    raise InputsError("spec.inputsFrom", None, message, remedy)
             yield found
 
     def _add(self, text: str) -> None:

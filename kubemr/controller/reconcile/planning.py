@@ -2,7 +2,8 @@
 
 The driving operator writes a plan (`kubemr.controller.inputs`) and records it by one conditional patch that tests the
 lock.  A listing may change between two tries, and an operator may die in the middle: the plan that counts is the one
-that `status.inputs` names, in every later run too.  What was written of any other is removed.
+that `status.inputs` names, in every later run too.  What was written of any other is removed, as soon as it is certain
+that the job will not name it.
 """
 
 from __future__ import annotations
@@ -16,18 +17,20 @@ from kubemr.controller.reconcile.claim import stages_of
 from kubemr.controller.reconcile.context import DONE, After, CleanStore, Operator
 from kubemr.controller.reconcile.hindrance import STORAGE, report
 from kubemr.controller.reconcile.lockholder import driven, held
-from kubemr.controller.reconcile.patching import patch_job
 from kubemr.controller.reconcile.progressing import Progress
 from kubemr.controller.reconcile.storing import StorageNotReady, open_inputs, open_store
 from kubemr.coordination.advance import fail
 from kubemr.coordination.job import Inputs, JobView
+from kubemr.locks.conditional import Outcome, Refused, Verdict, apply
 from kubemr.locks.patch import lookup
 from kubemr.locks.request import Do, Json, Op, Random
 
 INPUTS: Final = "InputsNotReady"
 LISTING: Final = "ListingInputs"
+RIGHTS: Final = (401, 403)
+"""Refusals that may pass.  Others, such as 422 for what breaks the schema or a policy, are for good."""
 POLL_SECONDS: Final = 10.0
-"""How soon to look again for a bucket that is missing, or a store that does not answer."""
+"""How soon to look again for a bucket that is missing, a store that does not answer, or a right."""
 
 
 def plan(document: Json, operator: Operator) -> Op[After]:
@@ -43,34 +46,68 @@ def plan(document: Json, operator: Operator) -> Op[After]:
         return After(POLL_SECONDS)
     made = Plan(name, document["spec"], access, store, job.storage_prefix)
     progress = Progress(job, operator)
+    try:
+        written = yield from _write(made, progress)
+    except InputsError as error:
+        yield from _discard(store, made)
+        yield from fail(progress.job, str(error), operator.settings.stamp, "InputsWrong")
+        return DONE
+    except Refused:  # A word on how far it is.
+        yield from _discard(store, made)
+        raise
+    except Exception as error:  # Whatever a store has to say: people are to read it, and it is tried again.
+        yield from _discard(store, made)
+        yield from report(progress.job, operator, INPUTS, f"spec.inputsFrom cannot be listed: {error}")
+        return After(POLL_SECONDS)
+    if not written:
+        yield from _discard(store, made)
+        return After(0.0)
+    outcome = yield from _record(progress.job, made)
+    if _is_void(outcome):
+        yield from _discard(store, made)
+    if outcome.verdict is not Verdict.REFUSED:
+        return After(0.0)
+    return (yield from _refused(progress.job, operator, outcome))
+
+
+def _write(made: Plan, progress: Progress) -> Op[bool]:
+    """All of the plan; False when it is not ours to go on with."""
     while (yield from progress.look(LISTING, f"{made.files:,} files found so far")):
-        try:
-            written: bool = yield Do(made.step, "list inputs")
-        except InputsError as error:
-            yield from _discard(store, made)
-            yield from fail(progress.job, str(error), operator.settings.stamp, "InputsWrong")
-            return DONE
-        except Exception as error:  # Whatever a store has to say: people are to read it, and it is tried again.
-            yield from _discard(store, made)
-            yield from report(progress.job, operator, INPUTS, f"spec.inputsFrom cannot be listed: {error}")
-            return After(POLL_SECONDS)
-        if written:
-            if (yield from _record(progress.job, made)):
-                return After(0.0)
-            break
-    yield from _discard(store, made)
-    return After(0.0)
+        if (yield Do(made.step, "list inputs")):
+            return True
+    return False
 
 
-def _record(job: JobView, made: Plan) -> Op[bool]:
-    """This plan is the job's, unless the job is driven by somebody else by now."""
+def _record(job: JobView, made: Plan) -> Op[Outcome]:
+    """This plan is the job's, unless the job is driven by somebody else by now, or the apiserver will not have it."""
     planned = Inputs(made.name, made.tasks, made.tasks_per_chunk)
     stages = stages_of(job, planned)
     patch = driven(job).test("/status/inputs", None).add("/status/inputs", made.status())
     patch = patch.replace("/status/stages", stages)
     patch = patch.add("/status/progress", f"0/{sum(each['total'] for each in stages)}")
-    marked = yield from patch_job(job.status, patch, lambda seen: lookup(seen, "/status/inputs/plan") == made.name)
-    return marked is not None
+    return (yield from apply(job.status, patch, lambda seen: lookup(seen, "/status/inputs/plan") == made.name))
+
+
+def _is_void(outcome: Outcome) -> bool:
+    """The job will never name the plan.
+
+    Not so of one that was refused after a try without a clear answer, which may land late: what is refused to the one
+    for its content is to the other, but rights come and go.
+    """
+    if outcome.verdict is not Verdict.REFUSED:
+        return not outcome.won
+    return outcome.object is None or outcome.answer.status not in RIGHTS
+
+
+def _refused(job: JobView, operator: Operator, outcome: Outcome) -> Op[After]:
+    """Say so on the job: it waits for rights, and what no later try would be allowed fails it."""
+    cause = f"spec.inputsFrom: what was found cannot be recorded on the job: {outcome.answer.message}"
+    if outcome.answer.status in RIGHTS:
+        yield from report(job, operator, INPUTS, f"{cause}; give the operator the right, or correct what denies it")
+        return After(POLL_SECONDS)
+    remedy = "correct spec.inputsFrom, or the policy that refuses it"
+    yield from fail(job, f"{cause}; {remedy}", operator.settings.stamp, "InputsRefused")
+    return DONE
 
 
 def _discard(store: CleanStore, made: Plan) -> Op[None]:

@@ -19,6 +19,8 @@ MAX_RESULTS = 256
 """How many results are listed in `status.results`; beyond, `status.resultsManifest` names a list."""
 MAX_RESULT = 4096
 """Characters of one result."""
+MAX_BYTES = 2**53
+"""Of all inputs: what every JSON reader holds exactly."""
 
 COUNTER = {"type": "integer", "format": "int64", "minimum": -(2**53), "maximum": 2**53}
 """The schema of one counter: what every JSON reader holds exactly."""
@@ -50,7 +52,7 @@ class InputsStatus:
         "Of how many tasks one object has the inputs.", required=True, minimum=1, maximum=MAX_TASKS
     )
     files: int = prop("How many files were found.", default=0, minimum=0, maximum=2**53)
-    bytes: int = prop("How long they are together, as far as that is known.", default=0, minimum=0, maximum=2**53)
+    bytes: int = prop("How long they are together, as far as that is known.", default=0, minimum=0, maximum=MAX_BYTES)
 
 
 @frozen(kw_only=True)

@@ -30,9 +30,10 @@ def test_addresses_one_per_line(place: Place) -> None:
 
 def test_sizes_may_follow_a_tab(place: Place) -> None:
     """Nobody needs to ask for them then: the files need not be there."""
-    assert found(place, b"s3://nowhere/x\t12\nhttps://nowhere/y\t0\n", sizes=True) == [
+    assert found(place, b"s3://nowhere/x\t12\nhttps://nowhere/y\t0\ns3://b/z\t9007199254740992", sizes=True) == [
         Found("s3://nowhere/x", 12),
         Found("https://nowhere/y", 0),
+        Found("s3://b/z", 2**53),
     ]
 
 
@@ -51,6 +52,7 @@ def test_sizes_that_are_missing_are_asked_for(place: Place) -> None:
         (b"s3://b/x\tmany", 1, "has no number of bytes after its tab", "s3://b/x\\tmany"),
         (b"s3://b/x\t-1", 1, "has no number of bytes", "s3://b/x\\t-1"),
         (b"s3://b/x\t\xd9\xa3", 1, "has no number of bytes", "s3://b/x\\t٣"),
+        (b"s3://b/x\t9007199254740993", 1, "says more than 9,007,199,254,740,992 bytes", "s3://b/x\\t90071"),
         (b"\xff", 1, "is no text in UTF-8", "\\\\xff"),
         (b"s3://b/" + b"x" * LONGEST, 1, f"of at most {LONGEST} bytes", "s3://b/xxx"),
         (b"s3://", 1, "is no address", "s3://"),

@@ -98,6 +98,22 @@ def test_there_is_a_bound(folder: Place, monkeypatch: pytest.MonkeyPatch, more: 
         plan.step()
 
 
+@pytest.mark.parametrize("more", [{}, {"split": {"size": "1Pi"}}])
+def test_the_bytes_of_all_files_have_a_bound(folder: Place, more: Json) -> None:
+    """What the job's status can say, and a JSON reader hold."""
+    spec = {"inputsFrom": [{"manifest": f"{folder.root}list"}], **more}
+    folder.store.put("list", f"s3://b/x\t{2**53 - 1}\ns3://b/y\t1\n".encode())
+    plan = made(folder, spec)
+    assert plan.step()
+    assert plan.status()["bytes"] == 2**53
+    folder.store.put("list", f"s3://b/x\t{2**53 - 1}\ns3://b/y\t2\n".encode())
+    message = (
+        r"^spec\.inputsFrom: leads to files of more than 9,007,199,254,740,992 bytes together; remedy: correct the s"
+    )
+    with pytest.raises(InputsError, match=message):
+        made(folder, spec).step()
+
+
 def test_the_same_files_make_the_same_plan(folder: Place) -> None:
     """Byte for byte."""
     assert isinstance(folder.store, DirectoryStore)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -13,8 +15,9 @@ from kubemr.controller.reconcile import planning
 from kubemr.controller.reconcile.context import Operator
 from kubemr.controller.reconcile.machine import reconcile
 from kubemr.coordination.job import JobView
+from kubemr.locks.conditional import Refused
 from kubemr.locks.request import Answer, Json, Request
-from support.bench import SILENCE, Bench, BenchSettings, asks, operator_lease, patches
+from support.bench import DENIED, INVALID, SILENCE, Bench, BenchSettings, asks, operator_lease, patches
 
 
 def planned(bench: Bench, root: Path, operator: Operator, files: int = 40, **spec: Json) -> JobView:
@@ -264,3 +267,97 @@ def test_silence_while_it_is_recorded(bench: Bench, operator: Operator, tmp_path
     bench.step(operator)
     assert bench.job().inputs is not None
     assert len(plans(bench)) == 1
+
+
+def failed(bench: Bench) -> tuple[str, str]:
+    """Why the job failed, by reason and in words."""
+    job = bench.job()
+    assert job.phase == "FAIL"
+    (condition,) = (each for each in job.document["status"]["conditions"] if each["type"] == "Failed")
+    return condition["reason"], job.document["status"]["error"]
+
+
+@pytest.mark.parametrize("sizes", [[2**53 + 1], [2**53, 1]])
+def test_sizes_that_no_status_can_hold_fail_the_job(
+    bench: Bench, operator: Operator, tmp_path: Path, sizes: list[int]
+) -> None:
+    """One by one and together, before anything is patched that would be refused."""
+    (tmp_path / "list").write_text("".join(f"s3://b/x\t{size}\n" for size in sizes))
+    bench.submit(inputs=None, inputsFrom=[{"manifest": (tmp_path / "list").as_uri()}])
+    for _ in range(3):
+        bench.step(operator)
+    reason, error = failed(bench)
+    assert reason == "InputsWrong"
+    assert "more than 9,007,199,254,740,992 bytes" in error
+    assert plans(bench) == set()
+
+
+def test_a_plan_that_is_refused_for_good_fails_the_job(bench: Bench, operator: Operator, tmp_path: Path) -> None:
+    """By the schema or a policy: the job says what they said, and nothing of the plan stays."""
+    planned(bench, tmp_path, operator)
+    bench.answer(patches("mapreducejobs"), INVALID)
+    assert bench.step(operator) is None
+    assert failed(bench) == (
+        "InputsRefused",
+        "spec.inputsFrom: what was found cannot be recorded on the job: spec.template: Invalid value;"
+        " correct spec.inputsFrom, or the policy that refuses it",
+    )
+    assert plans(bench) == set()
+
+
+def test_a_plan_for_which_a_right_is_missing_is_made_again(bench: Bench, operator: Operator, tmp_path: Path) -> None:
+    """The job says so, and goes on when the right is there; each try takes away what it wrote."""
+    planned(bench, tmp_path, operator)
+    for _ in range(2):
+        bench.answer(patches("mapreducejobs"), DENIED)
+        assert bench.step(operator) == 10.0
+        job = bench.job()
+        assert job.phase == "DEPLOYING"
+        assert "cannot be recorded on the job: no; give the operator the right" in job.document["status"]["error"]
+        assert plans(bench) == set()
+    bench.step(operator)
+    bench.step(operator)
+    assert bench.job().phase == "DEPLOYED"
+    assert bench.job().document["status"].get("error") is None
+
+
+@pytest.mark.parametrize(
+    ("lands", "denied"),
+    [
+        (True, asks("get", "mapreducejobs")),
+        (False, asks("get", "mapreducejobs")),
+        (False, patches("mapreducejobs")),
+    ],
+)
+def test_a_plan_that_may_have_been_recorded_stays(
+    bench: Bench, operator: Operator, tmp_path: Path, lands: bool, denied: Callable[[Request], bool]
+) -> None:
+    """The answer was lost, and then the right: nobody knows whether the job names it, or will."""
+    planned(bench, tmp_path, operator)
+    if lands:
+        bench.lose(patches("mapreducejobs"))
+    else:
+        bench.answer(patches("mapreducejobs"), SILENCE)
+    bench.answer(denied, DENIED)
+    with suppress(Refused):
+        bench.step(operator)
+    assert len(plans(bench)) == 1
+    assert (bench.job().inputs is not None) == lands
+    for _ in range(3):
+        if bench.job().phase == "DEPLOYING":
+            bench.step(operator)
+    assert bench.job().phase == "DEPLOYED"
+    assert len(inputs(bench)) == 40
+
+
+def test_a_plan_goes_when_nothing_may_be_said_of_it(
+    bench: Bench, operator: Operator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not even how far it is: whoever tries again writes another."""
+    planned(bench, tmp_path, operator, files=200)
+    slow(bench, monkeypatch)
+    monkeypatch.setattr("kubemr.controller.inputs.plan.TASKS_PER_CHUNK", 16)
+    bench.answer(patches("mapreducejobs"), DENIED)
+    with pytest.raises(Refused, match="403"):
+        bench.step(operator)
+    assert plans(bench) == set()
