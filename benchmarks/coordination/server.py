@@ -11,6 +11,7 @@ from pathlib import Path
 
 from attrs import frozen
 
+from coordination import history
 from support.accounts import install, until
 from support.binaries import KUBE
 from support.controlplane import ControlPlane
@@ -83,8 +84,17 @@ class Server:
         """Bytes of etcd's file, with what compaction and defragmentation would free."""
         return _sum(self._etcd_metrics(), "etcd_mvcc_db_total_size_in_bytes")
 
+    def revision(self) -> int:
+        """How many times etcd was written to so far."""
+        return history.revision(self._plane.etcd.url)
+
+    def largest_since(self, revision: int, namespace: str) -> int:
+        """Bytes of the largest object that has been in that namespace since that revision, whatever became of it."""
+        found = history.sizes(self._plane.etcd.url, revision)
+        return max((size for key, size in found if f"/{namespace}/" in key), default=0)
+
     def largest(self) -> int:
-        """Bytes of the largest of kubemr's objects, as it is stored."""
+        """Bytes of the largest of kubemr's objects that are there now, as it is stored."""
         first, end = (
             base64.b64encode(key).decode() for key in (b"/registry/turbobytes.com/", b"/registry/turbobytes.com0")
         )
