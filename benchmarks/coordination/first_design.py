@@ -28,6 +28,7 @@ JOBS = Resource("bench.kubemr.local", "v1", "onejobs")
 OBJECT = Target(JOBS, "default", "all-in-one")
 FREE = ""
 CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+CLOCK = "start of the workers' processes to their end, for some seconds; the object is there before"
 INPUT = "http://example.com/inputs/of/some/length/"
 
 

@@ -30,16 +30,19 @@ PATIENCE = 900.0
 
 @frozen
 class Ran:
-    """Seconds of the phases, CPU seconds, and what the servers spent over all of it."""
+    """When what happened, by one clock; CPU seconds, and what the servers spent over all of it."""
 
     tasks: int
     workers: int
-    deploy: float
-    """From the creation of the job to DEPLOYED."""
-    work: float
-    """From the start of the workers' processes to COMPLETE."""
-    clean: float
-    """From then until all children are gone."""
+    shards: int
+    created: float
+    deployed: float
+    started: float
+    """The workers' processes: what Kubernetes would do before is between this and `deployed`."""
+    over: float
+    """COMPLETE, as a watch tells."""
+    removed: float
+    """All children of the job."""
     all_of_it: Spent
     worker_cpu: float
     child_cpu: float
@@ -48,13 +51,23 @@ class Ran:
     operator_memory: float
     claims: list[float]
     largest: int
-    """Bytes of the largest object."""
+    """Bytes of the largest object that there was at any time."""
     database: float
 
     @property
     def rate(self) -> float:
-        """Tasks per second, from the start of the workers."""
-        return self.tasks / self.work
+        """Tasks per second, from the start of the workers' processes to COMPLETE."""
+        return self.tasks / (self.over - self.started)
+
+    @property
+    def rate_created(self) -> float:
+        """The same from the job's creation: its deployment is in it."""
+        return self.tasks / (self.over - self.created)
+
+    @property
+    def rate_removed(self) -> float:
+        """The same from the job's creation until its last child is gone."""
+        return self.tasks / (self.removed - self.created)
 
 
 class Operator:
@@ -96,7 +109,7 @@ def run_job(server: Server, operator: Operator, folder: Path, tasks: int, worker
     """Run a job of `tasks` tasks of `seconds` each by that many worker processes, and measure it."""
     api = server.apiserver
     name = f"bench-{tasks}-{time.monotonic_ns()}"
-    before, operator_before = server.spent(), cpu_of(operator.daemon.pid)
+    before, operator_before, revision = server.spent(), cpu_of(operator.daemon.pid), server.revision()
     spec: dict[str, Any] = {
         "image": "none",
         "replicas": workers,
@@ -105,14 +118,13 @@ def run_job(server: Server, operator: Operator, folder: Path, tasks: int, worker
         "jobargs": {"seconds": f"{seconds:g}"},
     }
     job, deploy = deploy_job(server, name, spec)
+    deployed = time.monotonic()
     notes = folder / name
     notes.mkdir(parents=True)
-    work = _work(server, job, notes, workers, operator.sized)
+    started, over = _work(server, job, notes, workers, operator.sized)
     final = api.request("GET", names.JOBS.path(NAMESPACE, name)).body
     if final["status"]["phase"] != "COMPLETE":
         raise RuntimeError(f"the job did not complete: {json.dumps(final['status'])[:2000]}")
-    largest = server.largest()
-    cleaning = time.monotonic()
     settings = f"{CONFIG_MAPS}/{names.config_map(job.base)}"
     with Following(api, CONFIG_MAPS, fieldSelector=f"metadata.name={names.config_map(job.base)}") as following:
         # Asked for, too: before the first list, nothing is followed yet.
@@ -121,15 +133,18 @@ def run_job(server: Server, operator: Operator, folder: Path, tasks: int, worker
             "the job's children were not removed",
             PATIENCE,
         )
-        cleaned = time.monotonic()
+        removed = time.monotonic()
     after = server.spent()
     seen = [json.loads(path.read_text()) for path in notes.glob("*.json")]
     return Ran(
         tasks=tasks,
         workers=workers,
-        deploy=deploy,
-        work=work,
-        clean=cleaned - cleaning,
+        shards=job.stages[0].shards,
+        created=deployed - deploy,
+        deployed=deployed,
+        started=started,
+        over=over,
+        removed=removed,
         all_of_it=after.since(before),
         worker_cpu=sum(each["cpu"] for each in seen),
         child_cpu=sum(each["child_cpu"] for each in seen),
@@ -137,13 +152,13 @@ def run_job(server: Server, operator: Operator, folder: Path, tasks: int, worker
         worker_memory=max(each["memory"] + each["child_memory"] for each in seen),
         operator_memory=memory_of(operator.daemon.pid),
         claims=sorted(claim for each in seen for claim in each["claims"]),
-        largest=largest,
+        largest=server.largest_since(revision, NAMESPACE),
         database=server.database(),
     )
 
 
-def _work(server: Server, job: JobView, notes: Path, workers: int, sized: dict[str, str]) -> float:
-    """Start the workers as their pods would be; the seconds until the job is over."""
+def _work(server: Server, job: JobView, notes: Path, workers: int, sized: dict[str, str]) -> tuple[float, float]:
+    """Start the workers as their pods would be, and see them end; when they were started and when the job was over."""
     api = server.apiserver
     config = api.request("GET", f"{CONFIG_MAPS}/{names.config_map(job.base)}").body["data"]
     pods = [_pod(server, job, index) for index in range(workers)]
@@ -173,7 +188,7 @@ def _work(server: Server, job: JobView, notes: Path, workers: int, sized: dict[s
             for index in range(workers)
         ]
     try:
-        ended = _over(server, job, processes)
+        over = _over(server, job, processes)
         codes = [process.wait(PATIENCE) for process in processes]
     finally:
         for process in processes:
@@ -184,7 +199,7 @@ def _work(server: Server, job: JobView, notes: Path, workers: int, sized: dict[s
         api.request("DELETE", f"{PODS}/{pod['metadata']['name']}", {"gracePeriodSeconds": 0})
     if any(codes):
         raise RuntimeError(f"workers ended with {codes}: {(notes / 'workers.log').read_text()[-4000:]}")
-    return ended - began
+    return began, over
 
 
 def _over(server: Server, job: JobView, processes: Sequence[subprocess.Popen[bytes]]) -> float:

@@ -26,18 +26,18 @@ def draw(results: list[dict[str, Any]], folder: Path) -> None:
     figure, (cost, rate) = pyplot.subplots(1, 2, figsize=(10.5, 4.2), layout="constrained")
     sizes, values = series(results, "server CPU per task")
     cost.plot(sizes, values, "o-", color=OURS, label="kubemr")
-    one = next(each for each in results if each["name"].startswith("server CPU per task against"))
-    cost.plot([one["tasks"]], [one["peer_value"]], "s", color=OTHERS, label="all tasks in one object")
+    for each in results:
+        if each["name"].startswith("server CPU per task against"):
+            cost.plot([each["peer_tasks"]], [each["peer_value"]], "s", color=OTHERS, label=each["peer"])
     cost.set(ylabel="CPU of kube-apiserver and etcd per task, ms", yscale="log", title="What a task costs")
     sizes, values = series(results, "rate")
     rate.plot(sizes, values, "o-", color=OURS, label="kubemr")
-    marks = iter("sDv^PX*")
+    peers: dict[str, dict[int, float]] = {}
     for each in results:
         if each["name"].startswith("rate against"):
-            title, _, _ = each["peer"].partition(", ")
-            label = each["name"].removeprefix("rate against ")
-            tasks = each["tasks"] if title.startswith("all") else int(each["peer"].rsplit(", ", 1)[1].split()[0])
-            rate.plot([tasks], [each["peer_value"]], next(marks), color=OTHERS, label=label)
+            peers.setdefault(each["peer"], {})[each["peer_tasks"]] = each["peer_value"]
+    for mark, (title, rates) in zip("sDv^PX*", peers.items(), strict=False):
+        rate.plot(list(rates), list(rates.values()), f"{mark}:", color=OTHERS, label=title)
     rate.set(ylabel="empty tasks per second", yscale="log", title="How many are done")
     for axes in (cost, rate):
         axes.set(xlabel="tasks of the job", xscale="log")

@@ -7,8 +7,6 @@ import secrets
 import time
 from typing import Any
 
-from attrs import frozen
-
 from support.cluster import unless_running
 from support.cluster_access import ClusterAccess
 from support.cluster_images import PREFIX, archive
@@ -16,13 +14,7 @@ from support.cluster_machine import missing
 from support.cluster_pods import pod
 from support.cluster_watch import Change, Watch
 
-
-@frozen
-class Pods:
-    """How long so many took."""
-
-    tasks: int
-    seconds: float
+CLOCK = "the Job's creation to Complete; the node has the image"
 
 
 def lacks() -> list[str]:
@@ -30,16 +22,25 @@ def lacks() -> list[str]:
     return [*missing(), *([] if archive("wordcount").exists() else ["the image of a worker (make images)"])]
 
 
-def measure(tasks: int, workers: int) -> Pods:
-    """A Job of so many pods that do nothing, as many at a time as there are workers; on a cluster of its own."""
+def measure(tasks: int, workers: int, rounds: int) -> list[float]:
+    """Pods in a second of a Job of so many that do nothing, as many at a time as there are workers; for each round.
+
+    All on one cluster, which is theirs alone.
+    """
     with unless_running("a benchmark") as own:
         if own is None:
-            raise RuntimeError("a cluster runs already, and would disturb the others: make cluster-down")
+            raise RuntimeError(
+                "a cluster runs already, and would disturb the others: make cluster-down, or leave out pods by PODS=0"
+            )
         own.access.load_image(archive("wordcount"))
-        return _run(own.access, tasks, workers)
+        found = []
+        for _ in range(rounds):
+            found.append(tasks / _seconds(own.access, tasks, workers))
+            print(f"one pod per task: {tasks:,} tasks, {found[-1]:.3g} tasks/s", flush=True)
+        return found
 
 
-def _run(cluster: ClusterAccess, tasks: int, workers: int) -> Pods:
+def _seconds(cluster: ClusterAccess, tasks: int, workers: int) -> float:
     namespace = f"bench-{secrets.token_hex(4)}"
     cluster.kubectl("create", "namespace", namespace)
     spec = {
@@ -53,7 +54,7 @@ def _run(cluster: ClusterAccess, tasks: int, workers: int) -> Pods:
         began = time.monotonic()
         cluster.kubectl("-n", namespace, "create", "-f", "-", stdin=json.dumps(job))
         ended = watch.wait(lambda seen: next((each.seen for each in seen if _ended(each)), None), "its end", 300)
-    return Pods(tasks, ended - began)
+    return ended - began
 
 
 def _ended(change: Change) -> bool:
