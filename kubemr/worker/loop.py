@@ -27,7 +27,7 @@ from attr import define, field, frozen
 from kubemr.coordination import losses, names
 from kubemr.coordination.advance import Means, advance
 from kubemr.coordination.job import JobView, Stage
-from kubemr.coordination.survey import Unfinished, open_shards, survey, unfinished
+from kubemr.coordination.survey import Unfinished, survey, unfinished
 from kubemr.locks.backoff import Backoff
 from kubemr.locks.claims import ShardGone, back_up, choose, lose, repair_hint, settle
 from kubemr.locks.conditional import Target, read
@@ -40,11 +40,10 @@ from kubemr.worker import crowd
 from kubemr.worker.batch import A, Batch, Executor, assignments
 from kubemr.worker.leaving import workers_needed
 from kubemr.worker.pace import Pace
+from kubemr.worker.seeking import seek
 from kubemr.worker.stragglers import Stragglers
 from kubemr.worker.turns import Turns
 
-OPEN_SAMPLE = 16
-"""Open shards to choose from at random, once the worker's own round is over."""
 CLAIM_TRIES = 3
 """Lost claims in one shard before going elsewhere."""
 CROWDED_SECONDS = 0.2
@@ -181,16 +180,11 @@ class Worker(Generic[A]):
                 else:
                     yield from self._work_shard(job, stage, Shard.parse(document))
             self._rounds.add(stage.key)
-        while True:
-            sample = yield from open_shards(job, stage, OPEN_SAMPLE)
-            candidates = [shard for shard in sample.shards if shard.pending]
-            for shard in sample.shards:
-                if not shard.pending:
-                    yield from repair_hint(shard)
-            if not candidates:
-                return sample.resource_version
-            draw: float = yield Random()
-            yield from self._work_shard(job, stage, candidates[int(draw * len(candidates))])
+        found = yield from seek(job, stage, many=False)
+        while found.shard is not None:
+            yield from self._work_shard(job, stage, found.shard)
+            found = yield from seek(job, stage, many=found.many)
+        return found.resource_version
 
     def _work_shard(self, job: JobView, stage: Stage, shard: Shard, straggler: int | None = None) -> Op[None]:
         """Claim and run tasks of one shard until it has none to give; first of all back up `straggler`."""

@@ -1,0 +1,81 @@
+"""Which open shard a worker goes to, once it is through with its own."""
+
+from __future__ import annotations
+
+import pytest
+
+from kubemr.coordination.job import JobView
+from kubemr.worker.seeking import DRAWS, SAMPLE, seek
+from support.bench import Bench
+
+REPLICAS = 40
+
+
+@pytest.fixture
+def bench() -> Bench:
+    """An apiserver."""
+    return Bench()
+
+
+@pytest.fixture
+def job(bench: Bench) -> JobView:
+    """As many shards as workers, all open."""
+    job = bench.deployed(inputs=[str(number) for number in range(32 * REPLICAS)], replicas=REPLICAS, partitions=0)
+    assert job.stages[0].shards == REPLICAS > SAMPLE
+    return job
+
+
+def empty(bench: Bench, job: JobView, number: int) -> None:
+    """Nothing of this shard is pending any more, and its label says so."""
+    shard = bench.shard(job, 0, number)
+    bench.write_tasks(job, dict.fromkeys(shard.tasks, "empty/1/0/0/w1-cccccc"), 0, number)
+    bench.set(shard.target, "/metadata/labels/kubemr.turbobytes.com~1tasks", "done")
+
+
+def verbs(bench: Bench) -> list[str]:
+    """What was asked for since."""
+    asked: list[str] = [request.verb for request in bench.requests]
+    bench.requests.clear()
+    return asked
+
+
+def test_where_many_are_open_any_of_them_is_drawn(bench: Bench, job: JobView) -> None:
+    """Also one that no list would have shown, and for the price of one read."""
+    stage = job.stages[0]
+    bench.requests.clear()
+    first = bench.run(seek(job, stage, many=False))
+    assert first.shard is not None
+    assert first.many
+    assert verbs(bench) == ["list"]
+    found = set()
+    for number in range(REPLICAS):
+        bench.draws = lambda number=number: (number + 0.5) / REPLICAS  # type: ignore[misc]
+        drawn = bench.run(seek(job, stage, many=True))
+        assert drawn.shard is not None
+        assert drawn.many
+        found.add(drawn.shard.target.name)
+    assert found == {job.shard_name(stage, number) for number in range(REPLICAS)}
+    assert verbs(bench) == ["get"] * REPLICAS
+
+
+def test_draws_that_find_nothing_end_in_a_list(bench: Bench, job: JobView) -> None:
+    """Which tells how many are open, at least as many as it shows."""
+    stage = job.stages[0]
+    bench.draws = lambda: 0.999
+    for number in range(SAMPLE - 1, REPLICAS):
+        empty(bench, job, number)
+    bench.requests.clear()
+    found = bench.run(seek(job, stage, many=True))
+    assert found.shard is not None
+    assert found.shard.pending
+    assert not found.many
+    assert verbs(bench) == ["get"] * DRAWS + ["list"]
+
+
+def test_nothing_is_open(bench: Bench, job: JobView) -> None:
+    """The version says since when to watch."""
+    for number in range(REPLICAS):
+        empty(bench, job, number)
+    found = bench.run(seek(job, job.stages[0], many=False))
+    assert (found.shard, found.many) == (None, False)
+    assert found.resource_version == str(bench.server.revision)
