@@ -41,7 +41,6 @@ const (
 	batchTime    = time.Second
 	hoardingTime = 2 * time.Second
 	claimTries   = 3
-	openSample   = 16
 	watchedMost  = 16
 	// Of all idle workers of a job together, so that a thousand of them do not flood the apiserver.
 	watchers       = 4
@@ -118,22 +117,13 @@ func (w *Worker) work(ctx context.Context, job *Job, position int) error {
 		}
 		w.rounds[key] = true
 	}
-	for {
-		sample, _, err := w.client.list(ctx, job, job.selector(stageLabel(stage), labelTasks+"=open"), openSample)
-		if err != nil {
-			return err
-		}
-		candidates := slices.DeleteFunc(slices.Clone(sample), func(shard *Shard) bool { return len(shard.pending()) == 0 })
-		for _, shard := range sample {
-			w.client.repairHint(ctx, shard)
-		}
-		if len(candidates) == 0 {
-			return nil
-		}
-		if err := w.workShard(ctx, job, position, candidates[rand.IntN(len(candidates))]); err != nil {
-			return err
+	shard, many, err := w.seek(ctx, job, stage, false)
+	for err == nil && shard != nil {
+		if err = w.workShard(ctx, job, position, shard); err == nil {
+			shard, many, err = w.seek(ctx, job, stage, many)
 		}
 	}
+	return err
 }
 
 // workShard claims and runs tasks of one shard until it has none to give.
