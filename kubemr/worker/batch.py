@@ -1,8 +1,8 @@
 """Run the tasks a worker holds, and tell what is to become of each.
 
 The user's code runs elsewhere (an executor); this is the part that waits for it.  One rule matters to
-the others: **no hoarding**.  When a task has been running for over two seconds, what is finished is
-committed and what has not begun is given back, so that idle workers can take it.
+the others: **no hoarding**.  When a task has been running for over two seconds, or the whole batch for over
+four, what is finished is committed and what has not begun is given back, so that idle workers can take it.
 
 While a task lasts its shard is looked at now and then: an attempt that cannot count any more, because another
 holder has committed or the task was taken away, is stopped.
@@ -26,6 +26,8 @@ from kubemr.logs import silent
 
 HOARDING_SECONDS = 2.0
 """A task that runs longer holds up the rest of its batch."""
+LONGEST_BATCH_SECONDS = 4.0
+"""A batch was to take a second, by how long the tasks before it took; these take longer."""
 WAIT_SECONDS = 1.0
 """The longest wait for the executor before looking around."""
 FIRST_LOOK_SECONDS = 1.0
@@ -148,6 +150,7 @@ class Batch(Generic[A]):
         self.ended, self.durations = 0, []
         self.executor.begin(assignments)
         quiet_since: float = yield Now()
+        settled = quiet_since
         looks, next_look = 0, quiet_since + FIRST_LOOK_SECONDS
         log_after = LOG_SECONDS
         while self.left:
@@ -159,8 +162,10 @@ class Batch(Generic[A]):
                 quiet_since, log_after = now, LOG_SECONDS
             if not self.left:
                 return
-            if now - quiet_since > HOARDING_SECONDS and (self.changes or len(self.left) > 1):
+            hoarding = now - quiet_since > HOARDING_SECONDS or now - settled > LONGEST_BATCH_SECONDS
+            if hoarding and (self.changes or len(self.left) > 1):
                 yield from self.unload()
+                settled = now
             if now - quiet_since >= log_after:
                 log_after *= 2
                 yield from self._keep_log_so_far()

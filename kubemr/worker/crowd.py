@@ -28,7 +28,8 @@ WAKES_PER_SECOND: Final = 200.0
 FEW_WORKERS: Final = 50
 """So many may all do the same thing at the same moment."""
 WATCHERS: Final = 4.0
-SPARSE: Final = 8.0
+SPARSE: Final = 8
+"""The index from which on one more worker each second has its turn."""
 WATCHED_HOLDERS: Final = 16
 """The most holders that one idle worker keeps an eye on."""
 
@@ -62,13 +63,13 @@ def _rank(observer: Token, epoch: int, token: Token) -> float:
     return int.from_bytes(digest[:6], "big") / 2.0**48
 
 
-def turn(place: float) -> float:
-    """Seconds until the worker at this `place` among all does what one is enough for, unless it is done by then.
+def turn(index: int) -> float:
+    """Seconds until the worker with this index does what one is enough for, unless it is done by then.
 
     After t seconds about sqrt(t) of them have had their turn, and from `SPARSE` of them on one more each second: what
     takes a second is done twice at most, what takes minutes some ten times; and whoever is left gets there.
     """
-    return place**2 if place < SPARSE else SPARSE**2 + (place - SPARSE)
+    return float(index**2 if index < SPARSE else SPARSE**2 + index - SPARSE)
 
 
 def own_shards(index: int, replicas: int, shards: int) -> range:

@@ -122,12 +122,16 @@ class Worker(Generic[A]):
     """Until then the job as it was read last will do for an idle worker."""
     _next_look: float = field(default=float("-inf"), init=False)
     """Until then there is nothing to be found out by a worker that has not worked since its last look."""
-    _turns: Turns = field(factory=Turns, init=False)
+    _turns: Turns = field(init=False)
     _stragglers: Stragglers = field(init=False)
 
     @_stragglers.default
     def _no_stragglers(self) -> Stragglers:
         return Stragglers(self.identity.token)
+
+    @_turns.default
+    def _no_turns(self) -> Turns:
+        return Turns(self.identity.index)
 
     @_census.default
     def _new_census(self) -> Census:
@@ -301,7 +305,7 @@ class Worker(Generic[A]):
             if shard.pending or shard.held_by(self.identity.token):
                 candidates.append(shard)
         if not rest.shards or any(shard.failed for shard in shards):
-            until = yield from self._turns.wait(stage.key, job.replicas)
+            until = yield from self._turns.wait(stage.key)
             if until > 0:
                 self._next_look = now + min(until, self._idle_seconds(workers, alone=True))
                 return (yield from self._wait(job, stage, rest.resource_version))

@@ -121,13 +121,17 @@ def test_few_do_what_one_is_enough_for() -> None:
     assert all(member.ended is not None for member in crowd.members)
 
 
-def test_who_is_left_moves_the_job_on() -> None:
-    """The first two that begin to seal the stage die over it, and there is no operator: another one does it."""
-    crowd = crowd_of(20, lambda task: 5.0, workers=10, takes={"write index": 3.0})
+@pytest.mark.parametrize("workers", [10, SOME])
+def test_who_is_left_moves_the_job_on(workers: int) -> None:
+    """The first two that begin to seal the stage die over it, and there is no operator: another one does it.
+
+    Most workers have left by then, as nothing was left for them.
+    """
+    crowd = crowd_of(20, lambda task: 60.0 + task.number, workers=workers, takes={"write index": 3.0})
     for number in range(2):
         while len(crowd.did) == number:
             crowd.run(1.0)
         crowd.did[number].dead = True
-    crowd.run(120.0)
+    crowd.run(2.0 * LEASE_SECONDS)
     assert crowd.bench.job(crowd.job.name).phase == "COMPLETE"
     assert len(set(map(id, crowd.did))) >= 3

@@ -94,7 +94,7 @@ func (b *batch) run(ctx context.Context, held []int) error {
 		tasks = append(tasks, task)
 	}
 	w.executor.begin(tasks)
-	quietSince, logAfter := time.Now(), logTime
+	quietSince, settled, logAfter := time.Now(), time.Now(), logTime
 	for len(b.left) > 0 {
 		tick := time.NewTimer(time.Second)
 		select {
@@ -119,11 +119,13 @@ func (b *batch) run(ctx context.Context, held []int) error {
 			}
 		}
 		// No hoarding: commit what is finished and give back what has not begun, so that idle workers can take it.
-		hoarding := time.Since(quietSince) > hoardingTime && (len(b.changes) > 0 || len(b.left) > 1)
+		slow := time.Since(quietSince) > hoardingTime || time.Since(settled) > longestBatch
+		hoarding := slow && (len(b.changes) > 0 || len(b.left) > 1)
 		if len(b.left) > 0 && (hoarding || w.executor.isStuck()) {
 			if err := b.unload(ctx); err != nil {
 				return err
 			}
+			settled = time.Now()
 		}
 	}
 	return nil

@@ -40,6 +40,7 @@ func (e *errOver) Error() string { return e.why }
 const (
 	batchTime    = time.Second
 	hoardingTime = 2 * time.Second
+	longestBatch = 4 * time.Second
 	claimTries   = 3
 	watchedMost  = 16
 	// Of all idle workers of a job together, so that a thousand of them do not flood the apiserver.
@@ -209,7 +210,7 @@ func (w *Worker) idle(ctx context.Context, job *Job, position int) error {
 		return w.workShard(ctx, job, position, candidates[rand.IntN(len(candidates))])
 	}
 	if len(rest) == 0 || failed {
-		if until := w.turns.wait(stageLabel(stage), job.replicas()); until > 0 {
+		if until := w.turns.wait(stageLabel(stage)); until > 0 {
 			return w.pause(ctx, job, version, min(until, w.settings.Lease/4))
 		}
 		changed, listed, err := w.advance(ctx, job, position)

@@ -133,6 +133,7 @@ func serve(ctx context.Context, code Code, getenv func(string) string, log *slog
 	}
 	worker := &Worker{
 		settings: settings, client: client, store: store, token: token, size: 1, rounds: map[string]bool{},
+		turns:    turns{index: settings.Index},
 		log:      log,
 		executor: newExecutor(code, store, getenv, settings.TaskTimeout, printed),
 		census:   &census{client: client, lease: leaseOf, duration: settings.Lease},

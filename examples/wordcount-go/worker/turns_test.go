@@ -7,24 +7,24 @@ import (
 
 func TestFewMoveTheJobOn(t *testing.T) {
 	begun := 0
-	for range 1000 {
-		if (&turns{}).wait("map", 1000) < 36*time.Second {
+	for index := range 1000 {
+		if (&turns{index: index}).wait("map") < 35*time.Second {
 			begun++
 		}
 	}
-	if begun == 0 || begun > 20 {
-		t.Errorf("%d of 1000 begin within 36 s, and 6 should", begun)
+	if begun != 6 {
+		t.Errorf("%d of 1000 begin within 35 s, and 6 should", begun)
 	}
 }
 
 func TestWhoHasWorkedBeginsAtOnce(t *testing.T) {
-	own := turns{}
-	first := own.wait("map", 1_000_000)
-	if again := own.wait("map", 1_000_000); first == 0 || again > first {
+	own := turns{index: 100}
+	first := own.wait("map")
+	if again := own.wait("map"); first == 0 || again > first {
 		t.Errorf("the wait was %v, and then %v", first, again)
 	}
 	own.worked = true
-	if wait := own.wait("map", 1_000_000); wait != 0 {
+	if wait := own.wait("map"); wait != 0 {
 		t.Errorf("after work it is %v", wait)
 	}
 }

@@ -55,6 +55,24 @@ def test_a_long_task_gives_the_rest_back(bench: Bench) -> None:
     assert all(len(each) <= 3 for each in seen)
 
 
+def test_a_batch_that_takes_longer_than_it_was_to_take_gives_the_rest_back(bench: Bench) -> None:
+    """Of tasks that last just under two seconds, and come after quick ones."""
+    job = bench.deployed(inputs=MANY, partitions=0, replicas=1)
+    worker, executor = worker_of(bench, job)
+    executor.seconds = lambda piece: 1.9 if piece.number >= 21 else 0.01
+    running: list[int] = []
+
+    def look() -> None:
+        if executor.current is not None and executor.current[0].number >= 21:
+            running.append(sum(state.name == "running" for state in bench.shard(job).tasks.values()))
+
+    executor.while_waiting = look
+    assert bench.run(worker.run()) is Ending.COMPLETE
+    assert running[0] == 11
+    assert running.count(11) <= 6  # looked at every second, and at every outcome
+    assert max(running[running.count(11) :]) <= 2
+
+
 def test_a_task_that_was_taken_away_is_cancelled(bench: Bench) -> None:
     """Seen when the rest of the batch is given back: nobody waits for what does not count."""
     job = bench.deployed(inputs=MANY, partitions=0, replicas=1)
