@@ -158,7 +158,7 @@ def condition(job: JobView, kind: str, reason: str, message: str, now: str, *, s
 def cause_of(job: JobView, seen: Survey, means: Means) -> Op[str]:
     """Why the first failed task failed, in words: the error of its first attempt that says anything."""
     number = seen.failed[0]
-    state = seen.tasks[number]
+    state = seen.state(number)
     what = f"{seen.stage.key}/{number}"
     selection = Selection(seen.stage.step, seen.stage.name, number)
 

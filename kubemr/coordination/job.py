@@ -11,11 +11,12 @@ from typing import Final, Literal
 from attr import frozen
 
 from kubemr.coordination import names
+from kubemr.coordination.listing import PAGE
 from kubemr.locks.conditional import Target
 from kubemr.locks.lease import LEASES
 from kubemr.locks.patch import Patch
 from kubemr.locks.request import Json
-from kubemr.locks.shard import SHARD_SIZES
+from kubemr.locks.shard import LARGEST_SHARD, SHARD_SIZES
 
 Phase = Literal["", "PENDING", "DEPLOYING", "DEPLOYED", "COMPLETE", "FAIL"]
 FINAL_PHASES: Final = ("COMPLETE", "FAIL")
@@ -79,6 +80,17 @@ def shard_size(total: int, shards: int) -> int:
     The size is not recorded.  It need not be: two sizes give one number of shards only where one shard holds all tasks.
     """
     return next(size for size in SHARD_SIZES if -(-total // size) <= shards)
+
+
+TASKS_A_PAGE: Final = 16_384
+"""Tasks in one page of a list of shards: some 5 MiB of memory, the answer's text included."""
+LARGE_SHARDS_A_PAGE: Final = TASKS_A_PAGE // LARGEST_SHARD
+"""Shards a page where they may be of any size."""
+
+
+def shards_a_page(stage: Stage) -> int:
+    """How many of the stage's shards are one page of their list."""
+    return min(PAGE, max(LARGE_SHARDS_A_PAGE, TASKS_A_PAGE * stage.shards // max(stage.total, 1)))
 
 
 @frozen

@@ -312,7 +312,7 @@ class Worker(Generic[A]):
             seen = yield from survey(job, stage)
             if (yield from advance(job, seen, self.means)):
                 return (yield from self._read())
-            for shard in seen.shards:  # All hints say "done", and they are wrong.
+            for shard in seen.mislabelled:  # All hints say "done", and they are wrong.
                 yield from repair_hint(shard)
         elif candidates:
             draw: float = yield Random()

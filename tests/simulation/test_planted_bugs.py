@@ -67,13 +67,10 @@ def test_an_epoch_that_is_not_raised_on_release_is_caught(monkeypatch: pytest.Mo
 def test_sealing_from_a_label_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
     """No shard labelled `open` does not mean that every task is committed: some may still be running."""
 
-    def complete(seen: survey.Survey) -> bool:
-        return all(shard.hint != "open" for shard in seen.shards)
-
     def unfinished(job: JobView, stage: Stage, limit: int | None = None) -> Op[survey.Unfinished]:
         return (yield from survey.open_shards(job, stage, limit=500))
 
-    monkeypatch.setattr(survey.Survey, "complete", property(complete))
+    monkeypatch.setattr(survey.Survey, "complete", property(lambda seen: True))
     monkeypatch.setattr(loop, "unfinished", unfinished)
     expect(r"index\.json was written twice|results instead of|expected one of each")
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from kubemr.coordination import listing
-from kubemr.coordination.listing import list_all
-from kubemr.locks import Answer, Refused, Resource
+from kubemr.coordination.listing import Pages, list_all
+from kubemr.locks import Answer, Op, Refused, Resource
+from kubemr.locks.conditional import Target
 from support.bench import DENIED, SILENCE, UNAVAILABLE, Bench, asks
 
 MAPS = Resource("", "v1", "configmaps")
@@ -75,3 +76,38 @@ def test_what_is_not_is_an_error(seven: Bench, answer: Answer) -> None:
     seven.answer(asks("list", "configmaps"), answer)
     with pytest.raises(Refused, match=r"listing configmaps of a=b"):
         listed(seven)
+
+
+def pages_of(bench: Bench, size: int | None = None) -> list[tuple[bool, list[str]]]:
+    """The pages that there are: whether a list begins with it, and the names on it."""
+    pages = Pages(MAPS, "default", "a=b", size)
+    found: list[tuple[bool, list[str]]] = []
+
+    def walk() -> Op[None]:
+        while (page := (yield from pages.next())) is not None:
+            found.append((page.first, [item["metadata"]["name"] for item in page.items]))
+
+    bench.run(walk())
+    assert bench.run(pages.next()) is None
+    return found
+
+
+def test_pages_come_one_by_one(seven: Bench) -> None:
+    """The list begins with the first; of a page no more is asked for than its size."""
+    assert pages_of(seven, 4) == [(True, ["m0", "m1", "m2", "m3"]), (False, ["m4", "m5", "m6"])]
+    assert pages_of(seven) == [(True, ["m0", "m1", "m2"]), (False, ["m3", "m4", "m5"]), (False, ["m6"])]
+    assert pages_of(seven, 7) == [(True, [f"m{number}" for number in range(7)])]
+
+
+def test_a_list_that_begins_again_says_so(seven: Bench) -> None:
+    """What was made of the first pages does not count."""
+
+    def expire() -> None:
+        seven.delete(Target(MAPS, "default", "m0"))
+        seven.server.compact()
+
+    seven.meanwhile(lambda request: "continue" in request.query, expire)
+    assert pages_of(seven, 6) == [
+        (True, [f"m{number}" for number in range(6)]),
+        (True, [f"m{number}" for number in range(1, 7)]),
+    ]

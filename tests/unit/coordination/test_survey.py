@@ -38,7 +38,7 @@ def test_a_complete_stage(bench: Bench, job: JobView) -> None:
 
 def test_labels_are_not_believed(bench: Bench, job: JobView) -> None:
     """Whatever they say, the tasks count."""
-    assert {shard.hint for shard in look(bench, job).shards} == {"open"}
+    assert [shard.hint for shard in look(bench, job).mislabelled] == ["open", "open"]
     bench.write_tasks(job, {32: f"running/3/0/1/{A}"}, 0, 1)
     bench.set(bench.shard(job, 0, 1).target, "/metadata/labels/kubemr.turbobytes.com~1tasks", "done")
     assert not look(bench, job).complete
@@ -78,6 +78,46 @@ def test_a_task_that_failed_for_good(bench: Bench, job: JobView) -> None:
     bench.write_tasks(job, {7: "failed/1/4/0/"})
     seen = look(bench, job)
     assert (seen.complete, seen.failed) == (False, [7])
+
+
+def test_a_task_that_the_stage_does_not_have(bench: Bench, job: JobView) -> None:
+    """One too many, or in the place of one that it has: neither is what was recorded."""
+    bench.set(bench.shard(job).target, "/tasks/33", f"done/1/0/0/{A}")
+    assert not look(bench, job).complete
+    bench.patch(bench.shard(job).target, {"op": "remove", "path": "/tasks/5"})
+    assert not look(bench, job).complete
+
+
+def test_only_what_one_list_shows_counts(bench: Bench, job: JobView, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A snapshot that expires between two pages: of the first page nothing is kept, neither shards nor tasks."""
+    monkeypatch.setattr("kubemr.coordination.survey.shards_a_page", lambda stage: 1)
+    assert look(bench, job).complete
+
+    def expire() -> None:
+        bench.delete(bench.shard(job).target)
+        bench.server.compact()
+
+    bench.meanwhile(lambda request: "continue" in request.query, expire)
+    seen = look(bench, job)
+    assert (seen.complete, seen.shards, [seen.tasks.text(task) for task in (0, 32)]) == (
+        False,
+        1,
+        ["", f"done/3/0/1/{A}"],
+    )
+
+
+def test_only_shards_with_a_wrong_label_are_kept(bench: Bench, job: JobView, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a large stage all others would be too many; and of those there are so many at once."""
+    hint = "/metadata/labels/kubemr.turbobytes.com~1tasks"
+    bench.set(bench.shard(job).target, hint, "done")
+    assert [shard.name for shard in look(bench, job).mislabelled] == [job.shard_name(job.stages[0], 1)]
+    bench.set(bench.shard(job).target, hint, "drained")
+    assert len(look(bench, job).mislabelled) == 2
+    monkeypatch.setattr("kubemr.coordination.survey.MOST_MISLABELLED", 1)
+    assert len(look(bench, job).mislabelled) == 1
+    bench.set(bench.shard(job, 0, 0).target, hint, "waiting")
+    bench.set(bench.shard(job, 0, 1).target, hint, "waiting")
+    assert look(bench, job).mislabelled == ()
 
 
 def test_looking_for_work_goes_by_the_labels(bench: Bench, job: JobView) -> None:

@@ -1,0 +1,45 @@
+"""The states of many tasks, a few bytes each."""
+
+from __future__ import annotations
+
+import sys
+
+from kubemr.coordination.ledger import MISSING, Ledger
+
+
+def test_what_was_noted_is_there_by_number() -> None:
+    """What was not is missing, and what is noted again is replaced."""
+    ledger = Ledger(4)
+    ledger.note({"0": "a", "2": "b"})
+    ledger.note({"3": "a", "2": "c"})
+    assert [ledger.text(number) for number in range(6)] == ["a", "", "c", "a", "", ""]
+    assert {ledger.texts[place] for place in ledger.places} == {"a", "", "c"}
+    assert MISSING in ledger.places
+    assert not ledger.strange
+
+
+def test_each_task_in_order() -> None:
+    """By the places of strings: all of them, or those with some."""
+    ledger = Ledger(3)
+    ledger.note({"2": "x", "0": "x", "1": "y"})
+    place = {text: number for number, text in enumerate(ledger.texts)}
+    assert list(ledger.each({place["x"]: "X", place["y"]: "Y"})) == ["X", "Y", "X"]
+    assert list(ledger.among({place["x"]})) == [0, 2]
+
+
+def test_a_number_that_the_stage_does_not_have() -> None:
+    """It is not kept, and known to have been there."""
+    for number in ("3", "-1"):
+        ledger = Ledger(3)
+        ledger.note({number: "x", "0": "x"})
+        assert ledger.strange
+        assert ledger.text(-1) == ""
+
+
+def test_a_string_is_kept_once() -> None:
+    """However many tasks have it."""
+    ledger = Ledger(10_000)
+    for begin in range(0, 10_000, 100):
+        ledger.note({str(number): f"done/1/0/0/w{number % 2}-aaaaaa" for number in range(begin, begin + 100)})
+    assert len(ledger.texts) == 3
+    assert sys.getsizeof(ledger._places) < 45_000
