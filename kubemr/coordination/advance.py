@@ -8,29 +8,23 @@ anywhere leaves the job as it was or as it should be, and the next to look goes 
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from attr import frozen
 
 from kubemr.coordination import names
 from kubemr.coordination.attempts import Attempt, Selection, attempts, first_error
 from kubemr.coordination.job import JobView, Stage
-from kubemr.coordination.outputs import OUTPUTS, decode_outputs
+from kubemr.coordination.outputs import Index
 from kubemr.coordination.records import LOG
-from kubemr.coordination.store import Store
+from kubemr.coordination.results import READERS, Results, gather
+from kubemr.coordination.store import Store, write
 from kubemr.coordination.survey import Survey
 from kubemr.locks.conditional import Outcome, Refused, Target, Verdict, apply
 from kubemr.locks.patch import Patch
 from kubemr.locks.request import Answer, Do, Json, Op
 from kubemr.locks.shard import HINT_PATH, SHARDS
 
-MAX_RESULTS = 256
-MAX_RESULT_BYTES = 1024
-MAX_RESULTS_BYTES = 64 * 1024
-"""What fits on the object itself: so many results, each and all together of so many bytes (UTF-8).
-
-Where there is more, all of them are in the manifest, and the object holds the first ones."""
 MAX_ERROR = 1024
 """Characters of `status.error`."""
 
@@ -41,6 +35,8 @@ class Means:
 
     store: Store
     stamp: Callable[[], str]
+    readers: int = READERS
+    """Threads that read from the store at the same time."""
 
 
 def advance(job: JobView, seen: Survey, means: Means) -> Op[bool]:
@@ -53,11 +49,11 @@ def advance(job: JobView, seen: Survey, means: Means) -> Op[bool]:
     if not seen.complete:
         return False
     key = names.index_key(job.storage_prefix, job.run, seen.stage.step, seen.stage.name)
-    data = seen.index.encode()
-    yield Do(lambda: means.store.put(key, data), "write index")
+    index = seen.index
+    yield Do(lambda: write(means.store, key, index.pieces()), "write index")
     following = job.after(seen.stage)
     if following is None:
-        return (yield from finish(job, seen, means))
+        return (yield from finish(job, seen.stage, index, means))
     return (yield from _next_stage(job, seen.stage, following, means))
 
 
@@ -82,24 +78,26 @@ def open_stage(job: JobView, stage: Stage) -> Op[None]:
         del answer  # A shard that is no longer `waiting` has been found by a worker already.
 
 
-def finish(job: JobView, seen: Survey, means: Means) -> Op[bool]:
-    """All stages are done: results, counts, phase and condition in one patch."""
-    results = yield Do(lambda: _results(job, seen.stage, seen.index.attempts, means.store), "read results")
+def finish(job: JobView, stage: Stage, index: Index, means: Means) -> Op[bool]:
+    """All stages are done, `stage` is the last: results, counts, phase and condition in one patch."""
+    found = yield from gather(job, stage, index.attempts, means.store, means.readers)
+    if found is None:
+        return True
     manifest = ""
-    if len(fitting(results)) < len(results):
+    if not found.fit:
         key = f"{job.storage_prefix}run-{job.run}/results.json"
-        data = json.dumps(results, ensure_ascii=False).encode()
-        yield Do(lambda: means.store.put(key, data), "write results")
+        yield Do(lambda: write(means.store, key, found.manifest()), "write results")
         manifest = means.store.url(key)
-    return (yield from complete(job, results, manifest, (yield Do(means.stamp, "wall clock"))))
+    now = yield Do(means.stamp, "wall clock")
+    return (yield from complete(job, Results(found.first, found.count, manifest), now))
 
 
-def complete(job: JobView, results: Sequence[str], manifest: str, now: str) -> Op[bool]:
-    """Flip the job to COMPLETE with its results; `manifest` is the address of all of them where they are many."""
+def complete(job: JobView, results: Results, now: str) -> Op[bool]:
+    """Flip the job to COMPLETE with its results."""
     patch = job.guard().replace("/status/phase", "COMPLETE")
-    patch = patch.add("/status/results", fitting(results)).add("/status/resultCount", len(results))
-    if manifest:
-        patch = patch.add("/status/resultsManifest", manifest)
+    patch = patch.add("/status/results", list(results.first)).add("/status/resultCount", results.count)
+    if results.manifest:
+        patch = patch.add("/status/resultsManifest", results.manifest)
     for number, each in enumerate(job.stages):
         path = f"/status/stages/{number}"
         patch = patch.add(f"{path}/done", each.total)
@@ -110,22 +108,9 @@ def complete(job: JobView, results: Sequence[str], manifest: str, now: str) -> O
     patch = patch.add(f"/status/stages/{len(job.stages) - 1}/completionTime", now)
     if (job.document.get("status") or {}).get("error"):
         patch = patch.remove("/status/error")  # What held it up; it changes only together with the conditions.
-    patch += condition(job, "Complete", "AllTasksDone", f"{len(results)} results", now)
+    patch += condition(job, "Complete", "AllTasksDone", f"{results.count} results", now)
     outcome = yield from apply(job.status, patch, lambda document: JobView.of(document).phase == "COMPLETE")
     return _landed(job, outcome)
-
-
-def fitting(results: Sequence[str]) -> list[str]:
-    """The first results, as many as fit on the object."""
-    fits: list[str] = []
-    total = 0
-    for result in results[:MAX_RESULTS]:
-        size = len(result.encode())
-        total += size
-        if size > MAX_RESULT_BYTES or total > MAX_RESULTS_BYTES:
-            break
-        fits.append(result)
-    return fits
 
 
 def fail(job: JobView, cause: str, stamp: Callable[[], str], reason: str = "TaskFailed") -> Op[bool]:
@@ -195,15 +180,6 @@ def _with_log(cause: str, attempt: Attempt | None, store: Store) -> str:
 
 def _cut(text: str, most: int) -> str:
     return text if len(text) <= most else text[: most - 1] + "…"
-
-
-def _results(job: JobView, stage: Stage, attempts: Sequence[str], store: Store) -> list[str]:
-    results: list[str] = []
-    for number, attempt in enumerate(attempts):
-        if attempt:
-            prefix = names.attempt_prefix(job.storage_prefix, stage.step, stage.name, number, attempt)
-            results += decode_outputs(store.get(prefix + OUTPUTS)).values()
-    return results
 
 
 def _landed(job: JobView, outcome: Outcome) -> bool:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from attr import frozen
 
 OUTPUTS = "outputs.json"
+_PIECE = 4096
+"""Attempts of an index that are encoded at once."""
 
 
 @frozen
@@ -16,10 +18,20 @@ class Index:
 
     attempts: Sequence[str]
 
+    def pieces(self) -> Iterator[bytes]:
+        """The index as it is written, some of it at a time: of a million tasks it has 17 MB.
+
+        The same index always gives the same bytes, so that two sealers do each other no harm.
+        """
+        yield b'{"total":%d,"attempts":[' % len(self.attempts)
+        for start in range(0, len(self.attempts), _PIECE):
+            some = json.dumps(list(self.attempts[start : start + _PIECE]), separators=(",", ":"))
+            yield (("," if start else "") + some[1:-1]).encode()
+        yield b"]}"
+
     def encode(self) -> bytes:
-        """The same index always gives the same bytes, so that two sealers do each other no harm."""
-        document = {"total": len(self.attempts), "attempts": list(self.attempts)}
-        return json.dumps(document, separators=(",", ":")).encode()
+        """All of it."""
+        return b"".join(self.pieces())
 
     @classmethod
     def decode(cls, data: bytes) -> Index:

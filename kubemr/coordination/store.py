@@ -1,4 +1,4 @@
-"""What coordination needs of an object store: four calls.
+"""What coordination needs of an object store: five calls.
 
 `kubemr.storage` satisfies it; so does the simulation's store, which can crash between any two calls.
 """
@@ -6,7 +6,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Protocol
+from contextlib import AbstractContextManager
+from typing import BinaryIO, Protocol
 
 
 class Listed(Protocol):
@@ -25,6 +26,10 @@ class Store(Protocol):
         """Write an object, whole or not at all."""
         ...
 
+    def writer(self, key: str) -> AbstractContextManager[BinaryIO]:
+        """Write an object piece by piece: it appears when the `with` block ends, or not at all."""
+        ...
+
     def get(self, key: str) -> bytes:
         """Read an object."""
         ...
@@ -36,3 +41,10 @@ class Store(Protocol):
     def url(self, key: str) -> str:
         """The address of an object."""
         ...
+
+
+def write(store: Store, key: str, pieces: Iterable[bytes]) -> None:
+    """Write an object of which not all is in memory."""
+    with store.writer(key) as target:
+        for piece in pieces:
+            target.write(piece)

@@ -17,7 +17,8 @@ from kubemr.locks.request import Op
 T = TypeVar("T")
 
 STUCK_SECONDS = 300.0
-"""Longer than any single effect takes: requests have timeouts, and storage gives up retrying well before."""
+"""Longer than any single effect takes: requests have timeouts, storage gives up retrying well before, and what reads
+many objects is several effects (`kubemr.coordination.results`)."""
 
 
 @define

@@ -33,6 +33,7 @@ from kubemr.controller.reconcile.storing import StorageNotReady, open_store
 from kubemr.coordination.advance import Means, advance, complete, fail
 from kubemr.coordination.job import JobView
 from kubemr.coordination.losses import lost, record
+from kubemr.coordination.results import Results
 from kubemr.coordination.survey import survey
 from kubemr.locks.claims import ShardGone, lose
 from kubemr.locks.conditional import Refused, Target, read
@@ -53,7 +54,7 @@ def supervise(document: Json, operator: Operator) -> Op[After]:
     job = JobView.of(document)
     now: str = yield Do(operator.settings.stamp, "wall clock")
     if job.stages[0].total == 0:
-        yield from complete(job, [], "", now)
+        yield from complete(job, Results(), now)
         return After()
     if (yield from fail_if_shards_are_missing(job, operator)):
         return After()

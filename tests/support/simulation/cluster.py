@@ -294,7 +294,7 @@ class Cluster:
             self.world.store, self.world.random, lambda: self.world.faults, lambda: self.world.now, token
         )
         clock = partial(stamp, self.world)
-        worker = Worker(identity, executor, Means(self.world.store, clock), assign(token))
+        worker = Worker(identity, executor, Means(self.world.store, clock, readers=1), assign(token))
         lease = identity.lease_of(token)
         held = [False]
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from io import BytesIO
+from typing import BinaryIO
 
 from attr import define, field, frozen
 
@@ -33,6 +36,13 @@ class MemoryStore:
         self._may_fail("put", key)
         self.referee.object_written(key, data)
         self.objects[key] = data
+
+    @contextmanager
+    def writer(self, key: str) -> Iterator[BinaryIO]:
+        """Write, when all is there."""
+        stream = BytesIO()
+        yield stream
+        self.put(key, stream.getvalue())
 
     def get(self, key: str) -> bytes:
         """Read."""

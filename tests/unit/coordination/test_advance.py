@@ -7,10 +7,11 @@ import json
 import pytest
 
 from kubemr.coordination import names
-from kubemr.coordination.advance import MAX_ERROR, advance, complete, fail, fitting
+from kubemr.coordination.advance import MAX_ERROR, advance, complete, fail
 from kubemr.coordination.job import JobView
 from kubemr.coordination.outputs import encode_outputs
 from kubemr.coordination.records import AttemptError
+from kubemr.coordination.results import Results
 from kubemr.coordination.survey import survey
 from kubemr.locks import Refused
 from kubemr.locks.request import Json, Op
@@ -157,30 +158,11 @@ def test_results_that_do_not_fit_go_to_a_manifest(bench: Bench) -> None:
     assert json.loads(bench.store.objects[manifest.removeprefix("memory://")]) == results
 
 
-@pytest.mark.parametrize(
-    ("results", "fits"),
-    [
-        ([], 0),
-        (["x"] * 256, 256),
-        (["x"] * 257, 256),
-        (["x" * 1024], 1),
-        (["x" * 1025], 0),
-        (["ä" * 512], 1),
-        (["ä" * 513], 0),
-        (["x" * 1024] * 64, 64),
-        (["x" * 1024] * 65, 64),
-    ],
-)
-def test_what_fits_on_the_object(results: list[str], fits: int) -> None:
-    """256 results, 1,024 bytes each, 64 KiB together."""
-    assert fitting(results) == results[:fits]
-
-
 def test_a_job_that_is_over_is_not_finished_again(bench: Bench) -> None:
     """COMPLETE and FAIL are final."""
     job = at_reduce(bench)
     bench.run(fail(job, "first", bench.stamp))
-    assert bench.run(complete(job, ["r"], "", bench.stamp()))
+    assert bench.run(complete(job, Results(["r"], 1), bench.stamp()))
     assert bench.run(fail(job, "second", bench.stamp))
     assert (status(bench)["phase"], status(bench)["error"]) == ("FAIL", "first")
     assert "results" not in status(bench)
