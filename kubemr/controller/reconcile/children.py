@@ -6,13 +6,13 @@ Pure functions of the job: whoever builds them, and however often, they are the 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from types import MappingProxyType
 from typing import Final
 
 from kubemr.controller.reconcile.context import StorageSettings
 from kubemr.controller.reconcile.storing import KEYS
 from kubemr.coordination import names
 from kubemr.coordination.job import DEFAULT_TASK_TIMEOUT, JobView, Stage, shard_size
+from kubemr.coordination.ledger import Ledger
 from kubemr.locks.lease import whole_seconds
 from kubemr.locks.request import Json
 from kubemr.locks.taskstate import TaskState
@@ -98,17 +98,15 @@ def lease(job: JobView, index: int, base_seconds: float) -> Json:
     }
 
 
-def carried(text: str | None) -> str:
+def carried(text: str) -> str:
     """A task as the next run begins with it: what is committed stays, all else is pending in an epoch of its own."""
-    if text is None:
+    if not text:
         return str(TaskState("pending", 1))
     state = TaskState.parse(text)
     return text if state.committed else str(TaskState("pending", state.epoch + 1))
 
 
-def shards(
-    job: JobView, stage: Stage, before: Mapping[str, str] = MappingProxyType({}), *, open_: bool
-) -> Iterator[Json]:
+def shards(job: JobView, stage: Stage, before: Ledger | None = None, *, open_: bool) -> Iterator[Json]:
     """The stage's shards with all tasks pending, but for what an earlier run has committed (`before`)."""
     size = shard_size(stage.total, stage.shards)
     for number in range(stage.shards):
@@ -119,7 +117,8 @@ def shards(
             "kind": "MapReduceTaskShard",
             "metadata": metadata(job, job.shard_name(stage, number), extra),
             "tasks": {
-                str(task): carried(before.get(str(task))) for task in range(begin, min(begin + size, stage.total))
+                str(task): carried("" if before is None else before.text(task))
+                for task in range(begin, min(begin + size, stage.total))
             },
         }
 

@@ -27,8 +27,9 @@ from kubemr.controller.reconcile.planning import plan
 from kubemr.controller.reconcile.storing import StorageNotReady, check_store
 from kubemr.coordination import names
 from kubemr.coordination.advance import condition, fail
-from kubemr.coordination.job import JobView
-from kubemr.coordination.listing import list_all
+from kubemr.coordination.job import LARGE_SHARDS_A_PAGE, JobView
+from kubemr.coordination.ledger import Ledger
+from kubemr.coordination.listing import Pages
 from kubemr.locks.conditional import Refused
 from kubemr.locks.lease import LEASES
 from kubemr.locks.request import Do, Json, Op
@@ -85,15 +86,20 @@ def create_means(job: JobView, storage: StorageSettings, lease_seconds: float) -
         yield from ensure(job, LEASES, children.lease(job, index, lease_seconds))
     before = yield from _earlier_tasks(job)
     for position, stage in enumerate(job.stages):
-        for body in children.shards(job, stage, before.get(stage.label, {}), open_=position == 0):
+        for body in children.shards(job, stage, before.get(stage.label), open_=position == 0):
             yield from ensure(job, SHARDS, body)
 
 
-def _earlier_tasks(job: JobView) -> Op[dict[str, dict[str, str]]]:
+def _earlier_tasks(job: JobView) -> Op[dict[str, Ledger]]:
     """The tasks of the run before this, by stage and number: what was committed in it is not done again."""
-    tasks: dict[str, dict[str, str]] = {}
+    tasks: dict[str, Ledger] = {}
     if job.run > 1:
-        selector = names.selector(job.uid, job.run - 1)
-        for item in (yield from list_all(SHARDS, job.namespace, selector)).items:
-            tasks.setdefault(item["metadata"]["labels"][names.LABEL_STAGE], {}).update(item["tasks"])
+        pages = Pages(SHARDS, job.namespace, names.selector(job.uid, job.run - 1), LARGE_SHARDS_A_PAGE)
+        while (page := (yield from pages.next())) is not None:
+            if page.first:
+                tasks = {stage.label: Ledger(stage.total) for stage in job.stages}
+            for item in page.items:
+                ledger = tasks.get(item["metadata"]["labels"][names.LABEL_STAGE])
+                if ledger is not None:
+                    ledger.note(item["tasks"])
     return tasks

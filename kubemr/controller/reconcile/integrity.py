@@ -9,8 +9,8 @@ from kubemr.controller.reconcile.context import Operator
 from kubemr.controller.reconcile.lockholder import still_driving
 from kubemr.coordination import names
 from kubemr.coordination.advance import fail
-from kubemr.coordination.job import JobView
-from kubemr.coordination.listing import list_all
+from kubemr.coordination.job import LARGE_SHARDS_A_PAGE, JobView
+from kubemr.coordination.listing import Pages
 from kubemr.locks.request import Op
 from kubemr.locks.shard import SHARDS
 
@@ -21,8 +21,13 @@ def fail_if_shards_are_missing(job: JobView, operator: Operator) -> Op[bool]:
     cached = {each.name for each in operator.cache.shards(job.uid)}
     if recorded <= cached:
         return False
-    listed = yield from list_all(SHARDS, job.namespace, names.selector(job.uid, job.run))
-    missing = sorted(recorded - {item["metadata"]["name"] for item in listed.items})
+    pages = Pages(SHARDS, job.namespace, names.selector(job.uid, job.run), LARGE_SHARDS_A_PAGE)
+    left: set[str] = set()
+    while (page := (yield from pages.next())) is not None:
+        if page.first:
+            left = set(recorded)
+        left.difference_update(item["metadata"]["name"] for item in page.items)
+    missing = sorted(left)
     # All of them existed before the phase was DEPLOYED, and none is removed before it is another.
     if not missing or not (yield from still_driving(job, operator)):
         return False

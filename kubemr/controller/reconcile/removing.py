@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 from kubemr.coordination import names
-from kubemr.coordination.job import JobView
-from kubemr.coordination.listing import list_all
+from kubemr.coordination.job import LARGE_SHARDS_A_PAGE, JobView
+from kubemr.coordination.listing import Pages
 from kubemr.locks.backoff import Backoff
 from kubemr.locks.conditional import Refused, Target, read
 from kubemr.locks.request import Answer, Json, Op, Random, Request, Resource, Sleep
+from kubemr.locks.shard import SHARDS
 
 
-def remove_all(job: JobView, resource: Resource, *, up_to: int | None = None) -> Op[int]:
-    """Delete every child of this kind (of the runs up to that one, or of all); tells how many there still were.
+def remove_all(job: JobView, resource: Resource, *, up_to: int | None = None) -> Op[None]:
+    """Delete every child of this kind (of the runs up to that one, or of all), page by page.
 
     Who looks at a job that has been retried meanwhile must leave the later run alone.
     """
-    listed = yield from list_all(resource, job.namespace, names.selector(job.uid))
-    found = [item for item in listed.items if up_to is None or run_of(item) <= up_to]
-    for item in found:
-        if not item["metadata"].get("deletionTimestamp"):
-            yield from remove(resource, item)
-    return len(found)
+    pages = Pages(resource, job.namespace, names.selector(job.uid), LARGE_SHARDS_A_PAGE if resource == SHARDS else None)
+    while (page := (yield from pages.next())) is not None:
+        for item in page.items:
+            there = not item["metadata"].get("deletionTimestamp")
+            if there and (up_to is None or run_of(item) <= up_to):
+                yield from remove(resource, item)
 
 
 def run_of(document: Json) -> int:

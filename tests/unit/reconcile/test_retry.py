@@ -9,7 +9,7 @@ from kubemr.controller.reconcile.machine import reconcile
 from kubemr.coordination import names
 from kubemr.coordination.job import JobView
 from kubemr.locks.lease import LEASES
-from kubemr.locks.request import Json
+from kubemr.locks.request import Json, Request
 from kubemr.locks.shard import SHARDS
 from support.bench import NAMESPACE, Bench
 
@@ -59,6 +59,40 @@ def test_what_was_committed_is_not_done_again(bench: Bench, operator: Operator) 
     assert bench.job().phase == "COMPLETE"
     bench.step(operator)
     assert bench.everything() == {}
+
+
+def test_what_was_committed_is_found_on_every_page(
+    bench: Bench, operator: Operator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also when their list expires in the middle and is begun again."""
+    monkeypatch.setattr("kubemr.controller.reconcile.deploy.LARGE_SHARDS_A_PAGE", 1)
+    job = bench.deployed(operator, inputs=["x"] * 70, maxAttempts=1, partitions=0)
+    bench.write_tasks(job, {2: "failed/1/1/0/"})
+    for number, task in enumerate((3, 40, 69)):
+        bench.write_tasks(job, {task: f"done/1/0/0/{A}"}, 0, number)
+    bench.step(operator)
+    bench.step(operator)
+    bench.set(job.target, "/spec/restarts", 1)
+    expired: list[bool] = []
+
+    def second_page(request: Request) -> bool:
+        return "continue" in request.query and request.resource == SHARDS and bench.job().phase == "DEPLOYING"
+
+    def expire() -> None:
+        bench.server.compact()
+        expired.append(True)
+
+    bench.meanwhile(second_page, expire)
+    for _ in range(4):
+        bench.step(operator)
+    assert expired
+    again = bench.job()
+    assert (again.phase, again.run) == ("DEPLOYED", 2)
+    for number, task in enumerate((3, 40, 69)):
+        tasks = bench.shard(again, 0, number).tasks
+        assert [key for key, state in tasks.items() if state.name == "done"] == [task]
+        assert str(tasks[task]) == f"done/1/0/0/{A}"
+    assert str(bench.shard(again).tasks[2]) == "pending/2/0/0/"
 
 
 def test_an_operator_that_still_sees_the_failed_run_does_not_touch_the_next(bench: Bench, operator: Operator) -> None:

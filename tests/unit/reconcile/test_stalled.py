@@ -144,6 +144,23 @@ def test_a_shard_that_was_deleted_fails_the_job(bench: Bench, operator: Operator
     assert bench.events()[-1] == ("Failed", error(bench))
 
 
+def test_shards_that_are_missing_are_told_by_one_list(
+    bench: Bench, operator: Operator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the pages of one that has expired showed does not count."""
+    monkeypatch.setattr("kubemr.controller.reconcile.integrity.LARGE_SHARDS_A_PAGE", 1)
+    job = bench.deployed(operator, inputs=["x"] * 100, partitions=0)
+    bench.delete(bench.shard(job, 0, 2).target)
+
+    def expire() -> None:
+        bench.delete(bench.shard(job).target)
+        bench.server.compact()
+
+    bench.meanwhile(lambda request: "continue" in request.query, expire)
+    bench.step(operator)
+    assert f"the shard {job.base}-0-map-0 and 1 more was deleted" in (error(bench) or "")
+
+
 def test_pods_of_workers_that_have_left_do_not_hide_that_all_others_fail() -> None:
     """They succeeded, and are not what the job waits for."""
     left = {"metadata": {"name": "left"}, "status": {"phase": "Succeeded"}}
