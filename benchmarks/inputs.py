@@ -1,4 +1,4 @@
-"""A million input files: what the operator needs to list them, cut them into tasks and deploy the job.
+"""A million input files: what the operator needs to list them, deploy the job, move it on and clean up after it.
 
     make bench-inputs FILES=1000000
 
@@ -6,6 +6,8 @@ The files are listed by a server on loopback that speaks as much of S3 as a list
 page) and makes the pages up as it is asked: filling a real store with a million objects would take longer than all of
 the measurement.  Operator, etcd and kube-apiserver are real.  Two jobs: each file a task, and small files packed by
 `spec.split`; the peak of the operator's memory is compared with that of an operator whose job has a thousand files.
+No worker runs: the shards are committed by an administrator, whole, so that the operator finds all tasks done, seals
+the stage, finishes the job after its only reduce task, and removes what there was.
 Prints a table and writes `build/bench/inputs.json`; exit code 1 when the operator needs more than `LIMIT`.
 """
 
@@ -15,7 +17,8 @@ import os
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -24,9 +27,14 @@ from urllib.parse import parse_qs, urlsplit
 
 from attrs import frozen
 
-from coordination.jobrun import Operator, deploy_job
+from coordination.jobrun import NAMESPACE, PATIENCE, Operator, deploy_job, until_removed
 from coordination.server import Server, memory_of
 from figures import write
+from kubemr.coordination import names
+from kubemr.coordination.job import JobView, shard_size
+from kubemr.locks.request import JSON_PATCH, Json
+from kubemr.locks.shard import HINT_PATH, SHARDS
+from support.faults.following import Following
 
 LIMIT = 128
 """MiB of the operator's memory at its peak, whatever the number of files."""
@@ -93,8 +101,12 @@ class Planned:
     """From the creation to DEPLOYED."""
     tasks: int
     shards: int
+    ended: float
+    """From the last task's commit to COMPLETE and to the removal of the job's last child."""
+    deploying: float
+    """MiB of the operator at its peak, until DEPLOYED."""
     memory: float
-    """MiB of the operator at its peak."""
+    """And until the end."""
     largest: float
     """KiB of the largest object."""
 
@@ -112,17 +124,57 @@ def deploy(server: Server, folder: Path, endpoint: str, files: int, split: dict[
         spec: dict[str, Any] = {
             "image": "none",
             "replicas": 2,
-            "partitions": 0,
+            "partitions": 1,
             "inputsFrom": [{"prefix": f"s3://{BUCKET}/{files}/"}],
         }
         if split is not None:
             spec["split"] = split
         job, seconds = deploy_job(server, f"inputs-{files}{'-split' if split is not None else ''}", spec)
-        (stage,) = job.document["status"]["stages"]
+        deploying = memory_of(operator.daemon.pid) / 1024**2
+        commit(server, job, 0, "done")
+        largest = server.largest() / 1024
+        began = time.monotonic()
+        follow(server, job, lambda now: now.stage == "reduce")
+        commit(server, job, 1, "empty")
+        follow(server, job, lambda now: now.phase == "COMPLETE")
+        until_removed(server, job)
+        ended = time.monotonic() - began
         memory = memory_of(operator.daemon.pid) / 1024**2
-        return Planned(seconds, stage["total"], stage["shards"], memory, server.largest() / 1024)
+        stage = job.stages[0]
+        return Planned(seconds, stage.total, stage.shards, ended, deploying, memory, largest)
     finally:
         operator.stop()
+
+
+def commit(server: Server, job: JobView, position: int, state: str) -> None:
+    """All tasks of a stage, a shard at a time, as if two workers had done it."""
+    stage = job.stages[position]
+    size = shard_size(stage.total, stage.shards)
+    for number in range(stage.shards):
+        text = f"{state}/1/0/0/w{number % 2}-abcdef"
+        numbers = range(number * size, min((number + 1) * size, stage.total))
+        patch = [
+            {"op": "replace", "path": "/tasks", "value": {str(task): text for task in numbers}},
+            {"op": "add", "path": HINT_PATH, "value": "done"},
+        ]
+        path = SHARDS.path(NAMESPACE, job.shard_name(stage, number))
+        reply = server.apiserver.request("PATCH", path, patch, JSON_PATCH)
+        if reply.status != 200:
+            raise RuntimeError(f"the shard {number} was not changed: {reply.body}")
+
+
+def follow(server: Server, job: JobView, until: Callable[[JobView], bool]) -> None:
+    """Wait until the job is so."""
+
+    def happened(jobs: dict[str, Json]) -> bool:
+        views = [JobView.of(each) for each in jobs.values()]
+        for view in views:
+            if view.phase == "FAIL":
+                raise RuntimeError(f"the job failed: {view.document['status']['error']}")
+        return any(until(view) for view in views)
+
+    with Following(server.apiserver, names.JOBS.path(NAMESPACE), fieldSelector=f"metadata.name={job.name}") as jobs:
+        jobs.wait(happened, f"the job {job.name} did not go on", PATIENCE)
 
 
 def main() -> int:
@@ -143,6 +195,8 @@ def main() -> int:
             ("deployed after", planned.seconds, "s"),
             ("tasks", planned.tasks, ""),
             ("shards", planned.shards, ""),
+            ("sealed, finished and removed after", planned.ended, "s"),
+            ("operator memory, peak until deployed", planned.deploying, "MiB"),
             ("operator memory, peak", planned.memory, "MiB"),
             ("largest object", planned.largest, "KiB"),
         )

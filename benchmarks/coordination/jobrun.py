@@ -125,15 +125,8 @@ def run_job(server: Server, operator: Operator, folder: Path, tasks: int, worker
     final = api.request("GET", names.JOBS.path(NAMESPACE, name)).body
     if final["status"]["phase"] != "COMPLETE":
         raise RuntimeError(f"the job did not complete: {json.dumps(final['status'])[:2000]}")
-    settings = f"{CONFIG_MAPS}/{names.config_map(job.base)}"
-    with Following(api, CONFIG_MAPS, fieldSelector=f"metadata.name={names.config_map(job.base)}") as following:
-        # Asked for, too: before the first list, nothing is followed yet.
-        following.wait(
-            lambda found: not found and api.request("GET", settings).status == 404,
-            "the job's children were not removed",
-            PATIENCE,
-        )
-        removed = time.monotonic()
+    until_removed(server, job)
+    removed = time.monotonic()
     after = server.spent()
     seen = [json.loads(path.read_text()) for path in notes.glob("*.json")]
     return Ran(
@@ -155,6 +148,19 @@ def run_job(server: Server, operator: Operator, folder: Path, tasks: int, worker
         largest=server.largest_since(revision, NAMESPACE),
         database=server.database(),
     )
+
+
+def until_removed(server: Server, job: JobView) -> None:
+    """Wait until the last child of a job that is over has been removed: its ConfigMap."""
+    api = server.apiserver
+    settings = f"{CONFIG_MAPS}/{names.config_map(job.base)}"
+    with Following(api, CONFIG_MAPS, fieldSelector=f"metadata.name={names.config_map(job.base)}") as following:
+        # Asked for, too: before the first list, nothing is followed yet.
+        following.wait(
+            lambda found: not found and api.request("GET", settings).status == 404,
+            "the job's children were not removed",
+            PATIENCE,
+        )
 
 
 def _work(server: Server, job: JobView, notes: Path, workers: int, sized: dict[str, str]) -> tuple[float, float]:
