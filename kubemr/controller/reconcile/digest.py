@@ -8,6 +8,8 @@ What is to be changed is read afresh.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from sys import intern
 from typing import Final
 
 from attr import frozen
@@ -57,7 +59,7 @@ def digest(document: Json) -> Digest:
     return Digest(
         metadata["name"],
         int(labels.get(names.LABEL_RUN) or 0),
-        labels.get(names.LABEL_STAGE) or "",
+        intern(labels.get(names.LABEL_STAGE) or ""),
         tuple(counts.values()),
         frozenset(holders),
     )
@@ -67,8 +69,16 @@ def condense(document: Object) -> Object:
     """A transform for an informer: as much of the object as a store needs, and its digest."""
     metadata = document["metadata"]
     kept = {key: metadata[key] for key in ("namespace", "name", "uid", "resourceVersion") if key in metadata}
-    kept["labels"] = {key: text for key, text in (metadata.get("labels") or {}).items() if key == names.LABEL_UID}
+    if "namespace" in kept:
+        kept["namespace"] = intern(kept["namespace"])
+    kept["labels"] = _labels((metadata.get("labels") or {}).get(names.LABEL_UID))
     return {"metadata": kept, _DIGEST: digest(document)}
+
+
+@lru_cache(maxsize=1024)
+def _labels(uid: str | None) -> dict[str, str]:
+    """The label by which a job's shards are found: one object for all of them."""
+    return {} if uid is None else {names.LABEL_UID: uid}
 
 
 def condensed(document: Object) -> Digest:

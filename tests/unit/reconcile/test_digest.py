@@ -46,3 +46,12 @@ def test_a_condensed_object_is_one_that_a_store_can_hold(bench: Bench) -> None:
     assert found["metadata"]["labels"] == {LABEL_UID: job.uid}
     assert "tasks" not in found
     assert condensed(found) == digest(document)
+
+
+def test_what_is_the_same_of_all_shards_is_kept_once(bench: Bench) -> None:
+    """There may be 31,250 of a job."""
+    job = bench.deployed(inputs=["x"] * 70)
+    one, other = (condense(bench.get(bench.shard(job, 0, number).target)) for number in range(2))
+    assert one["metadata"]["labels"] is other["metadata"]["labels"]
+    assert one["metadata"]["namespace"] is other["metadata"]["namespace"]
+    assert condensed(one).stage is condensed(other).stage
