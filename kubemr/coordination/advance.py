@@ -141,7 +141,11 @@ def condition(job: JobView, kind: str, reason: str, message: str, now: str, *, s
 
 
 def cause_of(job: JobView, seen: Survey, means: Means) -> Op[str]:
-    """Why the first failed task failed, in words: the error of its first attempt that says anything."""
+    """Why the first failed task failed, in words: the error of its first attempt in this run that says anything.
+
+    Each loss but the last, and one by which a backup was left alone, began an epoch: so many of the latest are this
+    run's, and logs of earlier ones may be of another.
+    """
     number = seen.failed[0]
     state = seen.state(number)
     what = f"{seen.stage.key}/{number}"
@@ -150,7 +154,8 @@ def cause_of(job: JobView, seen: Survey, means: Means) -> Op[str]:
     def look() -> str:
         found = sorted(attempts(means.store, job.storage_prefix, selection))
         if state.failures < job.max_attempts:
-            logged = [attempt for attempt in found if LOG in attempt.files]
+            earliest = state.epoch - state.losses + 2
+            logged = [attempt for attempt in found if LOG in attempt.files and attempt.epoch >= earliest]
             return _with_log(
                 f"{what}: {state.losses} workers died while they ran it (out of memory, or killed); "
                 "give the workers more memory or the task less input",
@@ -158,7 +163,7 @@ def cause_of(job: JobView, seen: Survey, means: Means) -> Op[str]:
                 means.store,
             )
         times = "once" if state.failures == 1 else f"{state.failures} times"
-        first = first_error(means.store, found)
+        first = first_error(means.store, found, job.run)
         if first is None:
             return f"{what} failed {times}: no attempt left an error"
         attempt, error = first

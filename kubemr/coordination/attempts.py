@@ -113,11 +113,11 @@ def history(store: Store, attempt: Attempt) -> History:
     return History(attempt, _outcome(attempt, log), start, end, error.message if error else "", log)
 
 
-def first_error(store: Store, found: Iterable[Attempt]) -> tuple[Attempt, AttemptError] | None:
-    """The first attempt in the order of epochs that says why it failed."""
+def first_error(store: Store, found: Iterable[Attempt], run: int) -> tuple[Attempt, AttemptError] | None:
+    """The first attempt of that run, in the order of epochs, that says why it failed."""
     for attempt in sorted(found):
         error = _error(store, attempt, ERROR)
-        if error is not None:
+        if error is not None and error.run == run:
             return attempt, error
     return None
 

@@ -35,6 +35,7 @@ def record(
     now: str = yield Do(means.stamp, "wall clock")
     for number, epoch, token in attempts:
         prefix = names.attempt_prefix(job.storage_prefix, stage.step, stage.name, number, attempt_of(epoch, token))
-        kept = yield from keep(means.store, prefix + LOST, AttemptError(MESSAGE, token, end=now).encode(), warn)
+        error = AttemptError(MESSAGE, token, end=now, run=job.run).encode()
+        kept = yield from keep(means.store, prefix + LOST, error, warn)
         if not kept:
             return  # A store that is away takes long to say so, and there is work to do.

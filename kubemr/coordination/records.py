@@ -22,6 +22,7 @@ LOST: Final = "lost.json"
 RECORDS: Final = frozenset({LOG, ERROR, LOST})
 """The names of these objects below an attempt's prefix."""
 
+_FIELDS: Final = ("message", "worker", "startTime", "endTime")
 _DEPTH: Final = 5
 """How many folders such an object is in: job, step, stage, task and attempt."""
 _BEGAN: Final = "attempt_began"
@@ -33,26 +34,30 @@ _ENDED: Final = "attempt_ended"
 class AttemptError:
     """Why an attempt came to nothing: `error.json` (it failed) or `lost.json` (its worker died).
 
-    Times are as in RFC 3339, in UTC, and empty where they are not known.
+    Times are as in RFC 3339, in UTC, and empty where they are not known.  `run` is the job's when the attempt was made.
     """
 
     message: str
     worker: str
     start: str = ""
     end: str = ""
+    run: int = 1
 
     def encode(self) -> bytes:
         """As the object holds it."""
-        document = {"message": self.message, "worker": self.worker, "startTime": self.start, "endTime": self.end}
-        return json.dumps({name: text for name, text in document.items() if text}, ensure_ascii=False).encode()
+        texts = zip(_FIELDS, (self.message, self.worker, self.start, self.end), strict=True)
+        document = {**{name: text for name, text in texts if text}, "run": self.run}
+        return json.dumps(document, ensure_ascii=False).encode()
 
     @classmethod
     def decode(cls, data: bytes) -> AttemptError:
         """Raises ValueError when `data` is no error document."""
         document = json.loads(data)
-        if not isinstance(document, dict):
+        run = document.get("run", 1) if isinstance(document, dict) else None
+        if not isinstance(run, int):
             raise ValueError("not an error document")
-        return cls(*(str(document.get(name, "")) for name in ("message", "worker", "startTime", "endTime")))
+        message, worker, start, end = (str(document.get(name, "")) for name in _FIELDS)
+        return cls(message, worker, start, end, run)
 
 
 @frozen

@@ -134,6 +134,8 @@ class Batch(Generic[A]):
     """The longest pause between two looks, in seconds: of a thousand busy workers each costs one request per pause."""
     warn: Callable[..., object] = silent
     """Takes an event name and fields, for the log."""
+    run_number: int = 1
+    """Of the job: what an attempt leaves says in which run it was made."""
     left: dict[int, A] = field(factory=dict)
     changes: dict[int, Change] = field(factory=dict)
     failures: int = 0
@@ -243,7 +245,7 @@ class Batch(Generic[A]):
         if outcome.kind == "failed":
             self.failures += 1
             self.failed(number, self.shard.tasks[number].epoch)
-            error = AttemptError(outcome.message, self.token, outcome.start, outcome.end).encode()
+            error = AttemptError(outcome.message, self.token, outcome.start, outcome.end, self.run_number).encode()
             yield Do(lambda: self.store.put(prefix + ERROR, error), "write error")
             self.changes[number] = self._fail
         else:

@@ -203,6 +203,7 @@ class Worker(Generic[A]):
             self._check,
             self.identity.lease_seconds / 2,
             self.warn,
+            job.run,
             failed=self._stragglers.failed,
         )
         try:

@@ -6,6 +6,8 @@ import itertools
 import json
 import signal
 
+import pytest
+
 from kubemr.locks.lease import LEASES
 from kubemr.locks.request import Request
 from kubemr.locks.shard import SHARDS
@@ -168,6 +170,23 @@ def test_a_task_that_fails(stage: Stage, command: list[str]) -> None:
     assert [each["status"] for each in status["conditions"] if each["type"] == "Failed"] == ["True"]
 
 
+def test_a_task_that_fails_in_a_later_run(stage: Stage, command: list[str]) -> None:
+    """The cause is this run's own: what attempts of the run before left is passed over."""
+    job = stage.deploy({"a": b"x", "b": b"y"}, maxAttempts=2, job_run=2, states={1: "pending/3/0/0/"})
+    del stage.inputs.contents["b"]
+    prefix = f"{job.storage_prefix}0/map/1/"
+    for attempt, more in (("1-w0-before", {}), ("2-w1-before", {"run": 1})):
+        error = {"message": "of the run before", "worker": attempt[2:], **more}
+        stage.store.put(f"{prefix}{attempt}/error.json", json.dumps(error).encode())
+    worker = stage.start(command)
+    stage.finish()
+    assert stage.tasks()[1] == "failed/4/2/0/"
+    first = json.loads(stage.store.get(f"{prefix}3-{stage.token(worker)}/error.json"))
+    assert first["run"] == 2
+    error = stage.document()["status"]["error"]
+    assert error.startswith(f"map/1 failed 2 times: {first['message'][:40]}"), error
+
+
 def test_losses_beyond_the_bound(stage: Stage, command: list[str]) -> None:
     """A task whose holder died once more than maxAttempts fails for good, and with it the job."""
     job = stage.deploy({"a": b"x", "b": b"y"}, maxAttempts=2, states={0: "running/7/0/2/w1-gonene"})
@@ -178,6 +197,19 @@ def test_losses_beyond_the_bound(stage: Stage, command: list[str]) -> None:
     assert status["phase"] == "FAIL"
     assert status["error"].startswith("map/0: 3 workers died"), status["error"]
     assert job.max_attempts == 2
+
+
+@pytest.mark.parametrize(("epoch", "shown"), [(6, True), (5, False)])
+def test_the_log_of_one_that_died(stage: Stage, command: list[str], epoch: int, shown: bool) -> None:
+    """The last one, if its epoch is certainly of this run."""
+    states = {0: "running/7/0/2/w1-gonene"}
+    job = stage.deploy({"a": b"x", "b": b"y"}, maxAttempts=2, job_run=2, states=states)
+    key = f"{job.storage_prefix}0/map/0/{epoch}-w1-gonene/log.txt"
+    began = {"timestamp": "2026-01-31T12:00:00Z", "event": "attempt_began", "task": f"map/0/{epoch}-w1-gonene"}
+    stage.store.put(key, json.dumps(began).encode() + b"\nprinted\n")
+    stage.start(command)
+    stage.finish()
+    assert ("\nlog: " + stage.store.url(key) in stage.document()["status"]["error"]) == shown
 
 
 def test_backups(stage: Stage, command: list[str]) -> None:

@@ -48,6 +48,8 @@ def _error(data: bytes, token: str) -> Iterator[str]:
         yield "has no message"
     if document.get("worker") != token:
         yield f"is of the worker {document.get('worker')!r}"
+    if not isinstance(document.get("run", 1), int):
+        yield f"is of the run {document['run']!r}"
     for time in ("startTime", "endTime"):
         if not _TIME.fullmatch(document.get(time, "2026-01-31T12:00:00Z")):
             yield f"{time} is {document[time]!r}"

@@ -124,6 +124,7 @@ class Stage:
         without: Sequence[int] = (),
         tasks_per_chunk: int | None = None,
         splits: Cuts | None = None,
+        job_run: int = 1,
         **spec: Any,
     ) -> JobView:
         """A deployed job with these inputs; of the map stage, other states and hints, and shards left out.
@@ -153,7 +154,8 @@ class Stage:
             "message": ODD,
             "lastTransitionTime": moment,
         }
-        status = {"phase": "DEPLOYED", "run": 1, "stage": "map", "stages": stages, "conditions": [condition], **planned}
+        status = {"phase": "DEPLOYED", "run": job_run, "stage": "map", "stages": stages, "conditions": [condition]}
+        status |= planned
         patch = [{"op": "add", "path": "/status", "value": status}]
         self.job = JobView.of(self._patch(names.JOBS, "the.job", patch, "status"))
         run(create_means(self.job, StorageSettings(self.storage, {}), self.lease_seconds), self._direct)

@@ -175,7 +175,7 @@ func (w *Worker) fail(ctx context.Context, job *Job, stage Stage, number int, st
 	return err == nil, err
 }
 
-// cause says why a task failed: the error of the first of its attempts that left one.
+// cause says why a task failed: the error of the first of its attempts in this run that left one.
 func (w *Worker) cause(ctx context.Context, job *Job, stage Stage, number int, state State) (string, error) {
 	name := fmt.Sprintf("%s/%d", job.key(stage), number)
 	prefix := job.attemptPrefix(stage, number, "")
@@ -185,7 +185,8 @@ func (w *Worker) cause(ctx context.Context, job *Job, stage Stage, number int, s
 	if state.Failures < job.maxAttempts() { // that the store cannot be listed takes an address from it, no more
 		cause := fmt.Sprintf("%s: %d workers died while they ran it (out of memory, or killed); "+
 			"give the workers more memory or the task less input", name, state.Losses)
-		if epochs := sortedKeys(logsOf); len(epochs) > 0 {
+		// Each loss but the last, and one by which a backup was left alone, began an epoch: so many of the latest are this run's.
+		if epochs := sortedKeys(logsOf); len(epochs) > 0 && epochs[len(epochs)-1] >= state.Epoch-state.Losses+2 {
 			return w.withLog(cause, logsOf[epochs[len(epochs)-1]]), nil
 		}
 		return cause, nil
@@ -202,8 +203,11 @@ func (w *Worker) cause(ctx context.Context, job *Job, stage Stage, number int, s
 		if err != nil {
 			return "", err
 		}
-		var found struct{ Message string }
-		if json.Unmarshal(text, &found) == nil {
+		found := struct {
+			Message string
+			Run     int
+		}{Run: 1} // where it is left out
+		if json.Unmarshal(text, &found) == nil && found.Run == job.Status.Run {
 			return w.withLog(fmt.Sprintf("%s failed %s: %s", name, times, found.Message), logsOf[epoch]), nil
 		}
 	}

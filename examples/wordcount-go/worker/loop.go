@@ -250,8 +250,9 @@ func (w *Worker) pause(ctx context.Context, job *Job, version string, longest ti
 }
 
 func (w *Worker) putError(ctx context.Context, outcome Outcome) error {
-	text, err := json.Marshal(map[string]string{
+	text, err := json.Marshal(map[string]any{
 		"message": outcome.message, "worker": w.token, "startTime": outcome.start, "endTime": outcome.end,
+		"run": w.settings.Run,
 	})
 	if err != nil {
 		return err

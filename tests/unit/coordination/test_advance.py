@@ -205,6 +205,37 @@ def test_the_first_cause_fails_the_job(bench: Bench) -> None:
     assert {each["type"]: each["reason"] for each in status(bench)["conditions"]}["Failed"] == "TaskFailed"
 
 
+@pytest.mark.parametrize("own", [True, False])
+def test_the_cause_is_this_runs(bench: Bench, own: bool) -> None:
+    """What an earlier run left is passed over, also where this one left nothing, or an error that was not counted.
+
+    Failures are counted anew in each run, and epochs go on: 3 was lost with its worker after it had written its error.
+    """
+    job = bench.deployed(maxAttempts=2)
+    bench.write_tasks(job, {0: "failed/5/2/1/"})
+    told = bench.run(survey(job, job.stages[0]))
+    bench.set(job.status, "/status/run", 2)
+    write_error(bench, job, "1-w0-aaaaaa", AttemptError("ValueError: old", "w0-aaaaaa").encode())
+    write_error(bench, job, "2-w0-aaaaaa", AttemptError("ValueError: old", "w0-aaaaaa").encode())
+    if own:
+        for epoch in (3, 4, 5):
+            error = AttemptError(f"ValueError: {epoch}", "w1-bbbbbb", run=2)
+            write_error(bench, job, f"{epoch}-w1-bbbbbb", error.encode())
+    bench.run(advance(bench.job(), told, bench.means))
+    why = "ValueError: 3" if own else "no attempt left an error"
+    assert status(bench)["error"] == f"map/0 failed 2 times: {why}"
+
+
+@pytest.mark.parametrize(("epoch", "shown"), [(6, True), (5, False)])
+def test_what_the_dead_of_another_run_printed(bench: Bench, epoch: int, shown: bool) -> None:
+    """Of five losses three at least began an epoch: logs of earlier ones may be another run's."""
+    job = bench.deployed()
+    bench.write_tasks(job, {0: "failed/9/0/5/"})
+    write_error(bench, job, f"{epoch}-w0-aaaaaa", b"printed", "log.txt")
+    bench.run(look_and_advance(bench, job))
+    assert ("\nlog: " in status(bench)["error"]) == shown
+
+
 def test_what_users_write_is_not_taken_for_an_error_of_ours(bench: Bench) -> None:
     """A file of their own of that name, in a folder or in the place of ours, must not keep the job from failing."""
     job = bench.deployed(maxAttempts=1)

@@ -88,9 +88,10 @@ def test_what_the_records_say(store: MemoryStore) -> None:
 
 
 def test_the_first_error(store: MemoryStore) -> None:
-    """The first that says anything, in the order of epochs; or none."""
-    found = first_error(store, attempts(store, JOB, Selection.parse("map/2")))
+    """The first of the run that says anything, in the order of epochs; or none."""
+    found = first_error(store, attempts(store, JOB, Selection.parse("map/2")), 1)
     assert found is not None
     assert (str(found[0]), found[1].start) == (f"map/2/1-{A}", "10:00")
-    assert first_error(store, attempts(store, JOB, Selection.parse("map/10"))) is None
-    assert first_error(store, attempts(store, JOB, Selection.parse("1/reduce"))) is None
+    assert first_error(store, attempts(store, JOB, Selection.parse("map/2")), 2) is None
+    assert first_error(store, attempts(store, JOB, Selection.parse("map/10")), 1) is None
+    assert first_error(store, attempts(store, JOB, Selection.parse("1/reduce")), 1) is None

@@ -8,6 +8,7 @@ from kubemr.controller.reconcile.context import SECRETS
 from kubemr.controller.reconcile.storing import KEYS
 from kubemr.coordination.attempts import attempts, history
 from kubemr.coordination.losses import MESSAGE
+from kubemr.coordination.records import AttemptError
 from kubemr.locks.conditional import Target
 from kubemr.worker.loop import Ending
 from support.bench import Bench
@@ -36,6 +37,7 @@ def test_a_worker_tells_of_those_that_it_takes_away(bench: Bench) -> None:
     told = history(bench.store, found)
     assert (told.outcome, told.message, told.start, told.log) == ("lost", MESSAGE, "", None)
     assert told.end == bench.stamp()
+    assert AttemptError.decode(bench.store.objects[f"{found.prefix}lost.json"]).run == job.run
 
 
 def test_the_operator_tells_too(bench: Bench) -> None:

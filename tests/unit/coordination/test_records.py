@@ -9,12 +9,13 @@ from kubemr.coordination.records import AttemptError, AttemptLog, is_record
 
 def test_an_error() -> None:
     """With its times where they are known."""
-    error = AttemptError("ValueError: ä", "w0-aaaaaa", "2026-01-31T12:00:00.000Z", "2026-01-31T12:00:01.500Z")
+    error = AttemptError("ValueError: ä", "w0-aaaaaa", "2026-01-31T12:00:00.000Z", "2026-01-31T12:00:01.500Z", 3)
     assert AttemptError.decode(error.encode()) == error
-    assert AttemptError("no", "w0-aaaaaa").encode() == b'{"message": "no", "worker": "w0-aaaaaa"}'
+    assert AttemptError("no", "w0-aaaaaa").encode() == b'{"message": "no", "worker": "w0-aaaaaa", "run": 1}'
+    assert AttemptError.decode(b'{"message": "no", "worker": "w0-aaaaaa"}') == AttemptError("no", "w0-aaaaaa", run=1)
 
 
-@pytest.mark.parametrize("data", [b"", b"[]", b"no JSON", b"\xff"])
+@pytest.mark.parametrize("data", [b"", b"[]", b"no JSON", b"\xff", b'{"message": "no", "run": "2"}'])
 def test_what_is_no_error(data: bytes) -> None:
     """Raises ValueError."""
     with pytest.raises(ValueError, match=r"not an error|Expecting|invalid start byte"):

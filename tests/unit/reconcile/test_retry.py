@@ -11,7 +11,9 @@ from kubemr.coordination.job import JobView
 from kubemr.locks.lease import LEASES
 from kubemr.locks.request import Json, Request
 from kubemr.locks.shard import SHARDS
+from kubemr.worker.loop import Ending
 from support.bench import NAMESPACE, Bench
+from support.planned import worker_of
 
 A = "w0-aaaaaa"
 
@@ -93,6 +95,22 @@ def test_what_was_committed_is_found_on_every_page(
         assert [key for key, state in tasks.items() if state.name == "done"] == [task]
         assert str(tasks[task]) == f"done/1/0/0/{A}"
     assert str(bench.shard(again).tasks[2]) == "pending/2/0/0/"
+
+
+def test_the_cause_of_a_later_run_is_its_own(bench: Bench, operator: Operator) -> None:
+    """The error of the run before is still in storage, and not what `status.error` tells."""
+    job = bench.deployed(operator, inputs=["a"], partitions=0, replicas=1, maxAttempts=1)
+    for run in (1, 2):
+        worker, executor = worker_of(bench, bench.job(), entropy=run)
+        executor.kind = lambda piece: "failed"
+        executor.printed = lambda piece: b"printed"
+        assert bench.run(worker.run()) is Ending.FAIL
+        log = f"{job.storage_prefix}0/map/0/{run}-{worker.identity.token}/log.txt"
+        error = bench.job().document["status"]["error"]
+        assert error == f"map/0 failed once: ValueError: no\nlog: {bench.store.url(log)}"
+        bench.set(job.target, "/spec/restarts", run)
+        for _ in range(4):
+            bench.step(operator)
 
 
 def test_an_operator_that_still_sees_the_failed_run_does_not_touch_the_next(bench: Bench, operator: Operator) -> None:

@@ -76,7 +76,7 @@ def test_logs_are_there_before_the_attempts_count(bench: Bench) -> None:
     assert all(there for _, there in counted)
     found = records(bench)
     error = AttemptError.decode(found.pop(f"map/1/1-{token}/error.json"))
-    assert error == AttemptError("ValueError: no", token, "began", "ended")
+    assert error == AttemptError("ValueError: no", token, "began", "ended", job.run)
     attempts = (f"map/0/1-{token}", f"map/1/1-{token}", f"map/1/2-{token}")
     assert found == {f"{each}/log.txt": each.rpartition("/")[2].encode() for each in attempts}
 
