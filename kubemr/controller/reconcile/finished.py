@@ -30,6 +30,7 @@ from kubemr.controller.reconcile.digest import Digest
 from kubemr.controller.reconcile.events import event
 from kubemr.controller.reconcile.removing import remove, remove_all, remove_named, run_of
 from kubemr.controller.reconcile.storing import open_store
+from kubemr.controller.reconcile.unreachable import force_out
 from kubemr.coordination import names
 from kubemr.coordination.job import JobView
 from kubemr.coordination.listing import list_all
@@ -56,7 +57,7 @@ def tidy(document: Json, operator: Operator) -> Op[After]:
     left = any(run_of(item) <= job.run for item in operator.cache.worker_jobs(job.uid))
     if not settled or left or _superseded(job, operator.cache.shards(job.uid)):
         patient = now - first < SETTLE_SECONDS
-        if not (yield from clean(job, operator, patient=patient, news=news)):
+        if (yield from clean(job, operator, patient=patient, news=news)):
             return After(POD_POLL_SECONDS)
         if not patient:
             operator.cleaned[key] = float("inf")
@@ -72,8 +73,11 @@ def _superseded(job: JobView, shards: Sequence[Digest]) -> bool:
     return any(each.run <= job.run - keeps for each in shards)
 
 
-def clean(job: JobView, operator: Operator, *, patient: bool, news: bool) -> Op[bool]:
-    """False when pods are left, which may still write: what they write after a prefix was cleared would stay."""
+def clean(job: JobView, operator: Operator, *, patient: bool, news: bool) -> Op[list[Json]]:
+    """The pods that are left, if any, which may still write: what they write after a prefix was cleared would stay.
+
+    To be called every second or two; those on a node that does not answer are removed by force.
+    """
     for resource in (KUBERNETES_JOBS, LEASES):
         yield from remove_all(job, resource, up_to=job.run)
     keeps = job.phase == "FAIL" and policy_of(job) != "None"
@@ -85,8 +89,9 @@ def clean(job: JobView, operator: Operator, *, patient: bool, news: bool) -> Op[
             yield from announce(job)
         if patient:
             pods = yield from list_all(PODS, job.namespace, names.selector(job.uid))
+            yield from force_out(job, pods.items, operator)
             if pods.items:
-                return False
+                return pods.items
         keeps_records = None if policy_of(job) == "None" else is_record
         prefixes = superfluous(job)
         if prefixes:
@@ -98,7 +103,7 @@ def clean(job: JobView, operator: Operator, *, patient: bool, news: bool) -> Op[
         yield from _forget(job)
     if settings is not None or not patient:
         yield from remove_all(job, CONFIG_MAPS, up_to=job.run)
-    return True
+    return []
 
 
 def _forget(job: JobView) -> Op[None]:

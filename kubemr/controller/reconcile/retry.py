@@ -2,18 +2,29 @@
 
 The shards of the run that failed are kept; those of the next are made from them (`carried`).  Epochs go on rising, so
 an attempt names one piece of work whatever the run, and what was committed stays where it is in storage.
+
+The next run begins when the pods of the last have ended.  It does not wait for ever: pods that are left have no Lease,
+no rights and no shards in it, and end when they read its number.  Meanwhile, and where there can be no other run, the
+condition `Retried` says why.
 """
 
 from __future__ import annotations
 
-from kubemr.controller.reconcile.accept import accepted, problems_of
+from typing import Final
+
+from kubemr.controller.reconcile.accept import accepted, problems_of, summary
 from kubemr.controller.reconcile.context import DONE, After, Operator
 from kubemr.controller.reconcile.events import event
-from kubemr.controller.reconcile.finished import POD_POLL_SECONDS, clean, policy_of
+from kubemr.controller.reconcile.finished import POD_POLL_SECONDS, SETTLE_SECONDS, clean, policy_of
 from kubemr.controller.reconcile.patching import patch_job
+from kubemr.coordination.advance import condition
 from kubemr.coordination.job import JobView
 from kubemr.locks.patch import Patch
-from kubemr.locks.request import Do, Json, Op
+from kubemr.locks.request import Do, Json, Now, Op
+
+RETRIED: Final = "Retried"
+NOT_RETRIED: Final = "NotRetried"
+PODS_LEFT: Final = "PodsLeft"
 
 
 def wanted(job: JobView) -> bool:
@@ -31,22 +42,56 @@ def retry(document: Json, operator: Operator) -> Op[After]:
     """Any operator may: the next run begins with one conditional patch, after the last one has been cleared away."""
     job = JobView.of(document)
     now: str = yield Do(operator.settings.stamp, "wall clock")
-    problems = yield from problems_of(document, operator)
-    if policy_of(job) == "None":
-        problems = ["spec.storage.retentionPolicy: 'None': nothing is left to go on from; create a new job"]
+    problems = yield from _problems(job, operator)
     if problems:
         patch = _guard(job).add("/status/observedRestarts", restarts_of(document))
-        marked = yield from patch_job(job.status, patch, patch.shows)
-        if marked is not None:
-            yield from event(marked, "Warning", "NotRetried", "; ".join(problems), now)
+        yield from _tell(job, NOT_RETRIED, summary(problems), now, patch)
         return DONE
-    if job.stages and not (yield from clean(job, operator, patient=True, news=False)):
-        return After(POD_POLL_SECONDS)
+    if job.stages:
+        left = yield from clean(job, operator, patient=(yield from _patient(job, operator)), news=False)
+        if left:
+            yield from _tell_of_pods(job, left, now)
+            return After(POD_POLL_SECONDS)
     run = job.run + 1
     marked = yield from accepted(job, run, now)
     if marked is not None:
         yield from event(marked, "Normal", "Retried", f"run {run}: what was committed is kept", now)
     return DONE
+
+
+def _problems(job: JobView, operator: Operator) -> Op[list[str]]:
+    """Why there can be no other run."""
+    if policy_of(job) == "None":
+        return ["spec.storage.retentionPolicy: 'None': nothing is left to go on from; create a new job"]
+    return (yield from problems_of(job.document, operator))
+
+
+def _patient(job: JobView, operator: Operator) -> Op[bool]:
+    """Whether pods are still waited for: as long as `tidy` does, which may have begun."""
+    now: float = yield Now()
+    first = operator.cleaned.setdefault((job.uid, job.run), now)
+    return first <= now < first + SETTLE_SECONDS
+
+
+def _tell_of_pods(job: JobView, left: list[Json], now: str) -> Op[None]:
+    """Say once what is waited for."""
+    conditions: list[Json] = job.document["status"].get("conditions") or []
+    if any((each["type"], each["reason"]) == (RETRIED, PODS_LEFT) for each in conditions):
+        return
+    message = (
+        f"run {job.run + 1} waits for pods of the last run to end ({len(left)} left, e.g. "
+        f"{left[0]['metadata']['name']}), {SETTLE_SECONDS:g} s at most; where a node does not answer, they are "
+        "removed by force"
+    )
+    yield from _tell(job, PODS_LEFT, message, now, _guard(job))
+
+
+def _tell(job: JobView, reason: str, message: str, now: str, patch: Patch) -> Op[None]:
+    """Say it on the job, in one patch with whatever else changes, and by an Event."""
+    patch += condition(job, RETRIED, reason, message, now, status="False")
+    marked = yield from patch_job(job.status, patch, patch.shows)
+    if marked is not None:
+        yield from event(marked, "Warning", reason, message, now)
 
 
 def _guard(job: JobView) -> Patch:

@@ -75,7 +75,9 @@ def _mark_failed(job: JobView, pod: Json, operator: Operator) -> Op[None]:
 
 
 def _dead(job: JobView, pod: Json, operator: Operator) -> Op[bool]:
-    """Whether the pod's worker, if it is of this run, holds no Lease that is alive."""
+    """Whether the pod's worker, if it is of this run and the run is not over, holds no Lease that is alive."""
+    if job.final:
+        return True  # Nothing that it does counts; and many pods end then, each of which would cost a read.
     labels = pod["metadata"].get("labels") or {}
     index = labels.get(INDEX) or (pod["metadata"].get("annotations") or {}).get(INDEX) or ""
     if labels.get(names.LABEL_RUN) != str(job.run) or not index.isdecimal():

@@ -103,7 +103,8 @@ class JobSpec:
         change=Change.WITH_RESTART,
     )
     restarts: int = prop(
-        "Raising it retries a job that failed.  `status.observedRestarts` echoes it.",
+        "Raising it retries a job that failed.  `status.observedRestarts` echoes it; the condition `Retried` tells "
+        "why there is no other run, or not yet.",
         default=0,
         change=Change.GROW,
         minimum=0,

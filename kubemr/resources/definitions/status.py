@@ -57,7 +57,7 @@ class InputsStatus:
 
 @frozen(kw_only=True)
 class Condition:
-    """A `metav1.Condition`: `Valid`, `Deployed`, `Suspended`, `Complete` or `Failed`."""
+    """A `metav1.Condition`: `Valid`, `Deployed`, `Suspended`, `Retried`, `Complete` or `Failed`."""
 
     type: str = prop(
         "The condition's name.", required=True, min_length=1, max_length=64, pattern=r"^[A-Za-z][A-Za-z0-9]*$"

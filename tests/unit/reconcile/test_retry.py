@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from kubemr.controller.reconcile.context import KUBERNETES_JOBS, Operator
+from kubemr.controller.reconcile.context import KUBERNETES_JOBS, PODS, Operator
+from kubemr.controller.reconcile.finished import SETTLE_SECONDS
 from kubemr.controller.reconcile.machine import reconcile
 from kubemr.coordination import names
 from kubemr.coordination.job import JobView
+from kubemr.locks.conditional import Target
 from kubemr.locks.lease import LEASES
 from kubemr.locks.request import Json, Request
 from kubemr.locks.shard import SHARDS
@@ -159,6 +161,61 @@ def test_a_job_that_cannot_be_retried_says_so_once(bench: Bench, operator: Opera
     again = bench.job()
     assert (again.phase, again.run, again.document["status"]["observedRestarts"]) == ("FAIL", 1, 3)
     assert [reason for reason, _ in bench.events()].count("NotRetried") == 1
+    assert told(bench)[:2] == ("False", "NotRetried")
+
+
+def told(bench: Bench) -> tuple[str, str, str]:
+    """Status, reason and message of the condition that says why there is no other run yet."""
+    (found,) = (each for each in bench.job().document["status"]["conditions"] if each["type"] == "Retried")
+    return found["status"], found["reason"], found["message"]
+
+
+def lingering(bench: Bench, job: JobView) -> Target:
+    """A pod on a node that is lost: it was told to end, and nobody there can say that it has."""
+    metadata = {"name": "p", "labels": names.labels(job.uid, 1), "finalizers": ["example.com/node"]}
+    bench.create(PODS, {"metadata": metadata, "spec": {"containers": [{"name": "w", "image": "i"}]}})
+    target = Target(PODS, NAMESPACE, "p")
+    bench.delete(target)
+    return target
+
+
+@pytest.mark.parametrize("tidied", [0, 30, 200])
+def test_a_pod_that_never_ends_is_not_waited_for_for_ever(bench: Bench, operator: Operator, tidied: int) -> None:
+    """It is removed by force, waited for as long as after any run, and named meanwhile, once."""
+    job = failed(bench, operator)
+    error = job.document["status"]["error"]
+    lingering(bench, job)
+    began = bench.now
+    while bench.now - began < tidied:
+        bench.now += bench.step(operator) or 1.0
+    bench.set(job.target, "/spec/restarts", 1)
+    while bench.job().run == 1:
+        assert bench.now - began <= max(SETTLE_SECONDS, tidied) + 2
+        bench.now += bench.step(operator) or 0.0
+        if bench.job().run == 1:
+            assert told(bench)[:2] == ("False", "PodsLeft")
+            assert told(bench)[2].startswith(
+                "run 2 waits for pods of the last run to end (1 left, e.g. p), 90 s at most;"
+            )
+            assert bench.job().document["status"]["error"] == error
+    assert bench.now - began >= SETTLE_SECONDS
+    assert [reason for reason, _ in bench.events()].count("PodsLeft") == (tidied < SETTLE_SECONDS)
+    forced = [each.body for each in bench.requests if (each.verb, each.name) == ("delete", "p")]
+    assert {each["gracePeriodSeconds"] for each in forced} == {0}
+    assert "Retried" not in {each["type"] for each in bench.job().document["status"]["conditions"]}
+
+
+def test_pods_that_end_are_waited_for(bench: Bench, operator: Operator) -> None:
+    """The next run begins when the last of them has."""
+    job = failed(bench, operator)
+    pod = lingering(bench, job)
+    bench.set(job.target, "/spec/restarts", 1)
+    for _ in range(5):
+        bench.now += bench.step(operator) or 0.0
+    assert bench.job().run == 1
+    bench.patch(pod, {"op": "remove", "path": "/metadata/finalizers"})
+    bench.step(operator)
+    assert bench.job().run == 2
 
 
 def test_a_new_job_with_restarts_has_been_restarted_already(bench: Bench, operator: Operator) -> None:

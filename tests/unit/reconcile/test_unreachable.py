@@ -118,6 +118,18 @@ def test_a_mark_that_is_refused_keeps_nothing_up(bench: Bench, operator: Operato
     assert bench.get(POD)["status"]["phase"] == "Failed"
 
 
+def test_of_a_job_that_is_over_no_lease_is_read(bench: Bench, operator: Operator) -> None:
+    """It has none any more, and a thousand pods may end at once; the silent ones are removed all the same."""
+    job = bench.deployed(operator)
+    bench.set(job.status, "/status/phase", "FAIL")
+    ending(bench, job)
+    began = bench.now
+    while not forced(bench):
+        assert bench.now - began <= 30 + LEASE_SECONDS + 1
+        bench.now += bench.step(operator) or 0.0
+    assert not [each for each in bench.requests if each.verb == "get" and each.name == job.lease_of(0).name]
+
+
 def test_a_worker_that_lives_is_left_alone(bench: Bench, operator: Operator) -> None:
     """It takes its time, and renews its Lease."""
     job = bench.deployed(operator)
