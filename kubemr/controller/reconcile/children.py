@@ -100,15 +100,17 @@ def lease(job: JobView, index: int, base_seconds: float) -> Json:
 
 def carried(text: str) -> str:
     """A task as the next run begins with it: what is committed stays, all else is pending in an epoch of its own."""
-    if not text:
-        return str(TaskState("pending", 1))
     state = TaskState.parse(text)
     return text if state.committed else str(TaskState("pending", state.epoch + 1))
 
 
 def shards(job: JobView, stage: Stage, before: Ledger | None = None, *, open_: bool) -> Iterator[Json]:
-    """The stage's shards with all tasks pending, but for what an earlier run has committed (`before`)."""
+    """The stage's shards with all tasks pending, but for what the run before has committed.
+
+    `before` has all of its tasks; None where there is nothing to go on from.
+    """
     size = shard_size(stage.total, stage.shards)
+    new = str(TaskState("pending", 1))
     for number in range(stage.shards):
         begin = number * size
         extra = {names.LABEL_STAGE: stage.label, names.LABEL_TASKS: "open" if open_ else "waiting"}
@@ -117,7 +119,7 @@ def shards(job: JobView, stage: Stage, before: Ledger | None = None, *, open_: b
             "kind": "MapReduceTaskShard",
             "metadata": metadata(job, job.shard_name(stage, number), extra),
             "tasks": {
-                str(task): carried("" if before is None else before.text(task))
+                str(task): new if before is None else carried(before.text(task))
                 for task in range(begin, min(begin + size, stage.total))
             },
         }

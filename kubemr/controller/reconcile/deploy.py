@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Final
 
 from kubemr.controller.reconcile import children, rights
+from kubemr.controller.reconcile.carrying import Forgotten, earlier_tasks
 from kubemr.controller.reconcile.context import (
     CONFIG_MAPS,
     DONE,
@@ -21,15 +22,13 @@ from kubemr.controller.reconcile.context import (
 from kubemr.controller.reconcile.creating import ensure
 from kubemr.controller.reconcile.events import event
 from kubemr.controller.reconcile.hindrance import STORAGE, report
+from kubemr.controller.reconcile.integrity import SHARD_DELETED
 from kubemr.controller.reconcile.lockholder import driven, still_driving
 from kubemr.controller.reconcile.patching import patch_job
 from kubemr.controller.reconcile.planning import plan
 from kubemr.controller.reconcile.storing import StorageNotReady, check_store
-from kubemr.coordination import names
 from kubemr.coordination.advance import condition, fail
-from kubemr.coordination.job import LARGE_SHARDS_A_PAGE, JobView
-from kubemr.coordination.ledger import Ledger
-from kubemr.coordination.listing import Pages
+from kubemr.coordination.job import JobView
 from kubemr.locks.conditional import Refused
 from kubemr.locks.lease import LEASES
 from kubemr.locks.request import Do, Json, Op
@@ -51,7 +50,12 @@ def deploy(document: Json, operator: Operator) -> Op[After]:
         except StorageNotReady as problem:
             yield from report(job, operator, STORAGE, str(problem))
             return After(STORAGE_POLL_SECONDS)
-        yield from create_means(job, storage, operator.settings.lease_seconds)
+        try:
+            yield from create_means(job, storage, operator.settings.lease_seconds)
+        except Forgotten as forgotten:
+            if (yield from still_driving(job, operator)):
+                yield from fail(job, str(forgotten), operator.settings.stamp, SHARD_DELETED)
+            return DONE
         if not (yield from still_driving(job, operator)):
             operator.cleaned.pop((job.uid, job.run), None)  # What was just created may have to go again.
             return After(0.0)
@@ -77,29 +81,14 @@ def deploy(document: Json, operator: Operator) -> Op[After]:
 
 
 def create_means(job: JobView, storage: StorageSettings, lease_seconds: float) -> Op[None]:
-    """Everything but the pods."""
+    """Everything but the pods.  Raises `Forgotten`."""
     yield from rights.grant(job)
     yield from ensure(job, CONFIG_MAPS, children.config_map(job, storage, lease_seconds))
     if storage.secret:
         yield from ensure(job, SECRETS, children.secret(job, storage))
     for index in range(job.replicas):
         yield from ensure(job, LEASES, children.lease(job, index, lease_seconds))
-    before = yield from _earlier_tasks(job)
+    before = yield from earlier_tasks(job)
     for position, stage in enumerate(job.stages):
         for body in children.shards(job, stage, before.get(stage.label), open_=position == 0):
             yield from ensure(job, SHARDS, body)
-
-
-def _earlier_tasks(job: JobView) -> Op[dict[str, Ledger]]:
-    """The tasks of the run before this, by stage and number: what was committed in it is not done again."""
-    tasks: dict[str, Ledger] = {}
-    if job.run > 1:
-        pages = Pages(SHARDS, job.namespace, names.selector(job.uid, job.run - 1), LARGE_SHARDS_A_PAGE)
-        while (page := (yield from pages.next())) is not None:
-            if page.first:
-                tasks = {stage.label: Ledger(stage.total) for stage in job.stages}
-            for item in page.items:
-                ledger = tasks.get(item["metadata"]["labels"][names.LABEL_STAGE])
-                if ledger is not None:
-                    ledger.note(item["tasks"])
-    return tasks

@@ -16,6 +16,7 @@ from kubemr.controller.reconcile.accept import accepted, problems_of, summary
 from kubemr.controller.reconcile.context import DONE, After, Operator
 from kubemr.controller.reconcile.events import event
 from kubemr.controller.reconcile.finished import POD_POLL_SECONDS, SETTLE_SECONDS, clean, policy_of
+from kubemr.controller.reconcile.integrity import what_is_lost
 from kubemr.controller.reconcile.patching import patch_job
 from kubemr.coordination.advance import condition
 from kubemr.coordination.job import JobView
@@ -63,7 +64,11 @@ def _problems(job: JobView, operator: Operator) -> Op[list[str]]:
     """Why there can be no other run."""
     if policy_of(job) == "None":
         return ["spec.storage.retentionPolicy: 'None': nothing is left to go on from; create a new job"]
-    return (yield from problems_of(job.document, operator))
+    problems = yield from problems_of(job.document, operator)
+    if problems or not job.stages or job.stages[0].total == 0:  # Without inputs, or before they were found: no shards.
+        return problems
+    lost = yield from what_is_lost(job, operator)
+    return [f"spec.restarts: {lost}: there is nothing to go on from; create the job anew"] if lost else []
 
 
 def _patient(job: JobView, operator: Operator) -> Op[bool]:

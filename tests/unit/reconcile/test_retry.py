@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from kubemr.controller.reconcile.context import KUBERNETES_JOBS, PODS, Operator
@@ -14,7 +16,7 @@ from kubemr.locks.lease import LEASES
 from kubemr.locks.request import Json, Request
 from kubemr.locks.shard import SHARDS
 from kubemr.worker.loop import Ending
-from support.bench import NAMESPACE, Bench
+from support.bench import NAMESPACE, Bench, asks
 from support.planned import worker_of
 
 A = "w0-aaaaaa"
@@ -69,7 +71,7 @@ def test_what_was_committed_is_found_on_every_page(
     bench: Bench, operator: Operator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Also when their list expires in the middle and is begun again."""
-    monkeypatch.setattr("kubemr.controller.reconcile.deploy.LARGE_SHARDS_A_PAGE", 1)
+    monkeypatch.setattr("kubemr.controller.reconcile.carrying.LARGE_SHARDS_A_PAGE", 1)
     job = bench.deployed(operator, inputs=["x"] * 70, maxAttempts=1, partitions=0)
     bench.write_tasks(job, {2: "failed/1/1/0/"})
     for number, task in enumerate((3, 40, 69)):
@@ -168,6 +170,99 @@ def told(bench: Bench) -> tuple[str, str, str]:
     """Status, reason and message of the condition that says why there is no other run yet."""
     (found,) = (each for each in bench.job().document["status"]["conditions"] if each["type"] == "Retried")
     return found["status"], found["reason"], found["message"]
+
+
+@pytest.mark.parametrize("position", [0, 1])
+def test_what_is_not_known_any_more_is_not_made_anew(bench: Bench, operator: Operator, position: int) -> None:
+    """The tasks of a deleted shard would run again, when others have read their first attempts."""
+    job = bench.deployed(operator)
+    shard = bench.shard(job, position).target
+    bench.delete(shard)
+    bench.step(operator)
+    error = bench.job().document["status"]["error"]
+    bench.set(job.target, "/spec/restarts", 1)
+    for _ in range(3):
+        bench.step(operator)
+    again = bench.job()
+    assert (again.phase, again.run, again.document["status"]["observedRestarts"]) == ("FAIL", 1, 1)
+    assert again.document["status"]["error"] == error
+    message = (
+        f"spec.restarts: the shard {shard.name} was deleted, and with it what is known of its tasks: "
+        "there is nothing to go on from; create the job anew"
+    )
+    assert told(bench) == ("False", "NotRetried", message)
+    assert [each for each in bench.events() if each[0] == "NotRetried"] == [("NotRetried", message)]
+
+
+def test_a_shard_that_is_deleted_while_the_next_run_is_made(bench: Bench, operator: Operator) -> None:
+    """It fails before it has any pods, and for good."""
+    job = failed(bench, operator)
+    bench.set(job.target, "/spec/restarts", 1)
+    bench.step(operator)
+    assert (bench.job().phase, bench.job().run) == ("PENDING", 2)
+    bench.delete(bench.shard(job, 1).target)
+    for _ in range(3):
+        bench.step(operator)
+    error = bench.job().document["status"]["error"]
+    assert error == (
+        "the shard that held reduce/0 in run 1 was deleted, and with it what is known of its tasks; create the job anew"
+    )
+    assert bench.objects(KUBERNETES_JOBS) == []
+    bench.set(job.target, "/spec/restarts", 2)
+    for _ in range(3):
+        bench.step(operator)
+    assert (bench.job().phase, bench.job().run) == ("FAIL", 2)
+    assert told(bench)[1] == "NotRetried"
+
+
+def test_whoever_took_the_job_over_does_not_hear_of_it(bench: Bench, operator: Operator) -> None:
+    """An operator that was paused before it looked fails nothing that another drives by now."""
+    job = failed(bench, operator)
+    bench.set(job.target, "/spec/restarts", 1)
+    for _ in range(2):
+        bench.step(operator)
+    assert bench.job().phase == "DEPLOYING"
+    shard = bench.shard(job, 1).target
+    lock = {"op": "add", "path": "/status/lockholder", "value": "op-b/99/0"}
+
+    def meanwhile() -> None:
+        bench.patch(job.status, lock)
+        bench.delete(shard)
+
+    bench.meanwhile(asks("list", SHARDS.plural), meanwhile)
+    bench.step(operator)
+    assert bench.job().phase == "DEPLOYING"
+
+
+def test_where_all_is_lost_all_is_done_again(bench: Bench, operator: Operator) -> None:
+    """No stage reads then what another run made."""
+    job = failed(bench, operator)
+    bench.set(job.target, "/spec/restarts", 1)
+    bench.step(operator)
+    for position in (0, 1):
+        bench.delete(bench.shard(job, position).target)
+    for _ in range(3):
+        bench.step(operator)
+    again = bench.job()
+    assert again.phase == "DEPLOYED"
+    states = {str(state) for position in (0, 1) for state in bench.shard(again, position).tasks.values()}
+    assert states == {"pending/1/0/0/"}
+
+
+def test_a_run_that_never_had_shards_leaves_none(bench: Bench, operator: Operator, tmp_path: Path) -> None:
+    """It failed while it was deployed; the cause has been corrected since."""
+    listed = tmp_path / "list"
+    bench.submit(inputs=None, inputsFrom=[{"manifest": listed.as_uri()}])
+    for _ in range(3):
+        bench.step(operator)
+    assert (bench.job().phase, bench.objects(SHARDS)) == ("FAIL", [])
+    listed.write_text("s3://b/x\n")
+    bench.set(bench.job().target, "/spec/restarts", 1)
+    for _ in range(5):
+        bench.step(operator)
+    again = bench.job()
+    assert (again.phase, again.run) == ("DEPLOYED", 2)
+    assert [str(state) for state in bench.shard(again).tasks.values()] == ["pending/1/0/0/"]
 
 
 def lingering(bench: Bench, job: JobView) -> Target:
