@@ -50,6 +50,8 @@ def deploy(document: Json, operator: Operator) -> Op[After]:
         except StorageNotReady as problem:
             yield from report(job, operator, STORAGE, str(problem))
             return After(STORAGE_POLL_SECONDS)
+        if not (yield from still_driving(job, operator)):
+            return DONE  # The cache lags behind: a shard that was deleted since must not come back with nothing done.
         try:
             yield from create_means(job, storage, operator.settings.lease_seconds)
         except Forgotten as forgotten:

@@ -13,6 +13,7 @@ from kubemr.locks import Refused
 from kubemr.locks.conditional import Target
 from kubemr.locks.lease import LEASES
 from kubemr.locks.request import Json
+from kubemr.locks.shard import SHARDS
 from support.bench import DENIED, INVALID, NAMESPACE, SILENCE, UNAVAILABLE, Bench, BenchSettings, asks, operator_lease
 
 SPEC: Json = {"inputs": [str(number) for number in range(40)], "partitions": 3, "replicas": 2}
@@ -213,10 +214,22 @@ def test_no_pods_for_a_job_that_is_over_or_anothers(bench: Bench, operator: Oper
             bench.delete(job.target)
 
     operator.cleaned[job.uid, 1] = float("inf")
-    bench.meanwhile(asks("get", "mapreducejobs"), happen)
+    bench.meanwhile(asks("create", "leases"), happen)
     assert bench.step(operator) == 0.0
     assert bench.objects(KUBERNETES_JOBS) == []
     assert operator.cleaned == {}
+
+
+def test_a_cache_that_lags_behind_does_not_bring_a_deleted_shard_back(bench: Bench, operator: Operator) -> None:
+    """It shows the job as it was before its deployment: tasks that ran would run again under their attempts' names."""
+    job = deploying(bench, operator)
+    bench.step(operator)
+    shard = Target(SHARDS, NAMESPACE, job.shard_name(job.stages[0], 0))
+    bench.delete(shard)
+    assert bench.run(reconcile(job.document, operator)).seconds is None
+    assert bench.get(shard) is None
+    assert bench.step(operator) is None
+    assert bench.job().document["status"]["error"].startswith(f"the shard {shard.name} was deleted")
 
 
 def test_the_status_patch_is_lost_to_another_driver(bench: Bench, operator: Operator) -> None:
