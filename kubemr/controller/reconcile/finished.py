@@ -80,8 +80,6 @@ def clean(job: JobView, operator: Operator, *, patient: bool, news: bool) -> Op[
     """
     for resource in (KUBERNETES_JOBS, LEASES):
         yield from remove_all(job, resource, up_to=job.run)
-    keeps = job.phase == "FAIL" and policy_of(job) != "None"
-    yield from remove_all(job, SHARDS, up_to=job.run - keeps)
     yield from remove_named(job, SECRETS, names.secret(job.base))
     settings: Json = yield from read(Target(CONFIG_MAPS, job.namespace, names.config_map(job.base)))
     if settings is not None:
@@ -92,6 +90,10 @@ def clean(job: JobView, operator: Operator, *, patient: bool, news: bool) -> Op[
             yield from force_out(job, pods.items, operator)
             if pods.items:
                 return pods.items
+    keeps = job.phase == "FAIL" and policy_of(job) != "None"
+    # Not before: creating one may have been long under way, and a worker would begin anew what it has done.
+    yield from remove_all(job, SHARDS, up_to=job.run - keeps)
+    if settings is not None:
         keeps_records = None if policy_of(job) == "None" else is_record
         prefixes = superfluous(job)
         if prefixes:

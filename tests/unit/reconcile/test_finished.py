@@ -13,6 +13,7 @@ from kubemr.locks import Refused
 from kubemr.locks.conditional import Target
 from kubemr.locks.lease import LEASES
 from kubemr.locks.request import Json, Resource
+from kubemr.locks.shard import SHARDS
 from support.bench import DENIED, NAMESPACE, UNAVAILABLE, Bench, asks
 from support.simulation.store import StoreFailed
 
@@ -95,7 +96,11 @@ def test_a_job_that_never_had_stages_has_nothing_to_clear(bench: Bench) -> None:
 
 
 def test_storage_is_not_cleared_while_pods_are_left(bench: Bench, operator: Operator) -> None:
-    """What a worker writes after its prefix was cleared would stay until the job is deleted."""
+    """What a worker writes after its prefix was cleared would stay until the job is deleted.
+
+    Nor are its shards removed: one that was long under way to be created would come back, and the worker would begin
+    anew, under the same name, what it has done.
+    """
     job = finished(bench, operator)
     pod = {
         "metadata": {"name": "p", "labels": names.labels(job.uid, 1)},
@@ -105,10 +110,12 @@ def test_storage_is_not_cleared_while_pods_are_left(bench: Bench, operator: Oper
     assert bench.step(operator) == 1.0
     assert "map" in stages_left(bench)
     rights = {f"{plural}/{job.base}-worker" for plural in ("serviceaccounts", "roles", "rolebindings")}
-    assert set(bench.everything()) == {f"configmaps/{job.base}-config", "pods/p", *rights}
+    shards = {f"mapreducetaskshards/{job.shard_name(stage, 0)}" for stage in job.stages}
+    assert set(bench.everything()) == {f"configmaps/{job.base}-config", "pods/p", *rights, *shards}
     bench.delete(Target(PODS, NAMESPACE, "p"))
     bench.step(operator)
     assert "map" not in stages_left(bench)
+    assert bench.objects(SHARDS) == []
 
 
 def test_a_pod_that_never_goes_is_not_waited_for_for_ever(bench: Bench, operator: Operator) -> None:
