@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
+
 from attr import asdict
 
-from support.simulation.scenario import play, spec_of
+from support.simulation.scenario import kind_of, play, spec_of
 
 
 def test_the_seeds_cover_every_kind_of_fault() -> None:
@@ -20,3 +22,17 @@ def test_the_seeds_cover_every_kind_of_fault() -> None:
         assert sign in history, f"no {sign!r} in any history"
     assert sum(story.backups for story in stories) > 2, "hardly any task was ever backed up"
     assert sum(story.left for story in stories) > 5, "hardly any worker ever left"
+
+
+def test_the_seeds_cover_every_kind_of_story() -> None:
+    """Jobs end in FAIL for each reason that they may, and are retried with much done; of a crowd most do nothing."""
+    stories = [play(seed) for seed in range(120) if kind_of(seed) != "plain"]
+    assert [story.problem for story in stories if story.problem] == []
+    causes = [line for story in stories for line in story.history if "/status/phase=FAIL" in line]
+    for words in (r"map/\d+ failed once: ValueError", r"reduce/\d+ failed 3 times", r"2 workers died", r"was deleted"):
+        assert any(re.search(words, cause) for cause in causes), f"no job failed with {words!r}"
+    retried = [story for story in stories if story.kept]
+    assert len(retried) > 3, "hardly any job was retried after it had failed by itself"
+    assert {story.phase for story in retried} == {"COMPLETE"}
+    crowds = [spec_of(story.seed) for story in stories if kind_of(story.seed) == "crowd"]
+    assert any(spec["replicas"] > len(spec["inputs"]) > 0 for spec in crowds)

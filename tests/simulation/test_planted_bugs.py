@@ -10,7 +10,10 @@ from collections.abc import Mapping
 
 import pytest
 
-from kubemr.coordination import survey
+from kubemr.controller.reconcile import children, deploy
+from kubemr.controller.reconcile.context import Operator
+from kubemr.coordination import advance, survey
+from kubemr.coordination.attempts import Selection
 from kubemr.coordination.job import JobView, Stage
 from kubemr.locks.patch import Patch, pointer
 from kubemr.locks.request import Op
@@ -28,6 +31,8 @@ MOST_SEEDS = 600
 
 SLOW = Faults(slow_task=0.2, task_failure=0.5, crash=0.001)
 """Much to back up, and backups that fail."""
+CALM = Faults()
+"""Nothing is wrong but that caches lag behind."""
 DEADLY = Faults(slow_task=0.5, crash=0.003)
 """Tasks last, workers die while they run them, and nothing else is wrong."""
 
@@ -101,3 +106,56 @@ def test_leaving_whoever_one_is_is_caught(monkeypatch: pytest.MonkeyPatch) -> No
     """When nobody has to stay the last holder may die, and Kubernetes starts none of them again."""
     monkeypatch.setattr(loop, "workers_needed", lambda job, stage, shards: 0)
     expect("FAIL: the workers ended 4 times", DEADLY)
+
+
+def test_one_failure_more_than_allowed_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`maxAttempts` is how often a task may fail, and no more."""
+    fail = TaskState.fail
+
+    def later(self: TaskState, token: Token, max_attempts: int) -> TaskState:
+        return fail(self, token, max_attempts + 1)
+
+    monkeypatch.setattr(TaskState, "fail", later)
+    expect("does not keep to a maxAttempts of")
+
+
+def test_one_loss_less_than_allowed_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A task may lose `maxAttempts` workers, and fails with the next."""
+    lose = TaskState.lose
+
+    def sooner(self: TaskState, dead: set[Token], max_losses: int) -> TaskState:
+        return lose(self, dead, max_losses - 1)
+
+    monkeypatch.setattr(TaskState, "lose", sooner)
+    expect("does not keep to a maxAttempts of", DEADLY)
+
+
+def test_a_cause_that_is_another_tasks_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first error of the stage is mostly that of a task which worked at last."""
+
+    def of_the_stage(step: int, stage: str, number: int) -> Selection:
+        return Selection(step, stage)
+
+    monkeypatch.setattr(advance, "Selection", of_the_stage)
+    expect("failed .*; but its attempts in this run said")
+
+
+def test_a_retry_that_does_all_again_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was committed before is kept."""
+
+    def carried(text: str | None) -> str:
+        return str(TaskState("pending", 1 if text is None else TaskState.parse(text).epoch + 1))
+
+    monkeypatch.setattr(children, "carried", carried)
+    expect("had committed ran again")
+
+
+def test_a_deleted_shard_that_comes_back_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An operator whose cache shows a job as it was before its deployment would deploy it again."""
+
+    def still_driving(job: JobView, operator: Operator) -> Op[bool]:
+        yield from ()
+        return True
+
+    monkeypatch.setattr(deploy, "still_driving", still_driving)
+    expect("COMPLETE without Deleted|a second time", CALM)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from itertools import count
@@ -34,6 +35,13 @@ def test_another_process_tells_the_same() -> None:
         told.add(done.stdout)
     assert len(told) == 1
     assert len(told.pop().splitlines()) > 100
+
+
+def test_a_run_says_how_long_it_took() -> None:
+    """That 5,000 seeds stay below five minutes is a promise: who runs them sees by how much."""
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--seeds=3", "tests/simulation/test_seeds.py"]
+    done = subprocess.run(command, cwd=TESTS.parent, capture_output=True, text=True, check=True)
+    assert re.search(r"^3 seeds in \d+\.\d s, \d+\.\d a second$", done.stdout, re.MULTILINE), done.stdout
 
 
 def test_a_failing_seed_is_told_with_its_history_and_replays(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,8 +7,7 @@ Kubernetes Job is complete.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from types import MappingProxyType
 
@@ -25,13 +24,13 @@ from kubemr.coordination.advance import Means
 from kubemr.locks.conditional import Refused, Target
 from kubemr.locks.holders import HolderLease
 from kubemr.locks.lease import LEASES, keep, release, take
-from kubemr.locks.request import JSON_PATCH, Answer, Do, Json, Op, Random, Request, Sleep
+from kubemr.locks.request import JSON_PATCH, Answer, Do, Json, Op, Random, Request, Resource, Sleep
 from kubemr.locks.shard import SHARDS
 from kubemr.locks.taskstate import Token, make_token
 from kubemr.locks.threads import Stopped
 from kubemr.worker.loop import Ending, Identity, Worker
 from support.simulation.store import MemoryStore, StoreFailed
-from support.simulation.user_code import SimulatedExecutor, assign, check_results
+from support.simulation.user_code import SimulatedExecutor, UserCode, assign
 from support.simulation.world import Group, World
 
 NAMESPACE = "default"
@@ -112,18 +111,21 @@ class Cluster:
     _pods: dict[tuple[str, int], Group | None] = field(factory=dict)
     _succeeded: set[tuple[str, int]] = field(factory=set)
     endings: list[object] = field(factory=list)
-    acting: bool = False
-    """The user has not done all that the seed has in mind."""
+    busy: Callable[[], bool] = lambda: False
+    """Whether the user has not done all that the seed has in mind."""
+    code: UserCode = field(factory=UserCode)
     tokens: set[str] = field(factory=set)
 
     def begin(self, spec: Json) -> None:
         """Create the job and start the operators and the node."""
-        self._create(spec)
+        self.world.referee.bound = spec["maxAttempts"]
+        self.create(spec)
         for number in range(self.operators):
             self._start_operator(number, 0)
         self.world.start("node", {"kubelet": self._node()}, self._node_ended, immune=True)
 
-    def _create(self, spec: Json) -> None:
+    def create(self, spec: Json) -> None:
+        """Create the job, as its user does."""
         document = {
             "apiVersion": names.API_VERSION,
             "kind": names.KIND,
@@ -131,44 +133,6 @@ class Cluster:
             "spec": spec,
         }
         answer = self.world.server.handle(Request("create", names.JOBS, NAMESPACE, body=document))
-        assert answer.ok, answer
-
-    def act(self, spec: Json, deeds: Sequence[tuple[float, str]]) -> None:
-        """Let the user do something while the job runs: (after so many seconds, what)."""
-        self.acting = bool(deeds)
-        if deeds:
-            self.world.start("user", {"user": self._user(spec, deeds)}, lambda _: None, immune=True)
-
-    def _user(self, spec: Json, deeds: Sequence[tuple[float, str]]) -> Op[None]:
-        for pause, what in deeds:
-            yield Sleep(pause)
-            self.world.note(f"user: {what}")
-            if what == "scale":
-                self._set("replicas", self.world.random.randint(1, 8))
-            elif what == "suspend":
-                self._set("suspend", True)
-                yield Sleep(self.world.random.uniform(0.0, 20.0))
-                self._set("suspend", False)
-            elif what == "retry":
-                self._set("activeDeadlineSeconds", 1)
-                while (self.job.get("status") or {}).get("phase") not in ("COMPLETE", "FAIL"):
-                    yield Sleep(0.1)
-                yield Sleep(self.world.random.choice([0.0, 3.0]))
-                self._set("activeDeadlineSeconds", 100_000)
-                self._set("restarts", self.job["spec"].get("restarts", 0) + 1)
-                while (self.job.get("status") or {}).get("phase") == "FAIL":
-                    yield Sleep(0.1)
-            else:
-                self.world.server.handle(Request("delete", names.JOBS, NAMESPACE, JOB))
-                while self.job is not None:
-                    yield Sleep(0.1)
-                self._create(spec)
-        self.acting = False
-
-    def _set(self, key: str, value: Json) -> None:
-        body = [{"op": "add", "path": f"/spec/{key}", "value": value}]
-        request = Request("patch", names.JOBS, NAMESPACE, JOB, body=body, content_type=JSON_PATCH)
-        answer = self.world.server.handle(request)
         assert answer.ok, answer
 
     @property
@@ -181,7 +145,7 @@ class Cluster:
     def over(self) -> bool:
         """The job has a final phase, and everything that served it is gone."""
         job = self.job
-        if self.acting or job is None or (job.get("status") or {}).get("phase") not in ("COMPLETE", "FAIL"):
+        if self.busy() or job is None or (job.get("status") or {}).get("phase") not in ("COMPLETE", "FAIL"):
             return False
         left = self.leftovers()
         if job["status"]["phase"] == "FAIL":  # Its shards are kept, for a retry.
@@ -190,21 +154,17 @@ class Cluster:
 
     def leftovers(self) -> list[str]:
         """What still belongs to the job in the apiserver."""
-        found = []
-        for resource in (SHARDS, LEASES, CONFIG_MAPS, KUBERNETES_JOBS):
-            answer = self.world.server.handle(Request("list", resource, NAMESPACE))
-            found += [f"{resource.plural}/{item['metadata']['name']}" for item in answer.body["items"]]
-        return found
+        resources = (SHARDS, LEASES, CONFIG_MAPS, KUBERNETES_JOBS)
+        return [
+            f"{resource.plural}/{item['metadata']['name']}" for resource in resources for item in self.list(resource)
+        ]
 
-    def check(self, spec: Json) -> None:
-        """The result is exactly what the inputs call for."""
-        status = self.job["status"]
-        assert status["phase"] == "COMPLETE", f"{status['phase']}: {status.get('error')}"
-        results = status["results"]
-        if "resultsManifest" in status:
-            results = json.loads(self.world.store.objects[status["resultsManifest"].removeprefix("memory://")])
-        assert len(results) == status["resultCount"], status
-        check_results(spec["inputs"], spec["partitions"], results)
+    def list(self, resource: Resource, selector: str = "") -> Sequence[Json]:
+        """All objects of a kind, without any network in between."""
+        query = {"labelSelector": selector} if selector else {}
+        answer = self.world.server.handle(Request("list", resource, NAMESPACE, query=query))
+        found: Sequence[Json] = answer.body["items"]
+        return found
 
     # -- operators -------------------------------------------------------------------------------------
 
@@ -291,7 +251,7 @@ class Cluster:
         token = self.new_token(key[1])
         identity = Identity(NAMESPACE, owner["name"], owner["uid"], run, token, LEASE_SECONDS)
         executor = SimulatedExecutor(
-            self.world.store, self.world.random, lambda: self.world.faults, lambda: self.world.now, token
+            self.world.store, self.world.random, lambda: self.world.faults, lambda: self.world.now, token, self.code
         )
         clock = partial(stamp, self.world)
         worker = Worker(identity, executor, Means(self.world.store, clock, readers=1), assign(token))

@@ -22,6 +22,8 @@ _STATE = re.compile(r"^(pending|running|done|empty|failed)/(\d+)/(\d+)/(\d+)/([a
 class Referee:
     """What has been seen so far."""
 
+    bound: int | None = None
+    """The job's `maxAttempts`."""
     begun: set[tuple[str, str, str, str]] = field(factory=set)
     """All attempts: shard, task, epoch and token."""
     backups: int = 0
@@ -32,6 +34,8 @@ class Referee:
         """One task of a shard went from `old` to `new` in one patch."""
         if not legal(old, new):
             raise Foul(f"{shard} task {number}: {old} -> {new} is no legal change")
+        if self.bound is not None and not within(self.bound, old, new):
+            raise Foul(f"{shard} task {number}: {old} -> {new} does not keep to a maxAttempts of {self.bound}")
         epoch, joined = new.split("/")[1], _holders(new) - _holders(old)
         self.backups += bool(joined and _holders(old))
         for token in joined:
@@ -85,3 +89,16 @@ def legal(old: str, new: str) -> bool:
     if len(has) > len(had):
         return counts == (0, 0) and has[0] == had[0]
     return set(has) < set(had) and counts in ((0, 1), (1, 0))
+
+
+def within(bound: int, old: str, new: str) -> bool:
+    """A task fails for good with its `bound`th failure, or with one loss more of its last holder, and not before."""
+    before, after = _STATE.match(old), _STATE.match(new)
+    if before is None or after is None:
+        return False
+    final = after[1] == "failed"
+    if int(after[3]) > int(before[3]):
+        return final == (int(after[3]) >= bound)
+    if int(after[4]) > int(before[4]) and not _holders(new):
+        return final == (int(after[4]) > bound)
+    return True

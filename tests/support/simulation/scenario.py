@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import inf
 from random import Random
 
 from attr import frozen
@@ -12,6 +13,9 @@ from kubemr.locks.request import Json, Request
 from kubemr.worker.loop import Ending
 from support.simulation.cluster import JOB, NAMESPACE, Cluster
 from support.simulation.faults import Faults
+from support.simulation.user import Deed, User
+from support.simulation.user_code import UserCode
+from support.simulation.verdict import check
 from support.simulation.world import World
 
 
@@ -27,6 +31,10 @@ class Story:
     backups: int
     left: int
     """Workers that left before the end."""
+    phase: str
+    """In which the job ended; empty when it did not."""
+    kept: int
+    """Tasks that runs which were retried after a failure had committed."""
     history: Sequence[str]
     problem: BaseException | None
 
@@ -36,45 +44,79 @@ class Story:
         return "\n".join([head, *self.history[-lines:], f"seed {self.seed}: {self.problem!r}"])
 
 
+def kind_of(seed: int) -> str:
+    """What is peculiar to the story: of a strict job not much may fail, of a crowd most have nothing to do."""
+    draw = Random(f"kind {seed}").random()
+    return "strict" if draw < 0.2 else "crowd" if draw < 0.24 else "shard deleted" if draw < 0.28 else "plain"
+
+
 def spec_of(seed: int) -> Json:
     """The job: no inputs, a few, or more than fit in one shard; some give no output at all."""
     random = Random(f"spec {seed}")
     inputs = random.choice([0, 1, 3, 10, 40, 70])
-    return {
+    spec: Json = {
         "image": "simulated",
         "replicas": random.choice([1, 2, 2, 3, 3, 4, 8]),
         "inputs": ["nothing" if random.random() < 0.1 else f"i{number}" for number in range(inputs)],
         "partitions": random.choice([1, 2, 5]),
         "maxAttempts": 100,
     }
+    if kind_of(seed) == "strict":
+        spec["maxAttempts"] = random.choice([1, 2, 3])
+    if kind_of(seed) == "crowd":
+        spec["replicas"] = random.choice([12, 16, 20])
+        spec["inputs"] = spec["inputs"][:10]
+    if not inputs and kind_of(seed) in ("crowd", "shard deleted"):
+        spec["inputs"] = ["i0"]  # Without any there are no workers and no shards.
+    return spec
 
 
-def deeds_of(seed: int) -> list[tuple[float, str]]:
-    """What the user does while the job runs, after how many seconds each; nothing in half of the seeds."""
+def deeds_of(seed: int) -> list[Deed]:
+    """What the user does while the job runs; nothing in half of the seeds."""
     random = Random(f"deeds {seed}")
-    if random.random() < 0.5:
-        return []
-    kinds = ["scale", "suspend", "recreate", "retry"]
-    return [
-        (random.choice([0.5, 3.0, 15.0]) * random.random(), random.choice(kinds)) for _ in range(random.randint(1, 3))
+    kind = kind_of(seed)
+    if kind == "shard deleted":
+        return [Deed(random.choice([0.5, 3.0, 15.0]) * random.random(), "delete a shard")]
+    # To be failed by the user is no cause of its own: a strict job is retried only after it has failed by itself.
+    kinds = ["scale", "suspend", "recreate"] if kind == "strict" else ["scale", "suspend", "recreate", "retry"]
+    deeds = [
+        Deed(random.choice([0.5, 3.0, 15.0]) * random.random(), random.choice(kinds))
+        for _ in range(random.randint(1, 3) if random.random() >= 0.5 else 0)
     ]
+    return [*deeds, Deed(0.0, "mend")] if kind == "strict" and random.random() < 0.7 else deeds
+
+
+def code_of(seed: int) -> UserCode:
+    """The user's code: that of strict jobs may have tasks which always raise, or a few times."""
+    random = Random(f"code {seed}")
+    if kind_of(seed) != "strict":
+        return UserCode()
+    spec = spec_of(seed)
+    tasks = [f"map/{number}" for number in range(len(spec["inputs"]))]
+    tasks += [f"reduce/{number}" for number in range(spec["partitions"])] if tasks else []
+    frail = random.sample(tasks, min(len(tasks), random.choice([0, 1, 1, 2])))
+    return UserCode({task: random.choice([1, 2, 3, inf]) for task in frail}, mended=True)
 
 
 def play(seed: int, faults: Faults | None = None) -> Story:
-    """Run the seed's job to its end, delete it, and check that the result is exact and nothing is left.
+    """Run the seed's job to its end, delete it, and check that the end is the right one and nothing is left.
 
     `faults` are what goes wrong instead of what the seed draws.
     """
     world = World(seed)
     world.drawn = faults or world.drawn
-    cluster = Cluster(world, operators=Random(f"operators {seed}").randint(1, 3))
     spec = spec_of(seed)
+    cluster = Cluster(world, operators=Random(f"operators {seed}").randint(1, 3), code=code_of(seed))
+    user = User(cluster, spec)
+    cluster.busy = lambda: user.acting
     cluster.begin(spec)
-    cluster.act(spec, deeds_of(seed))
+    user.act(deeds_of(seed))
     problem: BaseException | None = None
+    phase = ""
     try:
         world.run(lambda: cluster.over)
-        cluster.check(spec)
+        phase = cluster.job["status"]["phase"]
+        check(cluster, spec, user.kept, user.deleted)
         world.server.handle(Request("delete", names.JOBS, NAMESPACE, JOB))
         world.run(lambda: cluster.job is None)
         left = cluster.leftovers() + sorted(world.store.objects)
@@ -89,6 +131,8 @@ def play(seed: int, faults: Faults | None = None) -> Story:
         cluster.processes,
         world.referee.backups,
         cluster.endings.count(Ending.LEFT),
+        phase,
+        sum(len(each.tasks) for each in user.kept),
         list(world.history),
         problem,
     )

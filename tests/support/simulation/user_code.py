@@ -7,7 +7,7 @@ if two reduce tasks ever read two different attempts at the same map task, the r
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from random import Random
 from typing import Literal
@@ -31,6 +31,11 @@ class Work:
     number: int
     prefix: str
 
+    @property
+    def task(self) -> str:
+        """The task's name, as `status.error` has it."""
+        return f"{self.stage.key}/{self.number}"
+
 
 @frozen
 class Ended:
@@ -45,6 +50,33 @@ class Ended:
 
 
 @define
+class UserCode:
+    """The mistakes in the user's code, and an account of what it did: by the job's uid, its run, and the task."""
+
+    frail: Mapping[str, float] = field(factory=dict)
+    """How often these tasks raise before they work, in the first run of a job."""
+    mended: bool = False
+    """From the second run on nothing raises any more."""
+    begun: set[tuple[str, int, str]] = field(factory=set)
+    raised: dict[tuple[str, int, str], list[str]] = field(factory=dict)
+    """What each attempt that failed had to say."""
+
+    def fails(self, work: Work, *, by_chance: bool) -> bool:
+        """Whether this attempt raises."""
+        key = (work.job.uid, work.job.run, work.task)
+        self.begun.add(key)
+        if work.job.run > 1:
+            return by_chance and not self.mended
+        return by_chance or len(self.raised.get(key, ())) < self.frail.get(work.task, 0)
+
+    def failed(self, work: Work, why: str) -> str:
+        """An attempt fails; gives its message, which no other has."""
+        message = f"{why} in {work.prefix}"
+        self.raised.setdefault((work.job.uid, work.job.run, work.task), []).append(message)
+        return message
+
+
+@define
 class SimulatedExecutor:
     """Runs attempts one after another; each takes some virtual time."""
 
@@ -53,6 +85,7 @@ class SimulatedExecutor:
     faults: Callable[[], Faults]
     clock: Callable[[], float]
     token: str
+    code: UserCode
     queue: list[Work] = field(factory=list)
     current: tuple[Work, float] | None = None
     executions: int = 0
@@ -99,16 +132,17 @@ class SimulatedExecutor:
             self.current = (self.queue.pop(0), self.clock() + seconds)
 
     def _run(self, work: Work) -> Ended:
-        if self.random.random() < self.faults().task_failure:
-            return Ended(work, "failed", "ValueError: the user's code failed", b"all" if work.number % 2 == 0 else b"")
+        log = b"all" if work.number % 2 == 0 else b""
+        if self.code.fails(work, by_chance=self.random.random() < self.faults().task_failure):
+            return Ended(work, "failed", self.code.failed(work, "ValueError"), log)
         self.executions += 1
         try:
             outputs = self._map(work) if work.stage.name == "map" else self._reduce(work)
             if outputs:
                 self.store.put(work.prefix + OUTPUTS, encode_outputs(outputs))
         except StoreFailed as problem:
-            return Ended(work, "failed", str(problem))
-        return Ended(work, "done" if outputs else "empty", log=b"all" if work.number % 2 == 0 else b"")
+            return Ended(work, "failed", self.code.failed(work, str(problem)))
+        return Ended(work, "done" if outputs else "empty", log=log)
 
     def _map(self, work: Work) -> dict[int, str]:
         text: str = work.job.document["spec"]["inputs"][work.number]
