@@ -106,9 +106,11 @@ def attempts(store: Store, job_prefix: str, selection: Selection = ALL) -> Itera
 
 def history(store: Store, attempt: Attempt) -> History:
     """Read the attempt's records.  A damaged one counts as none."""
-    error = _error(store, attempt, ERROR) or _error(store, attempt, LOST)
+    failed, lost = _error(store, attempt, ERROR), _error(store, attempt, LOST)
+    error = failed or lost
     log = AttemptLog.decode(store.get(attempt.prefix + LOG)) if LOG in attempt.files else None
-    start = (error.start if error else "") or (log.start if log else "")
+    # Of one that was lost its own log knows better when it began than who found it.
+    start = (failed.start if failed else "") or (log.start if log else "") or (lost.start if lost else "")
     end = (error.end if error else "") or (log.end if log else "")
     return History(attempt, _outcome(attempt, log), start, end, error.message if error else "", log)
 

@@ -27,6 +27,7 @@ from attr import define, field, frozen
 from kubemr.coordination import losses, names
 from kubemr.coordination.advance import Means, advance
 from kubemr.coordination.job import JobView, Stage
+from kubemr.coordination.sightings import Sightings
 from kubemr.coordination.survey import Unfinished, survey, unfinished
 from kubemr.locks.backoff import Backoff
 from kubemr.locks.claims import ShardGone, back_up, choose, lose, repair_hint, settle
@@ -124,6 +125,7 @@ class Worker(Generic[A]):
     """Until then there is nothing to be found out by a worker that has not worked since its last look."""
     _turns: Turns = field(init=False)
     _stragglers: Stragglers = field(init=False)
+    _sightings: Sightings = field(factory=Sightings, init=False)
 
     @_stragglers.default
     def _no_stragglers(self) -> Stragglers:
@@ -212,6 +214,7 @@ class Worker(Generic[A]):
                 joined = yield from back_up(shard, straggler, token)
                 batch.shard, held = joined.shard, joined.held
             while True:
+                self._sightings.see(batch.shard, (yield Now()), token)
                 if not held:
                     if not batch.shard.pending:
                         return
@@ -298,10 +301,11 @@ class Worker(Generic[A]):
         shards: list[Shard] = []
         for seen_shard in rest.shards:
             shard = yield from lose(seen_shard, dead, job.max_attempts)
-            lost = list(losses.lost(seen_shard, shard, dead))
+            lost = list(losses.lost(seen_shard, shard, dead, self._sightings))
             if lost:
                 yield from losses.record(job, stage, lost, self.means, self.warn)
             yield from repair_hint(shard)
+            self._sightings.see(shard, (yield Now()), self.identity.token)
             shards.append(shard)
             if shard.pending or shard.held_by(self.identity.token):
                 candidates.append(shard)

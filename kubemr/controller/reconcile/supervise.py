@@ -32,7 +32,7 @@ from kubemr.controller.reconcile.stalled import look_at_pods
 from kubemr.controller.reconcile.storing import StorageNotReady, open_store
 from kubemr.coordination.advance import Means, advance, complete, fail
 from kubemr.coordination.job import JobView
-from kubemr.coordination.losses import lost, record
+from kubemr.coordination.losses import Loss, lost, record
 from kubemr.coordination.results import Results
 from kubemr.coordination.survey import survey
 from kubemr.locks.claims import ShardGone, lose
@@ -112,7 +112,7 @@ def _bury(job: JobView, shards: Sequence[Digest], operator: Operator) -> Op[None
     """Take the tasks of dead holders away from them."""
     holders: set[Token] = {holder for shard in shards for holder in shard.holders}
     dead = yield from dead_among(job, holders, operator)
-    told: list[tuple[int, int, Token]] = []
+    told: list[Loss] = []
     for shard in shards:
         if dead & shard.holders:
             document: Json = yield from read(Target(SHARDS, job.namespace, shard.name))
@@ -127,9 +127,12 @@ def _bury(job: JobView, shards: Sequence[Digest], operator: Operator) -> Op[None
     yield from _record(job, told, operator)
 
 
-def _record(job: JobView, attempts: Sequence[tuple[int, int, Token]], operator: Operator) -> Op[None]:
-    """Tell people of lost attempts, if the operator may write to the job's store."""
-    if not attempts or job.current is None:
+def _record(job: JobView, losses: Sequence[Loss], operator: Operator) -> Op[None]:
+    """Tell people of lost attempts, if the operator may write to the job's store.
+
+    Not since when they ran: of shards whose workers live the operator keeps no more than a digest.
+    """
+    if not losses or job.current is None:
         return
     try:
         store = yield from open_store(job, operator)
@@ -137,7 +140,7 @@ def _record(job: JobView, attempts: Sequence[tuple[int, int, Token]], operator: 
         log.warning("record_not_kept", job=job.name, namespace=job.namespace, error=str(problem))
         return
     means = Means(store, operator.settings.stamp)
-    yield from record(job, job.current, attempts, means, log.bind(job=job.name, namespace=job.namespace).warning)
+    yield from record(job, job.current, losses, means, log.bind(job=job.name, namespace=job.namespace).warning)
     yield from _clear_if_deleted(job, store)
 
 

@@ -23,7 +23,7 @@ def store() -> MemoryStore:
         f"0/map/2/1-{A}/log.txt": AttemptLog("map/2/x", b"trying\n", "10:00", "10:01", "failed").encode(),
         f"0/map/2/2-{B}/outputs.json": b"{}",
         f"0/map/2/2-{B}/part.txt": b"",
-        f"0/map/10/1-{A}/lost.json": AttemptError("died", A, end="10:02").encode(),
+        f"0/map/10/1-{A}/lost.json": AttemptError("died", A, "10:02", "10:02").encode(),
         f"0/map/10/1-{A}/log.txt": AttemptLog("map/10/x", b"hal", "10:01").encode(),
         f"0/map/10/12-{B}/log.txt": AttemptLog("map/10/x", b"fine\n", "10:03", "10:04", "empty").encode(),
         f"0/map/10/9-{B}/log.txt": AttemptLog("map/10/x", b"cut\n", "10:03").encode(),

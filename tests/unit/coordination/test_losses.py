@@ -26,18 +26,30 @@ def bench() -> Bench:
 
 
 def test_a_worker_tells_of_those_that_it_takes_away(bench: Bench) -> None:
-    """Of the dead holder's attempt only, by its epoch."""
+    """Of the dead holder's attempt only, by its epoch; and since when it had seen it run."""
     job = bench.deployed(inputs=["a", "b"], partitions=0, replicas=1)
     bench.write_tasks(job, {1: f"running/3/1/0/{A}"})
     worker, executor = worker_of(bench, job)
     executor.kind = lambda piece: "empty"
+    executor.seconds = lambda piece: 30.0 if piece.number == 0 else 0.01
+    began = bench.stamp()
     assert bench.run(worker.run()) is Ending.COMPLETE
     (found,) = attempts(bench.store, job.storage_prefix)
     assert str(found) == f"map/1/3-{A}"
     told = history(bench.store, found)
-    assert (told.outcome, told.message, told.start, told.log) == ("lost", MESSAGE, "", None)
-    assert told.end == bench.stamp()
+    assert (told.outcome, told.message, told.start, told.log) == ("lost", MESSAGE, began, None)
+    assert told.end == bench.stamp() == "2026-01-01T00:17:10Z"
     assert AttemptError.decode(bench.store.objects[f"{found.prefix}lost.json"]).run == job.run
+
+
+def test_one_that_it_had_not_seen_before(bench: Bench) -> None:
+    """It is in a shard of others: when it is found dead at the first look nothing is known of its beginning."""
+    job = bench.deployed(inputs=[str(number) for number in range(33)], partitions=0, replicas=2)
+    bench.write_tasks(job, {32: f"running/1/0/0/{A}"}, 0, 1)
+    worker, _ = worker_of(bench, job)
+    assert bench.run(worker.run()) is Ending.COMPLETE
+    (found,) = (each for each in attempts(bench.store, job.storage_prefix) if each.worker == A)
+    assert (history(bench.store, found).outcome, history(bench.store, found).start) == ("lost", "")
 
 
 def test_the_operator_tells_too(bench: Bench) -> None:
@@ -47,7 +59,9 @@ def test_the_operator_tells_too(bench: Bench) -> None:
     bench.hold_lease(job, 0, B)
     bench.write_tasks(job, {0: f"running/1/0/0/{A}", 1: f"running/1/0/0/{B}"})
     bench.step(operator)
-    assert [str(each) for each in attempts(bench.store, job.storage_prefix)] == [f"map/0/1-{A}"]
+    (found,) = attempts(bench.store, job.storage_prefix)
+    assert str(found) == f"map/0/1-{A}"
+    assert (history(bench.store, found).start, history(bench.store, found).end) == ("", bench.stamp())
 
 
 def test_of_two_holders_the_dead_one(bench: Bench) -> None:
