@@ -29,7 +29,7 @@ def test_the_seeds_cover_every_kind_of_story() -> None:
     stories = [play(seed) for seed in range(120) if kind_of(seed) != "plain"]
     assert [story.problem for story in stories if story.problem] == []
     causes = [line for story in stories for line in story.history if "/status/phase=FAIL" in line]
-    for words in (r"map/\d+ failed once: ValueError", r"reduce/\d+ failed 3 times", r"2 workers died", r"was deleted"):
+    for words in (r"map/\d+ failed once: ValueError", r"reduce/\d+ failed 3 times", r"\d workers died", r"was deleted"):
         assert any(re.search(words, cause) for cause in causes), f"no job failed with {words!r}"
     retried = [story for story in stories if story.kept]
     assert len(retried) > 3, "hardly any job was retried after it had failed by itself"

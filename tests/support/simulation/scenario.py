@@ -87,7 +87,7 @@ def deeds_of(seed: int) -> list[Deed]:
 
 
 def code_of(seed: int) -> UserCode:
-    """The user's code: that of strict jobs may have tasks which always raise, or a few times."""
+    """The user's code: that of strict jobs may have tasks which always raise, or a few times, or kill their worker."""
     random = Random(f"code {seed}")
     if kind_of(seed) != "strict":
         return UserCode()
@@ -95,7 +95,8 @@ def code_of(seed: int) -> UserCode:
     tasks = [f"map/{number}" for number in range(len(spec["inputs"]))]
     tasks += [f"reduce/{number}" for number in range(spec["partitions"])] if tasks else []
     frail = random.sample(tasks, min(len(tasks), random.choice([0, 1, 1, 2])))
-    return UserCode({task: random.choice([1, 2, 3, inf]) for task in frail}, mended=True)
+    deadly = frozenset(task for task in frail if random.random() < 0.3)
+    return UserCode(deadly, {task: random.choice([1, 2, 3, inf]) for task in frail}, mended=True)
 
 
 def play(seed: int, faults: Faults | None = None) -> Story:

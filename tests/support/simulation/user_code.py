@@ -49,10 +49,16 @@ class Ended:
     end: str = ""
 
 
+class OutOfMemory(Exception):
+    """The worker's process is no more."""
+
+
 @define
 class UserCode:
     """The mistakes in the user's code, and an account of what it did: by the job's uid, its run, and the task."""
 
+    deadly: frozenset[str] = frozenset()
+    """Tasks that end their worker's process, in the first run of a job."""
     frail: Mapping[str, float] = field(factory=dict)
     """How often these tasks raise before they work, in the first run of a job."""
     mended: bool = False
@@ -62,11 +68,13 @@ class UserCode:
     """What each attempt that failed had to say."""
 
     def fails(self, work: Work, *, by_chance: bool) -> bool:
-        """Whether this attempt raises."""
+        """Whether this attempt raises.  Raises `OutOfMemory` where that is the end of the process."""
         key = (work.job.uid, work.job.run, work.task)
         self.begun.add(key)
         if work.job.run > 1:
             return by_chance and not self.mended
+        if work.task in self.deadly:
+            raise OutOfMemory(work.task)
         return by_chance or len(self.raised.get(key, ())) < self.frail.get(work.task, 0)
 
     def failed(self, work: Work, why: str) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
+from math import inf
 
 from attr import frozen
 
@@ -49,7 +50,7 @@ def check(cluster: Cluster, spec: Json, earlier: Sequence[Kept], deleted: Delete
         check_cause(cluster)
     else:
         assert deleted is None or not deleted.needed, f"{job.phase} without {deleted}"
-        doomed = [task for task, times in cluster.code.frail.items() if times == float("inf")]
+        doomed = [task for task, times in cluster.code.frail.items() if times == inf or task in cluster.code.deadly]
         assert job.run > 1 or not doomed, f"{job.phase} although {doomed} cannot succeed"
         _check_result(cluster, job, spec)
     for each in earlier:
