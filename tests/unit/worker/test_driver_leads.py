@@ -1,8 +1,14 @@
-"""A task that was given ahead and becomes the first by what another thread does has its time from then."""
+"""A task that was given ahead, and becomes the first by what another thread does, begins then and has done no wrong.
+
+Step by step, as no test can meet the moments between two looks of the driver at the desk.
+"""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+
+import pytest
 
 from kubemr.worker.assignment import JobInfo
 from kubemr.worker.child_process import ChildProcess
@@ -13,10 +19,16 @@ from support.workerharness import Harness, map_task
 SECONDS = 60.0
 
 
-def test_it_is_not_late_from_the_beginning(harness: Harness) -> None:
-    """Step by step, as no test can meet the moment between the driver's look at the desk and its wait."""
+@pytest.fixture
+def desk() -> Desk:
+    """An empty one."""
+    return Desk()
+
+
+@pytest.fixture
+def driver(desk: Desk, harness: Harness) -> Iterator[Driver]:
+    """Its child has started, and is ready; it ends with the test."""
     command = harness.program("class Worker(JobWorker):\n    def map(self, input):\n        return {}")
-    desk = Desk()
     driver = Driver(
         desk,
         JobInfo("words"),
@@ -26,26 +38,50 @@ def test_it_is_not_late_from_the_beginning(harness: Harness) -> None:
     )
     driver.early = True
     try:
-        driver._drive()  # the child starts, and is ready
-        desk.begin([map_task(0), map_task(1)])
-        first = desk.take_off(time.monotonic(), time.monotonic() + SECONDS)
-        new: list[Flight] = []
-        desk.follow(2, new.extend)
-        (second,) = new
-        assert first is not None
-        desk.recall = lambda: [first.seq]
-        assert desk.take_back() == [map_task(0)]
-        running = desk.running()
-        assert running is not None
-        assert running[0] == map_task(1)
-        assert running[1] < SECONDS
-        before = time.monotonic()
-        driver._await()  # ends by the desk's bell
-        assert desk.flight is second
-        assert before <= second.began <= second.deadline - SECONDS
-        assert harness.events == ["child_started"]
+        driver._drive()
+        assert driver._ready
+        yield driver
     finally:
         desk.stop()
         driver.run()
         desk.close()
+    assert harness.events == ["child_started", "child_ended"]
+
+
+def two(desk: Desk) -> list[Flight]:
+    """Two tasks are with the child."""
+    desk.begin([map_task(0), map_task(1)])
+    first = desk.take_off(time.monotonic(), time.monotonic() + SECONDS)
+    assert first is not None
+    flights = [first]
+    desk.follow(2, flights.extend)
+    return flights
+
+
+def test_it_is_not_late_from_the_beginning(desk: Desk, driver: Driver, harness: Harness) -> None:
+    """Its time begins when the one before it is taken back."""
+    first, second = two(desk)
+    desk.recall = lambda: [first.seq]
+    assert desk.take_back() == [map_task(0)]
+    running = desk.running()
+    assert running is not None
+    assert running[0] == map_task(1)
+    assert running[1] < SECONDS
+    before = time.monotonic()
+    driver._await()  # ends by the desk's bell
+    assert desk.flight is second
+    assert before <= second.began <= second.deadline - SECONDS
+    assert harness.events == ["child_started"]
+
+
+def test_it_has_not_failed_by_what_the_one_before_it_did(desk: Desk, driver: Driver, harness: Harness) -> None:
+    """That one's time is over, and it is cancelled before its process is ended: the other begins anew in the next."""
+    first, _ = two(desk)
+    desk.recall = list  # the child has begun both
+    assert driver._child is not None
+    assert desk.cancel(first.assignment)
+    driver._fail(driver._child, "no progress", first)
+    assert desk.flight is None
+    assert desk.take_back() == [map_task(1)]
+    assert desk.wait(0.0) == []
     assert harness.events == ["child_started", "child_ended"]

@@ -124,6 +124,31 @@ def test_only_who_fails_has_failed(harness: Harness, does: str, says: str) -> No
     assert read(harness) == list(range(MANY))
 
 
+def test_a_process_that_ends_between_two_tasks_is_nobodys_failure(harness: Harness) -> None:
+    """By a finalizer, which runs when what a task left is collected: what was given ahead had not begun."""
+    source = """
+        class Last:
+            def __init__(self):
+                self.itself = self  # so it is the collector that finds it
+
+            def __del__(self):
+                os._exit(9)
+
+        class Worker(JobWorker):
+            def map(self, input):
+                if input:
+                    Last()
+                return {}
+        """
+    ends = (LATE - 100, LATE, LATE + 1)
+    tasks = [map_task(number, "ends" if number in ends else "") for number in range(MANY)]
+    executor = harness.executor(source)
+    executor.begin(tasks)
+    found = outcomes(executor, MANY)
+    assert [(outcome.assignment, outcome.kind) for outcome in found] == [(task, "empty") for task in tasks]
+    assert harness.events == ["child_started", *(["child_ended", "child_started"] * len(ends))]
+
+
 @pytest.mark.usefixtures("notes")
 def test_one_without_progress_is_ended(harness: Harness) -> None:
     """By the time that it took itself."""
