@@ -18,7 +18,7 @@ class Worker(kubemr.JobWorker):
             if not os.path.exists(marker):
                 open(marker, "x").close()
                 signal.pause()
-            open(self.job.jobargs["go"]).read()
+            open(self.job.jobargs["go"]).readline()
         return {0: input}
 
     def reduce(self, inputs):
@@ -45,8 +45,10 @@ def test_a_task_that_hangs_is_backed_up_and_idle_workers_leave(tmp_path: Path) -
     process = marked.start(manifest, "-v", "--", sys.executable, marked.program(HANGS_ONCE))
     assert process.stderr is not None
     said = until(process.stderr, "worker_left")
-    (tmp_path / "go").write_text("on")  # Waits for the backup to listen.
-    out, rest = process.communicate(timeout=PATIENCE)
+    # For reading too, so that it does not wait for a backup that may never come; open until there was one to read it.
+    with open(os.open(tmp_path / "go", os.O_RDWR), "w") as go:
+        print("on", file=go, flush=True)
+        out, rest = process.communicate(timeout=PATIENCE)
     err = "".join(said) + rest
     assert process.returncode == 0, err
     assert contents(out.split()) == [" ".join(sorted(inputs)).encode()]

@@ -94,6 +94,13 @@ class Harness:
         self._executors.append(executor)
         return executor
 
+    def ready(self, executor: ProcessExecutor) -> ProcessExecutor:
+        """Start its child and wait until it is ready: a time-out is the tasks' alone then, however busy the machine."""
+        executor.start()
+        while not executor._driver._ready:
+            executor.wait(0.01)
+        return executor
+
     def run(self, source: str, *tasks: Assignment) -> list[Outcome]:
         """Run the tasks by that worker to their end."""
         executor = self.executor(source)

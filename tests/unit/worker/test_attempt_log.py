@@ -147,18 +147,16 @@ def test_out_of_memory(harness: Harness) -> None:
 
 def test_a_task_that_is_killed_for_its_timeout(harness: Harness) -> None:
     """What it printed before it hung."""
-    executor = harness.executor(
-        """
+    source = """
         class Worker(JobWorker):
             def map(self, input):
                 print("before it hangs")
                 threading.Event().wait()
-        """,
-        task_timeout=1.0,
-    )
+        """
+    executor = harness.ready(harness.executor(source, task_timeout=2.0))
     executor.begin([map_task(0)])
     (outcome,) = outcomes(executor, 1)
-    assert outcome.message.startswith("no progress for 1 s")
+    assert outcome.message.startswith("no progress for 2 s")
     assert AttemptLog.decode(outcome.log).printed == b"before it hangs\n"
 
 

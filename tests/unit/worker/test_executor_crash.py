@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
 from support.workerharness import Harness, map_task, outcomes
@@ -83,20 +85,19 @@ def test_only_the_end_of_stderr_is_kept(harness: Harness) -> None:
 
 def test_a_process_that_dies_between_tasks_costs_no_attempt(harness: Harness) -> None:
     """A thread of user code that crashes later is nobody's failure: the next task has a new process."""
+    fifo = harness.directory / "fifo"
+    os.mkfifo(fifo)
     source = """
         class Worker(JobWorker):
             def map(self, input):
-                def later():
-                    sys.stdin.read()
-                    os._exit(5)
-                if input == "first":
-                    os.set_blocking(0, True)
-                    threading.Thread(target=lambda: (threading.Event().wait(0.05), os._exit(5))).start()
+                if input:
+                    threading.Thread(target=lambda: (open(input).read(), os._exit(5))).start()
                 return {}
         """
     executor = harness.executor(source)
-    executor.begin([map_task(0, "first")])
+    executor.begin([map_task(0, str(fifo))])
     assert [outcome.kind for outcome in outcomes(executor, 1)] == ["empty"]
+    fifo.write_text("")
     while harness.events != ["child_started", "child_ended"]:
         executor.wait(0.01)
     executor.begin([map_task(1)])

@@ -37,7 +37,7 @@ def test_the_runtime_goes_on_while_a_mapper_holds_the_lock(harness: Harness, pip
 
 def test_the_time_out_ends_a_mapper_that_holds_the_lock(harness: Harness) -> None:
     """It cannot be asked to stop, so it is killed."""
-    executor = harness.executor(HOLDS_THE_LOCK, task_timeout=3.0)
+    executor = harness.ready(harness.executor(HOLDS_THE_LOCK, task_timeout=3.0))
     executor.begin([map_task(0)])
     (outcome,) = outcomes(executor, 1)
     assert outcome.message.startswith("no progress for 3 s")

@@ -7,38 +7,33 @@ from support.workerharness import Harness, Pipe, map_task, outcomes, wait_for_en
 
 def test_a_task_without_progress_is_ended(harness: Harness) -> None:
     """After the time-out the process is killed and the attempt failed; the rest goes on in a new process."""
-    executor = harness.executor(
-        """
+    source = """
         class Worker(JobWorker):
             def map(self, input):
                 if input == "hang":
                     print("stuck here", file=sys.stderr, flush=True)
                     threading.Event().wait()
                 return {}
-        """,
-        task_timeout=3.0,
-    )
+        """
+    executor = harness.ready(harness.executor(source, task_timeout=4.0))
     executor.begin([map_task(0, "hang"), map_task(1)])
     first, second = outcomes(executor, 2)
     assert first.kind == "failed"
-    assert first.message.startswith("no progress for 3 s (taskTimeoutSeconds), so the process was ended; call self.pr")
+    assert first.message.startswith("no progress for 4 s (taskTimeoutSeconds), so the process was ended; call self.pr")
     assert "stuck here" in first.message
-    assert 3.0 <= first.seconds < 30
+    assert 4.0 <= first.seconds < 30
     assert second.kind == "empty"
 
 
 def test_the_whole_process_group_is_ended(harness: Harness, pipe: Pipe) -> None:
     """A program that the task was waiting for goes too."""
-    executor = harness.executor(
-        """
+    source = """
         class Worker(JobWorker):
             def map(self, input):
                 with subprocess.Popen(["sleep", "1000"]) as program:
                     print(program.pid, flush=True)
-        """,
-        task_timeout=3.0,
-        stdout=pipe.writing,
-    )
+        """
+    executor = harness.ready(harness.executor(source, task_timeout=3.0, stdout=pipe.writing))
     executor.begin([map_task(0)])
     pid = int(pipe.lines.readline())
     (outcome,) = outcomes(executor, 1)
@@ -48,17 +43,15 @@ def test_the_whole_process_group_is_ended(harness: Harness, pipe: Pipe) -> None:
 
 def test_progress_starts_the_time_anew(harness: Harness) -> None:
     """A task may take several times the time-out as long as it reports progress."""
-    executor = harness.executor(
-        """
+    source = """
         class Worker(JobWorker):
             def map(self, input):
                 for _ in range(8):
                     time.sleep(0.5)
                     self.progress()
                 return {}
-        """,
-        task_timeout=3.0,
-    )
+        """
+    executor = harness.ready(harness.executor(source, task_timeout=3.0))
     executor.begin([map_task(0)])
     (outcome,) = outcomes(executor, 1)
     assert outcome.kind == "empty", outcome.message
@@ -95,6 +88,9 @@ def test_the_time_during_which_the_runtime_was_stopped_does_not_count(harness: H
         "from kubemr.worker.executor import ProcessExecutor\n"
         "from kubemr.worker.assignment import Assignment, JobInfo\n"
         f"with ProcessExecutor(JobInfo('j'), task_timeout=2.0, command={worker!r}) as executor:\n"
+        "    executor.start()\n"
+        "    while not executor._driver._ready:\n"
+        "        executor.wait(0.01)\n"
         "    executor.begin([Assignment(0, 'map', 0, '1-w0-abc123', 'j/0/map/0/1-w0-abc123/', 4)])\n"
         "    outcomes = []\n"
         "    while not outcomes:\n"

@@ -142,18 +142,16 @@ def test_a_worker_reads_the_records_of_its_input(harness: Harness) -> None:
 def test_reading_records_is_progress(harness: Harness) -> None:
     """A task whose records take long is not taken for one that hangs."""
     DirectoryStore(harness.store).put("own", b"x\n" * 64)
-    executor = harness.executor(
-        """
+    source = """
         class Worker(JobWorker):
             def map(self, input):
                 count = 0
                 for record in self.records(input):
-                    time.sleep(0.05)
+                    time.sleep(0.08)
                     count += 1
                 return {0: str(count)}
-        """,
-        task_timeout=2.0,
-    )
+        """
+    executor = harness.ready(harness.executor(source, task_timeout=4.0))
     executor.begin([map_task(0, DirectoryStore(harness.store).url("own"))])
     (outcome,) = executor.wait(60.0)
     assert outcome.kind == "done", outcome.message
