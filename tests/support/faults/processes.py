@@ -6,14 +6,16 @@ All of it is confined to the nodes' own control groups and network namespaces.
 from __future__ import annotations
 
 import os
+import re
 import signal
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from support.cluster_machine import processes
 from support.cluster_node import Node
+from support.workerharness import wait_for_end
 
 TABLE = "e2e-faults"
 
@@ -32,9 +34,12 @@ class PodProcess:
         return "KUBEMR_CHILD_FD" in self.environ
 
     def signal(self, number: signal.Signals) -> None:
-        """Send it a signal; one that has ended since gets none."""
-        with suppress(ProcessLookupError):
-            os.kill(self.pid, number)
+        """Send it a signal.  ProcessLookupError when it has ended since: then the fault did not strike."""
+        os.kill(self.pid, number)
+
+    def until_ended(self) -> None:
+        """Wait until it is no more."""
+        wait_for_end(self.pid)
 
 
 def pod_processes(nodes: list[Node], **environ: str) -> list[PodProcess]:
@@ -54,9 +59,9 @@ def pod_processes(nodes: list[Node], **environ: str) -> list[PodProcess]:
 
 @contextmanager
 def cut_off(node: Node, pod_address: str, server: str) -> Iterator[None]:
-    """In the block, what the pod sends to `server` (`10.199.0.1:6443`) vanishes on its node."""
+    """In the block, what the pod sends to `server` (`10.199.0.1:6443`) vanishes on its node; it must send something."""
     host, _, port = server.rpartition(":")
-    rule = f"ip saddr {pod_address} ip daddr {host} tcp dport {port} drop"
+    rule = f"ip saddr {pod_address} ip daddr {host} tcp dport {port} counter drop"
     node.processes.enter("nft", "add", "table", "inet", TABLE)
     try:
         # After the translation of service addresses, so it is the server's own address that counts.
@@ -64,5 +69,8 @@ def cut_off(node: Node, pod_address: str, server: str) -> Iterator[None]:
         node.processes.enter("nft", f"add chain inet {TABLE} forward {chain}")
         node.processes.enter("nft", f"add rule inet {TABLE} forward {rule}")
         yield
+        listed = node.processes.enter("nft", "list", "table", "inet", TABLE)
+        (dropped,) = re.findall(r"counter packets (\d+)", listed)
+        assert int(dropped), f"{pod_address} sent nothing to {server} while it was cut off: {listed}"
     finally:
         node.processes.enter("nft", "delete", "table", "inet", TABLE)

@@ -1,11 +1,11 @@
-"""The job that faults strike: a word count whose tasks take their time, and whose first one may wait for a gate."""
+"""The job that faults strike: a word count whose tasks take their time, and of which two may wait for a gate each."""
 
 from __future__ import annotations
 
 import random
 from collections import Counter
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal, get_args
 
 from kubemr.coordination import names
 
@@ -14,10 +14,17 @@ TASK_SECONDS = 0.25
 PROGRAM = "faults-program"
 """The ConfigMap that holds the program."""
 
+BEGUN = "begun"
+"""What an attempt stores before it waits for a gate."""
+
+Gate = Literal["job", "victim"]
+"""Which of the two: of the task that holds the job open, or of the one that the struck worker is at."""
+GATES: tuple[Gate, ...] = get_args(Gate)
+
 LABEL = "e2e-faults"
 """On the pods, with the job's name."""
 
-SOURCE = """
+SOURCE = f"""
 import sys, time
 sys.path.insert(0, "/opt")
 import kubemr
@@ -30,14 +37,16 @@ class SlowCount(WordCount):
         time.sleep(float(seconds))
         if gate == "greedy" and self.task.attempt.startswith("1-"):
             bytearray(1 << 30)
-        while gate == "held" and not self._open():
-            self.progress()
-            time.sleep(0.2)
+        if gate in self.job.jobargs:
+            self.store("{BEGUN}", b"begun")
+            while not self._open(self.job.jobargs[gate]):
+                self.progress()
+                time.sleep(0.2)
         yield text.encode()
 
-    def _open(self):
+    def _open(self, key):
         try:
-            self.fetch(self.job.jobargs["gate"])
+            self.fetch(key)
         except NoSuchKey:
             return False
         return True
@@ -62,9 +71,9 @@ def words() -> Counter[bytes]:
     return Counter(" ".join(texts()).encode().split())
 
 
-def gate_of(name: str) -> str:
-    """The key in the store of what the first task of the job `name` waits for, if it is gated."""
-    return f"gates/{name}"
+def gate_of(name: str, gate: Gate) -> str:
+    """The key in the store of what a task of the job `name` waits for."""
+    return f"gates/{name}/{gate}"
 
 
 def config_map(namespace: str) -> Any:
@@ -78,6 +87,7 @@ def slow_count(
     image: str,
     *,
     gated: bool = False,
+    lasting: int | None = None,
     memory: str = "",
     workers: int = WORKERS,
     command: tuple[str, ...] = ("python3", "/program/slow.py"),
@@ -86,6 +96,7 @@ def slow_count(
 ) -> Any:
     """The manifest.
 
+    The first task of a job that is `gated`, and the one numbered `lasting`, end no sooner than their gate is open.
     With a `memory` limit the second task asks for more than that, when it is tried first.
     `volumes` are further ones by name, mounted at `/<name>`.  Workers that are `spread` are on all nodes, as many on
     each, and are given up with a node that is unreachable for 2 s.
@@ -105,7 +116,9 @@ def slow_count(
         "terminationGracePeriodSeconds": 5,
         **(_spread(name) if spread else {}),
     }
-    kinds = {0: "held" if gated else "free", 1: "greedy" if memory else "free"}
+    kinds = {0: "job" if gated else "free", 1: "greedy" if memory else "free"}
+    if lasting is not None:
+        kinds[lasting] = "victim"
     inputs = [f"{TASK_SECONDS} {kinds.get(task, 'free')} {text}" for task, text in enumerate(texts())]
     return {
         "apiVersion": names.API_VERSION,
@@ -116,7 +129,7 @@ def slow_count(
             "replicas": workers,
             "partitions": PARTITIONS,
             "inputs": inputs,
-            "jobargs": {"gate": gate_of(name)},
+            "jobargs": {gate: gate_of(name, gate) for gate in GATES},
             "template": {"metadata": {"labels": {LABEL: name}}, "spec": spec},
         },
     }

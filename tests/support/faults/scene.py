@@ -9,10 +9,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from io import BytesIO
+from itertools import pairwise
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from kubemr.coordination import names
+from kubemr.coordination.outputs import OUTPUTS
 from kubemr.locks.taskstate import TaskState, Token, attempt_of, parse_token
 from support.cluster import Cluster
 from support.cluster_access import KubectlError
@@ -21,7 +23,7 @@ from support.cluster_kubemr import Job, Kubemr
 from support.cluster_node import Node
 from support.faults.following import Following
 from support.faults.processes import PodProcess, pod_processes
-from support.faults.program import PARTITIONS, TASKS, gate_of
+from support.faults.program import BEGUN, GATES, PARTITIONS, TASKS, Gate, gate_of
 
 PATIENCE = 120.0
 """Seconds that anything may take on a busy machine."""
@@ -57,12 +59,32 @@ class History:
         with self._lock:
             return {task: seen[-1] for task, seen in self.states.items()}
 
+    def lost_by(self, token: Token) -> dict[Task, TaskState]:
+        """What `token` held when it was taken for dead, as it was then.
+
+        What it had committed by then is not among it: such a patch may have been under way when a fault struck.
+        """
+        with self._lock:
+            return {
+                task: before
+                for task, seen in self.states.items()
+                for before, after in pairwise(seen)
+                if before.held_by(token) and not after.held_by(token) and after.losses > before.losses
+            }
+
 
 class Scene:
-    """One job from its creation on.  `draw` decides when and whom a fault strikes."""
+    """One job from its creation on.  `draw` decides when and whom a fault strikes.
 
-    def __init__(self, cluster: Cluster, kubemr: Kubemr, job: Job, draw: random.Random) -> None:
+    `lasting` is the map task that ends no sooner than the test lets it: whoever is at it when the fault strikes cannot
+    have sent its commit, so it is this task of which the test says what the fault has done.
+    """
+
+    def __init__(
+        self, cluster: Cluster, kubemr: Kubemr, job: Job, draw: random.Random, lasting: int | None = None
+    ) -> None:
         self.cluster, self.kubemr, self.job, self.draw = cluster, kubemr, job, draw
+        self._lasting = lasting
         self.history = History()
         apiserver, uid = cluster.plane.apiserver, job.view.uid
         ours = names.selector(uid)
@@ -106,6 +128,17 @@ class Scene:
 
         return self.shards.wait(checked, what, seconds)
 
+    @property
+    def lasting(self) -> Task:
+        """The task that waits for `let_go`."""
+        assert self._lasting is not None, "the stage has no task that lasts: stage(…, lasting=True)"
+        return "0-map", self._lasting
+
+    @property
+    def fate(self) -> TaskState:
+        """How that task is now."""
+        return self.history.latest()[self.lasting]
+
     def until_done(self, tasks: int) -> None:
         """Wait until so many tasks are committed."""
         self.wait(lambda: self.done >= tasks, f"{tasks} tasks done")
@@ -147,6 +180,15 @@ class Scene:
         self.wait(lambda: all(self.history.latest()[task].committed for task in tasks), f"{tasks} committed")
         self.recovered_at = max([self.struck_at, *(self.history.committed_at[task] for task in tasks)])
 
+    def taken_over(self, victim: Victim) -> dict[Task, TaskState]:
+        """Wait until the victim is taken for dead; its attempts, the one at the lasting task among them."""
+
+        def lost() -> dict[Task, TaskState] | None:
+            found = self.history.lost_by(victim.token)
+            return found if self.lasting in found else None
+
+        return self.wait(lost, f"{self.lasting} taken from {victim.token}")
+
     def until_progress(self) -> None:
         """Wait for the first task that is committed after all programs are back: then the fault is made good."""
 
@@ -164,7 +206,10 @@ class Scene:
         return {task: holder for task, holder in running.items() if token is None or holder == token}
 
     def victim(self, *, spare: frozenset[Task] = frozenset(), node: str = "") -> Victim:
-        """A worker that holds a task now, none of `spare`, drawn from those (on `node`)."""
+        """A worker that holds a task now, none of `spare`, drawn from those (on `node`).
+
+        Where a task lasts it is the one that is at it.
+        """
 
         # Asked before, and once: while kubectl answers, a worker may be done with all that it held.
         pods = {_index_of(pod): pod for pod in self.pods() if _lives(pod) and node in ("", pod["spec"]["nodeName"])}
@@ -173,6 +218,8 @@ class Scene:
         def choose() -> Victim | None:
             held = self.held()
             tokens = set(held.values()) - {held[task] for task in spare if task in held}
+            if self._lasting is not None:
+                tokens &= {token for task, token in held.items() if task == self.lasting and self.begun(token)}
             there = sorted(token for token in tokens if parse_token(token)[0] in pods)
             if not there:
                 return None
@@ -200,17 +247,31 @@ class Scene:
 
     # -- the end
 
-    def open_gate(self) -> None:
+    def open_gate(self, gate: Gate = "job") -> None:
         """Let the first task go on."""
-        self.kubemr.store.put_object(self.kubemr.bucket, f"kubemr/{gate_of(self.job.name)}", BytesIO(b"open"), 4)
+        self.kubemr.store.put_object(self.kubemr.bucket, f"kubemr/{gate_of(self.job.name, gate)}", BytesIO(b"open"), 4)
 
-    def stored(self, task: Task, state: TaskState, token: Token) -> bool:
-        """Whether an attempt of `token` has stored its outputs: it is about to commit, or did."""
-        step, _, stage = task[0].partition("-")
+    def let_go(self) -> None:
+        """Let the lasting task go on, in every attempt."""
+        self.open_gate("victim")
+
+    def begun(self, token: Token) -> bool:
+        """Whether the attempt of `token` at the lasting task waits for its gate, or did."""
+        return self._has(self.fate, token, BEGUN)
+
+    def stored(self, state: TaskState, token: Token) -> bool:
+        """Whether the attempt of `token` at the lasting task, then `state`, has stored its outputs.
+
+        It is about to commit then, or did.
+        """
+        return self._has(state, token, OUTPUTS)
+
+    def _has(self, state: TaskState, token: Token, name: str) -> bool:
+        stage, number = self.lasting
+        step, _, kind = stage.partition("-")
         attempt = attempt_of(state.epoch, token)
-        prefix = names.attempt_prefix(self.job.view.storage_prefix, int(step), stage, task[1], attempt)
-        key = f"kubemr/{prefix}outputs.json"
-        return any(self.kubemr.store.list_objects(self.kubemr.bucket, prefix=key))
+        prefix = names.attempt_prefix(self.job.view.storage_prefix, int(step), kind, number, attempt)
+        return any(self.kubemr.store.list_objects(self.kubemr.bucket, prefix=f"kubemr/{prefix}{name}"))
 
     def complete(self) -> list[bytes]:
         """Wait for the job's end; the contents of its results, in order, as they were when this was asked first."""
@@ -272,14 +333,21 @@ class Victim:
 
     def renewed(self) -> str:
         """The time that its Lease shows."""
-        lease = f"{self.scene.job.view.base}-w-{self.index}"
-        return self.scene.job.kubectl("get", "lease", lease, "-o", "jsonpath={.spec.renewTime}")
+        return self._lease("renewTime")
+
+    def holds_lease(self) -> bool:
+        """Whether it, and no process after it, is worker `index`."""
+        return self._lease("holderIdentity") == self.token
 
     def processes(self, *, child: bool | None = None) -> list[PodProcess]:
         """Its processes; of the two kinds the runtime's or the user code's, if asked."""
         mine = {"KUBEMR_JOB_UID": self.scene.job.view.uid, "JOB_COMPLETION_INDEX": str(self.index)}
         found = [each for each in pod_processes([self.node], **mine) if "python" in each.command]
         return [each for each in found if child is None or each.is_child == child]
+
+    def _lease(self, what: str) -> str:
+        lease = f"{self.scene.job.view.base}-w-{self.index}"
+        return self.scene.job.kubectl("get", "lease", lease, "-o", f"jsonpath={{.spec.{what}}}")
 
 
 def _index_of(pod: Any) -> int:
@@ -293,10 +361,12 @@ def _lives(pod: Any) -> bool:
 
 
 @contextmanager
-def scene(cluster: Cluster, kubemr: Kubemr, namespace: str, manifest: Any, draw: random.Random) -> Iterator[Scene]:
+def scene(
+    cluster: Cluster, kubemr: Kubemr, namespace: str, manifest: Any, draw: random.Random, lasting: int | None = None
+) -> Iterator[Scene]:
     """Create the job and follow it."""
     job = kubemr.submit(namespace, manifest)
-    made = Scene(cluster, kubemr, job, draw)
+    made = Scene(cluster, kubemr, job, draw, lasting)
     with made.shards, made.document:
         try:
             yield made
@@ -308,7 +378,8 @@ def scene(cluster: Cluster, kubemr: Kubemr, namespace: str, manifest: Any, draw:
                 error.add_note(f"the job stays: {problem}")
             raise
         finally:
-            kubemr.store.remove_object(kubemr.bucket, f"kubemr/{gate_of(job.name)}")
+            for gate in GATES:
+                kubemr.store.remove_object(kubemr.bucket, f"kubemr/{gate_of(job.name, gate)}")
 
 
 def server_of(url: str) -> str:

@@ -20,7 +20,7 @@ import pytest
 from support.cluster import Cluster
 from support.cluster_access import ClusterAccess
 from support.cluster_kubemr import Kubemr
-from support.faults.program import config_map, slow_count, words
+from support.faults.program import TASKS, config_map, slow_count, words
 from support.faults.scene import Scene, scene
 from support.faults.table import Row, Table
 from support.workerharness import ROOT
@@ -82,10 +82,11 @@ class Ground:
     namespace: str
     image: str
 
-    def scene(self, draw: random.Random, **manifest: Any) -> AbstractContextManager[Scene]:
-        """A job under way."""
-        name = f"count-{secrets.token_hex(3)}"
-        return scene(self.cluster, self.kubemr, self.namespace, slow_count(name, self.image, **manifest), draw)
+    def scene(self, draw: random.Random, *, lasting: bool = False, **manifest: Any) -> AbstractContextManager[Scene]:
+        """A job under way, of which one task may be `lasting`, drawn from all but the first."""
+        number = draw.randrange(1, TASKS) if lasting else None
+        document = slow_count(f"count-{secrets.token_hex(3)}", self.image, lasting=number, **manifest)
+        return scene(self.cluster, self.kubemr, self.namespace, document, draw, number)
 
 
 @pytest.fixture(scope="session")
