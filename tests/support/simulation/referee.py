@@ -30,8 +30,12 @@ class Referee:
     """How often a second holder joined the first."""
     written: dict[str, bytes] = field(factory=dict)
 
-    def task_changed(self, shard: str, number: str, old: str, new: str) -> None:
-        """One task of a shard went from `old` to `new` in one patch."""
+    def task_changed(self, shard: str, number: str, old: str, new: str, *, lives: bool = True) -> None:
+        """One task of a shard went from `old` to `new` in one patch.
+
+        Whose sender is no more (`lives`) begins nothing by it: both a shard, after it was removed, and a claim in it
+        may be written by requests that were long under way.
+        """
         if not legal(old, new):
             raise Foul(f"{shard} task {number}: {old} -> {new} is no legal change")
         if self.bound is not None and not within(self.bound, old, new):
@@ -40,7 +44,7 @@ class Referee:
         self.backups += bool(joined and _holders(old))
         for token in joined:
             attempt = (shard, number, epoch, token)
-            if attempt in self.begun:
+            if lives and attempt in self.begun:
                 raise Foul(f"{shard} task {number}: {token} begins epoch {epoch} a second time: {old} -> {new}")
             self.begun.add(attempt)
 

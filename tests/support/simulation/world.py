@@ -80,7 +80,7 @@ class World:
     collect: bool = field(default=False, init=False)
     """Something was deleted since the garbage collector ran."""
     _processes: list[Process] = field(factory=list, init=False)
-    _late: list[tuple[float, int, Request]] = field(factory=list, init=False)
+    _late: list[tuple[float, int, Request, Group]] = field(factory=list, init=False)
     _numbers: Iterator[int] = field(factory=count, init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -148,8 +148,7 @@ class World:
             self._pass_time()
             return
         if self._late and self._late[0][0] <= self.now:
-            _, _, request = heapq.heappop(self._late)
-            self.note(f"late: {_short(request)}: {self.serve(request).status}")
+            self._serve_late()
             return
         self.now += self.random.random() * 0.02
         self._step(self.random.choice(due))
@@ -161,8 +160,7 @@ class World:
             raise Stuck("no process is left and the run is not finished")
         self.now = max(self.now, min(times)) + 1e-6
         if self._late and self._late[0][0] <= self.now:
-            _, _, request = heapq.heappop(self._late)
-            self.note(f"late: {_short(request)}: {self.serve(request).status}")
+            self._serve_late()
 
     def _step(self, process: Process) -> None:
         group = process.group
@@ -240,7 +238,8 @@ class World:
         elif draw() < faults.unavailable:
             answer = Answer(503, {"kind": "Status", "reason": "ServiceUnavailable", "message": "try again"})
         elif write and draw() < faults.late_write:
-            heapq.heappush(self._late, (self.now + self.random.uniform(0.0, 20.0), next(self._numbers), request))
+            when = self.now + self.random.uniform(0.0, 20.0)
+            heapq.heappush(self._late, (when, next(self._numbers), request, process.group))
             answer = Answer(0, error="timed out")
         elif draw() < faults.lost_answer:
             self.serve(request)
@@ -250,14 +249,18 @@ class World:
         self.note(f"{process.name}: {_short(request)}: {answer.status} {answer.error}")
         return answer
 
-    def serve(self, request: Request) -> Answer:
-        """Let the apiserver carry it out, under the referee's eyes."""
+    def _serve_late(self) -> None:
+        _, _, request, sender = heapq.heappop(self._late)
+        self.note(f"late: {_short(request)}: {self.serve(request, lives=sender.alive).status}")
+
+    def serve(self, request: Request, *, lives: bool = True) -> Answer:
+        """Let the apiserver carry it out, under the referee's eyes; `lives` says whether its sender still does."""
         watched = request.verb == "patch" and request.resource.plural == "mapreducetaskshards"
         before = self._tasks(request) if watched else {}
         answer = self.server.handle(request)
         if watched and answer.ok:
             for number, text in answer.body["tasks"].items():
-                self.referee.task_changed(str(request.name), number, before.get(number, ""), text)
+                self.referee.task_changed(str(request.name), number, before.get(number, ""), text, lives=lives)
         if request.verb in ("delete", "patch"):  # a patch may remove the last finalizer
             self.collect = True
         return answer
