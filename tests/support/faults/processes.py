@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import re
 import signal
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,19 +58,25 @@ def pod_processes(nodes: list[Node], **environ: str) -> list[PodProcess]:
 
 
 @contextmanager
-def cut_off(node: Node, pod_address: str, server: str) -> Iterator[None]:
-    """In the block, what the pod sends to `server` (`10.199.0.1:6443`) vanishes on its node; it must send something."""
+def cut_off(node: Node, pod_address: str, server: str) -> Iterator[Callable[[], int]]:
+    """In the block, what the pod sends to `server` (`10.199.0.1:6443`) vanishes on its node.
+
+    Gives how many packets have vanished by now; in the end it must have been some.
+    """
     host, _, port = server.rpartition(":")
     rule = f"ip saddr {pod_address} ip daddr {host} tcp dport {port} counter drop"
+
+    def vanished() -> int:
+        (packets,) = re.findall(r"counter packets (\d+)", node.processes.enter("nft", "list", "table", "inet", TABLE))
+        return int(packets)
+
     node.processes.enter("nft", "add", "table", "inet", TABLE)
     try:
         # After the translation of service addresses, so it is the server's own address that counts.
         chain = "{ type filter hook forward priority 10; policy accept; }"
         node.processes.enter("nft", f"add chain inet {TABLE} forward {chain}")
         node.processes.enter("nft", f"add rule inet {TABLE} forward {rule}")
-        yield
-        listed = node.processes.enter("nft", "list", "table", "inet", TABLE)
-        (dropped,) = re.findall(r"counter packets (\d+)", listed)
-        assert int(dropped), f"{pod_address} sent nothing to {server} while it was cut off: {listed}"
+        yield vanished
+        assert vanished(), f"{pod_address} sent nothing to {server} while it was cut off"
     finally:
         node.processes.enter("nft", "delete", "table", "inet", TABLE)

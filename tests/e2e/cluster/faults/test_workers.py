@@ -52,7 +52,7 @@ def test_the_user_code_is_killed(stage: Stage) -> None:
         job.struck()
         child.signal(signal.SIGKILL)
         child.until_ended()
-        job.wait(lambda: job.fate.failures, "a failed attempt")
+        job.wait(lambda: job.fate.failures > 0, "a failed attempt")
         job.let_go()
         job.until_committed(tasks)
         assert victim.processes(child=False) == [runtime]
@@ -159,10 +159,11 @@ def test_a_worker_is_cut_off_from_storage(stage: Stage) -> None:
     with stage("a worker: no S3 until all others wait", lasting=True) as job:
         job.moment()
         victim, state = job.victim(), job.fate
-        with cut_off(victim.node, victim.address, server_of(job.kubemr.s3.endpoint)):
+        with cut_off(victim.node, victim.address, server_of(job.kubemr.s3.endpoint)) as vanished:
             job.struck()
             job.let_go()  # which it would see in a moment, by S3
             tasks = {job.lasting, *victim.tasks}
+            job.wait(lambda: vanished() > 0, "it has asked S3 for something")
             job.wait(lambda: waiting_for(job, victim), "all other tasks of the stage are done")
             tasks.update(victim.tasks)
             assert not job.stored(state, victim.token), "what is cut off from S3 has stored something there"
