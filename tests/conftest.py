@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from support import cluster_fixtures
@@ -41,6 +42,10 @@ __all__ = [
     "wordcount_image",
     "worker_image",
 ]
+
+# No test fails because the machine is slow at a moment.
+hypothesis.settings.register_profile("kubemr", deadline=None)
+hypothesis.settings.load_profile("kubemr")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -35,10 +35,15 @@ def test_what_shrank_and_what_was_removed_is_still_told(control_plane: ControlPl
     assert sizes[2] == 0
 
 
-def test_nothing_was_written(control_plane: ControlPlane) -> None:
+def test_nothing_was_written(tmp_path: Path) -> None:
     """It ends, where it waited for a revision that does not come."""
-    url = control_plane.etcd.url
-    assert list(history.sizes(url, history.revision(url))) == []
+    require(ETCD)
+    etcd = Etcd(tmp_path)
+    try:
+        put(etcd)
+        assert list(history.sizes(etcd.url, history.revision(etcd.url))) == []
+    finally:
+        etcd.stop()
 
 
 def test_a_history_that_is_gone_is_an_error(tmp_path: Path) -> None:
