@@ -15,9 +15,9 @@ from attr import frozen
 from kubemr.coordination import names
 from kubemr.coordination.attempts import Attempt, Selection, attempts, first_error
 from kubemr.coordination.job import JobView, Stage
-from kubemr.coordination.outputs import Index
+from kubemr.coordination.outputs import READERS, Index
 from kubemr.coordination.records import LOG
-from kubemr.coordination.results import READERS, Results, gather
+from kubemr.coordination.results import Results, gather
 from kubemr.coordination.store import Store, write
 from kubemr.coordination.survey import Survey
 from kubemr.locks.conditional import Outcome, Refused, Target, Verdict, apply

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Final
 
 from attr import frozen
 
 OUTPUTS = "outputs.json"
+READERS: Final = 8
+"""Objects that are read at the same time: a store's answer takes milliseconds, most of them waiting."""
 _PIECE = 4096
 """Attempts of an index that are encoded at once."""
 

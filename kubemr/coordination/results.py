@@ -31,8 +31,6 @@ MAX_RESULTS_BYTES: Final = 64 * 1024
 """What fits on the object itself: so many results, each and all together of so many bytes (UTF-8).
 
 Where there is more, all of them are in the manifest, and the object holds the first ones."""
-READERS: Final = 8
-"""Objects that are read at the same time: a store's answer takes milliseconds, most of them waiting."""
 SLICE: Final = 512
 """Objects that are read in one effect, at most."""
 SLICE_SECONDS: Final = 20.0

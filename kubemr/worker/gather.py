@@ -12,11 +12,9 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final, Protocol
 
-from kubemr.coordination.outputs import OUTPUTS, Index, decode_outputs
+from kubemr.coordination.outputs import OUTPUTS, READERS, Index, decode_outputs
 from kubemr.storage.errors import NoSuchKey
 
-READERS: Final = 8
-"""Objects that are read at the same time: a store's answer takes milliseconds, most of them waiting."""
 CACHE_BYTES: Final = 64 << 20
 """What the kept outputs may take, as they lie in the store; about three times as much in memory."""
 _AHEAD: Final = 256

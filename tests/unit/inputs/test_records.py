@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import BinaryIO
+from urllib.parse import unquote, urlsplit
 
 import pytest
 from hypothesis import HealthCheck, example, given, settings
@@ -112,7 +113,7 @@ def test_a_packed_file_is_whole_whatever_its_size(folder: Place, told: int) -> N
 def test_the_end_is_looked_for_in_the_answer_at_hand(folder: Place) -> None:
     """No part costs a request more."""
     folder.store.put("file", b"0123456789\n" * 10)
-    with FileServer(Path(folder.store.root)) as server:  # type: ignore[attr-defined]  # of a directory
+    with FileServer(Path(unquote(urlsplit(folder.root).path))) as server:
         for told in (110, 99):
             named = parts(f"{server.url}/file", told, Cuts(11, 1))
             with suppress(RecordsError):
