@@ -11,6 +11,8 @@ from collections.abc import Iterator, Mapping
 
 from attr import define, field
 
+from kubemr.locks import taskmap
+
 MISSING = 0
 """The place of a task that nobody has told of."""
 
@@ -33,16 +35,15 @@ class Ledger:
     def note(self, tasks: Mapping[str, str]) -> None:
         """The tasks of one shard, as its document has them.  What was noted of them before is replaced."""
         places, known, total = self._places, self._known, self.total
-        for key, text in tasks.items():
-            number = int(key)
-            if not 0 <= number < total:
+        for numbers, text in taskmap.entries(tasks):
+            if numbers.stop > total:
                 self.strange = True
                 continue
             place = known.get(text)
             if place is None:
                 place = known[text] = len(self.texts)
                 self.texts.append(text)
-            places[number] = place
+            places[numbers.start : numbers.stop] = array("I", [place]) * len(numbers)
 
     def text(self, number: int) -> str:
         """A task's string; empty where there is none."""

@@ -12,6 +12,7 @@ from attrs import define, field, frozen
 
 from kubemr.coordination.job import JobView
 from kubemr.coordination.names import LABEL_RUN, LABEL_STAGE
+from kubemr.locks import taskmap
 from kubemr.locks.request import Json
 
 COMMITTED: Final = ("done", "empty")
@@ -81,9 +82,13 @@ class JobProgress:
         view = self.view
         if view is not None and labels.get(LABEL_RUN) != str(view.run):
             return
-        parts = [text.split("/") for text in document["tasks"].values()]
-        names = Counter(part[0] for part in parts)
-        self._shards[document["metadata"]["name"]] = (labels[LABEL_STAGE], names, sum(int(part[2]) for part in parts))
+        names: Counter[str] = Counter()
+        failures = 0
+        for numbers, text in taskmap.entries(document["tasks"]):
+            parts = text.split("/")
+            names[parts[0]] += len(numbers)
+            failures += int(parts[2]) * len(numbers)
+        self._shards[document["metadata"]["name"]] = (labels[LABEL_STAGE], names, failures)
 
     @property
     def stages(self) -> list[StageCounts]:

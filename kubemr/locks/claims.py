@@ -17,10 +17,11 @@ from functools import partial
 
 from attr import frozen
 
+from kubemr.locks import taskmap
 from kubemr.locks.conditional import Outcome, Refused, Verdict, apply
-from kubemr.locks.patch import Patch, lookup
+from kubemr.locks.patch import Patch
 from kubemr.locks.request import Answer, Json, Op
-from kubemr.locks.shard import Shard, task_path
+from kubemr.locks.shard import Shard
 from kubemr.locks.taskstate import TaskState, Token
 
 Change = Callable[[TaskState], TaskState]
@@ -141,7 +142,8 @@ def _after(shard: Shard, changes: Mapping[int, Change]) -> dict[int, TaskState]:
 
 def _send(shard: Shard, patch: Patch, states: Mapping[int, TaskState]) -> Op[Outcome]:
     def mine(document: Json) -> bool:
-        return any(lookup(document, task_path(number)) == str(state) for number, state in states.items())
+        shown = taskmap.texts(document["tasks"])
+        return any(shown.get(number) == str(state) for number, state in states.items())
 
     outcome = yield from apply(shard.target, patch, mine)
     if outcome.verdict is Verdict.GONE:

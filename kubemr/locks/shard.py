@@ -12,6 +12,7 @@ from typing import Final, Literal
 
 from attr import frozen
 
+from kubemr.locks import taskmap
 from kubemr.locks.conditional import Target
 from kubemr.locks.patch import Patch, pointer
 from kubemr.locks.request import Json, Resource
@@ -36,23 +37,28 @@ Hint = Literal["waiting", "open", "drained", "done"]
 
 @frozen
 class Shard:
-    """A shard as it was last seen.  `tasks` maps a task's number to its state; `hint` is the label's value."""
+    """A shard as it was last seen.
+
+    `tasks` maps a task's number to its state; `hint` is the label's value; `together`: one entry tells of all tasks.
+    """
 
     namespace: str
     name: str
     tasks: Mapping[int, TaskState]
     hint: str
+    together: bool = False
 
     @classmethod
     def parse(cls, document: Json) -> Shard:
-        """Raises `BadState` where a task's string does not follow the grammar."""
+        """Raises `BadState` where a task's string, or its key, does not follow the grammar."""
         metadata = document["metadata"]
-        tasks = {int(number): TaskState.parse(text) for number, text in document["tasks"].items()}
+        tasks = {number: TaskState.parse(text) for number, text in taskmap.texts(document["tasks"]).items()}
         return cls(
             namespace=metadata["namespace"],
             name=metadata["name"],
-            tasks=dict(sorted(tasks.items())),
+            tasks=tasks,
             hint=(metadata.get("labels") or {}).get(LABEL_TASKS, ""),
+            together=len(document["tasks"]) < len(tasks),
         )
 
     @property
@@ -87,17 +93,19 @@ class Shard:
     def change(self, states: Mapping[int, TaskState]) -> Patch:
         """The patch that moves each task from what this shard shows to `states`, and the hint along with it.
 
-        All tasks at once are one value: two operations cost the apiserver less than two for each.
+        All tasks at once are one value: two operations cost the apiserver less than two for each.  It is one entry for
+        as long as they all go the same way, and then one for each for good.
         """
-        old, new = _texts({number: self.tasks[number] for number in states}), _texts(states)
-        if states and len(states) == len(self.tasks):
-            patch = Patch().swap(TASKS_PATH, old, new)
+        if not states:
+            return Patch()
+        after = {**self.tasks, **states}
+        if self.together or len(states) == len(self.tasks):
+            patch = Patch().swap(TASKS_PATH, self._document(self.tasks), self._document(after))
         else:
+            old, new = _texts({number: self.tasks[number] for number in states}), _texts(states)
             patch = Patch().swaps((task_path(number), old[number], new[number]) for number in new)
-        after = hint_of({**self.tasks, **states})
-        if states and after != self.hint:
-            patch = patch.add(HINT_PATH, after)
-        return patch
+        hint = hint_of(after)
+        return patch if hint == self.hint else patch.add(HINT_PATH, hint)
 
     def repair(self) -> Patch | None:
         """The patch that makes the hint fit the tasks, or None when it does.
@@ -107,19 +115,23 @@ class Shard:
         hint = hint_of(self.tasks)
         if hint == self.hint or self.hint == "waiting":
             return None
-        return Patch().test(TASKS_PATH, _texts(self.tasks)).add(HINT_PATH, hint)
+        return Patch().test(TASKS_PATH, self._document(self.tasks)).add(HINT_PATH, hint)
+
+    def _document(self, tasks: Mapping[int, TaskState]) -> dict[str, str]:
+        """All its tasks as they stand in its document, or are to."""
+        return (taskmap.shortest if self.together else taskmap.one_by_one)(_texts(tasks))
 
 
-def task_path(number: int | str) -> str:
-    """The JSON Pointer to a task's string."""
+def task_path(number: int) -> str:
+    """The JSON Pointer to a task's string, where it has an entry of its own."""
     return f"{TASKS_PATH}/{number}"
 
 
-def _texts(states: Mapping[int, TaskState]) -> dict[str, str]:
-    """States as a shard's document has them; each text is made once, as many tasks share one `TaskState`."""
+def _texts(states: Mapping[int, TaskState]) -> dict[int, str]:
+    """Their strings; each is made once, as many tasks share one `TaskState`."""
     known = {id(state): state for state in states.values()}
     texts = {key: str(state) for key, state in known.items()}
-    return {str(number): texts[id(state)] for number, state in states.items()}
+    return {number: texts[id(state)] for number, state in states.items()}
 
 
 def hint_of(tasks: Mapping[int, TaskState]) -> Hint:

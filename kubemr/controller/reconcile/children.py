@@ -13,6 +13,7 @@ from kubemr.controller.reconcile.storing import KEYS
 from kubemr.coordination import names
 from kubemr.coordination.job import DEFAULT_TASK_TIMEOUT, JobView, Stage, shard_size
 from kubemr.coordination.ledger import Ledger
+from kubemr.locks import taskmap
 from kubemr.locks.lease import whole_seconds
 from kubemr.locks.request import Json
 from kubemr.locks.taskstate import TaskState
@@ -118,10 +119,12 @@ def shards(job: JobView, stage: Stage, before: Ledger | None = None, *, open_: b
             "apiVersion": names.API_VERSION,
             "kind": "MapReduceTaskShard",
             "metadata": metadata(job, job.shard_name(stage, number), extra),
-            "tasks": {
-                str(task): new if before is None else carried(before.text(task))
-                for task in range(begin, min(begin + size, stage.total))
-            },
+            "tasks": taskmap.shortest(
+                {
+                    task: new if before is None else carried(before.text(task))
+                    for task in range(begin, min(begin + size, stage.total))
+                }
+            ),
         }
 
 

@@ -17,6 +17,7 @@ from attr import frozen
 from kubemr.controller.informer.objects import Object
 from kubemr.coordination import names
 from kubemr.coordination.job import JobView, Stage
+from kubemr.locks import taskmap
 from kubemr.locks.request import Json
 from kubemr.locks.taskstate import Token
 
@@ -51,9 +52,9 @@ def digest(document: Json) -> Digest:
     labels = metadata.get("labels") or {}
     counts = dict.fromkeys(STATES, 0)
     holders: set[Token] = set()
-    for text in (document.get("tasks") or {}).values():
+    for numbers, text in taskmap.entries(document.get("tasks") or {}):
         name, _, rest = text.partition("/")
-        counts[name] += 1
+        counts[name] += len(numbers)
         if name == "running":
             holders.update(Token(token) for token in rest.rpartition("/")[2].split("+"))
     return Digest(

@@ -1,0 +1,60 @@
+"""The `tasks` of a shard's document: an entry for each task, or one entry for all of them.
+
+Tasks that are all in one state are most of what a job of quick tasks ever has: pending when it is deployed, running
+when a worker takes a whole shard, done when it is through.  So then one entry tells of them all, as in
+`0-511: pending/1/0/0/`, and a patch of 512 tasks costs the apiserver and etcd what one of a single task does.
+Whoever changes a part of them writes an entry for each, and so it stays: two workers can then change different tasks
+without meeting.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+
+from kubemr.locks.taskstate import BadState
+
+_KEY = re.compile(r"^(0|[1-9][0-9]*)(?:-([1-9][0-9]*))?$")
+
+
+def numbers(key: str) -> range:
+    """The tasks of which an entry tells: `7` of one, `0-511` of 512.  Raises `BadState` for any other key."""
+    found = _KEY.fullmatch(key)
+    if found is not None:
+        first = int(found[1])
+        last = int(found[2] or first)
+        if found[2] is None or last > first:
+            return range(first, last + 1)
+    raise BadState(f"{key!r} does not name tasks: expected a number, or the first and the last one, as in 0-511")
+
+
+def key(tasks: range) -> str:
+    """The key of one entry for all of these, one after another; the inverse of `numbers`."""
+    return str(tasks[0]) if len(tasks) == 1 else f"{tasks[0]}-{tasks[-1]}"
+
+
+def entries(document: Mapping[str, str]) -> Iterator[tuple[range, str]]:
+    """Which tasks have which state."""
+    for name, text in document.items():
+        yield numbers(name), text
+
+
+def texts(document: Mapping[str, str]) -> dict[int, str]:
+    """The state of each task, in order of their numbers."""
+    if len(document) == 1:
+        ((name, text),) = document.items()
+        return dict.fromkeys(numbers(name), text)
+    return dict(sorted((number, text) for tasks, text in entries(document) for number in tasks))
+
+
+def one_by_one(states: Mapping[int, str]) -> dict[str, str]:
+    """An entry for each task."""
+    return {str(number): text for number, text in states.items()}
+
+
+def shortest(states: Mapping[int, str]) -> dict[str, str]:
+    """One entry where all of them, one after another, are in one state; else one for each."""
+    first, last = min(states), max(states)
+    if last - first + 1 == len(states) and len(set(states.values())) == 1:
+        return {key(range(first, last + 1)): states[first]}
+    return one_by_one(states)
