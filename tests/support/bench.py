@@ -26,7 +26,7 @@ from kubemr.coordination.advance import Means
 from kubemr.coordination.job import JobView
 from kubemr.local.apiserver.core import ApiServer
 from kubemr.local.apiserver.presets import definitions, rules
-from kubemr.locks import Answer, Op, Request, Resource, Stop, run
+from kubemr.locks import Answer, Op, Request, Resource, Stop, run, taskmap
 from kubemr.locks.conditional import Target
 from kubemr.locks.holders import HolderLease
 from kubemr.locks.lease import LEASES
@@ -278,8 +278,7 @@ class Bench:
     def write_tasks(self, job: JobView, states: Mapping[int, str], position: int = 0, number: int = 0) -> Shard:
         """Tasks of a shard become what they are told to, by whatever means."""
         target = self.shard(job, position, number).target
-        for task, text in states.items():
-            self.set(target, f"/tasks/{task}", text)
+        self.set(target, "/tasks", taskmap.one_by_one({**taskmap.texts(self.get(target)["tasks"]), **states}))
         return self.shard(job, position, number)
 
     def hold_lease(self, job: JobView, index: int, token: str) -> Target:

@@ -29,11 +29,20 @@ def test_each_task_in_order() -> None:
 
 def test_a_number_that_the_stage_does_not_have() -> None:
     """It is not kept, and known to have been there."""
-    for number in ("3", "-1"):
+    for key in ("3", "1-3"):
         ledger = Ledger(3)
-        ledger.note({number: "x", "0": "x"})
+        ledger.note({key: "x", "0": "x"})
         assert ledger.strange
-        assert ledger.text(-1) == ""
+        assert [ledger.text(number) for number in range(-1, 4)] == ["", "x", "", "", ""]
+
+
+def test_one_entry_tells_of_many_tasks() -> None:
+    """Of all of a shard, and what each has afterwards replaces it."""
+    ledger = Ledger(6)
+    ledger.note({"2-4": "x"})
+    assert [ledger.text(number) for number in range(6)] == ["", "", "x", "x", "x", ""]
+    ledger.note({"2": "x", "3": "y", "4": "x"})
+    assert [ledger.text(number) for number in range(6)] == ["", "", "x", "y", "x", ""]
 
 
 def test_a_string_is_kept_once() -> None:

@@ -45,6 +45,18 @@ def test_counts_come_from_the_shards() -> None:
     assert progress.stages == [StageCounts("map", 3, 2, 1, 2), StageCounts("reduce", 1, 0, 0, 0)]
 
 
+def test_one_entry_counts_for_all_tasks_that_it_tells_of() -> None:
+    """What is running, what is done, and how often they failed."""
+    progress = JobProgress()
+    progress.see_job(job("DEPLOYED", "map"), 0.0)
+    for text, done, running, failures in (
+        ("running/2/1/0/w0-abcdef", 0, 3, 3),
+        ("done/2/1/0/w0-abcdef", 3, 0, 3),
+    ):
+        progress.see_shard({**shard("a", "0-map"), "tasks": {"0-2": text}})
+        assert progress.stages[0] == StageCounts("map", 3, done, running, failures)
+
+
 def test_a_complete_job_is_complete_in_all_stages() -> None:
     """Also when the watch of the shards lags behind that of the job."""
     progress = JobProgress()

@@ -28,6 +28,17 @@ def test_a_digest_counts_states_and_names_holders(bench: Bench) -> None:
     assert of_stage(job, job.stages[1], [found, reduce]) == [reduce]
 
 
+def test_one_entry_counts_for_all_tasks_that_it_tells_of(bench: Bench) -> None:
+    """The operator deploys a shard with one."""
+    job = bench.deployed(inputs=list("abcdefg"))
+    document = bench.get(bench.shard(job).target)
+    assert document["tasks"] == {"0-6": "pending/1/0/0/"}
+    assert counted([digest(document)]) == {"pending": 7, "running": 0, "done": 0, "failed": 0}
+    running = digest({**document, "tasks": {"0-6": "running/1/0/0/w1-bbbbbb"}})
+    assert counted([running]) == {"pending": 0, "running": 7, "done": 0, "failed": 0}
+    assert running.holders == {"w1-bbbbbb"}
+
+
 def test_committed_is_said_of_what_is_all_committed(bench: Bench) -> None:
     """With output or without."""
     job = bench.deployed(inputs=list("ab"))

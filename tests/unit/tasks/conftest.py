@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 
 import pytest
 
+from kubemr.locks import taskmap
 from kubemr.locks.shard import LABEL_RUN, LABEL_STAGE, LABEL_TASKS, LABEL_UID, SHARDS, Shard
 from support.bench import Bench
 
@@ -18,15 +19,15 @@ def bench() -> Bench:
 
 @pytest.fixture
 def make_shard(bench: Bench) -> Callable[..., Shard]:
-    """Makes the shard `s` of these tasks, labelled `hint`."""
+    """Makes the shard `s` of these tasks, labelled `hint`; with one entry for all of them, or one for each."""
 
-    def make(tasks: Mapping[int, str], hint: str = "open") -> Shard:
+    def make(tasks: Mapping[int, str], hint: str = "open", *, together: bool = False) -> Shard:
         labels = {LABEL_UID: "u", LABEL_RUN: "1", LABEL_STAGE: "0-map", LABEL_TASKS: hint}
         body = {
             "apiVersion": "turbobytes.com/v1alpha1",
             "kind": "MapReduceTaskShard",
             "metadata": {"name": "s", "labels": labels},
-            "tasks": {str(number): text for number, text in tasks.items()},
+            "tasks": (taskmap.shortest if together else taskmap.one_by_one)(tasks),
         }
         return Shard.parse(bench.create(SHARDS, body))
 

@@ -59,6 +59,81 @@ def test_finishing_and_claiming_go_in_one_patch(bench: Bench, make_shard: Make) 
     assert settled.late == []
 
 
+ALIKE = dict.fromkeys(range(4), "pending/1/0/0/")
+
+
+def test_a_whole_shard_is_claimed_and_committed_by_one_entry(bench: Bench, make_shard: Make) -> None:
+    """However many tasks it has, a patch is as small as that of one."""
+    shard = make_shard(ALIKE, together=True)
+    settled = bench.run(settle(shard, A, {}, list(ALIKE)))
+    assert bench.get(shard.target)["tasks"] == {"0-3": f"running/1/0/0/{A}"}
+    assert list(settled.held) == [0, 1, 2, 3]
+    settled = bench.run(settle(settled.shard, A, dict.fromkeys(ALIKE, commit)))
+    assert bench.get(shard.target)["tasks"] == {"0-3": f"done/1/0/0/{A}"}
+    assert (settled.held, settled.late) == ({}, [])
+
+
+def test_a_part_of_what_was_claimed_by_one_entry_is_committed(bench: Bench, make_shard: Make) -> None:
+    """And the rest given back: from then on each task has its own entry."""
+    shard = make_shard(dict.fromkeys(ALIKE, f"running/1/0/0/{A}"), together=True)
+    settled = bench.run(settle(shard, A, {0: commit, 1: commit, 2: release}))
+    assert texts(settled.shard) == {
+        0: f"done/1/0/0/{A}",
+        1: f"done/1/0/0/{A}",
+        2: "pending/2/0/0/",
+        3: f"running/1/0/0/{A}",
+    }
+    assert list(settled.held) == [3]
+
+
+@pytest.mark.parametrize("mine", [[0], list(ALIKE)], ids=["a part", "all"])
+@pytest.mark.parametrize("others", [[3], list(ALIKE)], ids=["a part", "all"])
+def test_of_two_who_claim_from_one_entry_the_second_takes_what_is_left(
+    bench: Bench, make_shard: Make, mine: list[int], others: list[int]
+) -> None:
+    """It is told that it has nothing, and may choose anew of what the shard shows."""
+    shard = make_shard(ALIKE, together=True)
+    bench.run(settle(shard, B, {}, others))
+    settled = bench.run(settle(shard, A, {}, mine))
+    assert settled.held == {}
+    assert list(settled.shard.held_by(B)) == others
+    settled = bench.run(settle(settled.shard, A, {}, settled.shard.pending))
+    assert list(settled.held) == [number for number in ALIKE if number not in others]
+
+
+@pytest.mark.parametrize("claim", [[2], list(ALIKE)], ids=["a part", "all"])
+@pytest.mark.parametrize("landed", [True, False])
+def test_a_claim_from_one_entry_whose_answer_was_lost(
+    bench: Bench, make_shard: Make, claim: list[int], landed: bool
+) -> None:
+    """It is found by one's own token in whatever form the shard has then, or sent again."""
+    shard = make_shard(ALIKE, together=True)
+    if landed:
+        bench.lose(shards)
+    else:
+        bench.answer(shards, SILENCE)
+    settled = bench.run(settle(shard, A, {}, claim))
+    assert [request.verb for request in bench.requests] == ["patch", "get", *([] if landed else ["patch"])]
+    assert list(settled.held) == claim
+
+
+def test_a_claim_whose_answer_was_lost_is_found_after_others_have_changed_the_form(
+    bench: Bench, make_shard: Make
+) -> None:
+    """One task of it was taken away meanwhile, so each has an entry of its own: the other three are held."""
+    shard = make_shard(ALIKE, together=True)
+    bench.lose(shards)
+
+    def take_away() -> None:
+        seen = Shard.parse(bench.get(shard.target))
+        bench.patch(shard.target, *seen.change({1: seen.tasks[1].lose({A}, 4)}).body)
+
+    bench.meanwhile(lambda request: request.verb == "get", take_away)
+    settled = bench.run(settle(shard, A, {}, list(ALIKE)))
+    assert list(settled.held) == [0, 2, 3]
+    assert [request.verb for request in bench.requests] == ["patch", "get"]
+
+
 def test_nothing_to_change_asks_nothing(bench: Bench, make_shard: Make) -> None:
     """What is held is known already."""
     settled = bench.run(settle(make_shard(HELD), A, {}))

@@ -94,6 +94,67 @@ def test_a_change_of_all_tasks_is_lost_with_any_of_them(bench: Bench, make_shard
     assert Shard.parse(bench.get(shard.target)).held_by(A) == {}
 
 
+ALIKE = dict.fromkeys(range(3, 7), "pending/1/0/0/")
+
+
+def test_one_entry_stays_one_while_all_tasks_go_the_same_way(bench: Bench, make_shard: Callable[..., Shard]) -> None:
+    """The whole map is tested and replaced, which is little."""
+    shard = make_shard(ALIKE, together=True)
+    assert {number: str(state) for number, state in shard.tasks.items()} == ALIKE
+    patch = shard.change({number: state.claim(A) for number, state in shard.tasks.items()})
+    assert patch.operations == (
+        {"op": "test", "path": "/tasks", "value": {"3-6": "pending/1/0/0/"}},
+        {"op": "replace", "path": "/tasks", "value": {"3-6": f"running/1/0/0/{A}"}},
+        {"op": "add", "path": HINT_PATH, "value": "drained"},
+    )
+    after = Shard.parse(bench.patch(shard.target, *patch.body))
+    assert list(after.held_by(A)) == [3, 4, 5, 6]
+    assert after.together
+
+
+def test_one_entry_becomes_one_for_each_for_good(bench: Bench, make_shard: Callable[..., Shard]) -> None:
+    """With the first change of a part of them, or of all in two ways; the same state once more changes nothing."""
+    claimed = {number: TaskState.parse(f"running/1/0/0/{A}") for number in ALIKE}
+    for states in (
+        {4: claimed[4]},
+        {**claimed, 4: TaskState.parse(f"running/1/0/0/{B}")},
+    ):
+        shard = make_shard(ALIKE, together=True)
+        patch = shard.change(states)
+        after = {str(number): str(states.get(number, ALIKE[number])) for number in ALIKE}
+        assert patch.operations[:2] == (
+            {"op": "test", "path": "/tasks", "value": {"3-6": "pending/1/0/0/"}},
+            {"op": "replace", "path": "/tasks", "value": after},
+        )
+        shard = Shard.parse(bench.patch(shard.target, *patch.body))
+        assert not shard.together
+        done = shard.change({number: TaskState.parse(f"done/1/0/0/{A}") for number in ALIKE})
+        assert set(done.operations[1]["value"]) == {"3", "4", "5", "6"}
+        bench.delete(shard.target)
+
+
+@pytest.mark.parametrize("sender", ["of a part", "of all"])
+def test_a_change_of_one_entry_is_lost_once_there_are_more(
+    bench: Bench, make_shard: Callable[..., Shard], sender: str
+) -> None:
+    """Whoever was quicker, and whatever he took."""
+    shard = make_shard(ALIKE, together=True)
+    bench.patch(shard.target, *shard.change({6: shard.tasks[6].claim(B)}).body)
+    wanted = [3] if sender == "of a part" else list(ALIKE)
+    answer = bench.send(shard.target.patch(shard.change({number: shard.tasks[number].claim(A) for number in wanted})))
+    assert answer.status == 422
+    seen = Shard.parse(bench.get(shard.target))
+    assert (list(seen.held_by(A)), list(seen.held_by(B))) == ([], [6])
+
+
+def test_a_repair_tests_the_one_entry(bench: Bench, make_shard: Callable[..., Shard]) -> None:
+    """As it stands in the document."""
+    shard = make_shard(ALIKE, hint="done", together=True)
+    patch = shard.repair()
+    assert patch is not None
+    assert Shard.parse(bench.patch(shard.target, *patch.body)).hint == "open"
+
+
 def test_a_change_of_nothing_is_no_patch() -> None:
     """Not even of the hint."""
     assert len(parse({0: "pending/1/0/0/"}, "done").change({})) == 0
