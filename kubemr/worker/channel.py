@@ -1,8 +1,8 @@
 """The wire between the runtime and the process that runs user code.
 
 A stream socket carries frames: a header and a body in JSON, which may be missing.  The parent sends one
-`hello` (the job), then `task`s.  The child sends `ready` or `broken` once, then per task any number of
-`progress` and one of `done`, `empty` and `failed`.  Every frame of a task repeats its number, so that one
+`hello` (the job), then `tasks`, each time one or several.  The child sends `ready` or `broken` once, then per task any
+number of `progress` and one of `done`, `empty` and `failed`.  Every frame of a task repeats its number, so that one
 from a process that user code forked is told apart.
 
 A task that was sent has not begun: the child takes a *turn* for it first, eight bytes from a second socket
@@ -27,7 +27,7 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Any, Final, Literal, NamedTuple, get_args
 
-Kind = Literal["hello", "task", "go", "ready", "broken", "progress", "done", "empty", "failed"]
+Kind = Literal["hello", "tasks", "go", "ready", "broken", "progress", "done", "empty", "failed"]
 
 LONGEST: Final = 1 << 30
 """No body is longer than this many bytes: a larger length is not one that we wrote."""
@@ -48,6 +48,10 @@ class Message(NamedTuple):
     body: Any
 
 
+Task = Sequence[Any]
+"""A task as it is sent: its number, then what an `Assignment` is made of."""
+
+
 class BadFrame(Exception):
     """The bytes on the channel are none of ours.  `before` are the messages that came before them."""
 
@@ -58,7 +62,9 @@ class BadFrame(Exception):
 
 def encode(kind: Kind, seq: int = 0, body: object = None) -> bytes:
     """One frame.  JSON in ASCII, so that any Python string survives, lone surrogates too."""
-    data = b"" if body is None else json.dumps(body).encode("ascii")
+    # A number in JSON is its `repr`, and most answers are but one: the encoder takes far longer to get going.
+    text = "" if body is None else repr(body) if type(body) is float else json.dumps(body)
+    data = text.encode("ascii")
     return _HEADER.pack(_MARK, _NUMBERS[kind], seq, len(data)) + data
 
 
@@ -126,9 +132,9 @@ class Turns:
     def __init__(self, channel: Channel, turns: socket.socket) -> None:
         self._channel = channel
         self._turns = turns
-        self._tasks: deque[Message] = deque()
+        self._tasks: deque[Task] = deque()
 
-    def next(self) -> Message | None:
+    def next(self) -> Task | None:
         """The next task, which has begun with this call; None when the parent wants no more or is dead."""
         try:
             turn = self._turns.recv(TURN_BYTES)
@@ -136,8 +142,13 @@ class Turns:
             return None
         seq = int.from_bytes(turn, "big")
         while turn:
-            task = self._tasks.popleft() if self._tasks else self._channel.receive()
-            if task is None or task.seq == seq:
+            while not self._tasks:
+                message = self._channel.receive()
+                if message is None:
+                    return None
+                self._tasks += message.body
+            task = self._tasks.popleft()
+            if task[0] == seq:
                 return task
             # That one was taken back.
         return None
@@ -147,5 +158,5 @@ class Turns:
         while (message := self._channel.receive()) is not None:
             if message.kind == "go":
                 return True
-            self._tasks.append(message)
+            self._tasks += message.body
         return False

@@ -70,10 +70,10 @@ def run_child(worker: JobWorker) -> NoReturn:
     prints = Prints(Taken(os.path.join(directory, COUNTS)), numbers[2:])
     channel.send("ready")
     while (task := tasks.next()) is not None:
-        seq = task.seq
-        kind, why, seconds = runner.run(Assignment(*task.body), _Progress(channel, seq))
+        seq = task[0]
+        kind, why, seconds = runner.run(Assignment(*task[1:]), _Progress(channel, seq))
         printed = prints.more()
-        channel.send(kind, seq, [seconds, why, printed])
+        channel.send(kind, seq, [seconds, why, printed] if why or printed else seconds)
         runner.tidy()
         if printed and not tasks.wait_for_go():
             break

@@ -21,7 +21,7 @@ from functools import partial
 from typing import Final
 
 from kubemr.worker.assignment import Assignment
-from kubemr.worker.channel import TURN_BYTES, BadFrame, Decoder, Kind, Message, encode
+from kubemr.worker.channel import TURN_BYTES, BadFrame, Decoder, Kind, Message, Task, encode
 from kubemr.worker.failure import TAIL
 from kubemr.worker.printed import Printed
 from kubemr.worker.prints import Count, Taken
@@ -150,13 +150,12 @@ class ChildProcess:
             if len(data) < _CHUNK:
                 return messages
 
-    def give(self, tasks: Sequence[tuple[int, Sequence[object]]]) -> None:
-        """Tasks to run one after another, each with its number; `take_back` what shall not begin after all."""
-        self._unsent += b"".join(encode("task", seq, body) for seq, body in tasks)
-        self.flush()
+    def give(self, tasks: Sequence[Task]) -> None:
+        """Tasks to run one after another; `take_back` what shall not begin after all."""
+        self.send("tasks", body=tasks)
         # After the tasks themselves, so that a turn never waits for its task.
         with suppress(OSError):  # a dead child, as in `flush`
-            self._turns.sendall(b"".join(seq.to_bytes(TURN_BYTES, "big") for seq, _ in tasks))
+            self._turns.sendall(b"".join(task[0].to_bytes(TURN_BYTES, "big") for task in tasks))
 
     def take_back(self) -> list[int]:
         """The numbers of the tasks that were given and have not begun; they never will.  Safe in any thread."""

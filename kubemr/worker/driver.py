@@ -129,7 +129,7 @@ class Driver:
         if given:
             for each in given:
                 each.sent = True
-            child.give([(each.seq, values_of(each.assignment)) for each in given])
+            child.give([(each.seq, *values_of(each.assignment)) for each in given])
 
     def _start(self) -> None:
         try:
@@ -230,14 +230,14 @@ class Driver:
         elif kind == "broken":
             self._bury(child)
             self._not_started(str(body), child.printed.kept())
-        elif kind == "hello" or kind == "task" or kind == "go":
+        elif kind == "hello" or kind == "tasks" or kind == "go":
             raise ValueError(f"a message of kind {kind!r}")
         elif flight is None or seq != flight.seq:
             return  # of a task that was cancelled
         elif kind == "progress":
             flight.deadline = time.monotonic() + self._task_timeout
         else:
-            seconds, why, printed = body
+            seconds, why, printed = body if isinstance(body, list) else (body, "", False)
             self._ended(child, flight, kind, float(seconds), str(why), bool(printed))
 
     def _ended(self, child: ChildProcess, flight: Flight, kind: Kind, seconds: float, why: str, printed: bool) -> None:

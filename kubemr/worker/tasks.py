@@ -2,6 +2,8 @@
 
 The garbage collector is off while user code runs, and everything that was there before the first task is
 exempt from it, so that collecting between two tasks costs in proportion to what the last one left behind.
+Still it would be the largest part of what a task of some microseconds costs: so it is done when those since the last
+time took `_UNCOLLECTED_SECONDS` together, or left as many objects as Python itself would collect at.
 """
 
 from __future__ import annotations
@@ -16,13 +18,16 @@ from attr import evolve
 
 from kubemr.coordination.outputs import OUTPUTS, encode_outputs
 from kubemr.storage.base import ObjectStore
-from kubemr.worker.assignment import Assignment, JobInfo, Kind
+from kubemr.worker.assignment import Assignment, JobInfo, Kind, TaskInfo
 from kubemr.worker.context import TaskContext
 from kubemr.worker.failure import describe_error
 from kubemr.worker.gather import Gatherer
 from kubemr.worker.jobworker import JobWorker
 from kubemr.worker.planned import InputsError, PlannedInputs
 from kubemr.worker.returns import WrongReturn, map_outputs, reduce_output
+
+_UNCOLLECTED_SECONDS = 0.005
+"""In so little time not much memory can be filled."""
 
 
 class TaskRunner:
@@ -38,6 +43,7 @@ class TaskRunner:
         self._planned: PlannedInputs | None = None
         self._progress: Callable[[], None] = _no_progress
         self._pid = os.getpid()
+        self._uncollected = 0.0
 
     def prepare(self) -> None:
         """Once, before the first task."""
@@ -53,12 +59,13 @@ class TaskRunner:
         job = self._job
         if job.partitions != assignment.partitions:
             job = evolve(job, partitions=assignment.partitions)
-        context = TaskContext(job, assignment.task, assignment.prefix, self._directory, self._store, progress)
+        task = assignment.task
+        context = TaskContext(job, task, assignment.prefix, self._directory, self._store, progress)
         worker._kubemr_job, worker._kubemr_context = job, context
         gc.disable()
         began = time.monotonic()
         try:
-            kind: Kind = self._attempt(assignment)
+            kind: Kind = self._attempt(assignment, task)
             message = ""
         except (WrongReturn, InputsError) as error:
             kind, message = "failed", str(error)
@@ -69,20 +76,24 @@ class TaskRunner:
             self._stop_if_forked(assignment)
         context.close()
         _flush()
-        return kind, message, time.monotonic() - began
+        seconds = time.monotonic() - began
+        self._uncollected += seconds
+        return kind, message, seconds
 
     def tidy(self) -> None:
         """Between two tasks."""
-        gc.collect()
+        if self._uncollected >= _UNCOLLECTED_SECONDS or gc.get_count()[0] >= gc.get_threshold()[0]:
+            gc.collect()
+            self._uncollected = 0.0
 
-    def _attempt(self, assignment: Assignment) -> Kind:
+    def _attempt(self, assignment: Assignment, task: TaskInfo) -> Kind:
         if assignment.stage == "map":
-            outputs = map_outputs(assignment.task, self._worker.map(self._input(assignment)), assignment.partitions)
+            outputs = map_outputs(task, self._worker.map(self._input(assignment)), assignment.partitions)
         else:
             inputs = self._gather().inputs(assignment.index_key, assignment.source, assignment.number)
             if not inputs:
                 return "empty"
-            output = reduce_output(assignment.task, self._worker.reduce(inputs))
+            output = reduce_output(task, self._worker.reduce(inputs))
             outputs = {assignment.number: output} if output else {}
         if not outputs:
             return "empty"

@@ -129,7 +129,8 @@ def test_a_process_that_ends_between_two_tasks_is_nobodys_failure(harness: Harne
     source = """
         class Last:
             def __init__(self):
-                self.itself = self  # so it is the collector that finds it
+                # The collector finds it, and at once, as there is much of it.
+                self.itself = [[self] for _ in range(1000)]
 
             def __del__(self):
                 os._exit(9)

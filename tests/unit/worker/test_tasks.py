@@ -232,7 +232,7 @@ def test_the_garbage_collector_is_off_inside_a_task_and_runs_between_tasks(harne
     """A cycle lives as long as its task, even where user code has turned the collector on."""
     found = harness.run(
         """
-        import gc, weakref
+        import gc, time, weakref
         class Node:
             pass
         class Worker(JobWorker):
@@ -244,11 +244,40 @@ def test_the_garbage_collector_is_off_inside_a_task_and_runs_between_tasks(harne
                 node.self = node
                 self.last = weakref.ref(node)
                 gc.enable()
+                time.sleep(0.005)
                 return {}
         """,
         *(map_task(number) for number in range(3)),
     )
     assert [outcome.kind for outcome in found] == ["empty"] * 3, found
+
+
+def test_quick_tasks_share_a_run_of_the_garbage_collector(harness: Harness) -> None:
+    """One task leaves one cycle, which may stay for a while; one that leaves a thousand is cleaned up after at once."""
+    found = harness.run(
+        """
+        import weakref
+        class Node:
+            pass
+        class Worker(JobWorker):
+            def worker_init(self):
+                self.alive = weakref.WeakSet()
+                self.most = 0
+            def map(self, input):
+                self.most = max(self.most, len(self.alive))
+                many = input == "2998"
+                if input == "2999":
+                    assert len(self.alive) < 1000, "left by the one before"
+                    assert 1 < self.most < 1000, self.most
+                for _ in range(1000 if many else 1):
+                    node = Node()
+                    node.self = node
+                    self.alive.add(node)
+                return {}
+        """,
+        *(map_task(number, str(number)) for number in range(3000)),
+    )
+    assert [outcome.message for outcome in found if outcome.kind != "empty"] == []
 
 
 def test_a_store_that_cannot_be_written_fails_the_attempt(harness: Harness) -> None:
