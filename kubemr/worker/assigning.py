@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import cast
 
+from attr import frozen
+
 from kubemr.coordination import names
 from kubemr.coordination.job import JobView
 from kubemr.coordination.job import Stage as JobStage
@@ -18,38 +20,57 @@ def job_info(job: JobView) -> JobInfo:
     return JobInfo(job.name, job.namespace, job.run, job.partitions, dict(spec.get("jobargs") or {}))
 
 
-def assigner(token: Token) -> Callable[[JobView, JobStage, int, TaskState], Assignment]:
-    """Makes assignments for the worker with this token."""
+@frozen
+class _Common:
+    """What is the same for all tasks of a stage: to work it out for each would take longer than a quick task does."""
 
-    def assign(job: JobView, stage: JobStage, number: int, state: TaskState) -> Assignment:
-        attempt = attempt_of(state.epoch, token)
-        prefix = names.attempt_prefix(job.storage_prefix, stage.step, stage.name, number, attempt)
-        kind = cast(Stage, stage.name)
-        if kind == "map" and job.inputs is not None:
+    job: JobView
+    stage: JobStage
+    prefix: str
+    """Of the job's keys."""
+    index_key: str
+    source: str
+
+    @classmethod
+    def of(cls, job: JobView, stage: JobStage) -> _Common:
+        prefix, index_key, source = job.storage_prefix, "", ""
+        if stage.name == "reduce":
+            before = job.stages[job.position(stage) - 1]
+            index_key = names.index_key(prefix, job.run, before.step, before.name)
+            source = names.stage_prefix(prefix, before.step, before.name)
+        return cls(job, stage, prefix, index_key, source)
+
+    def assignment(self, number: int, attempt: str) -> Assignment:
+        job, stage = self.job, self.stage
+        chunk_key, position, text = "", 0, ""
+        if stage.name == "map" and job.inputs is not None:
             chunk, position = divmod(number, job.inputs.tasks_per_chunk)
-            return Assignment(
-                stage.step,
-                kind,
-                number,
-                attempt,
-                prefix,
-                job.partitions,
-                chunk_key=names.inputs_chunk(job.storage_prefix, job.inputs.plan, chunk),
-                position=position,
-            )
-        if kind == "map":
+            chunk_key = names.inputs_chunk(self.prefix, job.inputs.plan, chunk)
+        elif stage.name == "map":
             text = str(job.document["spec"]["inputs"][number])
-            return Assignment(stage.step, kind, number, attempt, prefix, job.partitions, input=text)
-        source = job.stages[job.position(stage) - 1]
         return Assignment(
             stage.step,
-            kind,
+            cast(Stage, stage.name),
             number,
             attempt,
-            prefix,
+            names.attempt_prefix(self.prefix, stage.step, stage.name, number, attempt),
             job.partitions,
-            index_key=names.index_key(job.storage_prefix, job.run, source.step, source.name),
-            source=names.stage_prefix(job.storage_prefix, source.step, source.name),
+            text,
+            chunk_key,
+            position,
+            self.index_key,
+            self.source,
         )
+
+
+def assigner(token: Token) -> Callable[[JobView, JobStage, int, TaskState], Assignment]:
+    """Makes assignments for the worker with this token."""
+    common: _Common | None = None
+
+    def assign(job: JobView, stage: JobStage, number: int, state: TaskState) -> Assignment:
+        nonlocal common
+        if common is None or common.job is not job or common.stage is not stage:
+            common = _Common.of(job, stage)
+        return common.assignment(number, attempt_of(state.epoch, token))
 
     return assign

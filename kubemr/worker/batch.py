@@ -236,7 +236,7 @@ class Batch(Generic[A]):
 
     def _note(self, outcome: Outcome[A], seconds: float) -> Op[None]:
         number, prefix = outcome.assignment.number, outcome.assignment.prefix
-        if self.left.get(number) != outcome.assignment:
+        if self.left.get(number) is not outcome.assignment:
             return  # Of a batch that was given up, because its shard was gone.
         self.ended += 1
         del self.left[number]
