@@ -44,21 +44,16 @@ def entries(path: str, manifest: str, access: Access) -> Iterator[Entry]:
         while raw := stream.readline(LONGEST + 1):
             number += 1
             text = _text(raw)
-            quoted = raw[:QUOTED].decode("utf-8", "backslashreplace").rstrip("\r\n")
-            entry = Entry(quoted, None, path, manifest, number)
-            if text is None:
-                raise _wrong(entry, f"is no text in UTF-8 of at most {LONGEST} bytes")
-            text = text.removeprefix("\ufeff") if number == 1 else text
-            if not text or text.startswith("#"):
+            if text is not None and number == 1:
+                text = text.removeprefix("\ufeff")
+            if text == "" or (text is not None and text.startswith("#")):
                 continue
-            url, tab, size = text.partition("\t")
-            if not _ADDRESS.fullmatch(url):
-                raise _wrong(entry, "is no address that begins with s3://, file:// or http(s)://")
-            if tab and not (size.isascii() and size.isdigit()):
-                raise _wrong(entry, "has no number of bytes after its tab")
-            if tab and int(size) > MAX_BYTES:
-                raise _wrong(entry, f"says more than {MAX_BYTES:,} bytes after its tab, which no file has")
-            yield evolve(entry, url=url, size=int(size) if tab else None)
+            url, tab, size = (text or "").partition("\t")
+            wrong = _what_is_wrong(text, url, tab, size)
+            if wrong:
+                quoted = raw[:QUOTED].decode("utf-8", "backslashreplace").rstrip("\r\n")
+                raise _wrong(Entry(quoted, None, path, manifest, number), wrong)
+            yield Entry(url, int(size) if tab else None, path, manifest, number)
 
 
 def sized(found: Iterable[Entry], access: Access) -> Iterator[Entry]:
@@ -82,6 +77,19 @@ def _ask(entry: Entry, access: Access) -> Entry:
     if found is None:
         raise _wrong(entry, "names a file that is not there", "correct the line, or remove it")
     return evolve(entry, size=found.size)
+
+
+def _what_is_wrong(text: str | None, url: str, tab: str, size: str) -> str:
+    """With a line that is this text; empty for nothing."""
+    if text is None:
+        return f"is no text in UTF-8 of at most {LONGEST} bytes"
+    if not _ADDRESS.fullmatch(url):
+        return "is no address that begins with s3://, file:// or http(s)://"
+    if tab and not (size.isascii() and size.isdigit()):
+        return "has no number of bytes after its tab"
+    if tab and int(size) > MAX_BYTES:
+        return f"says more than {MAX_BYTES:,} bytes after its tab, which no file has"
+    return ""
 
 
 def _text(raw: bytes) -> str | None:

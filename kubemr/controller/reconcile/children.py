@@ -113,18 +113,15 @@ def shards(job: JobView, stage: Stage, before: Ledger | None = None, *, open_: b
     size = shard_size(stage.total, stage.shards)
     new = str(TaskState("pending", 1))
     for number in range(stage.shards):
-        begin = number * size
+        tasks = range(number * size, min((number + 1) * size, stage.total))
         extra = {names.LABEL_STAGE: stage.label, names.LABEL_TASKS: "open" if open_ else "waiting"}
         yield {
             "apiVersion": names.API_VERSION,
             "kind": "MapReduceTaskShard",
             "metadata": metadata(job, job.shard_name(stage, number), extra),
-            "tasks": taskmap.shortest(
-                {
-                    task: new if before is None else carried(before.text(task))
-                    for task in range(begin, min(begin + size, stage.total))
-                }
-            ),
+            "tasks": {taskmap.key(tasks): new}
+            if before is None
+            else taskmap.shortest({task: carried(before.text(task)) for task in tasks}),
         }
 
 
