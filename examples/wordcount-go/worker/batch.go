@@ -36,7 +36,7 @@ func (b *batch) round(ctx context.Context, held []int) ([]int, error) {
 		return nil, err
 	}
 	took := time.Since(began)
-	w.size = max(1, min(int(batchTime*time.Duration(b.ended)/max(took, 1)), w.size*4, tasksInShard))
+	w.size = max(1, min(int(batchTime*time.Duration(b.ended)/max(took, 1)), w.size*4, largestShard))
 	failures := b.failures
 	b.failures = 0
 	stuck := w.executor.isStuck()

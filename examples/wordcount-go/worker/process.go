@@ -2,7 +2,7 @@
 //
 // There is no master: each worker claims tasks, commits them, and moves the job on when nothing is left to do, and each
 // decision rests on what the apiserver showed.  The files, from the bottom up: state (the string of one task), client and
-// patch (one conditional patch and its fate), shard, lease, job, store, task (user code), batch, advance, loop, process.
+// patch (one conditional patch and its fate), taskmap, shard, lease, job, store, task (user code), batch, advance, loop, process.
 package worker
 
 import (

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"net/http"
 	"slices"
@@ -11,21 +12,24 @@ import (
 )
 
 const (
-	labelUID     = "kubemr.turbobytes.com/job-uid"
-	labelRun     = "kubemr.turbobytes.com/run"
-	labelStage   = "kubemr.turbobytes.com/stage"
-	labelTasks   = "kubemr.turbobytes.com/tasks"
-	tasksInShard = 32
+	labelUID   = "kubemr.turbobytes.com/job-uid"
+	labelRun   = "kubemr.turbobytes.com/run"
+	labelStage = "kubemr.turbobytes.com/stage"
+	labelTasks = "kubemr.turbobytes.com/tasks"
 )
 
-var hintPath = pointer("metadata", "labels", labelTasks)
+var (
+	hintPath  = pointer("metadata", "labels", labelTasks)
+	tasksPath = pointer("tasks")
+)
 
-// Shard is one as it was last seen.
+// Shard is one as it was last seen.  together: one entry tells of all its tasks.
 type Shard struct {
-	target object
-	name   string
-	tasks  map[int]State
-	hint   string
+	target   object
+	name     string
+	tasks    map[int]State
+	hint     string
+	together bool
 }
 
 func parseShard(text []byte) (*Shard, error) {
@@ -40,17 +44,10 @@ func parseShard(text []byte) (*Shard, error) {
 		return nil, err
 	}
 	metadata := document.Metadata
-	shard := &Shard{object{shards, metadata.Namespace, metadata.Name}, metadata.Name, map[int]State{}, metadata.Labels[labelTasks]}
-	for key, value := range document.Tasks {
-		number, err := strconv.Atoi(key)
-		if err != nil {
-			return nil, fmt.Errorf("shard %s: %q is no task number", metadata.Name, key)
-		}
-		state, err := ParseState(value)
-		if err != nil {
-			return nil, fmt.Errorf("shard %s, task %d: %w", metadata.Name, number, err)
-		}
-		shard.tasks[number] = state
+	shard := &Shard{target: object{shards, metadata.Namespace, metadata.Name}, name: metadata.Name, hint: metadata.Labels[labelTasks]}
+	var err error
+	if shard.tasks, shard.together, err = parseTasks(document.Tasks); err != nil {
+		return nil, fmt.Errorf("shard %s, tasks: %w", metadata.Name, err)
 	}
 	return shard, nil
 }
@@ -103,16 +100,18 @@ func hintOf(tasks map[int]State) string {
 	return hint
 }
 
-// change is the patch that moves tasks to states, and the hint along with them.
+// change is the patch that moves tasks to states, and the hint along with them.  All tasks at once are one value.  It is one
+// entry for as long as they all go the same way, and then one for each for good.
 func (s *Shard) change(states map[int]State) Patch {
 	var patch Patch
-	after := map[int]State{}
-	for number, state := range s.tasks {
-		after[number] = state
-	}
-	for _, number := range sortedKeys(states) {
-		after[number] = states[number]
-		patch = patch.Swap(pointer("tasks", strconv.Itoa(number)), s.tasks[number].String(), states[number].String())
+	after := maps.Clone(s.tasks)
+	maps.Copy(after, states)
+	if s.together || len(states) == len(s.tasks) {
+		patch = patch.Swap(tasksPath, s.document(s.tasks), s.document(after))
+	} else {
+		for _, number := range sortedKeys(states) {
+			patch = patch.Swap(pointer("tasks", strconv.Itoa(number)), s.tasks[number].String(), states[number].String())
+		}
 	}
 	if hint := hintOf(after); hint != s.hint {
 		patch = patch.Set(hintPath, hint)
@@ -120,18 +119,30 @@ func (s *Shard) change(states map[int]State) Patch {
 	return patch
 }
 
-// repairHint makes the label fit the tasks, if it does not.  One try, whatever the answer: it is only a hint.
-func (c *Client) repairHint(ctx context.Context, s *Shard) {
+// repair is the patch that makes the label fit the tasks, nil when it does.  It tests the whole map as it stands: if any
+// task has moved on, whoever moved it repairs the label.
+func (s *Shard) repair() Patch {
 	hint := hintOf(s.tasks)
 	if hint == s.hint || s.hint == "waiting" {
-		return
+		return nil
 	}
-	tasks := map[string]string{}
-	for number, state := range s.tasks {
-		tasks[strconv.Itoa(number)] = state.String()
+	return Patch{}.Test(tasksPath, s.document(s.tasks)).Set(hintPath, hint)
+}
+
+// document is what stands at /tasks, or is to stand there, when these are the states of all its tasks.
+func (s *Shard) document(tasks map[int]State) map[string]string {
+	if s.together {
+		return shortest(tasks)
 	}
-	body, _ := json.Marshal(Patch{}.Test("/tasks", tasks).Set(hintPath, hint))
-	c.exchange(ctx, http.MethodPatch, s.target.path(), "fieldManager=kubemr", body)
+	return oneByOne(tasks)
+}
+
+// repairHint sends the repair, if one is called for.  One try, whatever the answer: it is only a hint.
+func (c *Client) repairHint(ctx context.Context, s *Shard) {
+	if patch := s.repair(); patch != nil {
+		body, _ := json.Marshal(patch)
+		c.exchange(ctx, http.MethodPatch, s.target.path(), "fieldManager=kubemr", body)
+	}
 }
 
 type change func(State) State
@@ -192,14 +203,7 @@ func (c *Client) lose(ctx context.Context, shard *Shard, dead map[string]bool, m
 }
 
 func (c *Client) send(ctx context.Context, shard *Shard, states map[int]State) (bool, *Shard, error) {
-	mine := func(document any) bool {
-		for number, state := range states {
-			if lookup(document, pointer("tasks", strconv.Itoa(number))) == state.String() {
-				return true
-			}
-		}
-		return false
-	}
+	mine := func(document any) bool { return shows(lookup(document, tasksPath), states) }
 	result, text, err := c.apply(ctx, shard.target, "", shard.change(states), mine)
 	if err != nil {
 		return false, nil, err

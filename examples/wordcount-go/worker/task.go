@@ -101,7 +101,7 @@ type executor struct {
 func newExecutor(code Code, store Store, getenv func(string) string, timeout time.Duration, printed *printed) *executor {
 	return &executor{
 		code: code, store: store, getenv: getenv, timeout: timeout, printed: printed,
-		outcomes: make(chan Outcome, tasksInShard), dropped: map[*Task]bool{}, gather: &gatherer{store: store},
+		outcomes: make(chan Outcome, largestShard), dropped: map[*Task]bool{}, gather: &gatherer{store: store},
 		planned: &planned{store: store},
 	}
 }
