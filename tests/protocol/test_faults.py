@@ -13,6 +13,7 @@ from kubemr.locks.request import Request
 from kubemr.locks.shard import SHARDS
 from support.protocolproxy import Fate, Recorded, holding
 from support.protocolstage import LEASE_SECONDS, Stage, word_counts
+from support.taskforms import by_task
 
 TEXTS = {name: f"{name} and {name}".encode() for name in "abcdefgh"}
 
@@ -75,6 +76,16 @@ def test_a_killed_worker(stage: Stage, command: list[str]) -> None:
     stage.finish(code=None)
     assert stage.tasks()[0] == f"done/2/0/1/{stage.token(second)}"
     assert token not in "".join(stage.tasks().values())
+    assert stage.results() == word_counts(TEXTS, 2)
+
+
+def test_one_entry_of_a_dead_worker(stage: Stage, command: list[str]) -> None:
+    """All tasks of a shard, told of by one entry, are taken away from whoever held them, and each is done alone."""
+    stage.deploy(TEXTS, partitions=2, states=dict.fromkeys(range(8), "running/1/0/0/w1-gonene"), hints={0: "drained"})
+    assert list(next(tasks for tasks in stage.judge.shards.values() if len(by_task(tasks)) == 8)) == ["0-7"]
+    worker = stage.start(command)
+    stage.finish()
+    assert set(stage.tasks().values()) == {f"done/2/0/1/{stage.token(worker)}"}
     assert stage.results() == word_counts(TEXTS, 2)
 
 

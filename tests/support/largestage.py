@@ -14,6 +14,7 @@ from kubemr.coordination import names
 from kubemr.coordination.job import JobView, Stage, shards_for
 from kubemr.locks import Answer, Op, Request, Stop, run
 from kubemr.locks.request import Json, Watch
+from support.taskforms import by_task
 
 T = TypeVar("T")
 
@@ -51,7 +52,7 @@ class LargeStage:
         return self.job.stages[0]
 
     def send(self, request: Request) -> Answer:
-        """A page of shards, each as long as a real one; or one more is deleted."""
+        """A page of shards, each as long as a real one can be; or one more is deleted."""
         if request.verb == "delete":
             self.deleted += 1
             return Answer(200, {})
@@ -80,5 +81,5 @@ class LargeStage:
         worker = number % self.replicas
         body["metadata"] |= {"uid": f"00000000-0000-4000-8000-{number:012d}", "resourceVersion": "1"}
         body["metadata"]["labels"][names.LABEL_TASKS] = "done"
-        body["tasks"] = {task: f"done/1/0/0/w{worker}-abc{worker % 1000:03d}" for task in body["tasks"]}
+        body["tasks"] = dict.fromkeys(by_task(body["tasks"]), f"done/1/0/0/w{worker}-abc{worker % 1000:03d}")
         return body

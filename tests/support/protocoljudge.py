@@ -6,7 +6,7 @@ All landed writes are replayed in the order of their resourceVersions, which is 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from attrs import define, field
@@ -14,11 +14,12 @@ from attrs import define, field
 from kubemr.coordination.job import JobView
 from support.protocolproxy import Recorded
 from support.simulation.referee import legal
+from support.taskforms import BadForm, by_task, together
 
 HINT = "/metadata/labels/kubemr.turbobytes.com~1tasks"
 TEST = "test"
 """The worker name under which a test itself writes."""
-_TASK = re.compile(r"^/tasks/[0-9]+$")
+_TASK = re.compile(r"^/tasks/(0|[1-9][0-9]*)$")
 _LEASE = {f"/spec/{name}" for name in ("holderIdentity", "renewTime", "acquireTime", "leaseTransitions")}
 _STATUS = re.compile(
     r"^/status/(stage|phase|results|resultCount|resultsManifest|error|progress|completionTime|conditions"
@@ -32,7 +33,10 @@ class Foul(AssertionError):
 
 @define
 class Judge:
-    """`shards` and `leases` are as they were created, by name; `indexes` tells each worker's number."""
+    """`shards` and `leases` are as they were created, by name; `indexes` tells each worker's number.
+
+    Of a shard it is `tasks`, in the form that it has: what becomes of tasks is judged one by one, whatever the form.
+    """
 
     job: JobView
     shards: dict[str, dict[str, str]]
@@ -65,19 +69,7 @@ class Judge:
         tests, written = record.values("test"), [*record.sets, *record.values("remove")]
         if record.kind == "mapreducetaskshards":
             must(record.name in self.shards, "not a shard of this job")
-            if "/tasks" in written:
-                must(
-                    isinstance(tests.get("/tasks"), dict) and set(tests["/tasks"]) == set(record.sets["/tasks"]),
-                    "replaces all tasks without a test of all",
-                )
-                written.remove("/tasks")
-            for path in written:
-                must(path == HINT or bool(_TASK.match(path)), f"writes {path}")
-                if path != HINT:
-                    must(
-                        path in tests and isinstance(tests[path], str),
-                        f"changes {path} without a test of the old string",
-                    )
+            self._covered(record, must)
             if written == [HINT]:
                 must("/tasks" in tests or tests.get(HINT) == "waiting", "repairs a hint without a test of all tasks")
         elif record.kind == "leases":
@@ -90,9 +82,31 @@ class Judge:
             guard = {"/metadata/uid": self.job.uid, "/status/run": self.job.run, "/status/phase": "DEPLOYED"}
             must(guard.items() <= tests.items() and "/status/stage" in tests, "changes the job without its guard")
 
+    def _covered(self, record: Recorded, must: Callable[[bool, str], None]) -> None:
+        """What writes tasks comes after a test of what it changes, and leaves them in the form that is theirs then."""
+        tested: dict[str, Any] = {}
+        for each in record.body:
+            op, path, value = each["op"], each["path"], each.get("value")
+            must(op in ("test", "add", "replace"), f"is to {op} {path}")
+            new = _told(value, record) if path == "/tasks" else {}
+            whole = tested.get("/tasks", {})
+            if op == "test":
+                tested[path] = value
+            elif path == "/tasks":
+                must(path in tested, "replaces all tasks without a test of all")
+                must(new.keys() == by_task(whole).keys(), "replaces all tasks by others")
+                must(together(whole) or not together(value), "goes back from an entry for each task to one")
+                vain = together(whole) and not together(value) and len(set(new.values())) == 1
+                must(not vain, "writes an entry for each of tasks that are all alike")
+            elif path != HINT:
+                must(bool(_TASK.match(path)), f"writes {path}")
+                must(not (whole and together(whole)), f"changes {path} where one entry tells of all tasks")
+                old = tested.get(path, whole.get(path.removeprefix("/tasks/")))
+                must(isinstance(old, str), f"changes {path} without a test of the old string")
+
     def _shard(self, record: Recorded) -> None:
-        before, after = self.shards[record.name], record.answer["tasks"]
-        changed = {number for number in after if after[number] != before.get(number)}
+        before, after = by_task(self.shards[record.name]), by_task(record.answer["tasks"])
+        changed = {number for number in after if after[number] != before[number]}
         if record.worker != TEST:
             mine = {token for token in self.tokens.get(record.worker, set()) if token in self.leases.values()}
             claims = []
@@ -104,7 +118,7 @@ class Judge:
                     claims.append(number)
             if claims:
                 self._claims(record, after, claims)
-        self.shards[record.name] = dict(after)
+        self.shards[record.name] = record.answer["tasks"]
 
     def _judge_task(self, record: Recorded, old: str, new: str, mine: set[str]) -> bool:
         """One legal change; True for a claim."""
@@ -163,7 +177,8 @@ class Judge:
             states = [
                 state
                 for number in range(stage.shards)
-                for state in self.shards.get(self.job.shard_name(stage, number), {}).values()
+                if (shown := self.shards.get(self.job.shard_name(stage, number)))
+                for state in by_task(shown).values()
             ]
             if len(states) != stage.total or any(state.split("/")[0] not in ("done", "empty") for state in states):
                 raise Foul(f"moves the job on from {key} before all of it is done: {record}")
@@ -171,3 +186,10 @@ class Judge:
             state.startswith("failed") for tasks in self.shards.values() for state in tasks.values()
         ):
             raise Foul(f"fails the job without a failed task: {record}")
+
+
+def _told(tasks: Any, record: Recorded) -> dict[str, str]:
+    try:
+        return by_task(tasks)
+    except BadForm as bad:
+        raise Foul(f"writes or tests tasks in neither form, as {bad}: {record}") from bad

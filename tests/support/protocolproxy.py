@@ -21,6 +21,8 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 from attrs import define, field
 
+from support.taskforms import BadForm, by_task
+
 
 class Fate(Enum):
     """What becomes of a request."""
@@ -76,9 +78,8 @@ class Recorded:
     def values(self, op: str) -> dict[str, Any]:
         """The paths and values of the patch's operations of one kind; of all tasks at once, those of each, too."""
         values = {each["path"]: each.get("value") for each in self.body if each["op"] == op} if self.body else {}
-        tasks = values.get("/tasks")
-        if isinstance(tasks, dict):
-            values.update({f"/tasks/{number}": state for number, state in tasks.items()})
+        with suppress(BadForm):  # that it has none, or such as the judge will not have
+            values.update({f"/tasks/{number}": state for number, state in by_task(values.get("/tasks")).items()})
         return values
 
     @property
@@ -88,8 +89,13 @@ class Recorded:
 
     @property
     def tasks(self) -> dict[str, str]:
-        """The tasks that a patch changes, with their new states."""
-        return {path.removeprefix("/tasks/"): new for path, new in self.sets.items() if path.startswith("/tasks/")}
+        """The tasks that a patch changes, with their new states; those that it writes as they were are left out."""
+        tests = self.values("test")
+        return {
+            path.removeprefix("/tasks/"): new
+            for path, new in self.sets.items()
+            if path.startswith("/tasks/") and tests.get(path) != new
+        }
 
     def __str__(self) -> str:
         told = f"{self.status}" if self.fate is Fate.PASS else f"{self.status} ({self.fate.name})"

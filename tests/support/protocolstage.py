@@ -25,6 +25,7 @@ from kubemr.coordination import names
 from kubemr.coordination.job import JobView
 from kubemr.local.apiserver.http import HttpServer
 from kubemr.local.apiserver.presets import kubemr_server
+from kubemr.locks import taskmap
 from kubemr.locks.config import Server
 from kubemr.locks.http import HttpTransport
 from kubemr.locks.request import JSON_PATCH, Request, Resource
@@ -36,6 +37,7 @@ from support.protocolinputs import PATIENCE, Inputs
 from support.protocoljudge import TEST, Judge
 from support.protocolproxy import Proxy, Recorded
 from support.protocolrecords import fouls
+from support.taskforms import by_task
 from support.workerharness import ROOT
 
 TOKEN = "the-server's-own"
@@ -161,8 +163,7 @@ class Stage:
         run(create_means(self.job, StorageSettings(self.storage, {}), self.lease_seconds), self._direct)
         for number in without:
             self.ask(Request("delete", SHARDS, "default", self.job.shard_name(self.job.stages[0], number)))
-        for number, state in (states or {}).items():
-            self._patch(SHARDS, self._shard_of(number), [{"op": "add", "path": f"/tasks/{number}", "value": state}])
+        self._bring(states or {})
         for number, hint in (hints or {}).items():
             path = "/metadata/labels/kubemr.turbobytes.com~1tasks"
             name = self.job.shard_name(self.job.stages[0], number)
@@ -176,6 +177,13 @@ class Stage:
             self.lease_seconds,
         )
         return self.job
+
+    def _bring(self, states: Mapping[int, str]) -> None:
+        """Tasks of the map stage into other states; a shard whose tasks are all alike has one entry, as ever."""
+        for name in {self._shard_of(number) for number in states}:
+            tasks = taskmap.texts(self.ask(Request("get", SHARDS, "default", name))["tasks"])
+            tasks |= {number: state for number, state in states.items() if self._shard_of(number) == name}
+            self._patch(SHARDS, name, [{"op": "replace", "path": "/tasks", "value": taskmap.shortest(tasks)}])
 
     def create_shard(self, number: int) -> None:
         """A shard of the map stage that `deploy` left out."""
@@ -268,7 +276,7 @@ class Stage:
         """The states of a stage's tasks as they are."""
         selector = self.job.selector(self.job.stages[stage])
         items = self.ask(Request("list", SHARDS, "default", query={"labelSelector": selector}))["items"]
-        return {int(number): state for item in items for number, state in item["tasks"].items()}
+        return {int(number): state for item in items for number, state in by_task(item["tasks"]).items()}
 
     def hints(self) -> set[str]:
         """The labels of all shards."""
