@@ -20,13 +20,13 @@ from kubemr.locks.config import Server
 from kubemr.locks.http import HttpTransport
 from kubemr.locks.patch import Patch
 from kubemr.locks.request import Json, Resource
-from kubemr.locks.shard import LARGEST_SHARD
 from support.accounts import (
     CONFINED,
     Account,
     DeployedJob,
     confined,
-    install,
+    enforce,
+    refused,
     rendered,
     token_of,
     until,
@@ -34,7 +34,7 @@ from support.accounts import (
 )
 from support.audit import granted
 from support.controlplane import ApiServer, Reply
-from support.taskchanges import ILLEGAL, LEGAL, ME, OTHER, WHOLE, amid, swap
+from support.taskchanges import ME, OTHER, swap
 from support.workerharness import ROOT
 
 CONFIG_MAPS = Resource("", "v1", "configmaps")
@@ -46,23 +46,7 @@ REVIEW = Resource("authorization.k8s.io", "v1", "selfsubjectrulesreviews", names
 @pytest.fixture(scope="module")
 def installed(apiserver: ApiServer, kubectl: Path) -> ApiServer:
     """With the CRDs, the rights and the policies of `manifests/base`."""
-    install(apiserver, kubectl)
-    namespace = apiserver.create_namespace()
-    probe = DeployedJob(apiserver, namespace, "probe", tasks=40)
-    worker = probe.worker()
-    leases, shards = probe.job.lease_of(0), probe.shard()
-
-    def enforced() -> bool:
-        stranger = worker.patch(leases, {"op": "add", "path": "/spec/holderIdentity", "value": "w7-aaaaaa"}).status
-        jump = worker.patch(shards, {"op": "replace", "path": "/tasks/0", "value": "failed/1/0/0/"}).status
-        run_ = worker.patch(probe.job.status, {"op": "replace", "path": "/status/run", "value": 2}).status
-        if (stranger, jump, run_) != (422, 422, 422):
-            probe.admin.patch(shards, {"op": "replace", "path": "/tasks/0", "value": "pending/1/0/0/"})
-            probe.admin.patch(leases, {"op": "add", "path": "/spec/holderIdentity", "value": None})
-            probe.admin.patch(probe.job.status, {"op": "replace", "path": "/status/run", "value": 1})
-        return (stranger, jump, run_) == (422, 422, 422)
-
-    until(enforced)
+    enforce(apiserver, kubectl)
     return apiserver
 
 
@@ -79,86 +63,14 @@ def worker(job: DeployedJob) -> Account:
 
 
 @pytest.fixture(scope="module")
-def colleague(job: DeployedJob) -> Account:
-    """Its worker 1."""
-    return job.worker(1)
-
-
-@pytest.fixture(scope="module")
 def neighbour(installed: ApiServer, job: DeployedJob) -> DeployedJob:
     """Another job in the same namespace."""
     return DeployedJob(installed, job.job.namespace, "other.words")
 
 
-def refused(reply: Reply, rule: str) -> None:
-    """By policy, in words that name the rule."""
-    assert reply.status == 422, reply.body
-    assert f'rule "{rule}"' in reply.body["message"], reply.body["message"]
-    assert reply.body["details"]["causes"]
-
-
 def forbidden(reply: Reply) -> None:
     """By RBAC."""
     assert (reply.status, reply.body["reason"]) == (403, "Forbidden"), reply.body
-
-
-@pytest.mark.parametrize(("change", "old", "new"), LEGAL, ids=[f"{each[1]} {each[0]}" for each in LEGAL])
-def test_legal_changes_pass(job: DeployedJob, worker: Account, change: str, old: str, new: str) -> None:
-    """Every row of the table in docs/protocol.md."""
-    job.set_task(3, old)
-    reply = worker.patch(job.shard(), *swap(3, old, new))
-    assert reply.status == 200, (change, reply.body)
-
-
-@pytest.mark.parametrize(("rule", "old", "new"), ILLEGAL, ids=[f"{each[1]} to {each[2]}" for each in ILLEGAL])
-def test_illegal_changes_are_refused(job: DeployedJob, worker: Account, rule: str, old: str, new: str) -> None:
-    """Whatever was tested; the message names the rule."""
-    job.set_task(3, old)
-    refused(worker.patch(job.shard(), *swap(3, old, new)), rule)
-
-
-@pytest.mark.parametrize("whole", WHOLE)
-@pytest.mark.parametrize(("change", "old", "new"), LEGAL, ids=[f"{each[1]} {each[0]}" for each in LEGAL])
-def test_legal_changes_pass_amid_a_whole_shard(
-    job: DeployedJob, worker: Account, whole: str, change: str, old: str, new: str
-) -> None:
-    """Whatever the other tasks of the patch do."""
-    reply = worker.patch(job.shard(), *amid(job, whole, old, new))
-    assert reply.status == 200, (change, reply.body)
-
-
-@pytest.mark.parametrize("whole", WHOLE)
-@pytest.mark.parametrize(("rule", "old", "new"), ILLEGAL, ids=[f"{each[1]} to {each[2]}" for each in ILLEGAL])
-def test_illegal_changes_are_refused_amid_a_whole_shard(
-    job: DeployedJob, worker: Account, whole: str, rule: str, old: str, new: str
-) -> None:
-    """One of them among legal ones is found."""
-    refused(worker.patch(job.shard(), *amid(job, whole, old, new)), rule)
-
-
-@pytest.mark.parametrize("whole", WHOLE)
-def test_a_whole_shard_is_claimed_and_committed_by_its_own_worker(
-    job: DeployedJob, worker: Account, colleague: Account, whole: str
-) -> None:
-    """And by no other."""
-    others, becoming = WHOLE[whole]
-    patch = amid(job, whole, others, becoming[0])
-    refused(colleague.patch(job.shard(), *patch), "own token")
-    assert worker.patch(job.shard(), *patch).status == 200
-
-
-def test_a_whole_shard_in_one_patch_is_within_the_cost_limits(installed: ApiServer, job: DeployedJob) -> None:
-    """Each of 512 tasks loses one of two holders, at the greatest length of a state; the last one illegally."""
-    large = DeployedJob(installed, job.job.namespace, "large", replicas=1, tasks=4 * LARGEST_SHARD)
-    worker = large.worker()
-    token, other = "w999999-aaaaaa", "w999999-bbbbbb"
-    old = f"running/9999998/9998/9998/{token}+{other}"
-    tasks = range(LARGEST_SHARD)
-    large.set_tasks(dict.fromkeys(tasks, old))
-    good = [each for task in tasks for each in swap(task, old, f"running/9999998/9998/9999/{other}")]
-    bad = [*good[:-2], *swap(tasks[-1], old, f"done/9999998/9998/9999/{other}")]
-    refused(worker.patch(large.shard(), *bad), "commit")
-    assert worker.patch(large.shard(), *good).status == 200
 
 
 def test_of_a_shard_only_tasks_and_the_hint_change(job: DeployedJob, worker: Account) -> None:
@@ -173,6 +85,8 @@ def test_of_a_shard_only_tasks_and_the_hint_change(job: DeployedJob, worker: Acc
     refused(worker.patch(shard, {"op": "add", "path": "/metadata/annotations", "value": {"x": "y"}}), "metadata")
     refused(worker.patch(shard, {"op": "add", "path": "/metadata/finalizers", "value": ["a.b/c"]}), "metadata")
     refused(worker.patch(shard, {"op": "remove", "path": "/metadata/ownerReferences"}), "metadata")
+    refused(worker.patch(shard, {"op": "add", "path": "/tasks/99", "value": "pending/1/0/0/"}), "task numbers")
+    job.set_task(33, "pending/1/0/0/")
     refused(worker.patch(shard, {"op": "remove", "path": "/tasks/33"}), "task numbers")
     refused(worker.patch(shard, {"op": "add", "path": "/tasks/99", "value": "pending/1/0/0/"}), "task numbers")
 
@@ -181,7 +95,7 @@ def test_another_jobs_objects(job: DeployedJob, neighbour: DeployedJob, worker: 
     """Its shards by policy (they can be read), all else by RBAC."""
     shard = neighbour.shard()
     assert worker.get(shard.resource, shard.namespace or "", shard.name).status == 200
-    refused(worker.patch(shard, *swap(3, "pending/1/0/0/", f"running/1/0/0/{ME}")), "own job")
+    refused(worker.patch(shard, *swap("0-31", "pending/1/0/0/", f"running/1/0/0/{ME}")), "own job")
     forbidden(worker.patch(neighbour.job.lease_of(0), {"op": "add", "path": "/spec/holderIdentity", "value": ME}))
     forbidden(worker.patch(neighbour.job.status, {"op": "replace", "path": "/status/phase", "value": "FAIL"}))
     forbidden(worker.get(names.JOBS, job.job.namespace, neighbour.job.name))
@@ -274,8 +188,8 @@ def test_an_account_that_the_job_chose(installed: ApiServer) -> None:
     assert job.admin.create(bindings, namespace, binding).status == 201
     worker = Account(installed, token_of(installed, namespace, "mine"))
     until(lambda: worker.get(names.JOBS, namespace, job.job.name).status == 200)
-    assert worker.patch(job.shard(), *swap(0, "pending/1/0/0/", f"running/1/0/0/{ME}")).status == 200
-    refused(worker.patch(job.shard(), *swap(0, f"running/1/0/0/{ME}", "failed/1/0/0/")), "fail")
+    assert worker.patch(job.shard(), *swap("0-31", "pending/1/0/0/", f"running/1/0/0/{ME}")).status == 200
+    refused(worker.patch(job.shard(), *swap("0-31", f"running/1/0/0/{ME}", "failed/1/0/0/")), "fail")
     refused(worker.patch(job.job.status, {"op": "add", "path": "/status/run", "value": 2}), "operator's fields")
     refused(worker.patch(job.job.lease_of(0), {"op": "add", "path": "/spec/holderIdentity", "value": OTHER}), "holder")
 

@@ -13,10 +13,11 @@ from typing import Any, TypeAlias
 from kubemr.controller.reconcile import children, rights
 from kubemr.coordination import names
 from kubemr.coordination.job import JobView, shard_size, shards_for
+from kubemr.locks import taskmap
 from kubemr.locks.conditional import Target
 from kubemr.locks.lease import LEASES
 from kubemr.locks.request import Json, Resource
-from kubemr.locks.shard import SHARDS
+from kubemr.locks.shard import SHARDS, TASKS_PATH
 from support.audit import Right, granted
 from support.controlplane import ApiServer, Reply
 
@@ -48,6 +49,35 @@ def install(apiserver: ApiServer, kubectl: Path, overlay: str = "base") -> None:
     assert done.returncode == 0, done.stderr
     for resource in (names.JOBS, SHARDS):
         until(lambda resource=resource: apiserver.request("GET", resource.path()).status == 200)  # type: ignore[misc]  # mypy cannot infer a lambda with a default
+
+
+def enforce(apiserver: ApiServer, kubectl: Path) -> None:
+    """Apply `manifests/base`, and wait until each policy refuses what it has to."""
+    install(apiserver, kubectl)
+    probe = DeployedJob(apiserver, apiserver.create_namespace(), "probe", tasks=40)
+    worker = probe.worker()
+    leases, shard = probe.job.lease_of(0), probe.shard()
+
+    def enforced() -> bool:
+        (key,) = probe.set_together("pending/1/0/0/")
+        probe.admin.patch(leases, {"op": "add", "path": "/spec/holderIdentity", "value": None})
+        probe.admin.patch(probe.job.status, {"op": "replace", "path": "/status/run", "value": 1})
+        jump = {"op": "replace", "path": f"{TASKS_PATH}/{key}", "value": "failed/1/0/0/"}
+        stranger = {"op": "add", "path": "/spec/holderIdentity", "value": "w7-aaaaaa"}
+        another = {"op": "replace", "path": "/status/run", "value": 2}
+        asked = ((leases, stranger), (shard, jump), (probe.job.status, another))
+        return all(worker.patch(target, change).status == 422 for target, change in asked)
+
+    until(enforced)
+
+
+def refused(reply: Reply, rule: str) -> str:
+    """By policy, in words that name the rule; gives them."""
+    assert reply.status == 422, reply.body
+    message = str(reply.body["message"])
+    assert f'rule "{rule}"' in message, message
+    assert reply.body["details"]["causes"]
+    return message
 
 
 def until(happened: Callable[[], bool], seconds: float = PATIENCE) -> None:
@@ -148,17 +178,27 @@ class DeployedJob:
         """One of its shards."""
         return Target(SHARDS, self.job.namespace, self.job.shard_name(self.job.stages[position], number))
 
-    def set_tasks(self, states: Mapping[int, str]) -> None:
-        """Those of the first shard, as an administrator, who is not bound by the state machine."""
-        changes = [{"op": "replace", "path": f"/tasks/{task}", "value": state} for task, state in states.items()]
-        reply = self.admin.patch(self.shard(), *changes)
-        assert reply.status == 200, reply.body
+    def set_tasks(self, states: Mapping[int, str], number: int = 0) -> None:
+        """Those of a shard, as an administrator, who is not bound by the state machine: each has an entry then."""
+        shard = self.shard(number)
+        before = self.admin.get(SHARDS, self.job.namespace, shard.name).body["tasks"]
+        self._put(shard, taskmap.one_by_one({**taskmap.texts(before), **states}))
 
     def set_task(self, task: int, state: str) -> None:
         """As an administrator."""
         stage = self.job.stages[0]
-        shard = self.shard(task // shard_size(stage.total, stage.shards))
-        reply = self.admin.patch(shard, {"op": "replace", "path": f"/tasks/{task}", "value": state})
+        self.set_tasks({task: state}, task // shard_size(stage.total, stage.shards))
+
+    def set_together(self, state: str, number: int = 0) -> dict[str, str]:
+        """All tasks of a shard, as an administrator; gives the one entry that tells of them."""
+        shard = self.shard(number)
+        before = self.admin.get(SHARDS, self.job.namespace, shard.name).body["tasks"]
+        together = taskmap.shortest(dict.fromkeys(taskmap.texts(before), state))
+        self._put(shard, together)
+        return together
+
+    def _put(self, shard: Target, tasks: Mapping[str, str]) -> None:
+        reply = self.admin.patch(shard, {"op": "replace", "path": TASKS_PATH, "value": tasks})
         assert reply.status == 200, reply.body
 
     def worker(self, index: int | None = None) -> Account:

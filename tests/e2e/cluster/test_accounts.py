@@ -1,7 +1,7 @@
 """What a worker that has gone astray can do with its pod's own token: its own work, and nothing else.
 
-`tests/e2e/test_rights.py` has every rule, and `test_rights_used.py` that no right is granted in vain; here are the
-accounts of pods that run, as the operator and `make deploy` make them.
+`tests/e2e/test_rights.py` and `test_rights_tasks.py` have every rule, and `test_rights_used.py` that no right is
+granted in vain; here are the accounts of pods that run, as the operator and `make deploy` make them.
 """
 
 from __future__ import annotations
