@@ -147,7 +147,10 @@ def deploy(server: Server, folder: Path, endpoint: str, files: int, split: dict[
 
 
 def commit(server: Server, job: JobView, position: int, state: str) -> None:
-    """All tasks of a stage, a shard at a time, as if two workers had done it."""
+    """All tasks of a stage, a shard at a time, as if two workers had done it.
+
+    Each has an entry of its own, which is the most that there is to be read: files are not done a shard at a time.
+    """
     stage = job.stages[position]
     size = shard_size(stage.total, stage.shards)
     for number in range(stage.shards):

@@ -16,6 +16,7 @@ from typing import Any, ClassVar
 
 import kubemr
 from coordination.sized import choose_size
+from kubemr.locks import taskmap
 from kubemr.locks.http import HttpTransport
 from kubemr.locks.request import Answer, Request
 from kubemr.worker import process
@@ -58,14 +59,19 @@ class NotingTransport(HttpTransport):
 
 
 def claims(patch: list[dict[str, Any]]) -> bool:
-    """Whether it makes a task a running one.  A commit only tests that its tasks are."""
-    return any(_running(operation.get("value")) for operation in patch if operation["op"] != "test")
+    """Whether it makes a task a running one.  A commit only tests that its tasks are, or leaves others so."""
+    before: set[tuple[str, int]] = set()
+    after: set[tuple[str, int]] = set()
+    for operation in patch:
+        found = before if operation["op"] == "test" else after
+        found.update((operation["path"], number) for number in _running(operation.get("value")))
+    return bool(after - before)
 
 
-def _running(value: Any) -> bool:
-    """Of a task's state, or of a map of them."""
-    states = value.values() if isinstance(value, dict) else (value,)
-    return any(str(state).startswith("running/") for state in states)
+def _running(value: Any) -> list[int]:
+    """Which tasks, by a map of them; or 0 by the state of a single one."""
+    states = taskmap.texts(value) if isinstance(value, dict) else {0: str(value)}
+    return [number for number, state in states.items() if state.startswith("running/")]
 
 
 def note() -> None:

@@ -14,6 +14,7 @@ import yaml
 
 from kubemr.controller.reconcile import rights
 from kubemr.coordination import names
+from kubemr.locks import taskmap
 from kubemr.locks.lease import LEASES
 from kubemr.locks.request import Resource
 from kubemr.locks.shard import SHARDS
@@ -42,7 +43,7 @@ def can(reply: Reply) -> CONFINED:
     return confined(reply.body["status"]["resourceRules"])
 
 
-def tasks(job: Job) -> dict[str, tuple[str, str]]:
+def tasks(job: Job) -> dict[int, tuple[str, str]]:
     """The state of each map task, and the path of its shard."""
     found = job.children("mrts")
     path = {each["metadata"]["name"]: SHARDS.path(job.namespace, each["metadata"]["name"]) for each in found}
@@ -50,12 +51,12 @@ def tasks(job: Job) -> dict[str, tuple[str, str]]:
         number: (state, path[each["metadata"]["name"]])
         for each in found
         if "-map-" in each["metadata"]["name"]
-        for number, state in each["tasks"].items()
+        for number, state in taskmap.texts(each["tasks"]).items()
     }
 
 
-def change(job: Job, number: str, state: str) -> Question:
-    """Put a task into another state, under no test."""
+def change(job: Job, number: int, state: str) -> Question:
+    """Put a task that has an entry of its own into another state, under no test."""
     return Question("PATCH", tasks(job)[number][1], [{"op": "replace", "path": f"/tasks/{number}", "value": state}])
 
 
@@ -75,15 +76,15 @@ def test_a_worker_that_has_gone_astray(
     jobs = [kubemr.submit(cluster_namespace, word_count(name, wordcount_image, inputs)) for name in ("own", "other")]
     own, other = jobs
     for job in jobs:
-        until(lambda job=job: tasks(job) and tasks(job)["0"][0].startswith("done/"), f"{job.name}: one is done", 60)
-        until(lambda job=job: tasks(job)["1"][0].startswith("running/"), f"{job.name}: one is held", 60)
-    done, held = (tasks(own)[number][0] for number in ("0", "1"))
+        until(lambda job=job: tasks(job) and tasks(job)[0][0].startswith("done/"), f"{job.name}: one is done", 60)
+        until(lambda job=job: tasks(job)[1][0].startswith("running/"), f"{job.name}: one is held", 60)
+    done, held = (tasks(own)[number][0] for number in (0, 1))
     assert held.startswith("running/1/0/0/")
     by_policy = {
-        "own job": change(other, "1", "pending/2/0/1/"),
-        "final": change(own, "0", done.replace("done/", "pending/").rpartition("/")[0] + "/"),
-        "epoch": change(own, "1", "pending/1/0/1/"),
-        "holders": change(own, "1", "running/1/0/0/w9-aaaaaa"),
+        "own job": change(other, 1, "pending/2/0/1/"),
+        "final": change(own, 0, done.replace("done/", "pending/").rpartition("/")[0] + "/"),
+        "epoch": change(own, 1, "pending/1/0/1/"),
+        "holders": change(own, 1, "running/1/0/0/w9-aaaaaa"),
     }
     pod = {"metadata": {"name": "mine"}, "spec": {"containers": [{"name": "main", "image": wordcount_image}]}}
     lent = names.secret(own.view.base)

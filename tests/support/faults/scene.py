@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 from kubemr.coordination import names
 from kubemr.coordination.outputs import OUTPUTS
+from kubemr.locks import taskmap
 from kubemr.locks.taskstate import TaskState, Token, attempt_of, parse_token
 from support.cluster import Cluster
 from support.cluster_access import KubectlError
@@ -46,13 +47,13 @@ class History:
         """A shard has changed."""
         stage = shard["metadata"]["labels"][names.LABEL_STAGE]
         with self._lock:
-            for number, text in shard["tasks"].items():
-                seen = self.states.setdefault((stage, int(number)), [])
+            for number, text in taskmap.texts(shard["tasks"]).items():
+                seen = self.states.setdefault((stage, number), [])
                 state = TaskState.parse(text)
                 if not seen or seen[-1] != state:
                     seen.append(state)
                     if state.committed:
-                        self.committed_at.setdefault((stage, int(number)), time.monotonic())
+                        self.committed_at.setdefault((stage, number), time.monotonic())
 
     def latest(self) -> dict[Task, TaskState]:
         """Each task's last state."""
