@@ -26,6 +26,7 @@ SHARD: dict[str, Any] = {
     "metadata": {"name": "a", "labels": {"kubemr.turbobytes.com/tasks": "open"}},
     "tasks": {"0": "pending/1/0/0/", "1": "pending/1/0/0/"},
 }
+TOGETHER: dict[str, Any] = {**SHARD, "tasks": {"0-1": "pending/1/0/0/"}}
 
 CASES = [
     case(
@@ -66,6 +67,47 @@ CASES = [
             op("replace", "/metadata/labels/kubemr.turbobytes.com~1tasks", "drained"),
         ),
         get("{mrts}/a"),
+    ),
+    case(
+        "the life of a shard with one entry",
+        post("{mrts}", TOGETHER),
+        patch(
+            "{mrts}/a?fieldManager=kubemr",
+            op("test", "/tasks", {"0-1": "pending/1/0/0/"}),
+            op("replace", "/tasks", {"0-1": "running/1/0/0/w7-k2p4x9"}),
+        ),
+        patch(
+            "{mrts}/a?fieldManager=kubemr",
+            op("test", "/tasks/0-1", "pending/1/0/0/"),
+            op("replace", "/tasks/0-1", "running/1/0/0/w8-k2p4x9"),
+        ),
+        patch(
+            "{mrts}/a?fieldManager=kubemr",
+            op("test", "/tasks/0-1", "running/1/0/0/w7-k2p4x9"),
+            op("replace", "/tasks/0-1", "pending/2/0/1/"),
+        ),
+        patch(
+            "{mrts}/a?fieldManager=kubemr",
+            op("test", "/tasks", {"0-1": "pending/2/0/1/"}),
+            op("replace", "/tasks", {"0": "pending/2/0/1/", "1": "running/2/0/1/w7-k2p4x9"}),
+        ),
+        patch(
+            "{mrts}/a?fieldManager=kubemr",
+            op("test", "/tasks/0-1", "pending/2/0/1/"),
+            op("replace", "/tasks/0-1", "running/2/0/1/w8-k2p4x9"),
+        ),
+        patch(
+            "{mrts}/a?fieldManager=kubemr",
+            op("test", "/tasks", {"0-1": "pending/2/0/1/"}),
+            op("replace", "/tasks", {"0-1": "running/2/0/1/w8-k2p4x9"}),
+        ),
+        get("{mrts}/a"),
+    ),
+    case(
+        "a shard with one entry of a state that is none",
+        post("{mrts}", TOGETHER),
+        patch("{mrts}/a", op("replace", "/tasks/0-1", "sleeping/1/0/0/")),
+        patch("{mrts}/a", op("replace", "/tasks", {"0-1": "sleeping/1/0/0/"})),
     ),
     case(
         "a shard with a state that is none",

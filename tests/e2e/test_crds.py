@@ -354,25 +354,27 @@ NO_STATES = (
 
 
 def test_shards_hold_the_grammar(jobs: Jobs) -> None:
-    """Every state of the protocol is stored as it is written."""
-    shard = _shard(**{f"n{number}": state for number, state in enumerate(STATES)})
-    reply = jobs.create(shard, "mapreducetaskshards")
-    assert reply.status == 201, reply.body
-    assert reply.body["tasks"] == shard["tasks"]
+    """Every state of the protocol is stored as it is written, of each task and of all."""
+    each = _shard(**{f"n{number}": state for number, state in enumerate(STATES)})
+    for shard in (each, *(_shard(**{"n0-511": state}) for state in STATES)):
+        reply = jobs.create(shard, "mapreducetaskshards")
+        assert reply.status == 201, reply.body
+        assert reply.body["tasks"] == shard["tasks"]
 
 
+@pytest.mark.parametrize("key", ["0", "0-511"])
 @pytest.mark.parametrize("state", NO_STATES)
-def test_shards_refuse_what_is_no_state(jobs: Jobs, state: str) -> None:
+def test_shards_refuse_what_is_no_state(jobs: Jobs, state: str, key: str) -> None:
     """At creation and in a patch, in the words of our own check."""
-    shard = _shard(n0=state)
+    shard = _shard(**{f"n{key}": state})
     reply = jobs.create(shard, "mapreducetaskshards")
     assert reply.status == 422
     assert [error.cause() for error in check(shard, schema("MapReduceTaskShard"))] == [
         cause for cause in reply.body["details"]["causes"] if not _of_scale_or_skipped(cause)
     ]
-    good = jobs.create(_shard(n0=STATES[0]), "mapreducetaskshards").body
-    refused = jobs.patch(good, [{"op": "replace", "path": "/tasks/0", "value": state}], plural="mapreducetaskshards")
-    assert refused.status == 422
+    good = jobs.create(_shard(**{f"n{key}": STATES[0]}), "mapreducetaskshards").body
+    change = {"op": "replace", "path": f"/tasks/{key}", "value": state}
+    assert jobs.patch(good, [change], plural="mapreducetaskshards").status == 422
 
 
 def test_shards_hold_at_most_512_tasks(jobs: Jobs) -> None:

@@ -79,7 +79,8 @@ class MapReduceTaskShard:
     kind: str = prop("`MapReduceTaskShard`.", default="MapReduceTaskShard")
     metadata: dict[str, Json] | None = prop("As in every Kubernetes object.")
     tasks: dict[str, str] = prop(
-        "The whole state of each task, by its number: `state/epoch/failures/losses/holders`.",
+        "The whole state of each task, by its number: `state/epoch/failures/losses/holders`.  While all are in one "
+        "state it may stand there once, by the first number and the last, as in `0-511`.",
         required=True,
         min_properties=1,
         max_properties=LARGEST_SHARD,
