@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from attr import define, field
 
 from kubemr.locks import taskmap
+from kubemr.locks.taskstate import BadState
 
 MISSING = 0
 """The place of a task that nobody has told of."""
@@ -24,7 +25,7 @@ class Ledger:
     total: int
     texts: list[str] = field(factory=lambda: [""], init=False)
     strange: bool = field(default=False, init=False)
-    """There was a task with a number that the stage does not have."""
+    """There was a task with a number that the stage does not have, or a shard with a key that is no number."""
     _known: dict[str, int] = field(factory=dict, init=False)
     _places: array[int] = field(init=False)
 
@@ -35,15 +36,20 @@ class Ledger:
     def note(self, tasks: Mapping[str, str]) -> None:
         """The tasks of one shard, as its document has them.  What was noted of them before is replaced."""
         places, known, total = self._places, self._known, self.total
-        for numbers, text in taskmap.entries(tasks):
-            if numbers.stop > total:
+        try:
+            texts = taskmap.texts(tasks)
+        except BadState:
+            self.strange = True
+            return
+        for number, text in texts.items():
+            if number >= total:
                 self.strange = True
                 continue
             place = known.get(text)
             if place is None:
                 place = known[text] = len(self.texts)
                 self.texts.append(text)
-            places[numbers.start : numbers.stop] = array("I", [place]) * len(numbers)
+            places[number] = place
 
     def text(self, number: int) -> str:
         """A task's string; empty where there is none."""

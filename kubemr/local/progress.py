@@ -84,10 +84,11 @@ class JobProgress:
             return
         names: Counter[str] = Counter()
         failures = 0
-        for numbers, text in taskmap.entries(document["tasks"]):
+        each = taskmap.told(document["tasks"])
+        for text in document["tasks"].values():
             parts = text.split("/")
-            names[parts[0]] += len(numbers)
-            failures += int(parts[2]) * len(numbers)
+            names[parts[0]] += each
+            failures += int(parts[2]) * each
         self._shards[document["metadata"]["name"]] = (labels[LABEL_STAGE], names, failures)
 
     @property

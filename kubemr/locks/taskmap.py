@@ -10,11 +10,13 @@ without meeting.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from contextlib import suppress
 
 from kubemr.locks.taskstate import BadState
 
 _KEY = re.compile(r"^(0|[1-9][0-9]*)(?:-([1-9][0-9]*))?$")
+_SINGLE = re.compile(r"0|[1-9][0-9]*").fullmatch
 
 
 def numbers(key: str) -> range:
@@ -33,18 +35,32 @@ def key(tasks: range) -> str:
     return str(tasks[0]) if len(tasks) == 1 else f"{tasks[0]}-{tasks[-1]}"
 
 
-def entries(document: Mapping[str, str]) -> Iterator[tuple[range, str]]:
-    """Which tasks have which state."""
-    for name, text in document.items():
-        yield numbers(name), text
+def told(document: Mapping[str, str]) -> int:
+    """Of how many tasks each of the entries tells.
+
+    It reads no key where there are several, and takes one that names no tasks for one task's: who counts does not
+    judge, and there may be tens of thousands of shards to count, by whomever they were made.
+    """
+    if len(document) == 1:
+        ((name, _),) = document.items()
+        with suppress(BadState):
+            found = numbers(name)
+            return found.stop - found.start
+    return 1
 
 
 def texts(document: Mapping[str, str]) -> dict[int, str]:
-    """The state of each task, in order of their numbers."""
+    """The state of each task, in order of their numbers.
+
+    Raises `BadState` where several have one entry and it is not the only one: no patch could test that for what it is.
+    """
     if len(document) == 1:
         ((name, text),) = document.items()
         return dict.fromkeys(numbers(name), text)
-    return dict(sorted((number, text) for tasks, text in entries(document) for number in tasks))
+    for name in document:
+        if not _SINGLE(name):
+            raise BadState(f"{name!r} is not the only entry: expected it alone, or the number of a task in each")
+    return dict(sorted((int(name), text) for name, text in document.items()))
 
 
 def one_by_one(states: Mapping[int, str]) -> dict[str, str]:

@@ -52,9 +52,11 @@ def digest(document: Json) -> Digest:
     labels = metadata.get("labels") or {}
     counts = dict.fromkeys(STATES, 0)
     holders: set[Token] = set()
-    for numbers, text in taskmap.entries(document.get("tasks") or {}):
+    tasks = document.get("tasks") or {}
+    each = taskmap.told(tasks)
+    for text in tasks.values():
         name, _, rest = text.partition("/")
-        counts[name] += len(numbers)
+        counts[name] += each
         if name == "running":
             holders.update(Token(token) for token in rest.rpartition("/")[2].split("+"))
     return Digest(
