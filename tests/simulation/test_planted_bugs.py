@@ -6,7 +6,7 @@ Each test takes one rule out of the real code and demands that some seed notices
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import pytest
 
@@ -15,9 +15,10 @@ from kubemr.controller.reconcile.context import Operator
 from kubemr.coordination import advance, survey
 from kubemr.coordination.attempts import Selection
 from kubemr.coordination.job import JobView, Stage
+from kubemr.locks import claims, taskmap
 from kubemr.locks.patch import Patch, pointer
 from kubemr.locks.request import Op
-from kubemr.locks.shard import HINT_PATH, Shard, hint_of
+from kubemr.locks.shard import HINT_PATH, TASKS_PATH, Shard, hint_of
 from kubemr.locks.taskstate import TaskState, Token, make_token
 from kubemr.worker import loop
 from kubemr.worker.stragglers import Stragglers
@@ -52,15 +53,134 @@ def expect(words: str, faults: Faults | None = None) -> None:
 
 def test_a_test_left_out_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
     """A patch that does not test the old state takes tasks away from their holders."""
+    change = Shard.change
 
-    def change(shard: Shard, states: Mapping[int, TaskState]) -> Patch:
+    def untested(shard: Shard, states: Mapping[int, TaskState]) -> Patch:
+        return Patch(tuple(each for each in change(shard, states).operations if each["op"] != "test"))
+
+    monkeypatch.setattr(Shard, "change", untested)
+    expect("no legal change|back to one entry")
+
+
+def changing(monkeypatch: pytest.MonkeyPatch, spread: Callable[[Shard, Mapping[int, str]], Patch]) -> None:
+    """Where one entry is spread, `spread` makes the patch of the shard to these states; all others are as they are."""
+    change = Shard.change
+
+    def changed(shard: Shard, states: Mapping[int, TaskState]) -> Patch:
+        after = {**shard.tasks, **states}
+        if not shard.together or len(set(after.values())) == 1:
+            return change(shard, states)
+        return spread(shard, {number: str(state) for number, state in after.items()}).add(HINT_PATH, hint_of(after))
+
+    monkeypatch.setattr(Shard, "change", changed)
+
+
+def test_a_spread_that_tests_nothing_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who claims a part of what had one entry writes all tasks, and takes from others what they have claimed since."""
+    changing(monkeypatch, lambda shard, after: Patch().replace(TASKS_PATH, taskmap.one_by_one(after)))
+    expect("no legal change|back to one entry")
+
+
+def test_a_spread_that_tests_its_own_tasks_alone_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An entry that is not there yet is tested as such: while there is one for all, and not whose it is."""
+
+    def spread(shard: Shard, after: Mapping[int, str]) -> Patch:
+        mine = [number for number, text in after.items() if text != str(shard.tasks[number])]
         patch = Patch()
-        for number, state in states.items():
-            patch = patch.replace(pointer("tasks", number), str(state))
-        return patch.add(HINT_PATH, hint_of({**shard.tasks, **states}))
+        for number in mine:
+            patch = patch.test(pointer("tasks", number), None)
+        return patch.replace(TASKS_PATH, taskmap.one_by_one(after))
 
-    monkeypatch.setattr(Shard, "change", change)
-    expect("no legal change")
+    changing(monkeypatch, spread)
+    expect("no legal change|back to one entry")
+
+
+def test_a_spread_that_forgets_tasks_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those which do not change need an entry, too."""
+
+    def spread(shard: Shard, after: Mapping[int, str]) -> Patch:
+        tasks = {number: text for number, text in after.items() if text != str(shard.tasks[number])}
+        return Patch().swap(TASKS_PATH, shard._document(shard.tasks), taskmap.one_by_one(tasks))
+
+    changing(monkeypatch, spread)
+    expect("holds the same for ever")
+
+
+def test_one_entry_beside_others_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A shard has one entry for all or one for each: others would take it for either."""
+
+    def spread(shard: Shard, after: Mapping[int, str]) -> Patch:
+        (first, text), *rest = after.items()
+        tasks = {str(first): text, taskmap.key(range(first + 1, max(after) + 1)): rest[0][1]}
+        same = len(rest) > 1 and len({text for _, text in rest}) == 1
+        return Patch().swap(TASKS_PATH, shard._document(shard.tasks), tasks if same else taskmap.one_by_one(after))
+
+    changing(monkeypatch, spread)
+    expect("has the entry .*-")
+
+
+def test_one_entry_for_tasks_of_different_states_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is given back would be committed along with what is done, though it never ran."""
+    shortest = taskmap.shortest
+
+    def shorter(states: Mapping[int, str]) -> dict[str, str]:
+        running = any(text.startswith("running/") for text in states.values())
+        return shortest(states if running else dict.fromkeys(states, max(states.values())))
+
+    monkeypatch.setattr(taskmap, "shortest", shorter)
+    expect("expected one of each of|results instead of")
+
+
+def test_going_back_to_one_entry_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Somebody may be about to change one of the tasks by an entry of its own."""
+    change = Shard.change
+
+    def changed(shard: Shard, states: Mapping[int, TaskState]) -> Patch:
+        after = {number: str(state) for number, state in {**shard.tasks, **states}.items()}
+        entry = taskmap.shortest(after)
+        if len(entry) == len(after):
+            return change(shard, states)
+        return Patch().swap(TASKS_PATH, shard._document(shard.tasks), entry).add(HINT_PATH, "done")
+
+    monkeypatch.setattr(Shard, "change", changed)
+    expect("back to one entry")
+
+
+def test_shards_made_with_an_entry_each_are_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They would do, and each claim of a whole one would cost hundreds of times as much."""
+    monkeypatch.setattr(taskmap, "shortest", taskmap.one_by_one)
+    expect("is created with an entry for each task")
+
+
+def test_losing_one_entry_without_its_epoch_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The next to claim it all would have the attempts' names of the dead one, if it were not for its token."""
+    lose = claims.lose
+
+    def losing(shard: Shard, dead: set[Token], max_losses: int) -> Op[Shard]:
+        if not shard.together:
+            return (yield from lose(shard, dead, max_losses))
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(TaskState, "_without", without_new_epoch)
+            states = {number: state.lose(dead, max_losses) for number, state in shard.tasks.items()}
+        yield shard.target.patch(shard.change(states))
+        return shard
+
+    monkeypatch.setattr(loop, "lose", losing)
+    expect("no legal change", DEADLY)
+
+
+def test_a_hint_that_is_repaired_under_the_other_form_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It never is: a shard that a retry finds done, as one entry, stays labelled `open`, and all look at it again."""
+
+    def repair(shard: Shard) -> Patch | None:
+        hint = hint_of(shard.tasks)
+        if hint == shard.hint or shard.hint == "waiting":
+            return None
+        tasks = taskmap.one_by_one({number: str(state) for number, state in shard.tasks.items()})
+        return Patch().test(TASKS_PATH, tasks).add(HINT_PATH, hint)
+
+    monkeypatch.setattr(Shard, "repair", repair)
+    expect("where the same stands as")
 
 
 def test_an_epoch_that_is_not_raised_on_release_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:

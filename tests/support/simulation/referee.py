@@ -7,6 +7,8 @@ a mistake in `TaskState` is not judged by itself.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from typing import Any
 
 from attr import define, field
 
@@ -15,6 +17,7 @@ class Foul(AssertionError):
     """Something happened that the protocol forbids."""
 
 
+_KEY = re.compile(r"^(0|[1-9]\d*)(?:-([1-9]\d*))?$")
 _STATE = re.compile(r"^(pending|running|done|empty|failed)/(\d+)/(\d+)/(\d+)/([a-z0-9+-]*)$")
 
 
@@ -24,13 +27,45 @@ class Referee:
 
     bound: int | None = None
     """The job's `maxAttempts`."""
-    begun: set[tuple[str, str, str, str]] = field(factory=set)
+    begun: set[tuple[str, int, str, str]] = field(factory=set)
     """All attempts: shard, task, epoch and token."""
     backups: int = 0
     """How often a second holder joined the first."""
     written: dict[str, bytes] = field(factory=dict)
 
-    def task_changed(self, shard: str, number: str, old: str, new: str, *, lives: bool = True) -> None:
+    def shard_created(self, shard: str, tasks: Mapping[str, str]) -> None:
+        """The operator has made a shard: tasks that are all alike have one entry."""
+        if len(tasks) > 1 and len(set(tasks.values())) == 1:
+            raise Foul(f"{shard} is created with an entry for each task, and all are {next(iter(tasks.values()))}")
+        one_by_one(shard, tasks)
+
+    def shard_changed(
+        self, shard: str, before: Mapping[str, str], after: Mapping[str, str], *, lives: bool = True
+    ) -> None:
+        """A shard's tasks went from `before` to `after` in one patch."""
+        if before == after:
+            return
+        old, new = one_by_one(shard, before), one_by_one(shard, after)
+        if old.keys() != new.keys():
+            raise Foul(f"{shard} had the tasks {sorted(old)}, and has {sorted(new)}: it holds the same for ever")
+        if len(after) < len(new) and len(before) == len(old):
+            raise Foul(f"{shard} is back to one entry: {after}")
+        if len(before) < len(old) and len(after) == len(new) and len(set(new.values())) == 1:
+            raise Foul(f"{shard} has an entry for each task, and all went from {before} to the same: {after}")
+        for number, text in new.items():
+            if text != old[number]:
+                self.task_changed(shard, number, old[number], text, lives=lives)
+
+    def shard_kept(self, shard: str, tests: Mapping[str, Any], now: Mapping[str, str]) -> None:
+        """A patch was refused, as its `tests` (by path) failed: for what the tasks are, never for their form alone."""
+        tested = tests.get("/tasks", now)
+        if tested != now and one_by_one(shard, tested) == one_by_one(shard, now):
+            raise Foul(f"{shard} is tested for {tested}, where the same stands as {now}")
+        single = [path for path in tests if path.startswith("/tasks/")]
+        if single and len(now) < len(one_by_one(shard, now)):
+            raise Foul(f"{shard} is tested for entries of single tasks, and never had any: {single}, but {now}")
+
+    def task_changed(self, shard: str, number: int, old: str, new: str, *, lives: bool = True) -> None:
         """One task of a shard went from `old` to `new` in one patch.
 
         Whose sender is no more (`lives`) begins nothing by it: both a shard, after it was removed, and a claim in it
@@ -59,6 +94,17 @@ class Referee:
         if before is not None and before != data:
             raise Foul(f"{key} was written twice with different content: an attempt's name was used by two")
         self.written[key] = data
+
+
+def one_by_one(shard: str, tasks: Mapping[str, str]) -> dict[int, str]:
+    """The state of each task; there is one entry for all of them, or one for each."""
+    states: dict[int, str] = {}
+    for key, text in tasks.items():
+        found = _KEY.match(key)
+        if found is None or (found[2] and (len(tasks) > 1 or int(found[2]) <= int(found[1]))):
+            raise Foul(f"{shard} has the entry {key!r}, beside {len(tasks) - 1} others")
+        states |= dict.fromkeys(range(int(found[1]), int(found[2] or found[1]) + 1), text)
+    return states
 
 
 def _holders(text: str) -> set[str]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from math import inf
 from random import Random
 
 from attr import frozen
 
-from kubemr.coordination import names
+from kubemr.coordination import job, names
 from kubemr.locks.request import Json, Request
 from kubemr.worker.loop import Ending
 from support.simulation.cluster import JOB, NAMESPACE, Cluster
@@ -35,6 +36,8 @@ class Story:
     """In which the job ended; empty when it did not."""
     kept: int
     """Tasks that runs which were retried after a failure had committed."""
+    met: Mapping[str, int]
+    """What became of shards whose tasks had one entry, and how often (`forms`)."""
     history: Sequence[str]
     problem: BaseException | None
 
@@ -50,10 +53,20 @@ def kind_of(seed: int) -> str:
     return "strict" if draw < 0.2 else "crowd" if draw < 0.24 else "shard deleted" if draw < 0.28 else "plain"
 
 
+def shard_of(seed: int) -> int | None:
+    """Of how many tasks the shards are; None for as many as they are in earnest.
+
+    Where they are small, tasks are quick: so a worker claims whole shards, once it has seen how quick, and there are
+    enough of them for all.
+    """
+    random = Random(f"shards {seed}")
+    return random.choice([2, 3, 4, 6]) if random.random() < 0.3 else None
+
+
 def spec_of(seed: int) -> Json:
     """The job: no inputs, a few, or more than fit in one shard; some give no output at all."""
     random = Random(f"spec {seed}")
-    inputs = random.choice([0, 1, 3, 10, 40, 70])
+    inputs = random.choice([10, 20, 40] if shard_of(seed) else [0, 1, 3, 10, 40, 70])
     spec: Json = {
         "image": "simulated",
         "replicas": random.choice([1, 2, 2, 3, 3, 4, 8]),
@@ -89,14 +102,26 @@ def deeds_of(seed: int) -> list[Deed]:
 def code_of(seed: int) -> UserCode:
     """The user's code: that of strict jobs may have tasks which always raise, or a few times, or kill their worker."""
     random = Random(f"code {seed}")
+    seconds = 0.02 if shard_of(seed) else 0.3
     if kind_of(seed) != "strict":
-        return UserCode()
+        return UserCode(seconds=seconds)
     spec = spec_of(seed)
     tasks = [f"map/{number}" for number in range(len(spec["inputs"]))]
     tasks += [f"reduce/{number}" for number in range(spec["partitions"])] if tasks else []
     frail = random.sample(tasks, min(len(tasks), random.choice([0, 1, 1, 2])))
     deadly = frozenset(task for task in frail if random.random() < 0.3)
-    return UserCode(deadly, {task: random.choice([1, 2, 3, inf]) for task in frail}, mended=True)
+    return UserCode(deadly, {task: random.choice([1, 2, 3, inf]) for task in frail}, mended=True, seconds=seconds)
+
+
+@contextmanager
+def shards_of(size: int | None) -> Iterator[None]:
+    """In the block, stages have shards of so many tasks."""
+    before = vars(job)["SHARD_SIZES"]
+    vars(job)["SHARD_SIZES"] = before if size is None else (size,)
+    try:
+        yield
+    finally:
+        vars(job)["SHARD_SIZES"] = before
 
 
 def play(seed: int, faults: Faults | None = None) -> Story:
@@ -104,6 +129,11 @@ def play(seed: int, faults: Faults | None = None) -> Story:
 
     `faults` are what goes wrong instead of what the seed draws.
     """
+    with shards_of(shard_of(seed)):
+        return _play(seed, faults)
+
+
+def _play(seed: int, faults: Faults | None) -> Story:
     world = World(seed)
     world.drawn = faults or world.drawn
     spec = spec_of(seed)
@@ -134,6 +164,7 @@ def play(seed: int, faults: Faults | None = None) -> Story:
         cluster.endings.count(Ending.LEFT),
         phase,
         sum(len(each.tasks) for each in user.kept),
+        world.met,
         list(world.history),
         problem,
     )

@@ -63,6 +63,8 @@ class UserCode:
     """How often these tasks raise before they work, in the first run of a job."""
     mended: bool = False
     """From the second run on nothing raises any more."""
+    seconds: float = 0.3
+    """The longest that a task takes which is not slow."""
     begun: set[tuple[str, int, str]] = field(factory=set)
     raised: dict[tuple[str, int, str], list[str]] = field(factory=dict)
     """What each attempt that failed had to say."""
@@ -136,7 +138,7 @@ class SimulatedExecutor:
     def _next(self) -> None:
         if self.current is None and self.queue:
             slow = self.random.random() < self.faults().slow_task
-            seconds = self.random.uniform(3.0, 90.0) if slow else self.random.uniform(0.0, 0.3)
+            seconds = self.random.uniform(3.0, 90.0) if slow else self.random.uniform(0.0, self.code.seconds)
             self.current = (self.queue.pop(0), self.clock() + seconds)
 
     def _run(self, work: Work) -> Ended:

@@ -14,6 +14,7 @@ from attr import frozen
 
 from kubemr.coordination import names
 from kubemr.coordination.job import JobView
+from kubemr.locks import taskmap
 from kubemr.locks.request import Json
 from kubemr.locks.shard import SHARDS
 from support.simulation.cluster import Cluster
@@ -49,7 +50,8 @@ def check(cluster: Cluster, spec: Json, earlier: Sequence[Kept], deleted: Delete
     elif job.phase == "FAIL":
         check_cause(cluster)
     else:
-        assert deleted is None or not deleted.needed, f"{job.phase} without {deleted}"
+        gone = deleted is not None and deleted.needed and deleted.shard not in cluster.world.created_late
+        assert not gone, f"{job.phase} without {deleted}"
         doomed = [task for task, times in cluster.code.frail.items() if times == inf or task in cluster.code.deadly]
         assert job.run > 1 or not doomed, f"{job.phase} although {doomed} cannot succeed"
         _check_result(cluster, job, spec)
@@ -102,5 +104,5 @@ def _states(cluster: Cluster, job: JobView) -> dict[str, str]:
     return {
         f"{stages[item['metadata']['labels'][names.LABEL_STAGE]]}/{number}": text
         for item in cluster.list(SHARDS, names.selector(job.uid, job.run))
-        for number, text in item["tasks"].items()
+        for number, text in taskmap.texts(item["tasks"]).items()
     }

@@ -8,6 +8,7 @@ embedded apiserver's core; what the network does to them is drawn at each.
 from __future__ import annotations
 
 import heapq
+from collections import Counter
 from collections.abc import Callable, Iterator
 from itertools import count
 from random import Random
@@ -18,8 +19,10 @@ from attr import define, field
 from kubemr.local.apiserver.core import ApiServer
 from kubemr.locks.request import Answer, Do, Effect, Json, Now, Op, Request, Sleep, Watch
 from kubemr.locks.request import Random as Draw
+from kubemr.locks.shard import SHARDS
 from kubemr.locks.threads import Stopped
 from kubemr.resources import crd
+from support.simulation import forms
 from support.simulation.faults import Faults
 from support.simulation.referee import Referee
 from support.simulation.store import MemoryStore
@@ -76,6 +79,10 @@ class World:
     store: MemoryStore = field(init=False)
     server: ApiServer = field(init=False)
     history: list[str] = field(factory=list, init=False)
+    met: Counter[str] = field(factory=Counter, init=False)
+    """How often what `forms` has names for has happened."""
+    created_late: set[str] = field(factory=set, init=False)
+    """Shards whose creation was long under way: one that was deleted meanwhile is there again, as it was at first."""
     steps: int = field(default=0, init=False)
     collect: bool = field(default=False, init=False)
     """Something was deleted since the garbage collector ran."""
@@ -240,10 +247,12 @@ class World:
         elif write and draw() < faults.late_write:
             when = self.now + self.random.uniform(0.0, 20.0)
             heapq.heappush(self._late, (when, next(self._numbers), request, process.group))
+            self._met(forms.wanted(request), ", late")
             answer = Answer(0, error="timed out")
         elif draw() < faults.lost_answer:
-            self.serve(request)
+            landed = self.serve(request).ok
             answer = Answer(0, error="connection reset")
+            self._met(landed and forms.wanted(request), ", landed unheard")
         else:
             answer = self.serve(request)
         self.note(f"{process.name}: {_short(request)}: {answer.status} {answer.error}")
@@ -251,16 +260,26 @@ class World:
 
     def _serve_late(self) -> None:
         _, _, request, sender = heapq.heappop(self._late)
-        self.note(f"late: {_short(request)}: {self.serve(request, lives=sender.alive).status}")
+        answer = self.serve(request, lives=sender.alive)
+        if answer.ok and request.verb == "create" and request.resource == SHARDS:
+            self.created_late.add(answer.body["metadata"]["name"])
+        self.note(f"late: {_short(request)}: {answer.status}")
 
     def serve(self, request: Request, *, lives: bool = True) -> Answer:
         """Let the apiserver carry it out, under the referee's eyes; `lives` says whether its sender still does."""
-        watched = request.verb == "patch" and request.resource.plural == "mapreducetaskshards"
-        before = self._tasks(request) if watched else {}
+        verb = request.verb if request.resource == SHARDS else ""
+        before = self._tasks(request) if verb == "patch" else {}
         answer = self.server.handle(request)
-        if watched and answer.ok:
-            for number, text in answer.body["tasks"].items():
-                self.referee.task_changed(str(request.name), number, before.get(number, ""), text, lives=lives)
+        if verb == "patch" and answer.ok:
+            self.referee.shard_changed(str(request.name), before, answer.body["tasks"], lives=lives)
+            self._met(forms.changed(before, answer.body["tasks"]))
+        elif verb == "patch" and answer.status == 422:
+            self._met(forms.refused(request, before))
+            if request.name not in self.created_late:
+                self.referee.shard_kept(str(request.name), forms.values(request, "test"), before)
+        elif verb == "create" and answer.ok:
+            self.referee.shard_created(answer.body["metadata"]["name"], answer.body["tasks"])
+            self._met(forms.retried(request))
         if request.verb in ("delete", "patch"):  # a patch may remove the last finalizer
             self.collect = True
         return answer
@@ -268,6 +287,10 @@ class World:
     def _tasks(self, request: Request) -> dict[str, str]:
         answer = self.server.handle(Request("get", request.resource, request.namespace, request.name))
         return dict(answer.body["tasks"]) if answer.ok else {}
+
+    def _met(self, what: str | bool, how: str = "") -> None:
+        if what:
+            self.met[f"{what}{how}"] += 1
 
     def note(self, line: str) -> None:
         """Write a line of the history."""
