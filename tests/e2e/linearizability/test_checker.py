@@ -12,9 +12,13 @@ from typing import Any
 
 import pytest
 
+from kubemr.locks import taskmap
+from kubemr.locks.shard import Shard
+from kubemr.locks.taskstate import Token
 from support.binaries import CHECKER
 from support.left_out import require
 from support.linearizability.contest import FRESH, TASKS, check
+from support.linearizability.history import seen, swaps
 
 Verdict = Callable[..., str]
 
@@ -114,6 +118,21 @@ def test_a_task_is_lost_only_where_it_has_another_state(verdict: Verdict, outcom
     back = swap(3, 8, outcome, HELD, BACK, seen=NEXT)
     history = [swap(1, 2, "won", FRESH, HELD), back, swap(4, 5, "won", BACK, NEXT), read(6, 7, NEXT)]
     assert verdict(*history) == result
+
+
+@pytest.mark.parametrize(("together", "result"), [(True, "linearizable"), (False, "not linearizable")])
+def test_a_claim_in_one_entry_is_lost_to_one_of_another_task(verdict: Verdict, together: bool, result: str) -> None:
+    """As it tests all of them; where each task has an entry, the two would not have met."""
+    form = taskmap.shortest if together else taskmap.one_by_one
+    document = {"metadata": {"namespace": "n", "name": "s"}, "tasks": form(dict.fromkeys(range(TASKS), FRESH))}
+    shard = Shard.parse(document)
+    first, second = ({task: shard.tasks[task].claim(Token(f"w{task}-aaaaaa"))} for task in range(2))
+    shown = seen(
+        Shard.parse(document | {"tasks": taskmap.one_by_one(dict(enumerate(seen(shard))) | {0: str(first[0])})})
+    )
+    won = line("shard-1", "swap", 1, 2, "won", swaps=swaps(shard, first))
+    lost = line("shard-1", "swap", 1, 3, "lost", swaps=swaps(shard, second), seen=shown)
+    assert verdict(won, lost) == result
 
 
 def test_what_was_either_so_or_not_is_decided_when_it_returns(verdict: Verdict) -> None:

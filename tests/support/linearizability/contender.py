@@ -37,6 +37,8 @@ LOCKS_AT_ONCE, SHARDS_AT_ONCE = 8, 3
 """How many of each are contended for at a time."""
 SECONDS_PER_KEY = 0.01
 """How fast that moves along."""
+WHOLE = 0.2
+"""How often all that is pending in a shard is claimed."""
 GIVEN_UP = 0.02
 PATIENCE = 20.0
 """Seconds after which an operation is given up in any case."""
@@ -144,7 +146,8 @@ class Contender:
         for number in range(patches):
             changes = {task: self._change(self._token) for task in held}
             last = number == patches - 1
-            claim = [] if last else choose(shard, self._chance.randint(1, 4), self._chance.randrange(4))
+            count = len(shard.tasks) if self._chance.random() < WHOLE else self._chance.randint(1, 4)
+            claim = [] if last else choose(shard, count, self._chance.randrange(4))
             if not changes and not claim:
                 return
             settled = self._settle(name, shard, changes, claim)

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from kubemr.local.apiserver.presets import definitions
+from kubemr.locks import taskmap
 from kubemr.locks.config import Server
 from kubemr.locks.http import HttpTransport
 from kubemr.locks.request import Request
@@ -79,7 +80,7 @@ class Contest:
         The histories stay in the folder `namespace` below this contest's.
         """
         namespace = self._apiservers[0].create_namespace("contest-")
-        self._create_objects(namespace)
+        self._create_objects(namespace, mixed=not mistake)
         folder = self._folder / namespace
         folder.mkdir()
         settings = {
@@ -144,13 +145,15 @@ class Contest:
         for apiserver in self._apiservers:
             until(partial(_serves, apiserver, path), 60)
 
-    def _create_objects(self, namespace: str) -> None:
+    def _create_objects(self, namespace: str, *, mixed: bool) -> None:
+        """Every second shard has one entry for all tasks, if `mixed`: without tests the two forms would be confused."""
         requests = []
         for number in range(LOCKS):
             body: dict[str, Any] = {"metadata": {"name": f"lock-{number}"}}
             requests.append(Request("create", CONFIG_MAPS, namespace, body=body))
-        tasks = {str(task): FRESH for task in range(TASKS)}
+        fresh = dict.fromkeys(range(TASKS), FRESH)
         for number in range(SHARDS_COUNT):
+            tasks = taskmap.shortest(fresh) if mixed and number % 2 else taskmap.one_by_one(fresh)
             body = {"apiVersion": f"{SHARDS.group}/{SHARDS.version}", "kind": "MapReduceTaskShard", "tasks": tasks}
             body["metadata"] = {"name": f"shard-{number}", "labels": {LABEL_TASKS: "open"}}
             requests.append(Request("create", SHARDS, namespace, body=body))

@@ -85,5 +85,6 @@ def seen(shard: Shard) -> list[str]:
 
 
 def swaps(shard: Shard, states: Mapping[int, TaskState]) -> Swaps:
-    """What a patch of `shard` tests and writes for these tasks."""
-    return [{"task": task, "old": str(shard.tasks[task]), "new": str(states[task])} for task in states]
+    """What a patch of `shard` tests and writes for these tasks; of one entry for all, the others are tested too."""
+    after = {**shard.tasks, **states} if shard.together and states else states
+    return [{"task": task, "old": str(shard.tasks[task]), "new": str(after[task])} for task in after]
