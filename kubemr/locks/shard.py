@@ -21,7 +21,7 @@ from kubemr.locks.taskstate import TaskState, Token
 SHARDS: Final = Resource("turbobytes.com", "v1alpha1", "mapreducetaskshards")
 TASKS_PER_SHARD: Final = 32
 """At least, where a stage has so many."""
-SHARD_SIZES: Final = (TASKS_PER_SHARD, 64, 128, 256, 512)
+SHARD_SIZES: Final = (TASKS_PER_SHARD, 64, 128, 256, taskmap.MOST_TASKS)
 """How many tasks the shards of a stage hold, the last one perhaps fewer."""
 LARGEST_SHARD: Final = SHARD_SIZES[-1]
 

@@ -12,8 +12,12 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from contextlib import suppress
+from typing import Final
 
 from kubemr.locks.taskstate import BadState
+
+MOST_TASKS: Final = 512
+"""Of a shard, whatever its form."""
 
 _KEY = re.compile(r"^(0|[1-9][0-9]*)(?:-([1-9][0-9]*))?$")
 _SINGLE = re.compile(r"0|[1-9][0-9]*").fullmatch
@@ -25,9 +29,10 @@ def numbers(key: str) -> range:
     if found is not None:
         first = int(found[1])
         last = int(found[2] or first)
-        if found[2] is None or last > first:
+        if found[2] is None or first < last < first + MOST_TASKS:
             return range(first, last + 1)
-    raise BadState(f"{key!r} does not name tasks: expected a number, or the first and the last one, as in 0-511")
+    of_several = f"the first and the last one of at most {MOST_TASKS}, as in 0-511"
+    raise BadState(f"{key!r} does not name tasks: expected a number, or {of_several}")
 
 
 def key(tasks: range) -> str:
