@@ -8,7 +8,7 @@ from coordination.jobs import LASTING_SECONDS
 from coordination.measured import COST, FROM_CREATION, KIB, LOST, PATCHES, RATE, Figure, Measured
 from coordination.server import QUOTA
 
-TIMES: dict[str, tuple[float, Figure]] = {"Dask distributed": (8, FROM_CREATION), "Spark, JVM tasks": (5, RATE)}
+TIMES: dict[str, tuple[float, Figure]] = {"Dask distributed": (8, FROM_CREATION), "Spark, JVM tasks": (10, RATE)}
 """So many times a peer's rate our largest job has, and by which of our clocks."""
 OTHERWISE = (10, FROM_CREATION)
 
