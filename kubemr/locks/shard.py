@@ -52,7 +52,9 @@ class Shard:
     def parse(cls, document: Json) -> Shard:
         """Raises `BadState` where a task's string, or its key, does not follow the grammar."""
         metadata = document["metadata"]
-        tasks = {number: TaskState.parse(text) for number, text in taskmap.texts(document["tasks"]).items()}
+        texts = taskmap.texts(document["tasks"])
+        known = {text: TaskState.parse(text) for text in set(document["tasks"].values())}
+        tasks = {number: known[text] for number, text in texts.items()}
         return cls(
             namespace=metadata["namespace"],
             name=metadata["name"],

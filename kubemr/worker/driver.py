@@ -24,7 +24,8 @@ import select
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Final
+from itertools import groupby
+from typing import Any, Final
 
 from attr import asdict
 
@@ -191,8 +192,12 @@ class Driver:
         """Read the channel, whose last messages count even when the process has ended since."""
         try:
             messages, bad = self._receive(child)
-            for message in messages or ():
-                self._take(child, message)
+            for quiet, group in groupby(messages or (), _is_quiet):
+                if quiet:
+                    self._land_quiet(child, [(seq, kind, seconds) for kind, seq, seconds in group])
+                else:
+                    for message in group:
+                        self._take(child, message)
             if bad is not None:
                 raise bad
         except (BadFrame, LookupError, TypeError, ValueError) as error:
@@ -240,6 +245,23 @@ class Driver:
             seconds, why, printed = body if isinstance(body, list) else (body, "", False)
             self._ended(child, flight, kind, float(seconds), str(why), bool(printed))
 
+    def _land_quiet(self, child: ChildProcess, answers: Sequence[tuple[int, Any, float]]) -> None:
+        """As `_ended` for each, of tasks that did not fail and printed nothing: the last one says how to go on."""
+        landed, following = self._desk.land_all(answers)
+        if landed:
+            child.silent()
+            if following is not None:
+                following.deadline = following.began + self._task_timeout
+                child.go_on(following.assignment)
+        for _, _, seconds in answers:
+            self._calm = self._calm + 1 if seconds <= _QUICK else 0
+        self._look_ahead(answers[-1][2])
+
+    def _look_ahead(self, seconds: float) -> None:
+        """So long took the latest task: how many fit into the time for which they may be with the child."""
+        fitting = int(_AHEAD_SECONDS / max(seconds, _AHEAD_SECONDS / _MOST))
+        self._ahead = fitting if self._calm >= _CALM else 1
+
     def _ended(self, child: ChildProcess, flight: Flight, kind: Kind, seconds: float, why: str, printed: bool) -> None:
         output = b""
         if printed:
@@ -256,8 +278,7 @@ class Driver:
         if printed:
             child.send("go")
         self._calm = self._calm + 1 if seconds <= _QUICK and not printed else 0
-        fitting = int(_AHEAD_SECONDS / max(seconds, _AHEAD_SECONDS / _MOST))
-        self._ahead = fitting if self._calm >= _CALM else 1
+        self._look_ahead(seconds)
 
     def _time_out(self, child: ChildProcess, flight: Flight) -> None:
         if self._desk.flight is not flight:
@@ -316,6 +337,11 @@ class Driver:
         self._child, self._ready = None, False
         self._log("child_ended", pid=child.pid, returncode=returncode)
         return returncode, stderr
+
+
+def _is_quiet(message: Message) -> bool:
+    """An answer that says no more than how long the task took."""
+    return type(message.body) is float and message.kind in ("done", "empty")
 
 
 def _outcome(flight: Flight, kind: Kind, message: str, seconds: float, printed: bytes) -> Outcome:
