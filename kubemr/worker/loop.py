@@ -39,6 +39,7 @@ from kubemr.locks.taskstate import TaskState, Token, parse_token
 from kubemr.logs import silent
 from kubemr.worker import crowd
 from kubemr.worker.batch import A, Batch, Executor, assignments
+from kubemr.worker.fresh import fresh
 from kubemr.worker.leaving import workers_needed
 from kubemr.worker.pace import Pace
 from kubemr.worker.seeking import seek
@@ -180,17 +181,23 @@ class Worker(Generic[A]):
             self.pace.restart()
             self._stragglers.restart()
             for number in crowd.own_shards(self.identity.index, job.replicas, stage.shards):
-                document = yield from read(Target(SHARDS, job.namespace, job.shard_name(stage, number)))
-                if document is None:
-                    yield from self._read()
-                else:
-                    yield from self._work_shard(job, stage, Shard.parse(document))
+                shard = fresh(job, stage, number, self.pace.size) or (yield from self._look_at(job, stage, number))
+                if shard is not None:
+                    yield from self._work_shard(job, stage, shard)
             self._rounds.add(stage.key)
         found = yield from seek(job, stage, many=False)
         while found.shard is not None:
             yield from self._work_shard(job, stage, found.shard)
             found = yield from seek(job, stage, many=found.many)
         return found.resource_version
+
+    def _look_at(self, job: JobView, stage: Stage, number: int) -> Op[Shard | None]:
+        """One of the stage's shards; None when there is none any more, which may be the end of the job."""
+        document = yield from read(Target(SHARDS, job.namespace, job.shard_name(stage, number)))
+        if document is None:
+            yield from self._read()
+            return None
+        return Shard.parse(document)
 
     def _work_shard(self, job: JobView, stage: Stage, shard: Shard, straggler: int | None = None) -> Op[None]:
         """Claim and run tasks of one shard until it has none to give; first of all back up `straggler`."""
