@@ -19,8 +19,10 @@ from kubemr.locks.taskstate import BadState
 MOST_TASKS: Final = 512
 """Of a shard, whatever its form."""
 
-_KEY = re.compile(r"^(0|[1-9][0-9]*)(?:-([1-9][0-9]*))?$")
-_SINGLE = re.compile(r"0|[1-9][0-9]*").fullmatch
+_NUMBER = r"0|[1-9][0-9]{0,9}"
+"""As the admission policy has it.  Of thousands of digits Python makes no number, but an error of another kind."""
+_KEY = re.compile(rf"({_NUMBER})(?:-({_NUMBER}))?")
+_SINGLE = re.compile(_NUMBER).fullmatch
 
 
 def numbers(key: str) -> range:

@@ -11,7 +11,7 @@ from kubemr.locks.shard import Shard
 from kubemr.locks.taskstate import BadState
 
 PENDING = "pending/1/0/0/"
-STRANGE = ["-1", "1-", "01", "x", "3-3", "4-3", "0-01", " 1", "1_0", "٣"]
+STRANGE = ["-1", "1-", "01", "x", "3-3", "4-3", "0-01", " 1", "1_0", "٣", "9" * 5000, f"1-{'9' * 5000}"]
 
 
 @pytest.mark.parametrize("key", STRANGE)
@@ -39,7 +39,7 @@ def test_a_stage_with_such_a_key_is_not_complete(key: str) -> None:
 
 @pytest.mark.parametrize(
     ("keys", "tasks"),
-    [(["0-3"], 4), (["5"], 1), (["5", "6"], 2), (["x"], 1), (["0-3", "4"], 2), ([f"1-{2**70}"], 1)],
+    [(["0-3"], 4), (["5"], 1), (["5", "6"], 2), (["x"], 1), (["0-3", "4"], 2), ([f"1-{2**70}"], 1), (["9" * 5000], 1)],
 )
 def test_an_operator_counts_whatever_is_there(keys: list[str], tasks: int) -> None:
     """Its cache has all shards of a cluster, by whomever they were made."""
