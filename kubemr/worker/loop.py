@@ -229,7 +229,8 @@ class Worker(Generic[A]):
                         yield Sleep(self._crowded.next((yield Random())))
                         return
                     place = yield from self._place(job, stage, tries)
-                    tries += 1
+                    # Of one entry, whoever is first takes from all others the claims of other tasks: once, so no loss.
+                    tries += 0 if batch.shard.together else 1
                     settled = yield from settle(batch.shard, token, {}, self._choose(job, stage, place)(batch.shard))
                     batch.shard, held = settled.shard, settled.held
                     continue
