@@ -117,6 +117,15 @@ def test_a_claim_from_one_entry_whose_answer_was_lost(
     assert list(settled.held) == claim
 
 
+def test_a_commit_of_one_entry_whose_answer_was_lost_is_not_late(bench: Bench, make_shard: Make) -> None:
+    """The entry shows it."""
+    shard = make_shard(dict.fromkeys(ALIKE, f"running/1/0/0/{A}"), together=True)
+    bench.lose(shards)
+    settled = bench.run(settle(shard, A, dict.fromkeys(ALIKE, commit)))
+    assert (settled.held, settled.late) == ({}, [])
+    assert [request.verb for request in bench.requests][:2] == ["patch", "get"]
+
+
 def test_a_claim_whose_answer_was_lost_is_found_after_others_have_changed_the_form(
     bench: Bench, make_shard: Make
 ) -> None:
