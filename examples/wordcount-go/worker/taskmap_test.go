@@ -27,8 +27,8 @@ func TestKeysOfTasks(t *testing.T) {
 		"4-4":                    "a last number above the first",
 		"4-3":                    "a last number above the first",
 		"0-512":                  "at most 512",
-		"9223372036854775808":    "below 2^63",
-		"1-99999999999999999999": "below 2^63",
+		"9223372036854775807":    "the first and the last one, as in 0-511",
+		"1-99999999999999999999": "the first and the last one, as in 0-511",
 	} {
 		_, _, err := tasksOf(key)
 		if err == nil || !strings.Contains(err.Error(), fmt.Sprintf("%q", key)) || !strings.Contains(err.Error(), "expected") ||
