@@ -3,7 +3,8 @@
 The garbage collector is off while user code runs, and everything that was there before the first task is
 exempt from it, so that collecting between two tasks costs in proportion to what the last one left behind.
 Still it would be the largest part of what a task of some microseconds costs: so it is done when those since the last
-time took `_UNCOLLECTED_SECONDS` together, or left as many objects as Python itself would collect at.
+time took `_UNCOLLECTED_SECONDS` together, or left as many objects as Python itself would collect at; and after one
+that failed: what it lacked, memory or descriptors, may be in the cycles that those before it have left.
 """
 
 from __future__ import annotations
@@ -77,7 +78,7 @@ class TaskRunner:
         context.close()
         _flush()
         seconds = time.monotonic() - began
-        self._uncollected += seconds
+        self._uncollected += _UNCOLLECTED_SECONDS if kind == "failed" else seconds
         return kind, message, seconds
 
     def tidy(self) -> None:

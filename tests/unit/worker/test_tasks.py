@@ -280,6 +280,32 @@ def test_quick_tasks_share_a_run_of_the_garbage_collector(harness: Harness) -> N
     assert [outcome.message for outcome in found if outcome.kind != "empty"] == []
 
 
+def test_the_garbage_collector_runs_after_a_quick_task_that_failed(harness: Harness) -> None:
+    """What it lacked may be held by what it, or others before it, have left."""
+    found = harness.run(
+        """
+        import weakref
+        class Node:
+            pass
+        class Worker(JobWorker):
+            def worker_init(self):
+                self.alive = weakref.WeakSet()
+            def map(self, input):
+                if input == "last":
+                    assert not self.alive, len(self.alive)
+                    return {}
+                node = Node()
+                node.self = node
+                self.alive.add(node)
+                if input:
+                    raise ValueError(input)
+                return {}
+        """,
+        *(map_task(number, text) for number, text in enumerate(["", "", "no", "last"])),
+    )
+    assert [outcome.kind for outcome in found] == ["empty", "empty", "failed", "empty"], found
+
+
 def test_a_store_that_cannot_be_written_fails_the_attempt(harness: Harness) -> None:
     """With the store's own message."""
     executor = harness.executor("class Worker(JobWorker):\n    def map(self, input): return {0: 'x'}")
