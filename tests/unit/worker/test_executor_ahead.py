@@ -127,10 +127,11 @@ def test_only_who_fails_has_failed(harness: Harness, does: str, says: str) -> No
 def test_a_process_that_ends_between_two_tasks_is_nobodys_failure(harness: Harness) -> None:
     """By a finalizer, which runs when what a task left is collected: what was given ahead had not begun."""
     source = """
+        import gc
         class Last:
             def __init__(self):
                 # The collector finds it, and at once, as there is much of it.
-                self.itself = [[self] for _ in range(1000)]
+                self.itself = [[self] for _ in range(gc.get_threshold()[0])]
 
             def __del__(self):
                 os._exit(9)
