@@ -108,9 +108,12 @@ def carried(text: str) -> str:
 def shards(job: JobView, stage: Stage, before: Ledger | None = None, *, open_: bool) -> Iterator[Json]:
     """The stage's shards with all tasks pending, but for what the run before has committed.
 
-    `before` has all of its tasks; None where there is nothing to go on from.
+    `before` has all of its tasks; None where there is nothing to go on from.  Where workers share shards, nobody takes
+    a whole one, and of those who take their parts of one entry at the same time all but one would lose theirs: there
+    each task has its own from the beginning.
     """
     size = shard_size(stage.total, stage.shards)
+    form = taskmap.shortest if stage.shards >= job.replicas else taskmap.one_by_one
     new = str(TaskState("pending", 1))
     for number in range(stage.shards):
         tasks = range(number * size, min((number + 1) * size, stage.total))
@@ -119,9 +122,7 @@ def shards(job: JobView, stage: Stage, before: Ledger | None = None, *, open_: b
             "apiVersion": names.API_VERSION,
             "kind": "MapReduceTaskShard",
             "metadata": metadata(job, job.shard_name(stage, number), extra),
-            "tasks": {taskmap.key(tasks): new}
-            if before is None
-            else taskmap.shortest({task: carried(before.text(task)) for task in tasks}),
+            "tasks": form({task: new if before is None else carried(before.text(task)) for task in tasks}),
         }
 
 

@@ -33,9 +33,14 @@ class Referee:
     """How often a second holder joined the first."""
     written: dict[str, bytes] = field(factory=dict)
 
-    def shard_created(self, shard: str, tasks: Mapping[str, str]) -> None:
-        """The operator has made a shard: tasks that are all alike have one entry."""
-        if len(tasks) > 1 and len(set(tasks.values())) == 1:
+    def shard_created(self, shard: str, tasks: Mapping[str, str], *, shared: bool | None) -> None:
+        """The operator has made a shard: tasks that are all alike have one entry, but where workers share shards.
+
+        `shared` is None where that is not known.
+        """
+        if shared and len(tasks) < len(one_by_one(shard, tasks)):
+            raise Foul(f"{shard}, which workers share, is created with one entry: {tasks}")
+        if shared is False and len(tasks) > 1 and len(set(tasks.values())) == 1:
             raise Foul(f"{shard} is created with an entry for each task, and all are {next(iter(tasks.values()))}")
         one_by_one(shard, tasks)
 

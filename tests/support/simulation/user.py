@@ -50,6 +50,7 @@ class User:
             yield Sleep(deed.pause)
             world.note(f"user: {deed.what}")
             if deed.what == "scale":
+                world.rescaled = True
                 self._set("replicas", world.random.randint(1, 8))
             elif deed.what == "suspend":
                 self._set("suspend", True)

@@ -16,6 +16,8 @@ from typing import Any
 
 from attr import define, field
 
+from kubemr.coordination import names
+from kubemr.coordination.job import JobView
 from kubemr.local.apiserver.core import ApiServer
 from kubemr.locks.request import Answer, Do, Effect, Json, Now, Op, Request, Sleep, Watch
 from kubemr.locks.request import Random as Draw
@@ -81,6 +83,8 @@ class World:
     history: list[str] = field(factory=list, init=False)
     met: Counter[str] = field(factory=Counter, init=False)
     """How often what `forms` has names for has happened."""
+    rescaled: bool = field(default=False, init=False)
+    """The number of workers was changed: they may share what was made for fewer, or no more what was made for many."""
     created_late: set[str] = field(factory=set, init=False)
     """Shards whose creation was long under way: one that was deleted meanwhile is there again, as it was at first."""
     steps: int = field(default=0, init=False)
@@ -275,14 +279,24 @@ class World:
             self._met(forms.changed(before, answer.body["tasks"]))
         elif verb == "patch" and answer.status == 422:
             self._met(forms.refused(request, before))
-            if request.name not in self.created_late:
+            if request.name not in self.created_late and not self.rescaled:
                 self.referee.shard_kept(str(request.name), forms.values(request, "test"), before)
         elif verb == "create" and answer.ok:
-            self.referee.shard_created(answer.body["metadata"]["name"], answer.body["tasks"])
+            self.referee.shard_created(
+                answer.body["metadata"]["name"], answer.body["tasks"], shared=self._shared(answer.body)
+            )
             self._met(forms.retried(request))
         if request.verb in ("delete", "patch"):  # a patch may remove the last finalizer
             self.collect = True
         return answer
+
+    def _shared(self, shard: Json) -> bool | None:
+        """Whether the shard's stage has fewer shards than the job has workers; None where that may have changed."""
+        if self.rescaled:
+            return None
+        label = shard["metadata"]["labels"][names.LABEL_STAGE]
+        jobs = [JobView.of(each) for each in self.server.handle(Request("list", names.JOBS)).body["items"]]
+        return next((stage.shards < job.replicas for job in jobs for stage in job.stages if stage.label == label), None)
 
     def _tasks(self, request: Request) -> dict[str, str]:
         answer = self.server.handle(Request("get", request.resource, request.namespace, request.name))

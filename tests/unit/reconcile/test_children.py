@@ -9,6 +9,7 @@ from kubemr.controller.reconcile.context import StorageSettings
 from kubemr.locks.request import Json
 from support.bench import Bench
 
+ONE_ENTRY, AN_ENTRY_EACH = 1, 32
 PLAIN = StorageSettings({}, {})
 LENT = StorageSettings({}, {"KUBEMR_S3_SECRET_ACCESS_KEY": "hush"})
 
@@ -53,6 +54,17 @@ def test_a_job_of_another_form_has_no_image(bench: Bench) -> None:
     del job.document["spec"]["image"]
     made = children.workers(job, 0, PLAIN)["spec"]["template"]
     assert "image" not in made["spec"]["containers"][0]
+
+
+@pytest.mark.parametrize(
+    ("workers", "entries"), [(1, ONE_ENTRY), (2, ONE_ENTRY), (3, AN_ENTRY_EACH), (64, AN_ENTRY_EACH)]
+)
+def test_tasks_have_one_entry_unless_workers_share_their_shard(bench: Bench, workers: int, entries: int) -> None:
+    """Two shards of 32 tasks: with more workers than that, nobody takes a whole one."""
+    job = bench.deployed(inputs=[str(number) for number in range(64)], replicas=workers, partitions=0)
+    found = [bench.get(bench.shard(job, 0, number).target)["tasks"] for number in range(2)]
+    assert [len(tasks) for tasks in found] == [entries] * 2
+    assert all(set(tasks.values()) == {"pending/1/0/0/"} for tasks in found)
 
 
 def test_the_kubernetes_job_is_indexed_and_puts_up_with_some_failures(bench: Bench) -> None:

@@ -30,7 +30,7 @@ def test_a_digest_counts_states_and_names_holders(bench: Bench) -> None:
 
 def test_one_entry_counts_for_all_tasks_that_it_tells_of(bench: Bench) -> None:
     """The operator deploys a shard with one."""
-    job = bench.deployed(inputs=list("abcdefg"))
+    job = bench.deployed(inputs=list("abcdefg"), replicas=1)
     document = bench.get(bench.shard(job).target)
     assert document["tasks"] == {"0-6": "pending/1/0/0/"}
     assert counted([digest(document)]) == {"pending": 7, "running": 0, "done": 0, "failed": 0}
