@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from coordination.jobs import LASTING_SECONDS
-from coordination.measured import COST, FROM_CREATION, KIB, LOST, PATCHES, RATE, Figure, Measured
+from coordination.measured import COST, FROM_CREATION, KIB, LOST, PATCHES, Measured
 from coordination.server import QUOTA
 
-TIMES: dict[str, tuple[float, Figure]] = {"Dask distributed": (8, FROM_CREATION), "Spark, JVM tasks": (10, RATE)}
-"""So many times a peer's rate our largest job has, and by which of our clocks."""
-OTHERWISE = (10, FROM_CREATION)
+TIMES = {"Dask distributed": 8}
+"""So many times a peer's rate our largest job has from its creation on, which is what the peers' clocks have, too."""
+OTHERWISE = 10
 
 
 def promises(measured: Measured) -> list[tuple[str, bool]]:
@@ -44,7 +44,7 @@ def _rates(measured: Measured) -> Iterable[tuple[str, bool]]:
     """Against each peer at its quickest, where it was asked with several numbers of tasks."""
     for title in dict.fromkeys(peer.title for peer in measured.peers):
         quickest = max((peer for peer in measured.peers if peer.title == title), key=lambda peer: peer.rate)
-        least, clock = TIMES.get(title, OTHERWISE)
-        ratio = clock.median(measured.largest) / quickest.rate
-        said = f"at least {least} times the rate of {title} ({quickest.tasks:,}), by our {clock.name}: {ratio:.1f}"
+        least = TIMES.get(title, OTHERWISE)
+        ratio = FROM_CREATION.median(measured.largest) / quickest.rate
+        said = f"at least {least} times the rate of {title} ({quickest.tasks:,}), from creation: {ratio:.1f}"
         yield said, ratio >= least
