@@ -84,7 +84,7 @@ linearizability: controlplane $(READY) ## contend for locks and tasks through th
 # The versions of Kubernetes beside the one for everything, and the tests that are about the apiserver.  Not those that
 # compare its answers with ours, word for word: each version has some of its own (docs/embedded-apiserver.md).
 VERSIONS ?= 1.34 1.37
-VERSION_TESTS := tests/unit/locks tests/unit/informer/test_real_apiserver.py $(addprefix tests/e2e/test_,controlplane.py crds.py manifests.py priority.py rights.py rights_used.py) \
+VERSION_TESTS := tests/unit/locks tests/unit/informer/test_real_apiserver.py $(addprefix tests/e2e/test_,controlplane.py crds.py manifests.py priority.py rights.py rights_tasks.py rights_used.py) \
 	--deselect tests/e2e/test_crds.py::test_our_words_are_the_apiservers
 
 .PHONY: test-versions

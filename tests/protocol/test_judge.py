@@ -70,7 +70,7 @@ class Hand:
 @pytest.fixture
 def hand(stage: Stage) -> Iterator[Hand]:
     """With a shard of three tasks."""
-    stage.deploy({"a": b"x", "b": b"y", "c": b"z"})
+    stage.deploy({"a": b"x", "b": b"y", "c": b"z"}, replicas=1)  # nobody shares the shard
     made = Hand(stage)
     yield made
     made.transport.close()
