@@ -52,7 +52,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the options of this test suite."""
     group = parser.getgroup("kubemr")
     group.addoption(
-        "--seeds", type=int, default=500, metavar="N", help="how many seeds the simulation runs (default 500)"
+        "--seeds", type=int, default=150, metavar="N", help="how many seeds the simulation runs (default 150)"
     )
     group.addoption("--first-seed", type=int, default=0, metavar="N", help="the first of them (default 0)")
     group.addoption("--seed-processes", type=int, default=0, metavar="N", help="processes that run them (this one)")
