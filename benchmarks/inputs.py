@@ -31,7 +31,7 @@ from coordination.jobrun import NAMESPACE, PATIENCE, Operator, deploy_job, until
 from coordination.server import Server, memory_of
 from figures import write
 from kubemr.coordination import names
-from kubemr.coordination.job import JobView, shard_size
+from kubemr.coordination.job import JobView, shard_tasks
 from kubemr.locks.request import JSON_PATCH, Json
 from kubemr.locks.shard import HINT_PATH, SHARDS
 from support.faults.following import Following
@@ -152,12 +152,10 @@ def commit(server: Server, job: JobView, position: int, state: str) -> None:
     Each has an entry of its own, which is the most that there is to be read: files are not done a shard at a time.
     """
     stage = job.stages[position]
-    size = shard_size(stage.total, stage.shards)
     for number in range(stage.shards):
         text = f"{state}/1/0/0/w{number % 2}-abcdef"
-        numbers = range(number * size, min((number + 1) * size, stage.total))
         patch = [
-            {"op": "replace", "path": "/tasks", "value": {str(task): text for task in numbers}},
+            {"op": "replace", "path": "/tasks", "value": {str(task): text for task in shard_tasks(stage, number)}},
             {"op": "add", "path": HINT_PATH, "value": "done"},
         ]
         path = SHARDS.path(NAMESPACE, job.shard_name(stage, number))

@@ -82,6 +82,12 @@ def shard_size(total: int, shards: int) -> int:
     return next(size for size in SHARD_SIZES if -(-total // size) <= shards)
 
 
+def shard_tasks(stage: Stage, number: int) -> range:
+    """The tasks that one of the stage's shards holds."""
+    size = shard_size(stage.total, stage.shards)
+    return range(number * size, min((number + 1) * size, stage.total))
+
+
 TASKS_A_PAGE: Final = 16_384
 """Tasks in one page of a list of shards: some 5 MiB of memory, the answer's text included."""
 LARGE_SHARDS_A_PAGE: Final = TASKS_A_PAGE // LARGEST_SHARD
@@ -168,6 +174,10 @@ class JobView:
         """The stage that follows `stage`, or None after the last."""
         position = self.stages.index(stage)
         return self.stages[position + 1] if position + 1 < len(self.stages) else None
+
+    def shares(self, stage: Stage) -> bool:
+        """There are more workers than the stage has shards: nobody takes all of one."""
+        return self.replicas > stage.shards
 
     def position(self, stage: Stage) -> int:
         """Where in `status.stages` it stands."""

@@ -51,8 +51,7 @@ def told(document: Mapping[str, str]) -> int:
     if len(document) == 1:
         ((name, _),) = document.items()
         with suppress(BadState):
-            found = numbers(name)
-            return found.stop - found.start
+            return len(numbers(name))
     return 1
 
 

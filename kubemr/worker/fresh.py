@@ -6,10 +6,9 @@ So it need not read what it knows: its claim tests the whole, and where that fai
 
 from __future__ import annotations
 
-from kubemr.coordination.job import JobView, Stage, shard_size
+from kubemr.coordination.job import JobView, Stage, shard_tasks
 from kubemr.locks.shard import Shard
 from kubemr.locks.taskstate import TaskState
-from kubemr.worker import crowd
 
 
 def fresh(job: JobView, stage: Stage, number: int, claim: int) -> Shard | None:
@@ -18,9 +17,8 @@ def fresh(job: JobView, stage: Stage, number: int, claim: int) -> Shard | None:
     None, too, where it is a retry's, which may have been deployed with tasks that are done, or where several workers
     begin with it.
     """
-    size = shard_size(stage.total, stage.shards)
-    tasks = range(number * size, min((number + 1) * size, stage.total))
-    if job.run > 1 or claim < len(tasks) or len(tasks) < 2 or crowd.sharers(job.replicas, stage.shards) > 1:
+    tasks = shard_tasks(stage, number)
+    if job.run > 1 or claim < len(tasks) or len(tasks) < 2 or job.shares(stage):
         return None
     states = dict.fromkeys(tasks, TaskState("pending", 1))
     return Shard(job.namespace, job.shard_name(stage, number), states, "open", together=True)

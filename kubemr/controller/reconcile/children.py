@@ -11,7 +11,7 @@ from typing import Final
 from kubemr.controller.reconcile.context import StorageSettings
 from kubemr.controller.reconcile.storing import KEYS
 from kubemr.coordination import names
-from kubemr.coordination.job import DEFAULT_TASK_TIMEOUT, JobView, Stage, shard_size
+from kubemr.coordination.job import DEFAULT_TASK_TIMEOUT, JobView, Stage, shard_tasks
 from kubemr.coordination.ledger import Ledger
 from kubemr.locks import taskmap
 from kubemr.locks.lease import whole_seconds
@@ -112,11 +112,10 @@ def shards(job: JobView, stage: Stage, before: Ledger | None = None, *, open_: b
     a whole one, and of those who take their parts of one entry at the same time all but one would lose theirs: there
     each task has its own from the beginning.
     """
-    size = shard_size(stage.total, stage.shards)
-    form = taskmap.shortest if stage.shards >= job.replicas else taskmap.one_by_one
+    form = taskmap.one_by_one if job.shares(stage) else taskmap.shortest
     new = str(TaskState("pending", 1))
     for number in range(stage.shards):
-        tasks = range(number * size, min((number + 1) * size, stage.total))
+        tasks = shard_tasks(stage, number)
         extra = {names.LABEL_STAGE: stage.label, names.LABEL_TASKS: "open" if open_ else "waiting"}
         yield {
             "apiVersion": names.API_VERSION,
