@@ -4,6 +4,9 @@ A task is one when this worker has seen it run, under the same string, for three
 the stage took (their median), and for five seconds at least.  No clocks are compared: since when it runs is when this
 worker first saw the string, which never stands there twice.
 
+A worker that ran none of the stage's tasks takes for the median how long half of them lasted from its first look on,
+and ten seconds at least.  It has to help too: of quick tasks one worker often has them all, and hangs in the last.
+
 An idle worker then joins the holder as its backup, and whoever commits first has won.  That spends only time which
 nobody has a use for, so it is done in the tail of a stage alone: nothing is pending and half of the tasks are through.
 
@@ -30,6 +33,8 @@ FACTOR = 3.0
 """So many times the median is long."""
 LEAST_SECONDS = 5.0
 """Waiting for less is cheaper than running it twice."""
+UNTRIED_SECONDS = 10.0
+"""What a worker that has run none holds a task to take, at least."""
 REMEMBERED = 64
 """Durations that are kept: of the latest tasks."""
 TRIES = 8
@@ -46,6 +51,9 @@ class Stragglers:
     """Number and epoch of this worker's own attempts that failed."""
     _seen: dict[int, tuple[str, float]] = field(factory=dict, init=False)
     """Of each running task: its string, and when it was first seen."""
+    _first: float | None = field(default=None, init=False)
+    _half: float | None = field(default=None, init=False)
+    """When it first looked, and when it first saw that half of the stage was through and nothing pending."""
     _looks: int = field(default=0, init=False)
     """Consecutive looks at which there was one to back up."""
 
@@ -54,6 +62,7 @@ class Stragglers:
         self._durations.clear()
         self._failed.clear()
         self._seen.clear()
+        self._first = self._half = None
         self._looks = 0
 
     def ran(self, durations: Iterable[float]) -> None:
@@ -66,6 +75,7 @@ class Stragglers:
 
     def see(self, shards: Sequence[Shard], now: float) -> None:
         """All unfinished shards of the stage, as they are `now`."""
+        self._first = now if self._first is None else self._first
         strings = {
             number: str(state) for shard in shards for number, state in shard.tasks.items() if state.name == "running"
         }
@@ -79,8 +89,9 @@ class Stragglers:
         """What this worker might back up: shards, each with the number of a task.  After `see`."""
         found: list[tuple[Shard, int]] = []
         tail = 2 * len(self._seen) <= stage.total and not any(shard.pending for shard in shards)
-        if tail and self._durations and job.max_attempts > 1:
-            long = max(LEAST_SECONDS, FACTOR * statistics.median(self._durations))
+        if tail and job.max_attempts > 1:
+            self._half = now if self._half is None else self._half
+            long = max(LEAST_SECONDS, FACTOR * self._typical(self._half))
             found = [
                 (shard, number)
                 for shard in shards
@@ -93,6 +104,12 @@ class Stragglers:
     def chance(self, found: int, workers: int) -> float:
         """The probability with which to try, so that not all of many idle workers do at once."""
         return min(1.0, found * TRIES * 2.0 ** min(self._looks - 1, 32) / max(workers, 1))
+
+    def _typical(self, half: float) -> float:
+        """How long a task of the stage takes, or took until half were through."""
+        if self._durations:
+            return statistics.median(self._durations)
+        return max(UNTRIED_SECONDS, half - (half if self._first is None else self._first))
 
     def _may_join(self, number: int, state: TaskState) -> bool:
         return (

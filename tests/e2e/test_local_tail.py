@@ -7,8 +7,7 @@ import re
 import sys
 from pathlib import Path
 
-from support.localrun import Marked, contents, until
-from support.workerharness import PATIENCE
+from support.localrun import Marked, contents, rest_of, until
 
 HANGS_ONCE = """
 class Worker(kubemr.JobWorker):
@@ -31,7 +30,10 @@ WORKERS = 6
 
 
 def test_a_task_that_hangs_is_backed_up_and_idle_workers_leave(tmp_path: Path) -> None:
-    """Well before `taskTimeoutSeconds`, which would be the only other way out; nothing is left in the end."""
+    """Well before `taskTimeoutSeconds`, which would be the only other way out; nothing is left in the end.
+
+    Also when whoever hangs had all the others before, and those who are left have run nothing.
+    """
     marked = Marked(tmp_path)
     os.mkfifo(tmp_path / "go")
     inputs = [*"abcdefghijkl", "slow"]
@@ -48,7 +50,7 @@ def test_a_task_that_hangs_is_backed_up_and_idle_workers_leave(tmp_path: Path) -
     # For reading too, so that it does not wait for a backup that may never come; open until there was one to read it.
     with open(os.open(tmp_path / "go", os.O_RDWR), "w") as go:
         print("on", file=go, flush=True)
-        out, rest = process.communicate(timeout=PATIENCE)
+        out, rest = rest_of(process)
     err = "".join(said) + rest
     assert process.returncode == 0, err
     assert contents(out.split()) == [" ".join(sorted(inputs)).encode()]

@@ -7,6 +7,7 @@ import secrets
 import subprocess
 import sys
 import textwrap
+import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -93,6 +94,21 @@ class Marked:
         process = self.start(*arguments)
         out, err = process.communicate(timeout=PATIENCE)
         return process.returncode, out, err
+
+
+def rest_of(process: subprocess.Popen[str]) -> tuple[str, str]:
+    """What a process still prints whose stderr has been read in part; it is told to end when that takes too long.
+
+    `Popen.communicate` would not give what was read already but into a buffer only.
+    """
+    assert process.stdout is not None
+    assert process.stderr is not None
+    timer = threading.Timer(PATIENCE, process.terminate)
+    timer.start()
+    with process:  # Which waits for its end.
+        err, out = process.stderr.read(), process.stdout.read()
+    timer.cancel()
+    return out, err
 
 
 def document(**spec: Any) -> dict[str, Any]:

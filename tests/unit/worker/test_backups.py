@@ -125,13 +125,22 @@ def test_no_backups_before_the_tail(bench: Bench) -> None:
     assert [piece.number for piece in tail.executor.begun] == [0]
 
 
-def test_who_has_run_nothing_does_not_know_what_is_long(bench: Bench) -> None:
-    """A worker that came late makes no backups."""
+def test_who_has_run_nothing_helps_too(bench: Bench) -> None:
+    """The holder had all the others, being quick: after half a minute, as it is not known what is long."""
     tail = Tail(bench)
-    bench.write_tasks(tail.job, {number: f"empty/1/0/0/{C}" for number in (0, 1, 2)})
-    tail.at(60.0, tail.becomes(f"empty/1/0/0/{B}"))
+    bench.write_tasks(tail.job, {number: f"empty/1/0/0/{B}" for number in (0, 1, 2)})
     assert tail.run() is Ending.COMPLETE
-    assert tail.executor.begun == []
+    assert 30.0 < tail.states[1][0] < 34.0
+    assert tail.attempts == [f"1-{tail.token}"]
+
+
+def test_who_has_run_nothing_takes_for_long_what_is_long_since_half_were_through(bench: Bench) -> None:
+    """Three times as long: it was there all the while, and had nothing to do."""
+    tail = Tail(bench)
+    bench.write_tasks(tail.job, {0: f"empty/1/0/0/{C}", **{number: f"running/1/0/0/{C}" for number in (1, 2)}})
+    tail.at(40.0, lambda: bench.write_tasks(tail.job, {number: f"empty/1/0/0/{C}" for number in (1, 2)}))
+    assert tail.run() is Ending.COMPLETE
+    assert 3 * 40.0 < tail.states[1][0] < 3 * 40.0 + 14.0
 
 
 def test_a_string_that_changed_is_another_attempt(bench: Bench) -> None:

@@ -66,6 +66,7 @@ def test_what_was_learned_in_one_stage_is_nothing_in_the_next(bench: Bench) -> N
     stragglers = Stragglers(Token("w0-aaaaaa"))
     stragglers.ran([1.0])
     look(stragglers, bench, [running], 0.0)
+    assert look(stragglers, bench, [running], 40.0) == 1
     stragglers.restart()
     assert look(stragglers, bench, [running], 100.0) == 0
     stragglers.ran([1.0])
