@@ -6,6 +6,8 @@ from collections.abc import Mapping
 
 from attr import frozen
 
+from kubemr.coordination.protocol import PROTOCOL
+
 DEFAULT_LEASE_SECONDS = 15.0
 DEFAULT_TASK_TIMEOUT = 600.0
 DEFAULT_LOG_BYTES = 65536
@@ -34,6 +36,7 @@ class Settings:
     @classmethod
     def from_environment(cls, environ: Mapping[str, str]) -> Settings:
         """Raises `SettingsError` that names the variable and what it should be."""
+        _check_protocol(environ)
         index = "KUBEMR_WORKER_INDEX" if "KUBEMR_WORKER_INDEX" in environ else "JOB_COMPLETION_INDEX"
         return cls(
             namespace=_text(environ, "KUBEMR_JOB_NAMESPACE"),
@@ -44,6 +47,15 @@ class Settings:
             lease_seconds=_number(environ, "KUBEMR_LEASE_SECONDS", default=DEFAULT_LEASE_SECONDS),
             task_timeout=_number(environ, "KUBEMR_TASK_TIMEOUT_SECONDS", default=DEFAULT_TASK_TIMEOUT),
             log_bytes=int(_number(environ, "KUBEMR_LOG_BYTES", whole=True, least=0, default=DEFAULT_LOG_BYTES)),
+        )
+
+
+def _check_protocol(environ: Mapping[str, str]) -> None:
+    number = int(_number(environ, "KUBEMR_PROTOCOL", whole=True, least=1, default=1))
+    if number > PROTOCOL:
+        raise SettingsError(
+            f"KUBEMR_PROTOCOL is '{number}', and the kubemr in this image knows it up to {PROTOCOL}: build the image "
+            "anew with the operator's version of kubemr"
         )
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from kubemr.coordination import names
+from kubemr.coordination.protocol import PROTOCOL
 from kubemr.locks.request import Request
 from support.protocolstage import Stage
 
@@ -18,6 +19,7 @@ WRONG: list[dict[str, str | None]] = [
     {"KUBEMR_RUN": "one"},
     {"JOB_COMPLETION_INDEX": None},
     {"JOB_COMPLETION_INDEX": "-1"},
+    {"KUBEMR_PROTOCOL": str(PROTOCOL + 1)},
     {"KUBEMR_LEASE_SECONDS": "soon"},
     {"KUBEMR_STORAGE_URL": None},
     {"KUBEMR_APISERVER": None},
@@ -25,7 +27,7 @@ WRONG: list[dict[str, str | None]] = [
 
 
 def test_wrong_settings(stage: Stage, command: list[str]) -> None:
-    """A variable that is missing or makes no sense: exit code 2, and nothing was sent."""
+    """A variable that is missing or makes no sense, or a protocol yet to come: exit code 2, and nothing was sent."""
     stage.deploy({"a": b"x"})
     for wrong in WRONG:
         worker = stage.start(command, environ=wrong)

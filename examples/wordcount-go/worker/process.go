@@ -31,6 +31,9 @@ const (
 	stuckTime    = 300 * time.Second // longer than any single step of the loop takes
 )
 
+// The number of docs/protocol.md that this worker was written from.
+const protocol = 1
+
 var errTold = errors.New("told to end")
 
 // Settings say which worker of which job this process is.
@@ -71,6 +74,11 @@ func ReadSettings(getenv func(string) string) (Settings, error) {
 			}
 		}
 		return time.Duration(number * float64(time.Second))
+	}
+	if getenv("KUBEMR_PROTOCOL") != "" {
+		if number := whole("KUBEMR_PROTOCOL", 1); problem == nil && number > protocol {
+			problem = fmt.Errorf("KUBEMR_PROTOCOL is '%d', and this worker knows it up to %d: build the image anew, with a worker for the operator's version", number, protocol)
+		}
 	}
 	index := "KUBEMR_WORKER_INDEX"
 	if getenv(index) == "" {

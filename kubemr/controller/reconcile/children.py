@@ -13,6 +13,7 @@ from kubemr.controller.reconcile.storing import KEYS
 from kubemr.coordination import names
 from kubemr.coordination.job import DEFAULT_TASK_TIMEOUT, JobView, Stage, shard_tasks
 from kubemr.coordination.ledger import Ledger
+from kubemr.coordination.protocol import PROTOCOL
 from kubemr.locks import taskmap
 from kubemr.locks.lease import whole_seconds
 from kubemr.locks.request import Json
@@ -65,6 +66,7 @@ def config_map(job: JobView, storage: StorageSettings, base_seconds: float) -> J
         "KUBEMR_JOB_NAMESPACE": job.namespace,
         "KUBEMR_JOB_UID": job.uid,
         "KUBEMR_RUN": str(job.run),
+        "KUBEMR_PROTOCOL": str(PROTOCOL),
         "KUBEMR_LEASE_SECONDS": f"{lease_seconds(base_seconds, job.replicas):g}",
         "KUBEMR_TASK_TIMEOUT_SECONDS": f"{timeout:g}",
         **storage.config,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from kubemr.coordination.protocol import PROTOCOL
 from kubemr.worker.settings import Settings, SettingsError
 
 GOOD = {
@@ -31,6 +32,13 @@ def test_the_index_of_an_indexed_job() -> None:
     assert Settings.from_environment(indexed).index == 7
 
 
+def test_an_operator_that_is_too_new() -> None:
+    """Refused before anything is read or written, with the remedy; without a number, or with a known one, it works."""
+    Settings.from_environment({**GOOD, "KUBEMR_PROTOCOL": str(PROTOCOL)})
+    with pytest.raises(SettingsError, match=f"KUBEMR_PROTOCOL is '{PROTOCOL + 1}'.* up to {PROTOCOL}: build the image"):
+        Settings.from_environment({**GOOD, "KUBEMR_PROTOCOL": str(PROTOCOL + 1)})
+
+
 @pytest.mark.parametrize("name", ["KUBEMR_JOB_NAME", "KUBEMR_JOB_NAMESPACE", "KUBEMR_JOB_UID", "KUBEMR_RUN"])
 @pytest.mark.parametrize("value", [None, ""])
 def test_a_variable_that_is_missing(name: str, value: str | None) -> None:
@@ -54,6 +62,7 @@ def test_a_variable_that_is_missing(name: str, value: str | None) -> None:
         ("KUBEMR_TASK_TIMEOUT_SECONDS", "nan", "must be at least"),
         ("KUBEMR_TASK_TIMEOUT_SECONDS", "1e10", "below 1e9"),
         ("KUBEMR_LOG_BYTES", "64Ki", "must be a whole number"),
+        ("KUBEMR_PROTOCOL", "one", "must be a whole number"),
         ("KUBEMR_LOG_BYTES", "-1", "must be at least 0"),
     ],
 )
