@@ -31,9 +31,9 @@ from coordination.jobrun import NAMESPACE, PATIENCE, Operator, deploy_job, until
 from coordination.server import Server, memory_of
 from figures import write
 from kubemr.coordination import names
-from kubemr.coordination.job import JobView, shard_tasks
-from kubemr.locks.request import JSON_PATCH, Json
-from kubemr.locks.shard import HINT_PATH, SHARDS
+from kubemr.coordination.job_view import JobView, shard_tasks
+from kubemr.locks.effects import JSON_PATCH, Json
+from kubemr.tasks.shard import HINT_PATH, SHARDS
 from support.faults.following import Following
 
 LIMIT = 128

@@ -16,11 +16,11 @@ from typing import Any, ClassVar
 
 import kubemr
 from coordination.sized import choose_size
-from kubemr.locks import taskmap
+from kubemr.locks.effects import Answer, Request
 from kubemr.locks.http import HttpTransport
-from kubemr.locks.request import Answer, Request
-from kubemr.worker import process
-from kubemr.worker.child import is_child
+from kubemr.tasks import encoding as taskmap
+from kubemr.worker import main as process
+from kubemr.worker.execution.child_main import is_child
 
 
 class Empty(kubemr.JobWorker):

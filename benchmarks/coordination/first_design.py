@@ -20,8 +20,8 @@ from attrs import frozen
 from coordination.server import Server
 from kubemr.locks import HttpTransport, Patch, Request, Resource, Target, from_environment, run, unique
 from kubemr.locks.conditional import apply
+from kubemr.locks.effects import Json
 from kubemr.locks.patch import lookup, pointer
-from kubemr.locks.request import Json
 from support.accounts import until
 
 JOBS = Resource("bench.kubemr.local", "v1", "onejobs")

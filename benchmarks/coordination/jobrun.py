@@ -16,8 +16,8 @@ from attrs import frozen
 from coordination.server import Server, Spent, cpu_of, memory_of
 from figures import ROOT
 from kubemr.coordination import names
-from kubemr.coordination.job import JobView
-from kubemr.locks.request import Json
+from kubemr.coordination.job_view import JobView
+from kubemr.locks.effects import Json
 from support.accounts import token_of
 from support.daemon import Daemon
 from support.faults.following import Following

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import runpy
 
-from kubemr.coordination import job
+from kubemr.coordination import job_view as job
 
 
 def choose_size() -> None:

@@ -11,15 +11,15 @@ from typing import Any, TypeVar
 
 from kubemr.controller.client import Client
 from kubemr.coordination.advance import Means
-from kubemr.coordination.job import JobView
-from kubemr.coordination.wallclock import micro_timestamp, timestamp
+from kubemr.coordination.job_view import JobView
+from kubemr.coordination.timestamps import micro_timestamp, timestamp
 from kubemr.locks import aio
 from kubemr.locks.conditional import Refused
+from kubemr.locks.effects import Answer, Do, Op, Request, Sleep, Watch, WatchEvent
 from kubemr.locks.lease import LeaseLost, duration_of, keep, take
-from kubemr.locks.request import Answer, Do, Op, Request, Sleep, Watch, WatchEvent
-from kubemr.locks.taskstate import make_token
 from kubemr.storage.base import ObjectStore
-from kubemr.worker.loop import Identity, Over, Worker, begin
+from kubemr.tasks.state import make_token
+from kubemr.worker.scheduling.loop import Identity, Over, Worker, begin
 from support.lightexecutor import WAIT, LightExecutor, LightTask, light_assigner
 
 LEASE_SECONDS = 15.0

@@ -16,14 +16,14 @@ from coordination.jobrun import NAMESPACE, Operator, deploy_job
 from coordination.server import Server
 from kubemr.controller.client import Client, PlainConnection
 from kubemr.coordination import names
-from kubemr.coordination.job import JobView
-from kubemr.coordination.wallclock import micro_timestamp
+from kubemr.coordination.job_view import JobView
+from kubemr.coordination.timestamps import micro_timestamp
 from kubemr.locks import aio
 from kubemr.locks.conditional import Target, read
+from kubemr.locks.effects import Request
 from kubemr.locks.lease import LEASES, renew, take
-from kubemr.locks.request import Request
-from kubemr.locks.taskstate import make_token
 from kubemr.storage import store_from_environment
+from kubemr.tasks.state import make_token
 from support.accounts import token_of
 from support.audit import Audit
 from support.faults.following import Following

@@ -32,8 +32,8 @@ SIMPLE = string.ascii_letters + string.digits + "_"
 
 def main() -> int:
     """Run it; gives the exit code."""
-    from kubemr.cli.report import report, say
-    from kubemr.cli.session import RunOptions, run_job
+    from kubemr.cli.run import RunOptions, run_job
+    from kubemr.cli.run_report import report, say
 
     job = demo_job(sysconfig.get_path("stdlib"))
     say((f"counting the words of {job['spec']['jobargs']['root']}/**/*.py", "bold"))
@@ -106,7 +106,7 @@ def _by_letter(names: list[str], begin: str) -> Iterator[str]:
 
 def frequent_words(results: list[str]) -> None:
     """Print the most frequent words of all results."""
-    from kubemr.cli.report import say
+    from kubemr.cli.run_report import say
     from kubemr.storage import fetch
 
     sys.path.insert(0, str(HERE.parents[1]))

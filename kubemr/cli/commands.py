@@ -71,9 +71,9 @@ def run(
     Prints the results' addresses, one a line.  Exit codes: 0 done, 1 the job failed, 2 usage, 124 timeout,
     130 interrupted.
     """
-    from kubemr.cli.document import ManifestError, load
-    from kubemr.cli.report import report
-    from kubemr.cli.session import RunOptions, run_job
+    from kubemr.cli.manifest import ManifestError, load
+    from kubemr.cli.run import RunOptions, run_job
+    from kubemr.cli.run_report import report
 
     try:
         job = load(manifest)
@@ -96,7 +96,7 @@ def run(
 @click.argument("manifest")
 def validate(manifest: str) -> None:
     """Say everything that is wrong with the job in MANIFEST (- for stdin).  Exit codes: 0 nothing, 2 something."""
-    from kubemr.cli.document import ManifestError, load
+    from kubemr.cli.manifest import ManifestError, load
     from kubemr.resources import validate as problems_of
     from kubemr.resources.metadata import set_by_server
 
@@ -138,8 +138,8 @@ def attempts(job: str, task: str | None, limit: int, **where: str | None) -> Non
 
     Exit codes: 0 done, 2 usage, 3 the cluster or the object store cannot be reached or refuses.
     """
-    from kubemr.cli.attempts import show_attempts
-    from kubemr.cli.place import Asked
+    from kubemr.cli.job_location import Asked
+    from kubemr.cli.show_attempts import show_attempts
 
     sys.exit(show_attempts(Asked(job, **where), task, limit))
 
@@ -152,8 +152,8 @@ def logs(job: str, task: str | None, limit: int, **where: str | None) -> None:
 
     TASK as in `kubemr attempts`; map/17/2-w7-k2p4x9 is one attempt, of which the log alone goes to stdout.
     """
-    from kubemr.cli.attempts import show_logs
-    from kubemr.cli.place import Asked
+    from kubemr.cli.job_location import Asked
+    from kubemr.cli.show_attempts import show_logs
 
     sys.exit(show_logs(Asked(job, **where), task, limit))
 

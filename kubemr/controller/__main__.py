@@ -33,7 +33,7 @@ async def _connection() -> Connection:
     if url:
         ca_file = os.environ.get("KUBEMR_APISERVER_CA") or None
         return PlainConnection(url, os.environ.get("KUBEMR_APISERVER_TOKEN", ""), ca_file=ca_file)
-    from kubemr.controller.client.cluster import ConfigException, discover
+    from kubemr.controller.client.kube_config import ConfigException, discover
 
     try:
         return await discover()

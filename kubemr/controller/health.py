@@ -23,8 +23,8 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from kubemr.controller.reconcile.deletion import UNSWEPT
-from kubemr.controller.reconcile.sweeping import SWEPT
+from kubemr.controller.reconcile.phases.deletion import UNSWEPT
+from kubemr.controller.reconcile.storage.orphaned_prefixes import SWEPT
 from kubemr.controller.workqueue.prometheus import PrometheusProvider
 
 COUNTERS: Final[Mapping[str, str]] = {

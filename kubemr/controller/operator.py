@@ -16,25 +16,25 @@ from attrs import define, field
 from kubemr.controller.client import Client
 from kubemr.controller.clock import AsyncioClock
 from kubemr.controller.informer import EnqueueKeys, Informer, Object, by_label, make_key
-from kubemr.controller.reconcile.burying import bury
 from kubemr.controller.reconcile.context import KUBERNETES_JOBS, Operator
-from kubemr.controller.reconcile.creating import InTheWay
-from kubemr.controller.reconcile.digest import Digest, condense, condensed
-from kubemr.controller.reconcile.machine import reconcile
-from kubemr.controller.reconcile.sweeping import sweep
+from kubemr.controller.reconcile.objects.create import InTheWay
+from kubemr.controller.reconcile.operator_leases import bury
+from kubemr.controller.reconcile.reconciler import reconcile
+from kubemr.controller.reconcile.shards.summary import Digest, condense, condensed
+from kubemr.controller.reconcile.storage.orphaned_prefixes import sweep
 from kubemr.controller.settings import OperatorSettings
 from kubemr.controller.workqueue import Controller, RateLimitedQueue
 from kubemr.controller.workqueue.metrics import MetricsProvider, QueueMetrics
 from kubemr.coordination import names
-from kubemr.coordination.wallclock import micro_timestamp
+from kubemr.coordination.timestamps import micro_timestamp
 from kubemr.locks import aio
 from kubemr.locks.conditional import Refused, Target
-from kubemr.locks.holders import HolderLease
+from kubemr.locks.effects import Answer, Op, Request, Sleep
+from kubemr.locks.failure_detectors import HolderLease
 from kubemr.locks.identity import unique
 from kubemr.locks.lease import LEASES, LeaseLost, keep, release, take, whole_seconds
-from kubemr.locks.request import Answer, Op, Request, Sleep
-from kubemr.locks.shard import SHARDS
-from kubemr.locks.taskstate import Token
+from kubemr.tasks.shard import SHARDS
+from kubemr.tasks.state import Token
 
 BY_UID = "job-uid"
 DRAIN_SECONDS = 20.0

@@ -38,8 +38,8 @@ from attrs import frozen
 
 from kubemr.controller.inputs.access import EVERYTHING, Access
 from kubemr.controller.reconcile.context import StorageSettings
-from kubemr.coordination.wallclock import timestamp
-from kubemr.locks.request import Json
+from kubemr.coordination.timestamps import timestamp
+from kubemr.locks.effects import Json
 from kubemr.storage import ObjectStore, store_from_environment
 from kubemr.storage.retry import Retrier
 

@@ -13,17 +13,17 @@ from collections.abc import Callable
 from attr import frozen
 
 from kubemr.coordination import names
-from kubemr.coordination.attempts import Attempt, Selection, attempts, first_error
-from kubemr.coordination.job import JobView, Stage
+from kubemr.coordination.attempt_history import Attempt, Selection, attempts, first_error
+from kubemr.coordination.attempt_records import LOG
+from kubemr.coordination.job_view import JobView, Stage
+from kubemr.coordination.object_store import Store, write
 from kubemr.coordination.outputs import READERS, Index
-from kubemr.coordination.records import LOG
 from kubemr.coordination.results import Results, gather
-from kubemr.coordination.store import Store, write
-from kubemr.coordination.survey import Survey
+from kubemr.coordination.stage_snapshot import Survey
 from kubemr.locks.conditional import Outcome, Refused, Target, Verdict, apply
+from kubemr.locks.effects import Answer, Do, Json, Op
 from kubemr.locks.patch import Patch
-from kubemr.locks.request import Answer, Do, Json, Op
-from kubemr.locks.shard import HINT_PATH, SHARDS
+from kubemr.tasks.shard import HINT_PATH, SHARDS
 
 MAX_ERROR = 1024
 """Characters of `status.error`."""

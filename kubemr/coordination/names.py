@@ -12,8 +12,8 @@ import hashlib
 from functools import lru_cache
 from typing import Final
 
-from kubemr.locks.request import Json, Resource
-from kubemr.locks.shard import LABEL_RUN, LABEL_STAGE, LABEL_TASKS, LABEL_UID
+from kubemr.locks.effects import Json, Resource
+from kubemr.tasks.shard import LABEL_RUN, LABEL_STAGE, LABEL_TASKS, LABEL_UID
 
 API_VERSION: Final = "turbobytes.com/v1alpha1"
 KIND: Final = "MapReduceJob"

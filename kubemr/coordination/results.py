@@ -19,11 +19,11 @@ from typing import Final
 from attr import define, field, frozen
 
 from kubemr.coordination import names
-from kubemr.coordination.job import JobView, Stage
+from kubemr.coordination.job_view import JobView, Stage
+from kubemr.coordination.object_store import Store
 from kubemr.coordination.outputs import OUTPUTS, decode_outputs
-from kubemr.coordination.store import Store
 from kubemr.locks.conditional import read
-from kubemr.locks.request import Do, Json, Now, Op
+from kubemr.locks.effects import Do, Json, Now, Op
 
 MAX_RESULTS: Final = 256
 MAX_RESULT_BYTES: Final = 1024

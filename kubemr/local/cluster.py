@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Final
 
 from kubemr.local.apiserver.http import HttpServer
-from kubemr.local.apiserver.presets import kubemr_server
-from kubemr.local.logbook import Logbook
+from kubemr.local.apiserver.kubemr_server import kubemr_server
+from kubemr.local.container_process import inherited
 from kubemr.local.node.node import Node
-from kubemr.local.operator import OperatorKeeper
-from kubemr.local.process import inherited
+from kubemr.local.operator_process import OperatorKeeper
+from kubemr.local.output_log import Logbook
 from kubemr.locks.config import Server
 
 NAMESPACE: Final = "default"
@@ -29,8 +29,8 @@ LEASE_SECONDS: Final = 4.0
 class LocalCluster:
     """Call `start`, and in the end `stop` and then `remove_files`, whatever happened in between.
 
-    `store` is the object store of all jobs (`kubemr.local.store`).  `failed` is called, from some thread, when a part
-    cannot go on.
+    `store` is the object store of all jobs (`kubemr.local.store_settings`).  `failed` is called, from some thread,
+    when a part cannot go on.
     """
 
     def __init__(

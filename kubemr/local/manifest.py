@@ -6,8 +6,8 @@ import copy
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from kubemr.controller.reconcile.children import CONTAINER
-from kubemr.locks.request import Json
+from kubemr.controller.reconcile.objects.builders import CONTAINER
+from kubemr.locks.effects import Json
 from kubemr.resources import Problem, validate
 
 CONTAINERS: Final = "spec.template.spec.containers"

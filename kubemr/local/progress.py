@@ -10,10 +10,10 @@ from typing import Final
 
 from attrs import define, field, frozen
 
-from kubemr.coordination.job import JobView
+from kubemr.coordination.job_view import JobView
 from kubemr.coordination.names import LABEL_RUN, LABEL_STAGE
-from kubemr.locks import taskmap
-from kubemr.locks.request import Json
+from kubemr.locks.effects import Json
+from kubemr.tasks import encoding as taskmap
 
 COMMITTED: Final = ("done", "empty")
 

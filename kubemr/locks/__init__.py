@@ -21,15 +21,15 @@ from typing import TYPE_CHECKING
 
 from kubemr.locks.conditional import Outcome, Refused, Target, Verdict, apply, read
 from kubemr.locks.config import ConfigError, Server, from_environment
-from kubemr.locks.holders import HolderLease, Judge, OwnBeat
-from kubemr.locks.holding import Holding, LockLost, NotAcquired, held
+from kubemr.locks.effects import Answer, Op, Request, Resource
+from kubemr.locks.failure_detectors import HolderLease, Judge, OwnBeat
+from kubemr.locks.held_lock import Holding, LockLost, NotAcquired, held
 from kubemr.locks.identity import unique
 from kubemr.locks.liveness import Observation
 from kubemr.locks.lock import Fate, Held, Lock, Result, acquire, release, renew, try_acquire, write
+from kubemr.locks.lock_value import BadLock, LockValue
 from kubemr.locks.patch import MISSING, Patch, lookup, pointer
-from kubemr.locks.request import Answer, Op, Request, Resource
 from kubemr.locks.threads import Stop, Stopped, Transport, run
-from kubemr.locks.value import BadLock, LockValue
 
 if TYPE_CHECKING:
     from kubemr.locks import aio, http

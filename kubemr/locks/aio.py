@@ -11,7 +11,7 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Any, Protocol, TypeVar
 
-from kubemr.locks.request import Answer, Do, Effect, Now, Op, Random, Request, Sleep, Watch, WatchEvent
+from kubemr.locks.effects import Answer, Do, Effect, Now, Op, Random, Request, Sleep, Watch, WatchEvent
 from kubemr.locks.threads import draw
 
 T = TypeVar("T")
@@ -55,7 +55,7 @@ async def run(
             case Random():
                 return random()
             case _:
-                raise TypeError(f"{effect!r} is no effect: yield one of those in kubemr.locks.request")
+                raise TypeError(f"{effect!r} is no effect: yield one of those in kubemr.locks.effects")
 
     try:
         effect = next(op)

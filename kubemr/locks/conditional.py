@@ -34,8 +34,8 @@ from enum import Enum
 from attr import frozen
 
 from kubemr.locks.backoff import Backoff
+from kubemr.locks.effects import JSON_PATCH, Answer, Json, Op, Random, Request, Resource, Sleep
 from kubemr.locks.patch import Patch
-from kubemr.locks.request import JSON_PATCH, Answer, Json, Op, Random, Request, Resource, Sleep
 
 FIELD_MANAGER = "kubemr"
 """One shared manager: a manager per worker would make `managedFields` grow with the number of workers."""

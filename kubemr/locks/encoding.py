@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 from typing import Final
 
-from kubemr.locks.request import Json
+from kubemr.locks.effects import Json
 
 _ESCAPED: Final = "<>&\u2028\u2029"
 _ESCAPES: Final = {ord(char): f"\\u{ord(char):04x}" for char in _ESCAPED}

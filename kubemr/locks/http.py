@@ -26,11 +26,11 @@ from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnec
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote, urlencode, urlsplit
 
+from kubemr.locks.bearer_token import Bearer
 from kubemr.locks.config import ConfigError, Server
+from kubemr.locks.effects import UNKNOWN, Answer, Json, Request, Verb, Watch, WatchEvent
 from kubemr.locks.encoding import encode
-from kubemr.locks.request import UNKNOWN, Answer, Json, Request, Verb, Watch, WatchEvent
 from kubemr.locks.threads import Stop
-from kubemr.locks.token import Bearer
 
 if TYPE_CHECKING:
     import ssl

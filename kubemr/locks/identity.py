@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import os
+from typing import NewType
+
+Token = NewType("Token", str)
+"""The identity of a Lease's holder, drawn anew at every process start."""
 
 
 def unique(prefix: str = "") -> str:

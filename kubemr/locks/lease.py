@@ -17,11 +17,11 @@ from attr import define, evolve, field
 
 from kubemr.locks.backoff import LONGEST, Backoff
 from kubemr.locks.conditional import Outcome, Refused, Target, Verdict, apply, is_refusal, read
+from kubemr.locks.deadline import within
+from kubemr.locks.effects import Answer, Do, Json, Now, Op, Random, Request, Resource, Sleep
+from kubemr.locks.identity import Token
 from kubemr.locks.liveness import Observation
 from kubemr.locks.patch import Patch, lookup
-from kubemr.locks.request import Answer, Do, Json, Now, Op, Random, Request, Resource, Sleep
-from kubemr.locks.taskstate import Token
-from kubemr.locks.within import within
 
 LEASES: Final = Resource("coordination.k8s.io", "v1", "leases")
 

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from attr import define, field
 
-from kubemr.locks.request import Json
+from kubemr.locks.effects import Json
 
 
 @define

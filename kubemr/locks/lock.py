@@ -5,8 +5,8 @@ its `test` holds.  The seed of it all::
 
     [{"op": "test", "path": "/lockholder", "value": null}, {"op": "add", "path": "/lockholder", "value": "me"}]
 
-Here the value also carries a fencing token and a beat (`kubemr.locks.value`).  A holder *renews*; one
-that did not for the lock's whole duration, by the observer's own clock (`kubemr.locks.holders`), has its
+Here the value also carries a fencing token and a beat (`kubemr.locks.lock_value`).  A holder *renews*; one
+that did not for the lock's whole duration, by the observer's own clock (`kubemr.locks.failure_detectors`), has its
 lock taken over.  What a former holder still does afterwards is told apart by its lower fence, and what
 it writes into the locked object itself is refused by the server (`write`).
 
@@ -22,13 +22,13 @@ from attr import evolve, field, frozen
 
 from kubemr.locks.backoff import Backoff
 from kubemr.locks.conditional import Outcome, Refused, Target, Verdict, apply
-from kubemr.locks.holders import Judge, OwnBeat
+from kubemr.locks.deadline import within
+from kubemr.locks.effects import Answer, Json, Now, Op, Random, Sleep, Watch, WatchEvent
+from kubemr.locks.failure_detectors import Judge, OwnBeat
 from kubemr.locks.lease import RENEWALS_PER_DURATION
+from kubemr.locks.lock_value import BadLock, LockValue
 from kubemr.locks.patch import Patch, lookup
-from kubemr.locks.place import place, split
-from kubemr.locks.request import Answer, Json, Now, Op, Random, Sleep, Watch, WatchEvent
-from kubemr.locks.value import BadLock, LockValue
-from kubemr.locks.within import within
+from kubemr.locks.set_path import place, split
 
 HERD: Final = 0.05
 """Seconds over which those who wait spread their attempts when a lock becomes free."""

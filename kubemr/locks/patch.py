@@ -18,7 +18,7 @@ from typing import Final
 
 from attr import evolve, frozen
 
-from kubemr.locks.request import Json
+from kubemr.locks.effects import Json
 
 
 class _Missing:

@@ -1,6 +1,6 @@
 """Run an operation in the calling thread.
 
-The driver carries out the effects of `kubemr.locks.request` one after the other: HTTP through a
+The driver carries out the effects of `kubemr.locks.effects` one after the other: HTTP through a
 `Transport`, time and chance through functions that a test can replace.  It decides nothing itself: what
 an answer means, and whether to ask again, is the operation's business.
 
@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Protocol, TypeVar
 
-from kubemr.locks.request import Answer, Do, Effect, Now, Op, Random, Request, Sleep, Watch, WatchEvent
+from kubemr.locks.effects import Answer, Do, Effect, Now, Op, Random, Request, Sleep, Watch, WatchEvent
 
 T = TypeVar("T")
 
@@ -115,7 +115,7 @@ def run(
             case Random():
                 return random()
             case _:
-                raise TypeError(f"{effect!r} is no effect: yield one of those in kubemr.locks.request")
+                raise TypeError(f"{effect!r} is no effect: yield one of those in kubemr.locks.effects")
 
     try:
         effect = next(op)

@@ -4,7 +4,7 @@
 - `validate(job)`: everything that is wrong with a job, for the operator and the command line
 - `with_defaults(job)`: the job with the schema's defaults
 - `parse(MapReduceJob, document)`, `to_json(object)`: typed objects
-- `kubemr.resources.structural`, `.rules`: what the apiserver does with schema and rules
+- `kubemr.resources.structural_schema`, `.rules`: what the apiserver does with schema and rules
 """
 
 from kubemr.resources.crd import crd, schema

@@ -6,7 +6,7 @@ from functools import cache
 
 from kubemr.resources.definitions.objects import GROUP, KINDS, VERSION, Column
 from kubemr.resources.definitions.spec import JobSpec, transition_rules
-from kubemr.resources.jsontypes import Json, Schema
+from kubemr.resources.json_types import Json, Schema
 from kubemr.resources.schema import object_schema
 
 

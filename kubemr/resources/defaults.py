@@ -5,8 +5,8 @@ from __future__ import annotations
 import copy
 
 from kubemr.resources.crd import schema
-from kubemr.resources.jsontypes import Json
-from kubemr.resources.structural import apply_defaults
+from kubemr.resources.json_types import Json
+from kubemr.resources.structural_schema import apply_defaults
 
 
 def with_defaults(job: Json) -> Json:

@@ -19,7 +19,7 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 import attrs
 from attrs import frozen
 
-from kubemr.resources.jsontypes import Json, Schema
+from kubemr.resources.json_types import Json, Schema
 
 _KEY = "kubemr"
 

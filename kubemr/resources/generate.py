@@ -10,9 +10,9 @@ from pathlib import Path
 
 import yaml
 
+from kubemr.resources.api_reference import reference
 from kubemr.resources.crd import crd
 from kubemr.resources.definitions.objects import KINDS
-from kubemr.resources.reference import reference
 
 HEADER = "# Generated from kubemr/resources/definitions by `python -m kubemr.resources.generate`; do not edit.\n"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from kubemr.resources.jsontypes import Json
+from kubemr.resources.json_types import Json
 from kubemr.resources.problem import Problem
 
 

@@ -11,10 +11,10 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
-from kubemr.resources.explain import unknown_field
-from kubemr.resources.jsontypes import Json
+from kubemr.resources.json_types import Json
 from kubemr.resources.patterns import DNS_SUBDOMAIN
 from kubemr.resources.problem import Problem
+from kubemr.resources.schema_messages import unknown_field
 
 MAX_NAME: Final = 253
 MAX_LABEL: Final = 63

@@ -11,7 +11,7 @@ from typing import Any, Literal, TypeVar, get_args, get_origin
 import attrs
 
 from kubemr.resources.fields import Quantity, fields_of, is_class, without_none
-from kubemr.resources.jsontypes import Json
+from kubemr.resources.json_types import Json
 
 T = TypeVar("T")
 

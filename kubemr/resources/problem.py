@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from attrs import frozen
 
-from kubemr.resources.gotext import marshal
-from kubemr.resources.jsontypes import Json
+from kubemr.resources.go_format import marshal
+from kubemr.resources.json_types import Json
 
 MAX_VALUE = 80
 """How many characters of a refused value are shown."""

@@ -6,9 +6,9 @@ from typing import Any, Literal, get_args, get_origin
 
 import attrs
 
+from kubemr.resources.cel_rule import Rule, rules_of
 from kubemr.resources.fields import Field, Quantity, fields_of, is_class, without_none
-from kubemr.resources.jsontypes import Json, Schema
-from kubemr.resources.rule import Rule, rules_of
+from kubemr.resources.json_types import Json, Schema
 
 _META_KEYS = ("apiVersion", "kind", "metadata")
 

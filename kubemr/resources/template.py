@@ -10,12 +10,12 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
-from kubemr.resources.explain import unknown_field
 from kubemr.resources.image import image_problems
-from kubemr.resources.jsontypes import Json
+from kubemr.resources.json_types import Json
 from kubemr.resources.metadata import pairs
-from kubemr.resources.podfields import CONTAINER, POD, argv_problems, field_problems, mount_problems
+from kubemr.resources.pod_fields import CONTAINER, POD, argv_problems, field_problems, mount_problems
 from kubemr.resources.problem import Problem
+from kubemr.resources.schema_messages import unknown_field
 
 WORKER_CONTAINER: Final = "worker"
 """A container of this name in the template is merged with the worker's own."""

@@ -1,8 +1,8 @@
 """The one validation of a job, for the operator and the command line.
 
 `validate` says everything that is wrong, each thing once: what the schema and the rules of the CRD
-refuse, what they cannot express (`kubemr.resources.beyond`), and what this version does not do yet
-(`kubemr.resources.not_yet`).  Where the structure is wrong, the checks that need it are left out.
+refuse, what they cannot express (`kubemr.resources.semantic_checks`), and what this version does not do yet
+(`kubemr.resources.unsupported_fields`).  Where the structure is wrong, the checks that need it are left out.
 """
 
 from __future__ import annotations
@@ -11,17 +11,17 @@ import copy
 import math
 from collections.abc import Iterator
 
-from kubemr.resources.beyond import beyond
+from kubemr.resources.cel_evaluation import broken, broken_by_change
 from kubemr.resources.crd import schema
 from kubemr.resources.defaults import with_defaults
 from kubemr.resources.definitions.objects import API_VERSION, MapReduceJob
-from kubemr.resources.explain import explain, unknown_field
 from kubemr.resources.fields import walk
-from kubemr.resources.jsontypes import Json, Schema
-from kubemr.resources.not_yet import not_yet
+from kubemr.resources.json_types import Json, Schema
 from kubemr.resources.problem import Problem
-from kubemr.resources.rules import broken, broken_by_change
-from kubemr.resources.structural import check, prune
+from kubemr.resources.schema_messages import explain, unknown_field
+from kubemr.resources.semantic_checks import beyond
+from kubemr.resources.structural_schema import check, prune
+from kubemr.resources.unsupported_fields import not_yet
 
 KIND = "MapReduceJob"
 

@@ -1,6 +1,6 @@
 """The worker runtime: `JobWorker`, the loop that claims, runs and commits tasks, the process that runs user code."""
 
-from kubemr.worker.jobworker import JobWorker
+from kubemr.worker.job_worker import JobWorker
 from kubemr.worker.serve import serve
 
 __all__ = ["JobWorker", "serve"]

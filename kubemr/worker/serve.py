@@ -10,8 +10,8 @@ import os
 import sys
 from typing import NoReturn
 
-from kubemr.worker.child import is_child, run_child
-from kubemr.worker.jobworker import JobWorker
+from kubemr.worker.execution.child_main import is_child, run_child
+from kubemr.worker.job_worker import JobWorker
 
 
 def serve(worker: JobWorker) -> NoReturn:
@@ -21,6 +21,6 @@ def serve(worker: JobWorker) -> NoReturn:
     """
     if is_child():
         run_child(worker)
-    from kubemr.worker.process import work
+    from kubemr.worker.main import work
 
     sys.exit(work(os.environ))

@@ -15,7 +15,7 @@ from differential.normal import Transcript, differences
 from differential.servers import Server
 from differential.wholecluster import PREFIX, control_plane_of
 from kubemr.local.apiserver.http import HttpServer, new_server
-from kubemr.local.apiserver.presets import rules
+from kubemr.local.apiserver.kubemr_server import rules
 from support.binaries import ETCD, KUBE
 from support.controlplane import ControlPlane
 from support.left_out import require

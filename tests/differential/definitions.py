@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from kubemr.local.apiserver.presets import definitions as kubemr_definitions
+from kubemr.local.apiserver.kubemr_server import definitions as kubemr_definitions
 
 GROUP = "differential.kubemr.dev"
 

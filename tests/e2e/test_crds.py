@@ -15,9 +15,9 @@ from typing import Any
 import pytest
 
 from kubemr.resources import crd, schema, with_defaults
+from kubemr.resources.cel_evaluation import check_rules
 from kubemr.resources.definitions.objects import KINDS
-from kubemr.resources.rules import check_rules
-from kubemr.resources.structural import BLOCKING, check, prune
+from kubemr.resources.structural_schema import BLOCKING, check, prune
 from support.controlplane import ApiServer, Reply
 from support.jobs import EXAMPLES, example
 from support.mistake import Mistake

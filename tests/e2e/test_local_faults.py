@@ -20,18 +20,18 @@ from pathlib import Path
 import pytest
 
 from kubemr.coordination import names
-from kubemr.coordination.records import RECORDS
+from kubemr.coordination.attempt_records import RECORDS
 from kubemr.local.cluster import LocalCluster
-from kubemr.local.following import FollowingFailed, JobFollower, JobGone, JobSeen, News, SettingsGone, ShardSeen
-from kubemr.local.logbook import Logbook
+from kubemr.local.job_watcher import FollowingFailed, JobFollower, JobGone, JobSeen, News, SettingsGone, ShardSeen
+from kubemr.local.list_watch import Listed, follow
 from kubemr.local.node.node import JOBS, PODS
-from kubemr.local.store import store_settings
-from kubemr.local.stream import Listed, follow
+from kubemr.local.output_log import Logbook
+from kubemr.local.store_settings import store_settings
+from kubemr.locks.effects import MERGE_PATCH, Json, Request, Resource
 from kubemr.locks.http import HttpTransport
 from kubemr.locks.lease import LEASES
-from kubemr.locks.request import MERGE_PATCH, Json, Request, Resource
-from kubemr.locks.shard import SHARDS
 from kubemr.locks.threads import Stop
+from kubemr.tasks.shard import SHARDS
 from support.localrun import MARK, Marked, contents, document
 from support.workerharness import PATIENCE
 

@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 from kubemr.coordination import names
-from kubemr.locks.request import Json
+from kubemr.locks.effects import Json
 from support.accounts import until
 from support.binaries import ETCD, KUBE
 from support.controlplane import ControllerManager, ControlPlane

@@ -18,8 +18,8 @@ import pytest
 
 from kubemr.coordination import names
 from kubemr.locks.conditional import Target
-from kubemr.locks.request import Json, Resource
-from kubemr.locks.shard import HINT_PATH
+from kubemr.locks.effects import Json, Resource
+from kubemr.tasks.shard import HINT_PATH
 from support.accounts import Account, DeployedJob, install, token_of, until
 from support.binaries import ETCD, KUBE
 from support.controlplane import ApiServer, ControlPlane

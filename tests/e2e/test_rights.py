@@ -11,15 +11,16 @@ from pathlib import Path
 import pytest
 import yaml
 
-from kubemr.controller.reconcile import children, rights
 from kubemr.controller.reconcile.context import StorageSettings
+from kubemr.controller.reconcile.objects import builders as children
+from kubemr.controller.reconcile.objects import rbac as rights
 from kubemr.coordination import names
 from kubemr.locks import run
 from kubemr.locks.conditional import Verdict, apply
 from kubemr.locks.config import Server
+from kubemr.locks.effects import Json, Resource
 from kubemr.locks.http import HttpTransport
 from kubemr.locks.patch import Patch
-from kubemr.locks.request import Json, Resource
 from support.accounts import (
     CONFINED,
     Account,

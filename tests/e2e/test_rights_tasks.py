@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from kubemr.locks import taskmap
-from kubemr.locks.shard import LARGEST_SHARD, TASKS_PATH
+from kubemr.tasks import encoding as taskmap
+from kubemr.tasks.shard import LARGEST_SHARD, TASKS_PATH
 from support.accounts import Account, DeployedJob, enforce, refused
 from support.controlplane import ApiServer
 from support.taskchanges import (

@@ -22,10 +22,10 @@ import yaml
 
 from kubemr.controller.client import Client, PlainConnection
 from kubemr.controller.operator import OperatorProcess
-from kubemr.controller.reconcile.rights import ROLES
+from kubemr.controller.reconcile.objects.rbac import ROLES
 from kubemr.controller.settings import OperatorSettings
 from kubemr.coordination import names
-from kubemr.locks.request import Json, Resource
+from kubemr.locks.effects import Json, Resource
 from support.accounts import PATIENCE, install, rendered, token_of
 from support.audit import Audit, Right, granted
 from support.binaries import ETCD, KUBE

@@ -8,9 +8,9 @@ import signal
 
 import pytest
 
+from kubemr.locks.effects import Request
 from kubemr.locks.lease import LEASES
-from kubemr.locks.request import Request
-from kubemr.locks.shard import SHARDS
+from kubemr.tasks.shard import SHARDS
 from support.protocolproxy import Fate, Recorded, holding
 from support.protocolstage import LEASE_SECONDS, Stage, word_counts
 from support.taskforms import by_task

@@ -10,10 +10,10 @@ import pytest
 from attrs import define, field
 
 from kubemr.locks.config import Server
+from kubemr.locks.effects import JSON_PATCH, Request, Resource
 from kubemr.locks.http import HttpTransport
 from kubemr.locks.lease import LEASES
-from kubemr.locks.request import JSON_PATCH, Request, Resource
-from kubemr.locks.shard import SHARDS
+from kubemr.tasks.shard import SHARDS
 from support.protocoljudge import Foul
 from support.protocolstage import Stage
 

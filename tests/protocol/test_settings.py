@@ -8,7 +8,7 @@ import pytest
 
 from kubemr.coordination import names
 from kubemr.coordination.protocol import PROTOCOL
-from kubemr.locks.request import Request
+from kubemr.locks.effects import Request
 from support.protocolstage import Stage
 
 WRONG: list[dict[str, str | None]] = [

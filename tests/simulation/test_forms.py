@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping
 
 import pytest
 
+from kubemr.locks.effects import JSON_PATCH, Request
 from kubemr.locks.patch import Patch
-from kubemr.locks.request import JSON_PATCH, Request
-from kubemr.locks.shard import SHARDS
+from kubemr.tasks.shard import SHARDS
 from support.simulation import forms
 from support.simulation.referee import Foul, Referee
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 
 import pytest
 
-from kubemr.controller.reconcile.children import lease_seconds
+from kubemr.controller.reconcile.objects.builders import lease_seconds
 from support.bench import Bench
 from support.crowd import Crowd
 from support.lightexecutor import LightTask

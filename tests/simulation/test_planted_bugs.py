@@ -10,18 +10,21 @@ from collections.abc import Callable, Mapping
 
 import pytest
 
-from kubemr.controller.reconcile import children, deploy
 from kubemr.controller.reconcile.context import Operator
-from kubemr.coordination import advance, survey
-from kubemr.coordination.attempts import Selection
-from kubemr.coordination.job import JobView, Stage
-from kubemr.locks import claims, taskmap
+from kubemr.controller.reconcile.objects import builders as children
+from kubemr.controller.reconcile.phases import deploy
+from kubemr.coordination import advance
+from kubemr.coordination import stage_snapshot as survey
+from kubemr.coordination.attempt_history import Selection
+from kubemr.coordination.job_view import JobView, Stage
+from kubemr.locks.effects import Op
 from kubemr.locks.patch import Patch, pointer
-from kubemr.locks.request import Op
-from kubemr.locks.shard import HINT_PATH, TASKS_PATH, Shard, hint_of
-from kubemr.locks.taskstate import TaskState, Token, make_token
-from kubemr.worker import loop
-from kubemr.worker.stragglers import Stragglers
+from kubemr.tasks import claims
+from kubemr.tasks import encoding as taskmap
+from kubemr.tasks.shard import HINT_PATH, TASKS_PATH, Shard, hint_of
+from kubemr.tasks.state import TaskState, Token, make_token
+from kubemr.worker.scheduling import loop
+from kubemr.worker.scheduling.stragglers import Stragglers
 from support.simulation import cluster
 from support.simulation.faults import Faults
 from support.simulation.planted import without_new_epoch

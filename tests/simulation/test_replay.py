@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from kubemr.locks.taskstate import TaskState
+from kubemr.tasks.state import TaskState
 from support.simulation.planted import without_new_epoch
 from support.simulation.scenario import failure, play
 

@@ -10,14 +10,15 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from kubemr.controller.reconcile import children, rights
+from kubemr.controller.reconcile.objects import builders as children
+from kubemr.controller.reconcile.objects import rbac as rights
 from kubemr.coordination import names
-from kubemr.coordination.job import JobView, shard_size, shards_for
-from kubemr.locks import taskmap
+from kubemr.coordination.job_view import JobView, shard_size, shards_for
 from kubemr.locks.conditional import Target
+from kubemr.locks.effects import Json, Resource
 from kubemr.locks.lease import LEASES
-from kubemr.locks.request import Json, Resource
-from kubemr.locks.shard import SHARDS, TASKS_PATH
+from kubemr.tasks import encoding as taskmap
+from kubemr.tasks.shard import SHARDS, TASKS_PATH
 from support.audit import Right, granted
 from support.controlplane import ApiServer, Reply
 

@@ -17,22 +17,23 @@ from typing import TypeVar
 from attr import define, field
 
 from kubemr.controller.inputs.access import Access
-from kubemr.controller.reconcile import rights
 from kubemr.controller.reconcile.context import KUBERNETES_JOBS, PODS, Operator, StorageSettings
-from kubemr.controller.reconcile.digest import Digest, digest
-from kubemr.controller.reconcile.machine import reconcile
+from kubemr.controller.reconcile.objects import rbac as rights
+from kubemr.controller.reconcile.reconciler import reconcile
+from kubemr.controller.reconcile.shards.summary import Digest, digest
 from kubemr.coordination import names
 from kubemr.coordination.advance import Means
-from kubemr.coordination.job import JobView
+from kubemr.coordination.job_view import JobView
 from kubemr.local.apiserver.core import ApiServer
-from kubemr.local.apiserver.presets import definitions, rules
-from kubemr.locks import Answer, Op, Request, Resource, Stop, run, taskmap
+from kubemr.local.apiserver.kubemr_server import definitions, rules
+from kubemr.locks import Answer, Op, Request, Resource, Stop, run
 from kubemr.locks.conditional import Target
-from kubemr.locks.holders import HolderLease
+from kubemr.locks.effects import JSON_PATCH, UNKNOWN, Json, Watch, WatchEvent
+from kubemr.locks.failure_detectors import HolderLease
 from kubemr.locks.lease import LEASES
-from kubemr.locks.request import JSON_PATCH, UNKNOWN, Json, Watch, WatchEvent
-from kubemr.locks.shard import SHARDS, Shard
 from kubemr.storage.retry import Retrier
+from kubemr.tasks import encoding as taskmap
+from kubemr.tasks.shard import SHARDS, Shard
 from support.simulation.referee import Referee
 from support.simulation.store import MemoryStore
 

@@ -18,7 +18,7 @@ from typing import Any
 from minio import Minio
 
 from kubemr.coordination import names
-from kubemr.coordination.job import JobView
+from kubemr.coordination.job_view import JobView
 from support.cluster_access import ClusterAccess, S3Access
 from support.cluster_inventory import client, inventory, mentioning, stored, until_nothing
 from support.left_out import leave_out

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from kubemr.locks.request import JSON_PATCH
+from kubemr.locks.effects import JSON_PATCH
 from support.cluster_access import ClusterAccess
 
 _CODE = """

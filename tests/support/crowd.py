@@ -17,12 +17,12 @@ from typing import Any
 from attr import define, field
 
 from kubemr.coordination.advance import Means
-from kubemr.coordination.job import JobView
-from kubemr.local.apiserver.watching import Subscription
+from kubemr.coordination.job_view import JobView
+from kubemr.local.apiserver.watch import Subscription
+from kubemr.locks.effects import Answer, Do, Effect, Json, Now, Op, Random, Request, Sleep, Watch, WatchEvent
 from kubemr.locks.lease import keep, take
-from kubemr.locks.request import Answer, Do, Effect, Json, Now, Op, Random, Request, Sleep, Watch, WatchEvent
-from kubemr.locks.taskstate import Token, make_token
-from kubemr.worker.loop import Ending, Identity, Worker, begin
+from kubemr.tasks.state import Token, make_token
+from kubemr.worker.scheduling.loop import Ending, Identity, Worker, begin
 from support.bench import Bench
 from support.lightexecutor import WAIT, LightExecutor, LightTask, light_assigner
 

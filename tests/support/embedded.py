@@ -6,7 +6,7 @@ import itertools
 from typing import Any
 
 from kubemr.local.apiserver.core import ApiServer
-from kubemr.locks.request import JSON_PATCH, MERGE_PATCH, Answer, Request, Resource
+from kubemr.locks.effects import JSON_PATCH, MERGE_PATCH, Answer, Request, Resource
 
 CONFIG_MAPS = Resource("", "v1", "configmaps")
 JOBS = Resource("batch", "v1", "jobs")

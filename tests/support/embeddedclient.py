@@ -7,10 +7,10 @@ from collections.abc import Callable
 from typing import Any
 
 from kubemr.local.apiserver.http import HttpServer
-from kubemr.local.stream import Listed, follow
+from kubemr.local.list_watch import Listed, follow
 from kubemr.locks.config import Server
+from kubemr.locks.effects import Request, Resource
 from kubemr.locks.http import HttpTransport
-from kubemr.locks.request import Request, Resource
 from kubemr.locks.threads import Stop
 from support.workerharness import PATIENCE
 

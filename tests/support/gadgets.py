@@ -9,7 +9,7 @@ from pathlib import Path
 import yaml
 
 from kubemr.locks import HttpTransport, Request, Resource, Target
-from kubemr.locks.request import Json
+from kubemr.locks.effects import Json
 
 CRDS = Resource("apiextensions.k8s.io", "v1", "customresourcedefinitions", namespaced=False)
 NAMESPACES = Resource("", "v1", "namespaces", namespaced=False)

@@ -11,7 +11,7 @@ from attrs import define, field
 
 from kubemr.controller.client import Client
 from kubemr.controller.informer import Informer, Object
-from kubemr.locks.request import Resource
+from kubemr.locks.effects import Resource
 from support.fakeserver import Received
 
 PODS = Resource("", "v1", "pods")

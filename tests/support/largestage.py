@@ -9,11 +9,11 @@ from typing import TypeVar
 
 from attr import define, field
 
-from kubemr.controller.reconcile import children
+from kubemr.controller.reconcile.objects import builders as children
 from kubemr.coordination import names
-from kubemr.coordination.job import JobView, Stage, shards_for
+from kubemr.coordination.job_view import JobView, Stage, shards_for
 from kubemr.locks import Answer, Op, Request, Stop, run
-from kubemr.locks.request import Json, Watch
+from kubemr.locks.effects import Json, Watch
 from support.taskforms import by_task
 
 T = TypeVar("T")

@@ -11,8 +11,8 @@ from typing import Literal
 from attr import define, field, frozen
 
 from kubemr.coordination import names
-from kubemr.coordination.job import JobView, Stage
-from kubemr.locks.taskstate import TaskState, Token, attempt_of
+from kubemr.coordination.job_view import JobView, Stage
+from kubemr.tasks.state import TaskState, Token, attempt_of
 
 WAIT: str = "wait for tasks"
 """What the worker's loop calls its wait for the executor (`Do.what`)."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import TypeVar
 
-from kubemr.locks.request import Answer, Effect, Op, Request, Watch, WatchEvent
+from kubemr.locks.effects import Answer, Effect, Op, Request, Watch, WatchEvent
 from kubemr.locks.threads import Stop, Transport, run
 
 T = TypeVar("T")

@@ -11,8 +11,8 @@ from kubemr.controller.operator import OperatorProcess
 from kubemr.controller.settings import OperatorSettings
 from kubemr.coordination import names
 from kubemr.local.apiserver.http import HttpServer
+from kubemr.locks.effects import JSON_PATCH, Json, Request, Resource, Watch
 from kubemr.locks.lease import LEASES
-from kubemr.locks.request import JSON_PATCH, Json, Request, Resource, Watch
 
 TOKEN = "sesame"
 

@@ -8,10 +8,10 @@ from typing import Literal
 from attr import define, field, frozen
 
 from kubemr.coordination import names
-from kubemr.coordination.job import JobView, Stage
+from kubemr.coordination.job_view import JobView, Stage
 from kubemr.coordination.outputs import OUTPUTS, encode_outputs
-from kubemr.locks.taskstate import TaskState, Token, attempt_of, make_token
-from kubemr.worker.loop import Identity, Worker
+from kubemr.tasks.state import TaskState, Token, attempt_of, make_token
+from kubemr.worker.scheduling.loop import Identity, Worker
 from support.bench import LEASE_SECONDS, Bench
 
 Kind = Literal["done", "empty", "failed"]

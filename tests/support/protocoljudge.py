@@ -11,7 +11,7 @@ from typing import Any
 
 from attrs import define, field
 
-from kubemr.coordination.job import JobView
+from kubemr.coordination.job_view import JobView
 from support.protocolproxy import Recorded
 from support.simulation.referee import legal
 from support.taskforms import BadForm, by_task, together

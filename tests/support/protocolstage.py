@@ -17,21 +17,21 @@ from typing import Any
 
 from kubemr.controller.inputs.sources import Found
 from kubemr.controller.inputs.splitting import Cuts, tasks
-from kubemr.controller.reconcile import children
-from kubemr.controller.reconcile.claim import stages_of
 from kubemr.controller.reconcile.context import StorageSettings
-from kubemr.controller.reconcile.deploy import create_means
+from kubemr.controller.reconcile.objects import builders as children
+from kubemr.controller.reconcile.phases.claim import stages_of
+from kubemr.controller.reconcile.phases.deploy import create_means
 from kubemr.coordination import names
-from kubemr.coordination.job import JobView
+from kubemr.coordination.job_view import JobView
 from kubemr.local.apiserver.http import HttpServer
-from kubemr.local.apiserver.presets import kubemr_server
-from kubemr.locks import taskmap
+from kubemr.local.apiserver.kubemr_server import kubemr_server
 from kubemr.locks.config import Server
+from kubemr.locks.effects import JSON_PATCH, Request, Resource
 from kubemr.locks.http import HttpTransport
-from kubemr.locks.request import JSON_PATCH, Request, Resource
-from kubemr.locks.shard import SHARDS
 from kubemr.locks.threads import run
 from kubemr.storage import ObjectStore, store_from_environment
+from kubemr.tasks import encoding as taskmap
+from kubemr.tasks.shard import SHARDS
 from support import protocolworkers
 from support.protocolinputs import PATIENCE, Inputs
 from support.protocoljudge import TEST, Judge

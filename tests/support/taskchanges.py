@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from kubemr.locks import taskmap
-from kubemr.locks.request import Json
-from kubemr.locks.shard import SHARD_SIZES, TASKS_PATH
-from kubemr.locks.taskstate import TaskState, Token
+from kubemr.locks.effects import Json
+from kubemr.tasks import encoding as taskmap
+from kubemr.tasks.shard import SHARD_SIZES, TASKS_PATH
+from kubemr.tasks.state import TaskState, Token
 from support.accounts import DeployedJob
 
 ME, OTHER = Token("w0-aaaaaa"), Token("w1-bbbbbb")

@@ -1,6 +1,6 @@
 """The two forms of a shard's `tasks`, as docs/protocol.md has them: an entry for each task, or one for all.
 
-Written down here a second time, so that `kubemr.locks.taskmap` is not judged by itself.
+Written down here a second time, so that `kubemr.tasks.encoding` is not judged by itself.
 """
 
 from __future__ import annotations

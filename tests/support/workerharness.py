@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from kubemr.worker.assignment import Assignment, JobInfo, Outcome
-from kubemr.worker.executor import ProcessExecutor
+from kubemr.worker.execution.executor import ProcessExecutor
 from kubemr.worker.settings import DEFAULT_LOG_BYTES
 
 ROOT = Path(__file__).parents[2]
@@ -19,8 +19,8 @@ PATIENCE = 60.0
 
 HEAD = """\
 import os, signal, subprocess, sys, threading, time
-from kubemr.worker.child import run_child
-from kubemr.worker.jobworker import JobWorker
+from kubemr.worker.execution.child_main import run_child
+from kubemr.worker.job_worker import JobWorker
 """
 FOOT = "\nif __name__ == '__main__':\n    run_child(Worker())\n"
 

@@ -8,10 +8,10 @@
 - `errors`: how a watch can fail.
 """
 
+from kubemr.controller.client.client import Client
 from kubemr.controller.client.connection import Connection, PlainConnection
-from kubemr.controller.client.errors import WatchBroken, WatchError, WatchGarbled, WatchRefused, WatchSilent
-from kubemr.controller.client.stream import WatchStream
-from kubemr.controller.client.transport import Client
+from kubemr.controller.client.watch_errors import WatchBroken, WatchError, WatchGarbled, WatchRefused, WatchSilent
+from kubemr.controller.client.watch_stream import WatchStream
 
 __all__ = [
     "Client",

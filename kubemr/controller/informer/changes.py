@@ -6,7 +6,7 @@ from typing import TypeAlias
 
 from attrs import frozen
 
-from kubemr.controller.informer.objects import Object
+from kubemr.controller.informer.object_keys import Object
 
 
 @frozen

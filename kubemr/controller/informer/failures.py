@@ -22,10 +22,10 @@ from enum import Enum, auto
 
 from attrs import frozen
 
-from kubemr.controller.client.errors import WatchBroken, WatchRefused
+from kubemr.controller.client.watch_errors import WatchBroken, WatchRefused
 from kubemr.controller.informer.listing import ListRefused
-from kubemr.controller.informer.objects import Object
-from kubemr.locks.request import UNKNOWN, Answer
+from kubemr.controller.informer.object_keys import Object
+from kubemr.locks.effects import UNKNOWN, Answer
 
 
 class ErrorEvent(Exception):

@@ -14,7 +14,7 @@ import structlog
 
 from kubemr.controller.informer.buffer import Buffer
 from kubemr.controller.informer.changes import Added, Change, Deleted, Updated
-from kubemr.controller.informer.objects import Object, key_of
+from kubemr.controller.informer.object_keys import Object, key_of
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 

@@ -19,11 +19,11 @@ from collections.abc import Callable, Mapping
 import structlog
 
 from kubemr.controller.backoff import QuietBackoff
-from kubemr.controller.client.transport import Client
+from kubemr.controller.client.client import Client
 from kubemr.controller.clock import AsyncioClock, Clock
 from kubemr.controller.informer.changes import Added, Change, Deleted, Updated
 from kubemr.controller.informer.handlers import Handler, Registration
-from kubemr.controller.informer.objects import (
+from kubemr.controller.informer.object_keys import (
     Object,
     is_older,
     key_of,
@@ -33,7 +33,7 @@ from kubemr.controller.informer.objects import (
 )
 from kubemr.controller.informer.reflector import Reflector
 from kubemr.controller.informer.store import IndexFunction, Store
-from kubemr.locks.request import Resource
+from kubemr.locks.effects import Resource
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 

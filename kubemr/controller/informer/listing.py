@@ -18,9 +18,9 @@ from collections.abc import Callable, Mapping
 
 from attrs import frozen
 
-from kubemr.controller.client.transport import Client
-from kubemr.controller.informer.objects import Object
-from kubemr.locks.request import Answer, Request, Resource
+from kubemr.controller.client.client import Client
+from kubemr.controller.informer.object_keys import Object
+from kubemr.locks.effects import Answer, Request, Resource
 
 PAGE_SECONDS = 60.0
 """The timeout of one request; the apiserver gives up after as long."""

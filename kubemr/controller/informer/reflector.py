@@ -18,9 +18,9 @@ from typing import Protocol
 import structlog
 
 from kubemr.controller.backoff import QuietBackoff
-from kubemr.controller.client.errors import WatchError, WatchGarbled, WatchRefused, WatchSilent
-from kubemr.controller.client.stream import WatchStream
-from kubemr.controller.client.transport import Client
+from kubemr.controller.client.client import Client
+from kubemr.controller.client.watch_errors import WatchError, WatchGarbled, WatchRefused, WatchSilent
+from kubemr.controller.client.watch_stream import WatchStream
 from kubemr.controller.clock import Clock
 from kubemr.controller.informer.failures import (
     ErrorEvent,
@@ -32,8 +32,8 @@ from kubemr.controller.informer.failures import (
     needs_consistent_list,
 )
 from kubemr.controller.informer.listing import ListRefused, list_all
-from kubemr.controller.informer.objects import Object, is_older, key_of, strip_managed_fields, version_of
-from kubemr.locks.request import Request, Resource, WatchEvent
+from kubemr.controller.informer.object_keys import Object, is_older, key_of, strip_managed_fields, version_of
+from kubemr.locks.effects import Request, Resource, WatchEvent
 
 SHORTEST_SERVER_TIMEOUT = 300.0
 """Seconds.  Drawn from this to its double, as in client-go, so that watches do not end together."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TypeAlias
 
-from kubemr.controller.informer.objects import Object, key_of, make_key
+from kubemr.controller.informer.object_keys import Object, key_of, make_key
 
 IndexFunction: TypeAlias = Callable[[Object], Iterable[str]]
 """The values under which an object is found, any number of them.  Must depend on the object alone."""

@@ -15,10 +15,10 @@ from kubemr.controller.inputs.access import Access, InputsError
 from kubemr.controller.inputs.sources import Found, find
 from kubemr.controller.inputs.splitting import Cuts, tasks
 from kubemr.coordination import names
-from kubemr.coordination.store import Store
-from kubemr.locks.request import Json
-from kubemr.locks.shard import TASKS_PER_SHARD
+from kubemr.coordination.object_store import Store
+from kubemr.locks.effects import Json
 from kubemr.resources.definitions.status import MAX_BYTES
+from kubemr.tasks.shard import TASKS_PER_SHARD
 
 MAX_TASKS: Final = 1_000_000
 TASKS_PER_CHUNK: Final = 1024

@@ -15,7 +15,7 @@ from attrs import frozen
 
 from kubemr.controller.inputs.access import Access, InputsError
 from kubemr.controller.inputs.manifest import entries, sized
-from kubemr.locks.request import Json
+from kubemr.locks.effects import Json
 from kubemr.resources.glob import compile_glob
 from kubemr.storage import BadKey, NoSuchKey, NotSupported
 

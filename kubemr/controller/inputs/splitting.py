@@ -14,7 +14,7 @@ from attrs import frozen
 
 from kubemr.controller.inputs.sources import Found
 from kubemr.coordination.splits import Part, Split, compression_of
-from kubemr.locks.request import Json
+from kubemr.locks.effects import Json
 from kubemr.resources.quantity import parse_quantity
 
 LONGEST_INPUT: Final = 256 * 1024

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Final, Protocol
 from attr import field, frozen
 
 from kubemr.controller.inputs.access import Access
-from kubemr.coordination.store import Store
-from kubemr.locks.holders import Judge
-from kubemr.locks.request import Json, Op, Resource
+from kubemr.coordination.object_store import Store
+from kubemr.locks.effects import Json, Op, Resource
+from kubemr.locks.failure_detectors import Judge
 
 if TYPE_CHECKING:
-    from kubemr.controller.reconcile.census import Muster
-    from kubemr.controller.reconcile.digest import Digest
+    from kubemr.controller.reconcile.shards.summary import Digest
+    from kubemr.controller.reconcile.workers.liveness import Muster
 
 FINALIZER: Final = "kubemr.turbobytes.com/cleanup"
 

@@ -9,12 +9,12 @@ Each file holds one idea and adds it to the one above:
 - `workers`: a pool of workers which reconcile the keys.
 """
 
-from kubemr.controller.workqueue.delaying import DelayingQueue
-from kubemr.controller.workqueue.limiters import ItemExponentialLimiter, RateLimiter
+from kubemr.controller.workqueue.controller import Controller
+from kubemr.controller.workqueue.delaying_queue import DelayingQueue
 from kubemr.controller.workqueue.metrics import MetricsProvider, QueueMetrics
 from kubemr.controller.workqueue.queue import Queue, ShutDown
-from kubemr.controller.workqueue.ratelimiting import RateLimitedQueue
-from kubemr.controller.workqueue.workers import Controller
+from kubemr.controller.workqueue.rate_limiters import ItemExponentialLimiter, RateLimiter
+from kubemr.controller.workqueue.rate_limiting_queue import RateLimitedQueue
 
 __all__ = [
     "Controller",

@@ -14,7 +14,7 @@ import signal
 from pathlib import Path
 
 from kubemr.local.apiserver.http import HttpServer
-from kubemr.local.apiserver.presets import kubemr_server
+from kubemr.local.apiserver.kubemr_server import kubemr_server
 
 TOKEN = "KUBEMR_APISERVER_TOKEN"
 

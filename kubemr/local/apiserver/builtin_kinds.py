@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from kubemr.local.apiserver.builtin import (
+from kubemr.local.apiserver.builtin_types import (
     Builtin,
     check_config_map,
     check_event,
@@ -21,7 +21,7 @@ from kubemr.local.apiserver.builtin import (
     label_namespace,
 )
 from kubemr.local.apiserver.kinds import Kind
-from kubemr.locks.request import Json, Resource
+from kubemr.locks.effects import Json, Resource
 
 _DATA: Final = {"data": "strings", "binaryData": "base64", "immutable": "bool"}
 _EVENT: Final = {

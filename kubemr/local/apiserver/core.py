@@ -18,14 +18,20 @@ from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
 from typing import Final
 
-from kubemr.local.apiserver import collecting, creating, deleting, errors, listing, options, scaling, updating
-from kubemr.local.apiserver.custom import CRD_GROUP, Rules
+from kubemr.local.apiserver import create as creating
+from kubemr.local.apiserver import delete as deleting
+from kubemr.local.apiserver import errors, options
+from kubemr.local.apiserver import garbage_collector as collecting
+from kubemr.local.apiserver import lists as listing
+from kubemr.local.apiserver import scale_subresource as scaling
+from kubemr.local.apiserver import update as updating
+from kubemr.local.apiserver.custom_resources import CRD_GROUP, Rules
 from kubemr.local.apiserver.errors import ApiError
-from kubemr.local.apiserver.history import Store
 from kubemr.local.apiserver.kinds import Kind
 from kubemr.local.apiserver.state import Sources, State
-from kubemr.local.apiserver.watching import Subscription
-from kubemr.locks.request import Answer, Json, Request, Resource
+from kubemr.local.apiserver.store import Store
+from kubemr.local.apiserver.watch import Subscription
+from kubemr.locks.effects import Answer, Json, Request, Resource
 
 HISTORY: Final = 10_000
 """How many changes of each kind are kept for watches and old lists, at least."""

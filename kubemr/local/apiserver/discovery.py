@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from kubemr.local.apiserver.core import ApiServer
 from kubemr.local.apiserver.errors import PAGE_NOT_FOUND
+from kubemr.local.apiserver.http1 import answer_bytes, json_bytes
 from kubemr.local.apiserver.kinds import Kind
-from kubemr.local.apiserver.wire import answer_bytes, json_bytes
-from kubemr.locks.request import Json
+from kubemr.locks.effects import Json
 
 VERSION: Json = {
     "major": "1",

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from attr import frozen
 
-from kubemr.locks.request import Answer, Json
+from kubemr.locks.effects import Answer, Json
 
 
 class ApiError(Exception):

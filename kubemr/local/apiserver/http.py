@@ -23,15 +23,16 @@ from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Final
 
-from kubemr.local.apiserver import discovery, errors, options, routing, wire
+from kubemr.local.apiserver import discovery, errors, options, routing
+from kubemr.local.apiserver import http1 as wire
 from kubemr.local.apiserver.core import HISTORY, ApiServer
-from kubemr.local.apiserver.custom import Rules
+from kubemr.local.apiserver.custom_resources import Rules
 from kubemr.local.apiserver.errors import ApiError
-from kubemr.local.apiserver.loop import Connection, Loop
-from kubemr.local.apiserver.table import as_table
-from kubemr.local.apiserver.watching import Subscription
-from kubemr.local.apiserver.wire import HttpRequest
-from kubemr.locks.request import Answer, Json
+from kubemr.local.apiserver.event_loop import Connection, Loop
+from kubemr.local.apiserver.http1 import HttpRequest
+from kubemr.local.apiserver.kubectl_table import as_table
+from kubemr.local.apiserver.watch import Subscription
+from kubemr.locks.effects import Answer, Json
 
 LOOPBACK: Final = "127.0.0.1"
 _TOKEN_PATH: Final = "/token/"

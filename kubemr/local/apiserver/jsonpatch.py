@@ -24,8 +24,8 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from kubemr.local.apiserver.errors import ApiError, bad_request, patch_failed, too_large
-from kubemr.local.apiserver.gojson import SpelledFloat, SpelledInt, SpelledStr, spell
-from kubemr.locks.request import Json
+from kubemr.local.apiserver.go_json import SpelledFloat, SpelledInt, SpelledStr, spell
+from kubemr.locks.effects import Json
 
 MAX_OPERATIONS: Final = 10_000
 

@@ -13,9 +13,9 @@ from typing import Protocol
 from attr import field, frozen
 
 from kubemr.local.apiserver.errors import Cause
-from kubemr.local.apiserver.history import Collection
 from kubemr.local.apiserver.selectors import METADATA_FIELDS
-from kubemr.locks.request import Json, Resource
+from kubemr.local.apiserver.store import Collection
+from kubemr.locks.effects import Json, Resource
 
 
 class Strategy(Protocol):

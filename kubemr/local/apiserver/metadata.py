@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from typing import Final
 
 from kubemr.local.apiserver.errors import Cause
-from kubemr.local.apiserver.gojson import spell_str
+from kubemr.local.apiserver.go_json import spell_str
 from kubemr.local.apiserver.jsonpatch import go_type
 from kubemr.local.apiserver.kinds import Kind, Undecodable
-from kubemr.locks.request import Json
+from kubemr.locks.effects import Json
 
 _STRINGS: Final = (
     *("name", "generateName", "namespace", "uid", "resourceVersion"),

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from attr import frozen
 
 from kubemr.local.apiserver.errors import Cause, bad_request, invalid, server_error
-from kubemr.local.apiserver.gojson import spell_str
-from kubemr.locks.request import Json
+from kubemr.local.apiserver.go_json import spell_str
+from kubemr.locks.effects import Json
 
 TRUE = frozenset(("true", "1", "True", "TRUE", "t", "T"))
 

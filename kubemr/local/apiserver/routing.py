@@ -11,10 +11,10 @@ from attr import frozen
 
 from kubemr.local.apiserver import errors
 from kubemr.local.apiserver.core import ApiServer
-from kubemr.local.apiserver.gojson import decode, decode_exact
+from kubemr.local.apiserver.go_json import decode, decode_exact
+from kubemr.local.apiserver.http1 import HttpRequest
 from kubemr.local.apiserver.kinds import Kind
-from kubemr.local.apiserver.wire import HttpRequest
-from kubemr.locks.request import JSON, JSON_PATCH, MERGE_PATCH, Json, Request, Resource, Verb
+from kubemr.locks.effects import JSON, JSON_PATCH, MERGE_PATCH, Json, Request, Resource, Verb
 
 MAX_REQUEST: Final = 3 * 1024 * 1024
 

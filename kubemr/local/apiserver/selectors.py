@@ -13,7 +13,7 @@ from functools import lru_cache
 from typing import TypeAlias
 
 from kubemr.local.apiserver.errors import bad_request
-from kubemr.locks.request import Json
+from kubemr.locks.effects import Json
 
 Predicate: TypeAlias = Callable[[Json], bool]
 Labels: TypeAlias = Mapping[str, str]

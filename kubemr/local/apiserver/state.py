@@ -12,10 +12,10 @@ from attr import define, field, frozen
 
 from kubemr.local.apiserver import errors
 from kubemr.local.apiserver.builtin_kinds import builtin_kinds
-from kubemr.local.apiserver.custom import CRD_GROUP, Rules, definition_kind, kinds_of
-from kubemr.local.apiserver.history import Collection, Key, Store, key_of
+from kubemr.local.apiserver.custom_resources import CRD_GROUP, Rules, definition_kind, kinds_of
 from kubemr.local.apiserver.kinds import Kind
-from kubemr.locks.request import Json, Resource
+from kubemr.local.apiserver.store import Collection, Key, Store, key_of
+from kubemr.locks.effects import Json, Resource
 
 
 @frozen

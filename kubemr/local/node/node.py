@@ -17,16 +17,16 @@ from typing import Final
 
 from attrs import define, frozen
 
-from kubemr.coordination.wallclock import timestamp
-from kubemr.local.logbook import Logbook
+from kubemr.coordination.timestamps import timestamp
+from kubemr.local.container_process import LocalProcess
+from kubemr.local.list_watch import Changed, Listed, follow
 from kubemr.local.node import pod as pods
-from kubemr.local.node.environment import ContainerConfigError, command, environment
-from kubemr.local.node.indexed import IndexedJob
-from kubemr.local.process import LocalProcess
-from kubemr.local.stream import Changed, Listed, follow
+from kubemr.local.node.container_env import ContainerConfigError, command, environment
+from kubemr.local.node.indexed_job import IndexedJob
+from kubemr.local.output_log import Logbook
 from kubemr.locks.config import Server
+from kubemr.locks.effects import MERGE_PATCH, Answer, Json, Request, Resource
 from kubemr.locks.http import HttpTransport
-from kubemr.locks.request import MERGE_PATCH, Answer, Json, Request, Resource
 from kubemr.locks.threads import Stop
 
 JOBS: Final = Resource("batch", "v1", "jobs")

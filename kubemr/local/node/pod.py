@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
-from kubemr.controller.reconcile.children import CONTAINER
-from kubemr.coordination.wallclock import timestamp
-from kubemr.locks.request import Json
+from kubemr.controller.reconcile.objects.builders import CONTAINER
+from kubemr.coordination.timestamps import timestamp
+from kubemr.locks.effects import Json
 
 NODE: Final = "local"
 INDEX: Final = "batch.kubernetes.io/job-completion-index"

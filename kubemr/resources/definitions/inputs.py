@@ -9,8 +9,8 @@ from typing import ClassVar, Literal
 from attrs import frozen
 
 from kubemr.resources import patterns
+from kubemr.resources.cel_rule import Rule, exactly_one
 from kubemr.resources.fields import Quantity, prop
-from kubemr.resources.rule import Rule, exactly_one
 
 MAX_URL = 1024
 

@@ -8,12 +8,12 @@ from typing import ClassVar
 
 from attrs import frozen
 
-from kubemr.locks.shard import LARGEST_SHARD
-from kubemr.locks.taskstate import MAX_LENGTH, PATTERN
 from kubemr.resources.definitions.spec import JobSpec
 from kubemr.resources.definitions.status import JobStatus
 from kubemr.resources.fields import prop
-from kubemr.resources.jsontypes import Json
+from kubemr.resources.json_types import Json
+from kubemr.tasks.shard import LARGEST_SHARD
+from kubemr.tasks.state import MAX_LENGTH, PATTERN
 
 GROUP = "turbobytes.com"
 VERSION = "v1alpha1"

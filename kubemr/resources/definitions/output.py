@@ -9,9 +9,9 @@ from typing import ClassVar, Literal
 from attrs import frozen
 
 from kubemr.resources import patterns
+from kubemr.resources.cel_rule import Rule
 from kubemr.resources.definitions.inputs import MAX_URL
 from kubemr.resources.fields import Quantity, prop
-from kubemr.resources.rule import Rule
 
 
 @frozen(kw_only=True)

@@ -9,12 +9,12 @@ from typing import ClassVar
 from attrs import frozen
 
 from kubemr.resources import patterns
+from kubemr.resources.cel_rule import Rule, only_grows, unchanged
 from kubemr.resources.definitions.inputs import InputFormat, InputSource, JobFile, Split
 from kubemr.resources.definitions.output import Output, Resources, Storage
 from kubemr.resources.definitions.work import MAX_PARTITIONS, Program, Step
 from kubemr.resources.fields import Change, fields_of, prop
-from kubemr.resources.jsontypes import Json
-from kubemr.resources.rule import Rule, only_grows, unchanged
+from kubemr.resources.json_types import Json
 
 MAX_INLINE_INPUTS = 128 * 1024
 """Bytes of all `inputs` together, in UTF-8."""

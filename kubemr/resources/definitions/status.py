@@ -8,8 +8,8 @@ from typing import ClassVar, Literal
 
 from attrs import frozen
 
+from kubemr.resources.cel_rule import Rule
 from kubemr.resources.fields import prop
-from kubemr.resources.rule import Rule
 
 Phase = Literal["PENDING", "DEPLOYING", "DEPLOYED", "COMPLETE", "FAIL"]
 

@@ -9,9 +9,9 @@ from typing import ClassVar
 from attrs import frozen
 
 from kubemr.resources import patterns
+from kubemr.resources.cel_rule import Rule, exactly_one
 from kubemr.resources.definitions.inputs import MAX_URL, SOURCE_RULES, KeyRef
 from kubemr.resources.fields import prop
-from kubemr.resources.rule import Rule, exactly_one
 
 MAX_PARTITIONS = 10_000
 

@@ -12,12 +12,12 @@ from typing import Any
 import pytest
 import yaml
 
-from kubemr.controller.reconcile import rights
+from kubemr.controller.reconcile.objects import rbac as rights
 from kubemr.coordination import names
-from kubemr.locks import taskmap
+from kubemr.locks.effects import Resource
 from kubemr.locks.lease import LEASES
-from kubemr.locks.request import Resource
-from kubemr.locks.shard import SHARDS
+from kubemr.tasks import encoding as taskmap
+from kubemr.tasks.shard import SHARDS
 from support.accounts import CONFINED, confined, rendered, workers_rights
 from support.audit import granted
 from support.cluster_access import ClusterAccess

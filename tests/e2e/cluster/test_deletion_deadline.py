@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from kubemr.controller.reconcile.sweeping import NAME
+from kubemr.controller.reconcile.storage.orphaned_prefixes import NAME
 from support.cluster_access import ClusterAccess, KubectlError, S3Access
 from support.cluster_documents import PAGES, Documents, text_of, words_of
 from support.cluster_inventory import until_nothing

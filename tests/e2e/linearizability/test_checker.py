@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from kubemr.locks import taskmap
-from kubemr.locks.shard import Shard
-from kubemr.locks.taskstate import Token
+from kubemr.tasks import encoding as taskmap
+from kubemr.tasks.shard import Shard
+from kubemr.tasks.state import Token
 from support.binaries import CHECKER
 from support.left_out import require
 from support.linearizability.contest import FRESH, TASKS, check

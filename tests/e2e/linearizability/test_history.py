@@ -13,8 +13,8 @@ import pytest
 from kubemr.local.apiserver.http import HttpServer, new_server
 from kubemr.locks import HttpTransport, Server
 from kubemr.locks.conditional import Target
+from kubemr.locks.effects import Answer, Request
 from kubemr.locks.lock import Fate, Held, Lock, release, try_acquire
-from kubemr.locks.request import Answer, Request
 from kubemr.locks.threads import run
 from support.linearizability.contender import CONFIG_MAPS, Scattered
 from support.linearizability.history import Recorder

@@ -15,8 +15,8 @@ from urllib.parse import urlsplit
 
 from kubemr.coordination import names
 from kubemr.coordination.outputs import OUTPUTS
-from kubemr.locks import taskmap
-from kubemr.locks.taskstate import TaskState, Token, attempt_of, parse_token
+from kubemr.tasks import encoding as taskmap
+from kubemr.tasks.state import TaskState, Token, attempt_of, parse_token
 from support.cluster import Cluster
 from support.cluster_access import KubectlError
 from support.cluster_inventory import until_nothing

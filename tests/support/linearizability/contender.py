@@ -19,17 +19,17 @@ from typing import Any, TypeVar
 
 from attr import evolve
 
-from kubemr.locks.claims import Change, choose, lose, settle
 from kubemr.locks.conditional import Target, read
 from kubemr.locks.config import Server
+from kubemr.locks.deadline import within
+from kubemr.locks.effects import Answer, Op, Request, Resource, Watch, WatchEvent
 from kubemr.locks.http import HttpTransport
 from kubemr.locks.identity import unique
 from kubemr.locks.lock import Fate, Held, Lock, Result, release, try_acquire
-from kubemr.locks.request import Answer, Op, Request, Resource, Watch, WatchEvent
-from kubemr.locks.shard import SHARDS, Shard
-from kubemr.locks.taskstate import TaskState, Token, make_token
 from kubemr.locks.threads import Stop, run
-from kubemr.locks.within import within
+from kubemr.tasks.claims import Change, choose, lose, settle
+from kubemr.tasks.shard import SHARDS, Shard
+from kubemr.tasks.state import TaskState, Token, make_token
 from support.linearizability.history import Recorder, swaps
 
 CONFIG_MAPS = Resource("", "v1", "configmaps")

@@ -15,12 +15,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from kubemr.local.apiserver.presets import definitions
-from kubemr.locks import taskmap
+from kubemr.local.apiserver.kubemr_server import definitions
 from kubemr.locks.config import Server
+from kubemr.locks.effects import Request
 from kubemr.locks.http import HttpTransport
-from kubemr.locks.request import Request
-from kubemr.locks.shard import LABEL_TASKS, SHARDS
+from kubemr.tasks import encoding as taskmap
+from kubemr.tasks.shard import LABEL_TASKS, SHARDS
 from support.accounts import until
 from support.binaries import CHECKER
 from support.certificates import make_certificates

@@ -16,8 +16,8 @@ from collections.abc import Mapping
 from typing import Any, TextIO
 
 from kubemr.locks.lock import Fate, Held, Lock, Result
-from kubemr.locks.shard import Shard
-from kubemr.locks.taskstate import TaskState
+from kubemr.tasks.shard import Shard
+from kubemr.tasks.state import TaskState
 
 Swaps = list[dict[str, Any]]
 

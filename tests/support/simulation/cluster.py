@@ -15,20 +15,20 @@ from attr import define, evolve, field
 
 from kubemr.controller.inputs.access import Access
 from kubemr.controller.reconcile.context import CONFIG_MAPS, KUBERNETES_JOBS, PODS, Operator, StorageSettings
-from kubemr.controller.reconcile.creating import InTheWay
-from kubemr.controller.reconcile.digest import Digest, digest
-from kubemr.controller.reconcile.generations import ended
-from kubemr.controller.reconcile.machine import reconcile
+from kubemr.controller.reconcile.objects.create import InTheWay
+from kubemr.controller.reconcile.reconciler import reconcile
+from kubemr.controller.reconcile.shards.summary import Digest, digest
+from kubemr.controller.reconcile.workers.worker_job import ended
 from kubemr.coordination import names
 from kubemr.coordination.advance import Means
 from kubemr.locks.conditional import Refused, Target
-from kubemr.locks.holders import HolderLease
+from kubemr.locks.effects import JSON_PATCH, Answer, Do, Json, Op, Random, Request, Resource, Sleep
+from kubemr.locks.failure_detectors import HolderLease
 from kubemr.locks.lease import LEASES, keep, release, take
-from kubemr.locks.request import JSON_PATCH, Answer, Do, Json, Op, Random, Request, Resource, Sleep
-from kubemr.locks.shard import SHARDS
-from kubemr.locks.taskstate import Token, make_token
 from kubemr.locks.threads import Stopped
-from kubemr.worker.loop import Ending, Identity, Worker
+from kubemr.tasks.shard import SHARDS
+from kubemr.tasks.state import Token, make_token
+from kubemr.worker.scheduling.loop import Ending, Identity, Worker
 from support.simulation.store import MemoryStore, StoreFailed
 from support.simulation.user_code import SimulatedExecutor, UserCode, assign
 from support.simulation.world import Group, World

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from kubemr.coordination.names import LABEL_RUN
-from kubemr.locks.request import Json, Request
+from kubemr.locks.effects import Json, Request
 
 Tasks = Mapping[str, str]
 

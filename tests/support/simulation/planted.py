@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from attr import evolve
 
-from kubemr.locks.taskstate import TaskState, Token
+from kubemr.tasks.state import TaskState, Token
 
 
 def without_new_epoch(state: TaskState, gone: set[Token]) -> TaskState:

@@ -9,9 +9,10 @@ from random import Random
 
 from attr import frozen
 
-from kubemr.coordination import job, names
-from kubemr.locks.request import Json, Request
-from kubemr.worker.loop import Ending
+from kubemr.coordination import job_view as job
+from kubemr.coordination import names
+from kubemr.locks.effects import Json, Request
+from kubemr.worker.scheduling.loop import Ending
 from support.simulation.cluster import JOB, NAMESPACE, Cluster
 from support.simulation.faults import Faults
 from support.simulation.user import Deed, User

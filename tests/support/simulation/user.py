@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from attr import define, field, frozen
 
 from kubemr.coordination import names
-from kubemr.coordination.job import JobView
-from kubemr.locks.request import JSON_PATCH, Json, Op, Request, Sleep
-from kubemr.locks.shard import SHARDS, Shard
+from kubemr.coordination.job_view import JobView
+from kubemr.locks.effects import JSON_PATCH, Json, Op, Request, Sleep
+from kubemr.tasks.shard import SHARDS, Shard
 from support.simulation.cluster import JOB, NAMESPACE, Cluster
 from support.simulation.verdict import Deleted, Kept, check_cause, kept
 

@@ -15,9 +15,9 @@ from typing import Literal
 from attr import define, field, frozen
 
 from kubemr.coordination import names
-from kubemr.coordination.job import JobView, Stage
+from kubemr.coordination.job_view import JobView, Stage
 from kubemr.coordination.outputs import OUTPUTS, Index, decode_outputs, encode_outputs
-from kubemr.locks.taskstate import TaskState, attempt_of
+from kubemr.tasks.state import TaskState, attempt_of
 from support.simulation.faults import Faults
 from support.simulation.store import MemoryStore, StoreFailed
 

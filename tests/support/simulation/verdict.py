@@ -13,10 +13,10 @@ from math import inf
 from attr import frozen
 
 from kubemr.coordination import names
-from kubemr.coordination.job import JobView
-from kubemr.locks import taskmap
-from kubemr.locks.request import Json
-from kubemr.locks.shard import SHARDS
+from kubemr.coordination.job_view import JobView
+from kubemr.locks.effects import Json
+from kubemr.tasks import encoding as taskmap
+from kubemr.tasks.shard import SHARDS
 from support.simulation.cluster import Cluster
 from support.simulation.user_code import check_results
 

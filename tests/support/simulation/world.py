@@ -17,13 +17,13 @@ from typing import Any
 from attr import define, field
 
 from kubemr.coordination import names
-from kubemr.coordination.job import JobView
+from kubemr.coordination.job_view import JobView
 from kubemr.local.apiserver.core import ApiServer
-from kubemr.locks.request import Answer, Do, Effect, Json, Now, Op, Request, Sleep, Watch
-from kubemr.locks.request import Random as Draw
-from kubemr.locks.shard import SHARDS
+from kubemr.locks.effects import Answer, Do, Effect, Json, Now, Op, Request, Sleep, Watch
+from kubemr.locks.effects import Random as Draw
 from kubemr.locks.threads import Stopped
 from kubemr.resources import crd
+from kubemr.tasks.shard import SHARDS
 from support.simulation import forms
 from support.simulation.faults import Faults
 from support.simulation.referee import Referee

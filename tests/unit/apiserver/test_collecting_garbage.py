@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from kubemr.locks.request import Request
+from kubemr.locks.effects import Request
 from support.embedded import CONFIG_MAPS, NAMESPACES, Embedded
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kubemr.locks.request import Answer, Request
+from kubemr.locks.effects import Answer, Request
 from support.embedded import CONFIG_MAPS, Embedded
 
 LIST = Request("list", CONFIG_MAPS, "default", query={"resourceVersion": "0"})

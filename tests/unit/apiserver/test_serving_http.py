@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import pytest
 
 from kubemr.local.apiserver.http import HttpServer
-from kubemr.local.apiserver.presets import kubemr_server
+from kubemr.local.apiserver.kubemr_server import kubemr_server
 
 MAPS = "/api/v1/namespaces/default/configmaps"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from kubemr.local.apiserver.gojson import decode, decode_exact, plain, spell
+from kubemr.local.apiserver.go_json import decode, decode_exact, plain, spell
 
 
 @pytest.mark.parametrize(

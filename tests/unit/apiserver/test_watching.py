@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kubemr.local.apiserver.watching import Subscription
+from kubemr.local.apiserver.watch import Subscription
 from support.embedded import CONFIG_MAPS, Embedded
 
 

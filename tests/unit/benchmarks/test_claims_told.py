@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from coordination.empty_worker import claims
-from kubemr.locks.shard import Shard
-from kubemr.locks.taskstate import TaskState
+from kubemr.tasks.shard import Shard
+from kubemr.tasks.state import TaskState
 
 PENDING, RUNNING, DONE = "pending/1/0/0/", "running/1/0/0/w0-aaaaaa", "done/1/0/0/w0-aaaaaa"
 

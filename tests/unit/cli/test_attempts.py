@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from kubemr.cli import main
-from kubemr.coordination.records import AttemptError, AttemptLog
+from kubemr.coordination.attempt_records import AttemptError, AttemptLog
 from kubemr.storage import DirectoryStore
 
 A, B = "w0-aaaaaa", "w1-bbbbbb"

@@ -11,13 +11,14 @@ import pytest
 from click.testing import CliRunner, Result
 from minio import Minio
 
-from kubemr.cli import main, place
+from kubemr.cli import job_location as place
+from kubemr.cli import main
 from kubemr.controller.reconcile.context import CONFIG_MAPS, SECRETS
 from kubemr.coordination import names
-from kubemr.coordination.job import JobView
-from kubemr.coordination.records import AttemptLog
+from kubemr.coordination.attempt_records import AttemptLog
+from kubemr.coordination.job_view import JobView
 from kubemr.local.apiserver.http import HttpServer
-from kubemr.locks.request import Json
+from kubemr.locks.effects import Json
 from kubemr.storage import DirectoryStore, ObjectStore, open_store
 from support.bench import Bench
 from support.minioserver import MinioServer

@@ -7,8 +7,8 @@ import time
 
 import pytest
 
-from kubemr.cli.bars import BarDisplay
 from kubemr.cli.display import LineDisplay, display_for
+from kubemr.cli.display.bars import BarDisplay
 from kubemr.local.progress import StageCounts, Step
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from kubemr.cli.document import ManifestError, load
+from kubemr.cli.manifest import ManifestError, load
 
 
 def test_one_document(tmp_path: Path) -> None:

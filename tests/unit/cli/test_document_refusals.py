@@ -10,7 +10,7 @@ import yaml
 from click.testing import CliRunner
 
 from kubemr.cli import main
-from kubemr.cli.document import load
+from kubemr.cli.manifest import load
 from support.jobs import EXAMPLES
 
 BOMB = "a0: &a0 [x,x,x,x,x,x,x,x,x,x]\n" + "".join(

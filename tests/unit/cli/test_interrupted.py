@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from kubemr.cli.session import Signalled, _signals
+from kubemr.cli.run import Signalled, _signals
 
 ROOT = Path(__file__).parents[3]
 INTERRUPTED = """
@@ -29,16 +29,14 @@ sys.argv[:] = sys.argv[3:]
 """
 
 
-@pytest.mark.parametrize(
-    "module", ["heapq", "sysconfig", "glob", "click", "kubemr.cli.session", "kubemr.local.cluster"]
-)
+@pytest.mark.parametrize("module", ["heapq", "sysconfig", "glob", "click", "kubemr.cli.run", "kubemr.local.cluster"])
 def test_demo(module: str) -> None:
     """Ctrl-C while this module is imported: no traceback, 130."""
     _check(module, "path", str(ROOT / "examples/wordcount/demo.py"))
 
 
 @pytest.mark.parametrize(
-    "module", ["click", "kubemr.cli.commands", "kubemr.cli.document", "yaml", "kubemr.local.cluster"]
+    "module", ["click", "kubemr.cli.commands", "kubemr.cli.manifest", "yaml", "kubemr.local.cluster"]
 )
 def test_command_line(module: str, tmp_path: Path) -> None:
     """So it is with `kubemr`."""

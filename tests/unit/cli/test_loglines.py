@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from kubemr.cli.loglines import explains, readable
+from kubemr.cli.display.log_lines import explains, readable
 
 
 @pytest.mark.parametrize(

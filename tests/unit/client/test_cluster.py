@@ -12,8 +12,8 @@ import pytest
 import structlog
 
 from kubemr.controller.client import Client, PlainConnection
-from kubemr.controller.client.cluster import ConfigException, discover, from_kubeconfig, in_cluster
-from kubemr.locks.request import UNKNOWN, Request, Resource
+from kubemr.controller.client.kube_config import ConfigException, discover, from_kubeconfig, in_cluster
+from kubemr.locks.effects import UNKNOWN, Request, Resource
 from support.certificates import make_certificates
 from support.fakeserver import FakeServer, refuse, reply, watching
 from support.virtualtime import VirtualLoop

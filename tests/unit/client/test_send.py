@@ -11,7 +11,7 @@ import sys
 import pytest
 
 from kubemr.controller.client import Client, PlainConnection
-from kubemr.locks.request import JSON_PATCH, UNKNOWN, Request, Resource
+from kubemr.locks.effects import JSON_PATCH, UNKNOWN, Request, Resource
 from support.fakeserver import Exchange, FakeServer, refuse, reply
 
 PODS = Resource("", "v1", "pods")

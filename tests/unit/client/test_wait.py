@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from kubemr.controller.client import Client
-from kubemr.locks.request import Resource, Watch, WatchEvent
+from kubemr.locks.effects import Resource, Watch, WatchEvent
 from support.fakeserver import FakeServer, refuse, watching
 
 PODS = Resource("", "v1", "pods")

@@ -8,8 +8,8 @@ import json
 import pytest
 
 from kubemr.controller.client import Client, WatchBroken, WatchError, WatchGarbled, WatchRefused, WatchSilent
-from kubemr.controller.client import stream as stream_module
-from kubemr.locks.request import Request, Resource, WatchEvent
+from kubemr.controller.client import watch_stream as stream_module
+from kubemr.locks.effects import Request, Resource, WatchEvent
 from support.fakeserver import Exchange, FakeServer, refuse, watching
 
 WATCH = Request("list", Resource("", "v1", "pods"), "ns", query={"watch": "true", "resourceVersion": "5"})

@@ -8,13 +8,13 @@ import pytest
 
 from kubemr.coordination import names
 from kubemr.coordination.advance import MAX_ERROR, advance, complete, fail
-from kubemr.coordination.job import JobView
+from kubemr.coordination.attempt_records import AttemptError
+from kubemr.coordination.job_view import JobView
 from kubemr.coordination.outputs import encode_outputs
-from kubemr.coordination.records import AttemptError
 from kubemr.coordination.results import Results
-from kubemr.coordination.survey import survey
+from kubemr.coordination.stage_snapshot import survey
 from kubemr.locks import Refused
-from kubemr.locks.request import Json, Op
+from kubemr.locks.effects import Json, Op
 from support.bench import DENIED, SILENCE, Bench, patches
 from support.simulation.referee import Referee
 from support.simulation.store import MemoryStore, StoreFailed

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from kubemr.coordination.attempts import Selection, attempts, first_error, history
-from kubemr.coordination.records import AttemptError, AttemptLog
+from kubemr.coordination.attempt_history import Selection, attempts, first_error, history
+from kubemr.coordination.attempt_records import AttemptError, AttemptLog
 from support.simulation.referee import Referee
 from support.simulation.store import MemoryStore
 

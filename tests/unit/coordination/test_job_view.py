@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kubemr.coordination.job import JobView, shard_size, shards_for, stage_key
-from kubemr.locks.request import Json
+from kubemr.coordination.job_view import JobView, shard_size, shards_for, stage_key
+from kubemr.locks.effects import Json
 
 STAGES = [
     {"step": 0, "name": "map", "shards": 2, "total": 40},

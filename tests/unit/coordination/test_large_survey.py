@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from kubemr.coordination.job import TASKS_A_PAGE
-from kubemr.coordination.survey import survey
+from kubemr.coordination.job_view import TASKS_A_PAGE
+from kubemr.coordination.stage_snapshot import survey
 from support.largestage import LargeStage
 
 TASKS = 100_000

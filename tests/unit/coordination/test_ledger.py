@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from kubemr.coordination.ledger import MISSING, Ledger
+from kubemr.coordination.task_table import MISSING, Ledger
 
 
 def test_what_was_noted_is_there_by_number() -> None:

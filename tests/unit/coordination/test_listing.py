@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from kubemr.coordination import listing
-from kubemr.coordination.listing import Pages, list_all
+from kubemr.coordination import pagination as listing
+from kubemr.coordination.pagination import Pages, list_all
 from kubemr.locks import Answer, Op, Refused, Resource
 from kubemr.locks.conditional import Target
 from support.bench import DENIED, SILENCE, UNAVAILABLE, Bench, asks

@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 
 from kubemr.controller.reconcile.context import SECRETS
-from kubemr.controller.reconcile.storing import KEYS
-from kubemr.coordination.attempts import attempts, history
-from kubemr.coordination.losses import MESSAGE
-from kubemr.coordination.records import AttemptError
+from kubemr.controller.reconcile.storage.job_store import KEYS
+from kubemr.coordination.attempt_history import attempts, history
+from kubemr.coordination.attempt_records import AttemptError
+from kubemr.coordination.lost_attempts import MESSAGE
 from kubemr.locks.conditional import Target
-from kubemr.worker.loop import Ending
+from kubemr.worker.scheduling.loop import Ending
 from support.bench import Bench
 from support.planned import worker_of
 from support.simulation.referee import Referee

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from kubemr.coordination.records import AttemptError, AttemptLog, is_record
+from kubemr.coordination.attempt_records import AttemptError, AttemptLog, is_record
 
 
 def test_an_error() -> None:

@@ -13,11 +13,11 @@ from attr import define, evolve
 
 from kubemr.coordination import names, results
 from kubemr.coordination.advance import Means, finish
-from kubemr.coordination.job import JobView
+from kubemr.coordination.job_view import JobView
 from kubemr.coordination.outputs import Index, encode_outputs
 from kubemr.coordination.results import SLICE, Gathered, gather
-from kubemr.locks.request import Do, Op
-from kubemr.worker.pulse import Pulse
+from kubemr.locks.effects import Do, Op
+from kubemr.worker.watchdog import Pulse
 from support.bench import Bench
 from support.simulation.referee import Referee
 from support.simulation.store import MemoryStore, StoreFailed

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from kubemr.coordination.sightings import REMEMBERED, Sightings
-from kubemr.locks.shard import Shard
-from kubemr.locks.taskstate import TaskState, Token
+from kubemr.coordination.first_seen import REMEMBERED, Sightings
+from kubemr.tasks.shard import Shard
+from kubemr.tasks.state import TaskState, Token
 
 A, B, C = Token("w1-aaaaaa"), Token("w2-bbbbbb"), Token("w3-cccccc")
 

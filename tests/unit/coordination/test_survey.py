@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from kubemr.coordination import names
-from kubemr.coordination.job import JobView
-from kubemr.coordination.survey import Survey, open_shards, survey, unfinished
-from kubemr.locks.shard import SHARDS
+from kubemr.coordination.job_view import JobView
+from kubemr.coordination.stage_snapshot import Survey, open_shards, survey, unfinished
+from kubemr.tasks.shard import SHARDS
 from support.bench import Bench
 
 A = "w0-aaaaaa"
@@ -90,7 +90,7 @@ def test_a_task_that_the_stage_does_not_have(bench: Bench, job: JobView) -> None
 
 def test_only_what_one_list_shows_counts(bench: Bench, job: JobView, monkeypatch: pytest.MonkeyPatch) -> None:
     """A snapshot that expires between two pages: of the first page nothing is kept, neither shards nor tasks."""
-    monkeypatch.setattr("kubemr.coordination.survey.shards_a_page", lambda stage: 1)
+    monkeypatch.setattr("kubemr.coordination.stage_snapshot.shards_a_page", lambda stage: 1)
     assert look(bench, job).complete
 
     def expire() -> None:
@@ -113,7 +113,7 @@ def test_only_shards_with_a_wrong_label_are_kept(bench: Bench, job: JobView, mon
     assert [shard.name for shard in look(bench, job).mislabelled] == [job.shard_name(job.stages[0], 1)]
     bench.set(bench.shard(job).target, hint, "drained")
     assert len(look(bench, job).mislabelled) == 2
-    monkeypatch.setattr("kubemr.coordination.survey.MOST_MISLABELLED", 1)
+    monkeypatch.setattr("kubemr.coordination.stage_snapshot.MOST_MISLABELLED", 1)
     assert len(look(bench, job).mislabelled) == 1
     bench.set(bench.shard(job, 0, 0).target, hint, "waiting")
     bench.set(bench.shard(job, 0, 1).target, hint, "waiting")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from kubemr.coordination.wallclock import micro_timestamp, timestamp
+from kubemr.coordination.timestamps import micro_timestamp, timestamp
 
 
 def test_both_forms() -> None:

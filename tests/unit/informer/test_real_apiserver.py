@@ -10,9 +10,9 @@ import pytest
 import structlog
 
 from kubemr.controller.client import Client, PlainConnection
-from kubemr.controller.client.cluster import from_kubeconfig
+from kubemr.controller.client.kube_config import from_kubeconfig
 from kubemr.controller.informer import Informer, by_label
-from kubemr.locks.request import JSON_PATCH, UNKNOWN, Request, Resource, Watch
+from kubemr.locks.effects import JSON_PATCH, UNKNOWN, Request, Resource, Watch
 from support.controlplane import ApiServer
 from support.informing import Recorder
 

@@ -8,7 +8,7 @@ import pytest
 
 from kubemr.controller.inputs.access import Access, InputsError
 from kubemr.controller.settings import OperatorSettings
-from kubemr.locks.request import Json
+from kubemr.locks.effects import Json
 
 S3 = {"KUBEMR_S3_BUCKET_NAME": "bucket", "KUBEMR_S3_ENDPOINT": "http://minio:9000", "KUBEMR_S3_REGION": "eu"}
 KEYS = {"KUBEMR_S3_ACCESS_KEY_ID": "id", "KUBEMR_S3_SECRET_ACCESS_KEY": "hush"}

@@ -10,7 +10,7 @@ import pytest
 from kubemr.controller.inputs import plan as planning
 from kubemr.controller.inputs.access import InputsError
 from kubemr.controller.inputs.plan import SPLITS_PER_CHUNK, TASKS_PER_CHUNK, Plan
-from kubemr.locks.request import Json
+from kubemr.locks.effects import Json
 from kubemr.storage import DirectoryStore
 from support.inputplaces import Place
 

@@ -20,7 +20,7 @@ from kubemr.controller.inputs.sources import Found
 from kubemr.controller.inputs.splitting import Cuts, tasks
 from kubemr.coordination.splits import Part, Split
 from kubemr.storage import open_input
-from kubemr.worker.records import BLOCK, RecordsError, records
+from kubemr.worker.input.record_reader import BLOCK, RecordsError, records
 from support.inputplaces import Place
 from support.webservers import FileServer, ScriptedServer, respond
 

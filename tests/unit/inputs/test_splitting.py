@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from kubemr.controller.inputs.sources import Found
 from kubemr.controller.inputs.splitting import BEAT, LONGEST_INPUT, Cuts, tasks
 from kubemr.coordination.splits import Part, Split, compression_of
-from kubemr.locks.request import Json
+from kubemr.locks.effects import Json
 
 SIZES = st.lists(st.integers(0, 400), max_size=40)
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from kubemr.local.apiserver.http import HttpServer
-from kubemr.local.apiserver.presets import kubemr_server
+from kubemr.local.apiserver.kubemr_server import kubemr_server
 from support.embeddedclient import Api
 
 

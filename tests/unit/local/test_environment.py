@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from kubemr.local.node.environment import CONFIG_MAPS, SECRETS, ContainerConfigError, command, environment
-from kubemr.locks.request import Resource
+from kubemr.local.node.container_env import CONFIG_MAPS, SECRETS, ContainerConfigError, command, environment
+from kubemr.locks.effects import Resource
 
 POD = {
     "metadata": {"name": "p", "namespace": "n", "uid": "u", "labels": {"a/b": "c"}, "annotations": {}},

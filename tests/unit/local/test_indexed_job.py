@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kubemr.local.node.indexed import LAST_BACKOFF, IndexedJob
+from kubemr.local.node.indexed_job import LAST_BACKOFF, IndexedJob
 
 
 def job(completions: int, backoff_limit: int = 6) -> IndexedJob:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kubemr.local.logbook import KEPT_CHARACTERS, KEPT_LINES, Logbook
+from kubemr.local.output_log import KEPT_CHARACTERS, KEPT_LINES, Logbook
 
 
 def test_the_last_lines_are_kept_with_their_sources() -> None:

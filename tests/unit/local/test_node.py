@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 
-from kubemr.local.logbook import Logbook
-from kubemr.local.node.environment import CONFIG_MAPS
+from kubemr.local.list_watch import Listed
+from kubemr.local.node.container_env import CONFIG_MAPS
 from kubemr.local.node.node import JOBS, PODS, Node, _JobNews, _PodNews
 from kubemr.local.node.pod import INDEX
-from kubemr.local.stream import Listed
+from kubemr.local.output_log import Logbook
 from kubemr.locks.config import Server
-from kubemr.locks.request import MERGE_PATCH
+from kubemr.locks.effects import MERGE_PATCH
 from support.embeddedclient import Api
 from support.workerharness import PATIENCE, wait_for_end
 

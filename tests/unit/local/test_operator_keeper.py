@@ -7,8 +7,8 @@ import queue
 import signal
 from pathlib import Path
 
-from kubemr.local.logbook import Logbook
-from kubemr.local.operator import HOPELESS, OperatorFailed, OperatorKeeper
+from kubemr.local.operator_process import HOPELESS, OperatorFailed, OperatorKeeper
+from kubemr.local.output_log import Logbook
 from support.embeddedclient import Api
 from support.workerharness import PATIENCE, ROOT, wait_for_end
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from kubemr.local.process import TAIL_BYTES, LocalProcess, inherited
+from kubemr.local.container_process import TAIL_BYTES, LocalProcess, inherited
 from support.workerharness import PATIENCE, wait_for_end
 
 

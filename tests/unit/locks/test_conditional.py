@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from kubemr.locks import Answer, HttpTransport, Patch, Refused, Request, Resource, Target, Verdict, apply, read, run
-from kubemr.locks.request import UNKNOWN, Json
+from kubemr.locks.effects import UNKNOWN, Json
 from support.gadgets import Gadgets
 from support.locktime import Scripted, VirtualTime
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from kubemr.locks import Answer, Op, Request, Resource, Stop, Stopped, aio, run
-from kubemr.locks.request import Do, Now, Random, Sleep, Watch, WatchEvent
+from kubemr.locks.effects import Do, Now, Random, Sleep, Watch, WatchEvent
 from kubemr.locks.threads import draw
 from support.locktime import Scripted, VirtualTime
 

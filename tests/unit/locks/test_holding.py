@@ -23,7 +23,7 @@ from kubemr.locks import (
     held,
     try_acquire,
 )
-from kubemr.locks.request import UNKNOWN, Request
+from kubemr.locks.effects import UNKNOWN, Request
 from support.gadgets import Gadgets
 from support.locktime import Scripted, VirtualTime
 

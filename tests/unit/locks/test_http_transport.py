@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from kubemr.locks import ConfigError, HttpTransport, Request, Resource, Server
-from kubemr.locks.request import JSON_PATCH, UNKNOWN
+from kubemr.locks.effects import JSON_PATCH, UNKNOWN
 from support.rawserver import RawServer, read_request, reply, serving, until_client_leaves
 
 PODS = Resource("", "v1", "pods")

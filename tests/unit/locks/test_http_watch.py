@@ -9,7 +9,7 @@ from collections.abc import Callable
 import pytest
 
 from kubemr.locks import HttpTransport, Resource, Server, Stop
-from kubemr.locks.request import Watch, WatchEvent
+from kubemr.locks.effects import Watch, WatchEvent
 from support.gadgets import Gadgets
 from support.rawserver import RawServer, read_request, reply, until_client_leaves
 

@@ -19,7 +19,7 @@ from kubemr.locks import (
     try_acquire,
     write,
 )
-from kubemr.locks.request import Json
+from kubemr.locks.effects import Json
 from support.gadgets import GADGETS, Gadgets
 from support.locktime import NoWatch, VirtualTime
 

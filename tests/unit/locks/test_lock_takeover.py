@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from kubemr.locks import Answer, Fate, HolderLease, HttpTransport, Lock, Target, acquire, renew, run, try_acquire
-from kubemr.locks.request import UNKNOWN, Request
+from kubemr.locks.effects import UNKNOWN, Request
 from support.gadgets import LEASES, Gadgets
 from support.locktime import NoWatch, Scripted, VirtualTime
 

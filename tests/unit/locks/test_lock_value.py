@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kubemr.locks import MISSING, BadLock, LockValue
-from kubemr.locks.place import place
-from kubemr.locks.request import Json
+from kubemr.locks.effects import Json
+from kubemr.locks.set_path import place
 
 
 @pytest.mark.parametrize(

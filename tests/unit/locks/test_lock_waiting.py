@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from kubemr.locks import Answer, Fate, Lock, Refused, Resource, Target, acquire, try_acquire
-from kubemr.locks.request import Watch, WatchEvent
+from kubemr.locks.effects import Watch, WatchEvent
 from support.locktime import Scripted, VirtualTime
 
 TARGET = Target(Resource("example.com", "v1", "gadgets"), "default", "g")

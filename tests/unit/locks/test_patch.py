@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kubemr.locks import MISSING, Patch, lookup, pointer
-from kubemr.locks.request import Json
+from kubemr.locks.effects import Json
 
 DOCUMENT = {"a": {"b/c": 1, "d~e": None}, "list": [{"x": 5}], "": "empty"}
 

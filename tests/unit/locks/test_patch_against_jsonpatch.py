@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kubemr.locks import MISSING, Patch, lookup, pointer
-from kubemr.locks.request import Json
+from kubemr.locks.effects import Json
 
 KEYS = st.sampled_from(["a", "b", "a/b", "~", "~1", "0"])
 SCALARS = st.one_of(st.none(), st.booleans(), st.integers(-3, 3), st.sampled_from(["", "x", "pending/1/0/0/"]))

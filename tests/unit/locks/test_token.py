@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from kubemr.locks.token import Bearer
+from kubemr.locks.bearer_token import Bearer
 
 
 def test_a_rotated_token_is_read_again(tmp_path: Path) -> None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from kubemr.locks import Answer, Op, Request, Resource
-from kubemr.locks.request import Do, Now, Sleep, Watch, WatchEvent
-from kubemr.locks.within import within
+from kubemr.locks.deadline import within
+from kubemr.locks.effects import Do, Now, Sleep, Watch, WatchEvent
 from support.locktime import Scripted, VirtualTime
 
 GET = Request("get", Resource("", "v1", "pods"), "n", "p")

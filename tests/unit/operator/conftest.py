@@ -9,7 +9,7 @@ import pytest
 
 from kubemr.controller.client import Client, PlainConnection
 from kubemr.local.apiserver.http import HttpServer
-from kubemr.local.apiserver.presets import kubemr_server
+from kubemr.local.apiserver.kubemr_server import kubemr_server
 from support.operating import TOKEN, Cluster
 
 

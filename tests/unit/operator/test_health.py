@@ -12,8 +12,8 @@ import pytest
 from kubemr.controller.client import Client, PlainConnection
 from kubemr.controller.health import Health
 from kubemr.controller.operator import OperatorProcess
-from kubemr.controller.reconcile.deletion import UNSWEPT
-from kubemr.controller.reconcile.sweeping import SWEPT
+from kubemr.controller.reconcile.phases.deletion import UNSWEPT
+from kubemr.controller.reconcile.storage.orphaned_prefixes import SWEPT
 from kubemr.controller.settings import OperatorSettings
 from support.operating import TOKEN, Cluster
 

@@ -13,8 +13,8 @@ from kubemr.controller.operator import OperatorProcess
 from kubemr.controller.settings import OperatorSettings
 from kubemr.coordination import names
 from kubemr.locks import Refused
+from kubemr.locks.effects import Json, Request, Resource
 from kubemr.locks.lease import LEASES, LeaseLost
-from kubemr.locks.request import Json, Request, Resource
 from support.operating import Cluster
 
 CONFIG_MAPS = Resource("", "v1", "configmaps")

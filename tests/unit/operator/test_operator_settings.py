@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from kubemr.controller.settings import OperatorSettings
-from kubemr.locks.request import Json
+from kubemr.locks.effects import Json
 from kubemr.storage import DirectoryStore
 from kubemr.storage.s3 import S3Store
 

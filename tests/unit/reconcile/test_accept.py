@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from kubemr.controller.reconcile.accept import SHOWN_PROBLEMS, summary
 from kubemr.controller.reconcile.context import FINALIZER, Operator
-from kubemr.controller.reconcile.machine import reconcile
+from kubemr.controller.reconcile.phases.accept import SHOWN_PROBLEMS, summary
+from kubemr.controller.reconcile.reconciler import reconcile
 from kubemr.coordination.advance import MAX_ERROR
-from kubemr.locks.request import Json
+from kubemr.locks.effects import Json
 from support.bench import DENIED, Bench, BenchSettings, asks, patches
 
 

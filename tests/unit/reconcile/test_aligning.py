@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from kubemr.controller.reconcile.children import SUSPENDED_BY_US
 from kubemr.controller.reconcile.context import KUBERNETES_JOBS, Operator
+from kubemr.controller.reconcile.objects.builders import SUSPENDED_BY_US
 from kubemr.coordination import names
-from kubemr.coordination.job import JobView
+from kubemr.coordination.job_view import JobView
 from kubemr.locks import Refused
 from kubemr.locks.conditional import Target
+from kubemr.locks.effects import Json
 from kubemr.locks.lease import LEASES
-from kubemr.locks.request import Json
 from support.bench import DENIED, NAMESPACE, Bench, LiveCache, asks, patches
 
 

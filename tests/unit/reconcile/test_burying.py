@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from kubemr.controller.reconcile.burying import bury
 from kubemr.controller.reconcile.context import Operator
+from kubemr.controller.reconcile.operator_leases import bury
 from kubemr.coordination import names
 from kubemr.locks.lease import LEASES
 from support.bench import LEASE_SECONDS, Bench, asks, operator_lease

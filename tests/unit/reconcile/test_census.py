@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from kubemr.controller.reconcile.context import Operator
-from kubemr.coordination.job import JobView
-from kubemr.locks.request import Request
+from kubemr.coordination.job_view import JobView
+from kubemr.locks.effects import Request
 from support.bench import LEASE_SECONDS, UNAVAILABLE, Bench, asks
 
 WORKERS = 10
@@ -52,7 +52,7 @@ def test_the_silent_one_among_many_is_found(
     bench: Bench, operator: Operator, job: JobView, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """After a whole duration, and not before; also when the list takes several pages."""
-    monkeypatch.setattr("kubemr.controller.reconcile.census.PAGE", 4)
+    monkeypatch.setattr("kubemr.controller.reconcile.workers.liveness.PAGE", 4)
     began = bench.now
     while "w3-aaaaaa" in bench.shard(job).holders:
         assert bench.now - began <= LEASE_SECONDS * 1.5

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from kubemr.controller.reconcile import children
 from kubemr.controller.reconcile.context import StorageSettings
-from kubemr.locks.request import Json
+from kubemr.controller.reconcile.objects import builders as children
+from kubemr.locks.effects import Json
 from support.bench import Bench
 
 ONE_ENTRY, AN_ENTRY_EACH = 1, 32

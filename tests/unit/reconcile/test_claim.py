@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from kubemr.controller.reconcile.claim import stages_of
 from kubemr.controller.reconcile.context import Operator
-from kubemr.controller.reconcile.lockholder import held
-from kubemr.controller.reconcile.machine import reconcile
-from kubemr.coordination.job import JobView
+from kubemr.controller.reconcile.job_lock import held
+from kubemr.controller.reconcile.phases.claim import stages_of
+from kubemr.controller.reconcile.reconciler import reconcile
+from kubemr.coordination.job_view import JobView
 from kubemr.locks import Refused
-from kubemr.locks.request import Json
+from kubemr.locks.effects import Json
 from support.bench import DENIED, INVALID, Bench, patches
 
 

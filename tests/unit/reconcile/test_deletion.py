@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 
 from kubemr.controller.reconcile.context import CONFIG_MAPS, FINALIZER, KUBERNETES_JOBS, PODS, Operator
-from kubemr.controller.reconcile.machine import reconcile
-from kubemr.controller.reconcile.sweeping import record, sweep
+from kubemr.controller.reconcile.reconciler import reconcile
+from kubemr.controller.reconcile.storage.orphaned_prefixes import record, sweep
 from kubemr.coordination import names
-from kubemr.coordination.job import JobView
+from kubemr.coordination.job_view import JobView
 from kubemr.locks.conditional import Refused, Target
-from kubemr.locks.request import Json
+from kubemr.locks.effects import Json
 from support.bench import DENIED, NAMESPACE, Bench, asks, patches
 
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 import pytest
 
 from kubemr.controller.reconcile.context import CONFIG_MAPS, KUBERNETES_JOBS, SECRETS, Operator
-from kubemr.controller.reconcile.creating import InTheWay
-from kubemr.controller.reconcile.machine import reconcile
+from kubemr.controller.reconcile.objects.create import InTheWay
+from kubemr.controller.reconcile.reconciler import reconcile
 from kubemr.coordination import names
-from kubemr.coordination.job import JobView
+from kubemr.coordination.job_view import JobView
 from kubemr.locks import Refused
 from kubemr.locks.conditional import Target
+from kubemr.locks.effects import Json
 from kubemr.locks.lease import LEASES
-from kubemr.locks.request import Json
-from kubemr.locks.shard import SHARDS
+from kubemr.tasks.shard import SHARDS
 from support.bench import DENIED, INVALID, NAMESPACE, SILENCE, UNAVAILABLE, Bench, BenchSettings, asks, operator_lease
 
 SPEC: Json = {"inputs": [str(number) for number in range(40)], "partitions": 3, "replicas": 2}

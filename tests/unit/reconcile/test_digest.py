@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from kubemr.controller.informer.objects import key_of
-from kubemr.controller.reconcile import children
-from kubemr.controller.reconcile.digest import condense, condensed, counted, digest, of_stage
+from kubemr.controller.informer.object_keys import key_of
+from kubemr.controller.reconcile.objects import builders as children
+from kubemr.controller.reconcile.shards.summary import condense, condensed, counted, digest, of_stage
 from kubemr.coordination.names import LABEL_UID
 from support.bench import Bench
 

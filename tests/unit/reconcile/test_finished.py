@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import pytest
 
-from kubemr.controller.reconcile import rights
 from kubemr.controller.reconcile.context import CONFIG_MAPS, KUBERNETES_JOBS, PODS, SECRETS, Operator
-from kubemr.controller.reconcile.finished import SETTLE_SECONDS, superfluous
+from kubemr.controller.reconcile.objects import rbac as rights
+from kubemr.controller.reconcile.phases.cleanup import SETTLE_SECONDS, superfluous
 from kubemr.coordination import names
-from kubemr.coordination.job import JobView
+from kubemr.coordination.job_view import JobView
 from kubemr.locks import Refused
 from kubemr.locks.conditional import Target
+from kubemr.locks.effects import Json, Resource
 from kubemr.locks.lease import LEASES
-from kubemr.locks.request import Json, Resource
-from kubemr.locks.shard import SHARDS
+from kubemr.tasks.shard import SHARDS
 from support.bench import DENIED, NAMESPACE, UNAVAILABLE, Bench, asks
 from support.simulation.store import StoreFailed
 

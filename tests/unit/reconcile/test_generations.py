@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from kubemr.controller.reconcile.context import KUBERNETES_JOBS, PODS, Operator
-from kubemr.controller.reconcile.generations import MAX_GENERATIONS
+from kubemr.controller.reconcile.workers.worker_job import MAX_GENERATIONS
 from kubemr.coordination import names
-from kubemr.coordination.job import JobView
+from kubemr.coordination.job_view import JobView
 from kubemr.locks.conditional import Target
 from support.bench import NAMESPACE, Bench, LiveCache, asks
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from kubemr.controller.reconcile.context import Operator
-from kubemr.controller.reconcile.lockholder import held, is_ours
-from kubemr.controller.reconcile.machine import reconcile
+from kubemr.controller.reconcile.job_lock import held, is_ours
+from kubemr.controller.reconcile.reconciler import reconcile
 from kubemr.locks import Refused
 from support.bench import DENIED, LEASE_SECONDS, UNAVAILABLE, Bench, asks, operator_lease, patches
 

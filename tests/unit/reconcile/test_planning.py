@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 
 from kubemr.controller.inputs.plan import Plan
-from kubemr.controller.reconcile import planning
 from kubemr.controller.reconcile.context import Operator
-from kubemr.controller.reconcile.machine import reconcile
-from kubemr.coordination.job import JobView
+from kubemr.controller.reconcile.phases import plan_inputs as planning
+from kubemr.controller.reconcile.reconciler import reconcile
+from kubemr.coordination.job_view import JobView
 from kubemr.locks.conditional import Refused
-from kubemr.locks.request import Answer, Json, Request
+from kubemr.locks.effects import Answer, Json, Request
 from support.bench import DENIED, INVALID, SILENCE, Bench, BenchSettings, asks, operator_lease, patches
 
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from kubemr.controller.reconcile import removing
 from kubemr.controller.reconcile.context import Operator
-from kubemr.controller.reconcile.removing import remove_all
+from kubemr.controller.reconcile.objects import delete as removing
+from kubemr.controller.reconcile.objects.delete import remove_all
 from kubemr.coordination import names
-from kubemr.coordination.job import TASKS_A_PAGE, JobView
-from kubemr.locks.request import Request
-from kubemr.locks.shard import SHARDS
+from kubemr.coordination.job_view import TASKS_A_PAGE, JobView
+from kubemr.locks.effects import Request
+from kubemr.tasks.shard import SHARDS
 from support.bench import Bench, asks
 from support.largestage import LargeStage
 

@@ -7,15 +7,15 @@ from pathlib import Path
 import pytest
 
 from kubemr.controller.reconcile.context import KUBERNETES_JOBS, PODS, Operator
-from kubemr.controller.reconcile.finished import SETTLE_SECONDS
-from kubemr.controller.reconcile.machine import reconcile
+from kubemr.controller.reconcile.phases.cleanup import SETTLE_SECONDS
+from kubemr.controller.reconcile.reconciler import reconcile
 from kubemr.coordination import names
-from kubemr.coordination.job import JobView
+from kubemr.coordination.job_view import JobView
 from kubemr.locks.conditional import Target
+from kubemr.locks.effects import Json, Request
 from kubemr.locks.lease import LEASES
-from kubemr.locks.request import Json, Request
-from kubemr.locks.shard import SHARDS
-from kubemr.worker.loop import Ending
+from kubemr.tasks.shard import SHARDS
+from kubemr.worker.scheduling.loop import Ending
 from support.bench import NAMESPACE, Bench, asks
 from support.planned import worker_of
 
@@ -71,7 +71,7 @@ def test_what_was_committed_is_found_on_every_page(
     bench: Bench, operator: Operator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Also when their list expires in the middle and is begun again."""
-    monkeypatch.setattr("kubemr.controller.reconcile.carrying.LARGE_SHARDS_A_PAGE", 1)
+    monkeypatch.setattr("kubemr.controller.reconcile.shards.previous_run.LARGE_SHARDS_A_PAGE", 1)
     job = bench.deployed(operator, inputs=["x"] * 70, maxAttempts=1, partitions=0)
     bench.write_tasks(job, {2: "failed/1/1/0/"})
     for number, task in enumerate((3, 40, 69)):

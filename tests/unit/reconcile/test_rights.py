@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from kubemr.controller.reconcile import rights
 from kubemr.controller.reconcile.context import KUBERNETES_JOBS, Operator
+from kubemr.controller.reconcile.objects import rbac as rights
 from kubemr.coordination import names
-from kubemr.coordination.job import JobView
+from kubemr.coordination.job_view import JobView
 from kubemr.locks import Refused
 from kubemr.locks.conditional import Target
-from kubemr.locks.request import Json
+from kubemr.locks.effects import Json
 from support.bench import DENIED, NAMESPACE, SILENCE, Bench, asks
 
 

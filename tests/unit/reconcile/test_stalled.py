@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 
 from kubemr.controller.reconcile.context import KUBERNETES_JOBS, PODS, Operator
-from kubemr.controller.reconcile.stalled import PATIENCE_SECONDS, trouble
+from kubemr.controller.reconcile.workers.pod_problems import PATIENCE_SECONDS, trouble
 from kubemr.coordination import names
-from kubemr.coordination.job import JobView
+from kubemr.coordination.job_view import JobView
 from kubemr.locks.conditional import Target
-from kubemr.locks.request import Json
+from kubemr.locks.effects import Json
 from support.bench import NAMESPACE, Bench, asks
 
 
@@ -148,7 +148,7 @@ def test_shards_that_are_missing_are_told_by_one_list(
     bench: Bench, operator: Operator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What the pages of one that has expired showed does not count."""
-    monkeypatch.setattr("kubemr.controller.reconcile.integrity.LARGE_SHARDS_A_PAGE", 1)
+    monkeypatch.setattr("kubemr.controller.reconcile.shards.missing.LARGE_SHARDS_A_PAGE", 1)
     job = bench.deployed(operator, inputs=["x"] * 100, partitions=0)
     bench.delete(bench.shard(job, 0, 2).target)
 

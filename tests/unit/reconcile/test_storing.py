@@ -7,9 +7,9 @@ import base64
 import pytest
 
 from kubemr.controller.reconcile.context import KUBERNETES_JOBS, SECRETS, Operator
-from kubemr.controller.reconcile.deploy import STORAGE_POLL_SECONDS
+from kubemr.controller.reconcile.phases.deploy import STORAGE_POLL_SECONDS
 from kubemr.locks.conditional import Target
-from kubemr.locks.request import Json
+from kubemr.locks.effects import Json
 from support.bench import DENIED, NAMESPACE, Bench, BenchSettings, asks
 
 NAMED: Json = {"storage": {"s3": {"bucket": "mine", "secretRef": {"name": "s3-keys"}}}}

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from kubemr.controller.reconcile.context import Operator
-from kubemr.coordination.job import JobView
-from kubemr.locks.request import Answer, Json, Request
+from kubemr.coordination.job_view import JobView
+from kubemr.locks.effects import Answer, Json, Request
 from support.bench import LEASE_SECONDS, Bench, LiveCache, asks, patches
 
 A, B = "w0-aaaaaa", "w1-bbbbbb"

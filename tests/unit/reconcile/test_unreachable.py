@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 
 from kubemr.controller.reconcile.context import KUBERNETES_JOBS, PODS, Operator
-from kubemr.controller.reconcile.unreachable import DISRUPTED, INDEX
+from kubemr.controller.reconcile.workers.stuck_pods import DISRUPTED, INDEX
 from kubemr.coordination import names
-from kubemr.coordination.job import JobView
+from kubemr.coordination.job_view import JobView
 from kubemr.locks.conditional import Target
-from kubemr.locks.request import Json, Request
+from kubemr.locks.effects import Json, Request
 from support.bench import LEASE_SECONDS, NAMESPACE, UNAVAILABLE, Bench, BenchSettings, LiveCache, patches
 
 POD = Target(PODS, NAMESPACE, "p")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from kubemr.resources.gotext import bad_value, marshal, number, quote
+from kubemr.resources.go_format import bad_value, marshal, number, quote
 
 
 @pytest.mark.parametrize(

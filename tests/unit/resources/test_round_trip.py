@@ -11,8 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from kubemr.resources import MapReduceJob, MapReduceTaskShard, ParseError, parse, schema, to_json, with_defaults
-from kubemr.resources.jsontypes import Json, Schema
-from kubemr.resources.structural import apply_defaults, check, compile_pattern, prune
+from kubemr.resources.json_types import Json, Schema
+from kubemr.resources.structural_schema import apply_defaults, check, compile_pattern, prune
 from support.jobs import EXAMPLES, example
 
 

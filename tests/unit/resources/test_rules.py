@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from kubemr.resources import with_defaults
-from kubemr.resources.rules import check_rules
+from kubemr.resources.cel_evaluation import check_rules
 from support.jobs import example
 from support.mistake import Mistake
 from support.mistakes_rule import RULE

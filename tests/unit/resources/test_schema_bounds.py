@@ -8,8 +8,8 @@ import pytest
 
 from kubemr.resources import schema
 from kubemr.resources.definitions.objects import KINDS
-from kubemr.resources.jsontypes import Schema
-from kubemr.resources.structural import KEYWORDS
+from kubemr.resources.json_types import Schema
+from kubemr.resources.structural_schema import KEYWORDS
 
 _OPAQUE = ("metadata", "apiVersion", "kind")
 

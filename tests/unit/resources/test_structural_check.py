@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import pytest
 
-from kubemr.resources.jsontypes import Json, Schema
-from kubemr.resources.structural import check, compile_pattern, type_name
+from kubemr.resources.json_types import Json, Schema
+from kubemr.resources.structural_schema import check, compile_pattern, type_name
 
 
 def _errors(value: Json, schema: Schema) -> list[str]:

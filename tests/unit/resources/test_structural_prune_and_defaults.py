@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kubemr.resources.structural import apply_defaults, prune
+from kubemr.resources.structural_schema import apply_defaults, prune
 
 SCHEMA = {
     "type": "object",

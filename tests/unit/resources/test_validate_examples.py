@@ -7,7 +7,7 @@ import pytest
 from kubemr.resources import validate
 from kubemr.resources.definitions.objects import MapReduceJob
 from kubemr.resources.fields import walk
-from kubemr.resources.not_yet import NOT_YET, VERSION
+from kubemr.resources.unsupported_fields import NOT_YET, VERSION
 from support.jobs import example
 
 

@@ -7,7 +7,7 @@ import math
 import pytest
 
 from kubemr.resources import validate
-from kubemr.resources.structural import check
+from kubemr.resources.structural_schema import check
 from support.jobs import example
 
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from kubemr.resources.beyond import MAX_SPEC
 from kubemr.resources.defaults import with_defaults
+from kubemr.resources.semantic_checks import MAX_SPEC
 from kubemr.resources.validate import validate
 
 

@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 
 import pytest
 
-from kubemr.locks import taskmap
-from kubemr.locks.shard import LABEL_RUN, LABEL_STAGE, LABEL_TASKS, LABEL_UID, SHARDS, Shard
+from kubemr.tasks import encoding as taskmap
+from kubemr.tasks.shard import LABEL_RUN, LABEL_STAGE, LABEL_TASKS, LABEL_UID, SHARDS, Shard
 from support.bench import Bench
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from kubemr.locks.conditional import Target
 from kubemr.locks.lease import LEASES, Census, duration_of
-from kubemr.locks.taskstate import Token, parse_token
+from kubemr.tasks.state import Token, parse_token
 from support.bench import SILENCE, UNAVAILABLE, Bench, asks
 
 A, B, OTHER = Token("w0-aaaaaa"), Token("w1-bbbbbb"), Token("w0-zzzzzz")

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kubemr.locks.claims import choose
-from kubemr.locks.shard import Shard
+from kubemr.tasks.claims import choose
+from kubemr.tasks.shard import Shard
 
 CLEAN, SUSPECT, RUNNING = "pending/1/0/0/", "pending/2/0/1/", "running/1/0/0/w9-zzzzzz"
 

@@ -7,9 +7,9 @@ from collections.abc import Callable
 import pytest
 
 from kubemr.locks import Refused
-from kubemr.locks.claims import ShardGone, lose
-from kubemr.locks.shard import Shard
-from kubemr.locks.taskstate import Token
+from kubemr.tasks.claims import ShardGone, lose
+from kubemr.tasks.shard import Shard
+from kubemr.tasks.state import Token
 from support.bench import DENIED, Bench, patches
 
 A, B, C = Token("w0-aaaaaa"), Token("w1-bbbbbb"), Token("w2-cccccc")

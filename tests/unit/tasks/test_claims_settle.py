@@ -8,9 +8,9 @@ from functools import partial
 import pytest
 
 from kubemr.locks import Answer, Refused, Request
-from kubemr.locks.claims import ShardGone, settle
-from kubemr.locks.shard import Shard
-from kubemr.locks.taskstate import TaskState, Token
+from kubemr.tasks.claims import ShardGone, settle
+from kubemr.tasks.shard import Shard
+from kubemr.tasks.state import TaskState, Token
 from support.bench import DENIED, INVALID, SILENCE, UNAVAILABLE, Bench, patches
 
 A, B = Token("w0-aaaaaa"), Token("w1-bbbbbb")

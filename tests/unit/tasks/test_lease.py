@@ -8,9 +8,9 @@ import pytest
 
 from kubemr.locks import HttpTransport, Refused, Server, run
 from kubemr.locks.conditional import Target
+from kubemr.locks.effects import Answer
 from kubemr.locks.lease import LEASES, LeaseLost, keep, release, renew, take
-from kubemr.locks.request import Answer
-from kubemr.locks.taskstate import Token
+from kubemr.tasks.state import Token
 from support.bench import DENIED, SILENCE, UNAVAILABLE, Bench, asks, patches
 from support.rawserver import RawServer, read_request, reply, serving, until_client_leaves
 

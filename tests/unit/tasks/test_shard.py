@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kubemr.locks.shard import HINT_PATH, LARGEST_SHARD, Shard, hint_of
-from kubemr.locks.taskstate import BadState, TaskState, Token
+from kubemr.tasks.shard import HINT_PATH, LARGEST_SHARD, Shard, hint_of
+from kubemr.tasks.state import BadState, TaskState, Token
 from support.bench import Bench
 
 A, B = Token("w0-aaaaaa"), Token("w1-bbbbbb")

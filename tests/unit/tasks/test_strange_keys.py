@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from kubemr.controller.reconcile.digest import counted, digest
-from kubemr.coordination.ledger import Ledger
-from kubemr.locks import taskmap
-from kubemr.locks.shard import Shard
-from kubemr.locks.taskstate import BadState
+from kubemr.controller.reconcile.shards.summary import counted, digest
+from kubemr.coordination.task_table import Ledger
+from kubemr.tasks import encoding as taskmap
+from kubemr.tasks.shard import Shard
+from kubemr.tasks.state import BadState
 
 PENDING = "pending/1/0/0/"
 STRANGE = ["-1", "1-", "01", "x", "3-3", "4-3", "0-01", " 1", "1_0", "٣", "9" * 5000, f"1-{'9' * 5000}"]

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kubemr.locks import taskmap
-from kubemr.locks.taskstate import BadState
+from kubemr.tasks import encoding as taskmap
+from kubemr.tasks.state import BadState
 
 STATES = st.sampled_from(["pending/1/0/0/", "pending/2/0/1/", "done/1/0/0/w0-aaaaaa"])
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kubemr.locks.taskstate import IllegalChange, TaskState, Token, attempt_of
+from kubemr.tasks.state import IllegalChange, TaskState, Token, attempt_of
 from support.simulation.referee import legal
 
 TOKENS = [Token(text) for text in ("w0-aaaaaa", "w1-bbbbbb", "w2-cccccc")]

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kubemr.locks.taskstate import MAX_LENGTH, PATTERN, TOKEN, BadState, TaskState, make_token, parse_token
+from kubemr.tasks.state import MAX_LENGTH, PATTERN, TOKEN, BadState, TaskState, make_token, parse_token
 
 GOOD = [
     "pending/1/0/0/",

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from kubemr.coordination.records import AttemptLog
+from kubemr.coordination.attempt_records import AttemptLog
 from support.workerharness import Harness, Pipe, map_task, outcomes
 
 

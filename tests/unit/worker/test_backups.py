@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from kubemr.coordination.job import JobView
-from kubemr.locks.request import Answer, Request
-from kubemr.worker.loop import Ending, Worker
+from kubemr.coordination.job_view import JobView
+from kubemr.locks.effects import Answer, Request
+from kubemr.worker.scheduling.loop import Ending, Worker
 from support.bench import Bench, patches
 from support.planned import Piece, PlannedExecutor, worker_of
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from kubemr.coordination.job import JobView
-from kubemr.worker.loop import Ending
+from kubemr.coordination.job_view import JobView
+from kubemr.worker.scheduling.loop import Ending
 from support.bench import LEASE_SECONDS, Bench, asks
 from support.planned import PlannedExecutor, worker_of
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kubemr.worker.channel import BadFrame, Decoder, Message, encode
+from kubemr.worker.execution.ipc import BadFrame, Decoder, Message, encode
 
 
 @given(st.lists(st.text()), st.integers(1, 50))

@@ -6,8 +6,8 @@ from collections import Counter
 
 import pytest
 
-from kubemr.locks.taskstate import Token, make_token
-from kubemr.worker import crowd
+from kubemr.tasks.state import Token, make_token
+from kubemr.worker.scheduling import contention as crowd
 
 
 @pytest.mark.parametrize(("workers", "shards"), [(1, 1), (3, 10), (10, 3), (1000, 32), (7, 7), (1000, 1)])

@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from kubemr.coordination.records import AttemptLog
+from kubemr.coordination.attempt_records import AttemptLog
 from kubemr.local.apiserver.http import HttpServer
 from kubemr.storage import DirectoryStore
 from support.bench import Bench

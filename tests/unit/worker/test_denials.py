@@ -6,11 +6,11 @@ import pytest
 
 from kubemr.locks import Refused
 from kubemr.locks.conditional import read
+from kubemr.locks.effects import Answer
 from kubemr.locks.lease import LEASES, keep, take
-from kubemr.locks.request import Answer
-from kubemr.locks.taskstate import Token
-from kubemr.worker.denials import LONGEST_SECONDS, PATIENCE_SECONDS, patient
-from kubemr.worker.loop import Ending
+from kubemr.tasks.state import Token
+from kubemr.worker.retry_forbidden import LONGEST_SECONDS, PATIENCE_SECONDS, patient
+from kubemr.worker.scheduling.loop import Ending
 from support.bench import DENIED, Bench, asks, patches
 from support.planned import worker_of
 

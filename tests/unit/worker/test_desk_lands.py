@@ -7,7 +7,7 @@ import time
 import pytest
 
 from kubemr.worker.assignment import Kind
-from kubemr.worker.desk import Desk, Flight
+from kubemr.worker.execution.queue import Desk, Flight
 from support.workerharness import map_task
 
 LONG = 60.0

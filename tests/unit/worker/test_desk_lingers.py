@@ -6,9 +6,9 @@ import threading
 
 import pytest
 
-import kubemr.worker.desk
+import kubemr.worker.execution.queue
 from kubemr.worker.assignment import Kind, Outcome
-from kubemr.worker.desk import LINGER_SECONDS, Desk
+from kubemr.worker.execution.queue import LINGER_SECONDS, Desk
 from support.workerharness import map_task
 
 LONG = 60.0
@@ -30,7 +30,9 @@ def numbers(outcomes: list[Outcome]) -> list[int]:
 
 def test_all_outcomes_of_a_batch_come_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """One wake-up for it, and not one for each task."""
-    monkeypatch.setattr(kubemr.worker.desk, "LINGER_SECONDS", LONG)  # longer than a busy machine holds up this thread
+    monkeypatch.setattr(
+        kubemr.worker.execution.queue, "LINGER_SECONDS", LONG
+    )  # longer than a busy machine holds up this thread
     desk = Desk()
     desk.begin([map_task(number) for number in range(3)])
     found: list[list[Outcome]] = []

@@ -11,9 +11,9 @@ from collections.abc import Iterator
 import pytest
 
 from kubemr.worker.assignment import JobInfo
-from kubemr.worker.child_process import ChildProcess
-from kubemr.worker.desk import Desk, Flight
-from kubemr.worker.driver import Driver
+from kubemr.worker.execution.child_process import ChildProcess
+from kubemr.worker.execution.queue import Desk, Flight
+from kubemr.worker.execution.supervisor import Driver
 from support.workerharness import Harness, map_task
 
 SECONDS = 60.0

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from kubemr.coordination.records import AttemptLog
+from kubemr.coordination.attempt_records import AttemptLog
 from kubemr.worker.assignment import Assignment
-from kubemr.worker.executor import ProcessExecutor
+from kubemr.worker.execution.executor import ProcessExecutor
 from support.workerharness import Harness, Pipe, map_task, outcomes
 
 MANY = 300

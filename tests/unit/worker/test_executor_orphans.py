@@ -47,7 +47,7 @@ def runtime(harness: Harness, source: str) -> Path:
     """A program that runs one task by an executor and waits for it."""
     path = harness.directory / "runtime.py"
     path.write_text(
-        "from kubemr.worker.executor import ProcessExecutor\n"
+        "from kubemr.worker.execution.executor import ProcessExecutor\n"
         "from kubemr.worker.assignment import Assignment, JobInfo\n"
         f"executor = ProcessExecutor(JobInfo('j'), task_timeout=600, command={harness.program(source)!r})\n"
         "executor.begin([Assignment(0, 'map', 0, '1-w0-abc123', 'j/0/map/0/1-w0-abc123/', 4)])\n"

@@ -13,8 +13,8 @@ import time
 import pytest
 
 from kubemr.worker.assignment import Assignment, JobInfo
-from kubemr.worker.child_process import ChildProcess
-from kubemr.worker.executor import ProcessExecutor
+from kubemr.worker.execution.child_process import ChildProcess
+from kubemr.worker.execution.executor import ProcessExecutor
 from support.workerharness import Harness, map_task, outcomes
 
 NOT_READY = "before it was ready (at import, in worker_init, or without a call of kubemr.serve)"

@@ -85,7 +85,7 @@ def test_the_time_during_which_the_runtime_was_stopped_does_not_count(harness: H
     )
     runtime = harness.directory / "runtime.py"
     runtime.write_text(
-        "from kubemr.worker.executor import ProcessExecutor\n"
+        "from kubemr.worker.execution.executor import ProcessExecutor\n"
         "from kubemr.worker.assignment import Assignment, JobInfo\n"
         f"with ProcessExecutor(JobInfo('j'), task_timeout=2.0, command={worker!r}) as executor:\n"
         "    executor.start()\n"

@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 from attr import evolve
 
-from kubemr.coordination.job import JobView
+from kubemr.coordination.job_view import JobView
 from kubemr.locks import Request
-from kubemr.locks.shard import SHARDS, Shard
-from kubemr.worker.fresh import fresh
-from kubemr.worker.loop import Ending
+from kubemr.tasks.shard import SHARDS, Shard
+from kubemr.worker.scheduling.loop import Ending
+from kubemr.worker.scheduling.untouched_shard import fresh
 from support.bench import Bench
 from support.planned import worker_of
 

@@ -11,7 +11,7 @@ import pytest
 from kubemr.coordination.outputs import Index, encode_outputs
 from kubemr.storage.directory import DirectoryStore
 from kubemr.storage.errors import NoSuchKey
-from kubemr.worker.gather import Gatherer, GatherError
+from kubemr.worker.input.shuffle import Gatherer, GatherError
 
 INDEX = "job/run-1/0-map.index.json"
 SOURCE = "job/0/map/"

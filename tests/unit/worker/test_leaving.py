@@ -9,10 +9,10 @@ from attr import evolve
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kubemr.coordination.job import JobView
-from kubemr.worker import loop
-from kubemr.worker.leaving import workers_needed
-from kubemr.worker.loop import Ending
+from kubemr.coordination.job_view import JobView
+from kubemr.worker.scheduling import loop
+from kubemr.worker.scheduling.loop import Ending
+from kubemr.worker.scheduling.scale_down import workers_needed
 from support.bench import Bench
 from support.planned import worker_of
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 
 from kubemr.locks import Op, Request
-from kubemr.locks.shard import SHARDS
 from kubemr.locks.threads import Stop, Stopped
-from kubemr.worker.batch import Batch
-from kubemr.worker.loop import Ending
-from kubemr.worker.pace import Pace
+from kubemr.tasks.shard import SHARDS
+from kubemr.worker.scheduling.batch import Batch
+from kubemr.worker.scheduling.batch_size import Pace
+from kubemr.worker.scheduling.loop import Ending
 from support.bench import SILENCE, Bench, patches
 from support.planned import Piece, worker_of
 

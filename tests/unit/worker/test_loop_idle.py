@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from kubemr.locks.request import Request, Watch, WatchEvent
-from kubemr.worker.loop import Ending
+from kubemr.locks.effects import Request, Watch, WatchEvent
+from kubemr.worker.scheduling.loop import Ending
 from support.bench import LEASE_SECONDS, Bench
 from support.planned import worker_of
 

@@ -6,10 +6,10 @@ from collections.abc import Callable
 
 import pytest
 
-from kubemr.coordination.job import JobView
+from kubemr.coordination.job_view import JobView
 from kubemr.locks import Refused
-from kubemr.locks.request import Json
-from kubemr.worker.loop import Ending
+from kubemr.locks.effects import Json
+from kubemr.worker.scheduling.loop import Ending
 from support.bench import DENIED, Bench, asks, patches
 from support.planned import Piece, worker_of
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from kubemr.coordination.records import AttemptError
+from kubemr.coordination.attempt_records import AttemptError
 from kubemr.locks import Request
-from kubemr.locks.request import Answer
+from kubemr.locks.effects import Answer
 from kubemr.locks.threads import Stop, Stopped
-from kubemr.worker.loop import Ending
+from kubemr.worker.scheduling.loop import Ending
 from support.bench import Bench, patches
 from support.planned import Piece, PlannedExecutor, worker_of
 from support.simulation.referee import Referee
@@ -126,7 +126,7 @@ def test_a_quiet_long_task_costs_nothing_either(bench: Bench) -> None:
 
 
 def test_a_worker_that_is_told_to_go_has_the_log_of_what_it_cuts_short(bench: Bench) -> None:
-    """It is kept after all else: see `kubemr.worker.process`."""
+    """It is kept after all else: see `kubemr.worker.main`."""
     job = bench.deployed(inputs=["a"], partitions=0, replicas=1)
     worker, executor = worker_of(bench, job)
     executor.seconds = lambda piece: 1000.0

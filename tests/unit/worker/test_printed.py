@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kubemr.worker.printed import Printed
+from kubemr.worker.execution.log_buffer import Printed
 
 
 def kept(bound: int, *pieces: bytes) -> bytes:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from kubemr.worker.prints import Count, Prints, Taken, waiting
+from kubemr.worker.execution.written_bytes import Count, Prints, Taken, waiting
 
 
 class Pipes:

@@ -8,16 +8,16 @@ from pathlib import Path
 import pytest
 
 from kubemr.coordination.advance import Means
-from kubemr.coordination.job import JobView
+from kubemr.coordination.job_view import JobView
 from kubemr.local.apiserver.http import HttpServer
 from kubemr.locks import Answer, HttpTransport, Request, Server
-from kubemr.locks.request import Watch, WatchEvent
+from kubemr.locks.effects import Watch, WatchEvent
 from kubemr.locks.threads import Stop, Stopped
 from kubemr.logs import Log
 from kubemr.storage import StorageError
-from kubemr.worker import process
-from kubemr.worker.loop import Ending
-from kubemr.worker.process import EXIT_SETTINGS, work
+from kubemr.worker import main as process
+from kubemr.worker.main import EXIT_SETTINGS, work
+from kubemr.worker.scheduling.loop import Ending
 from support.bench import Bench
 from support.planned import PlannedExecutor, worker_of
 

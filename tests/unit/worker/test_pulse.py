@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from kubemr.locks.request import Do, Now, Op, Sleep
-from kubemr.worker.pulse import STUCK_SECONDS, Pulse
+from kubemr.locks.effects import Do, Now, Op, Sleep
+from kubemr.worker.watchdog import STUCK_SECONDS, Pulse
 from support.bench import Bench
 
 

@@ -15,8 +15,8 @@ from attr import evolve
 
 from kubemr.coordination.splits import Part, Split
 from kubemr.storage import DirectoryStore
-from kubemr.worker.jobworker import JobWorker
-from kubemr.worker.records import RecordsError, records
+from kubemr.worker.input.record_reader import RecordsError, records
+from kubemr.worker.job_worker import JobWorker
 from support.workerharness import Harness, map_task
 
 LINES = b"one\r\ntwo\n\nlast"

@@ -6,7 +6,7 @@ from collections import Counter
 
 import pytest
 
-from kubemr.worker.loop import Ending
+from kubemr.worker.scheduling.loop import Ending
 from support.bench import Bench
 from support.planned import worker_of
 

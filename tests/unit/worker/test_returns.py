@@ -11,7 +11,7 @@ from types import MappingProxyType
 import pytest
 
 from kubemr.worker.assignment import TaskInfo
-from kubemr.worker.returns import WrongReturn, map_outputs, reduce_output
+from kubemr.worker.execution.return_values import WrongReturn, map_outputs, reduce_output
 
 MAP = TaskInfo(0, "map", 17, "1-w0-abc123")
 REDUCE = TaskInfo(1, "reduce", 3, "2-w1-abc123")

@@ -6,8 +6,8 @@ from functools import partial
 
 import pytest
 
-from kubemr.coordination.job import JobView
-from kubemr.worker.seeking import DRAWS, SAMPLE, seek
+from kubemr.coordination.job_view import JobView
+from kubemr.worker.scheduling.shard_search import DRAWS, SAMPLE, seek
 from support.bench import Bench
 
 REPLICAS = 40

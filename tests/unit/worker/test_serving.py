@@ -14,8 +14,8 @@ PROGRAM = (
     HEAD
     + """
 from kubemr.worker.assignment import Assignment, JobInfo
-from kubemr.worker.child import is_child
-from kubemr.worker.executor import ProcessExecutor
+from kubemr.worker.execution.child_main import is_child
+from kubemr.worker.execution.executor import ProcessExecutor
 
 class Worker(JobWorker):
     def map(self, input):
@@ -115,7 +115,7 @@ def test_an_idle_child_ends_in_an_orderly_way(harness: Harness) -> None:
 def test_the_runtime_imports_nothing_heavy(harness: Harness) -> None:
     """Neither the executor nor, before it runs, the child's side."""
     code = (
-        "import sys, kubemr.worker.executor, kubemr.worker.child, kubemr.worker.jobworker\n"
+        "import sys, kubemr.worker.execution.executor, kubemr.worker.execution.child_main, kubemr.worker.job_worker\n"
         "heavy = {'asyncio', 'minio', 'kubernetes', 'structlog', 'urllib3', 'concurrent.futures', 'ctypes'}\n"
         "print(sorted(heavy & set(sys.modules)))"
     )

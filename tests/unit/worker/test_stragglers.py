@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from kubemr.locks.shard import Shard
-from kubemr.locks.taskstate import Token
-from kubemr.worker.stragglers import TRIES, Stragglers
+from kubemr.tasks.shard import Shard
+from kubemr.tasks.state import Token
+from kubemr.worker.scheduling.stragglers import TRIES, Stragglers
 from support.bench import Bench
 
 B = "w1-bbbbbb"

@@ -322,7 +322,7 @@ def test_a_job_without_a_store_is_told_so(harness: Harness) -> None:
     """When the first task needs it, by the names of the settings."""
     environ = harness.environ()
     del environ["KUBEMR_STORAGE_URL"]
-    from kubemr.worker.executor import ProcessExecutor
+    from kubemr.worker.execution.executor import ProcessExecutor
 
     command = harness.program("class Worker(JobWorker):\n    def map(self, input): return {0: 'x'}")
     environ = {name: value for name, value in environ.items() if not name.startswith("KUBEMR_")}

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from kubemr.worker.prints import Count, Taken
-from kubemr.worker.tee import Tee
+from kubemr.worker.execution.tee import Tee
+from kubemr.worker.execution.written_bytes import Count, Taken
 
 PATIENCE = 60.0
 

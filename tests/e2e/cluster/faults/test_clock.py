@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from kubemr.locks.taskstate import parse_token
+from kubemr.tasks.state import parse_token
 from support.cluster_access import ClusterAccess
 from support.faults.scene import Scene
 

@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager
 
 import pytest
 
-from kubemr.locks.taskstate import TaskState, attempt_of
+from kubemr.tasks.state import TaskState, attempt_of
 from support.faults.processes import cut_off
 from support.faults.scene import Scene, Task, Victim, server_of
 

@@ -1,0 +1,95 @@
+"""What a person sees while a job runs: bars on a terminal, lines elsewhere."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Sequence
+from typing import Protocol, TextIO
+
+from kubemr.cli.display.log_lines import readable
+from kubemr.local.progress import StageCounts, Step
+
+LINE_SECONDS = 2.0
+"""Least time between two lines of counts where there is no terminal."""
+
+
+class Display(Protocol):
+    """Shows the progress of one job."""
+
+    def begin(self, name: str) -> None:
+        """The job was created."""
+        ...
+
+    def step(self, step: Step) -> None:
+        """A phase or stage has begun."""
+        ...
+
+    def counts(self, stages: Sequence[StageCounts]) -> None:
+        """How far the stages have come."""
+        ...
+
+    def log(self, source: str, line: str) -> None:
+        """A line that a process printed; from any thread."""
+        ...
+
+    def close(self) -> None:
+        """No more is shown."""
+        ...
+
+
+def display_for(stream: TextIO, started: float) -> Display:
+    """The display that suits `stream`; `started` is when the run began, by the monotonic clock."""
+    if stream.isatty():
+        from kubemr.cli.display.bars import BarDisplay
+
+        return BarDisplay(stream)
+    return LineDisplay(stream, started)
+
+
+class LineDisplay:
+    """One line per event, for logs and pipes."""
+
+    def __init__(self, stream: TextIO, started: float) -> None:
+        self._stream = stream
+        self._started = started
+        self._lock = threading.Lock()
+        self._last = 0.0
+        self._shown: dict[str, int] = {}
+
+    def begin(self, name: str) -> None:
+        """The job was created."""
+        self._print(f"job {name} created")
+
+    def step(self, step: Step) -> None:
+        """A phase or stage has begun."""
+        self._print(step.name)
+
+    def counts(self, stages: Sequence[StageCounts]) -> None:
+        """A line for a stage when it is complete, and now and then on the way."""
+        now = time.monotonic()
+        for stage in stages:
+            if stage.done == self._shown.get(stage.key, 0):
+                continue
+            if stage.done == stage.total or now - self._last >= LINE_SECONDS:
+                self._shown[stage.key] = stage.done
+                self._last = now
+                self._print(", ".join([f"{stage.key} {stage.done}/{stage.total}", *failures(stage)]))
+
+    def log(self, source: str, line: str) -> None:
+        """A line that a process printed."""
+        self._print(f"[{source}] {readable(line)}")
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+    def _print(self, text: str) -> None:
+        with self._lock:
+            print(f"{time.monotonic() - self._started:7.2f}s  {text}", file=self._stream, flush=True)
+
+
+def failures(stage: StageCounts) -> list[str]:
+    """`2 failed attempts`, or nothing."""
+    if not stage.failures:
+        return []
+    return [f"{stage.failures} failed attempt{'s' if stage.failures > 1 else ''}"]

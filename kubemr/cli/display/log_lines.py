@@ -1,0 +1,44 @@
+"""Lines of logs for people: an event in JSON becomes `12:00:01 event key=value …`; other lines stay as they are."""
+
+from __future__ import annotations
+
+import json
+from typing import Final
+
+from kubemr.locks.effects import Json
+
+LEFT_OUT: Final = ("timestamp", "level", "event", "logger")
+QUIET: Final = ("debug", "info")
+
+
+def readable(line: str) -> str:
+    """The line as it is shown."""
+    event = _event(line)
+    if event is None:
+        return line
+    time = str(event.get("timestamp", ""))[11:19]
+    level = event.get("level", "info")
+    words = [time, "" if level in QUIET else str(level).upper(), str(event["event"])]
+    fields = [f"{key}={_value(value)}" for key, value in event.items() if key not in LEFT_OUT]
+    return " ".join(filter(None, [*words, *fields]))
+
+
+def explains(line: str) -> bool:
+    """Whether the line may say why something went wrong: a warning or error, or what is no event at all."""
+    event = _event(line)
+    return event is None or event.get("level") not in QUIET
+
+
+def _event(line: str) -> Json | None:
+    if not line.startswith("{"):
+        return None
+    try:
+        event = json.loads(line)
+    except ValueError:
+        return None
+    return event if "event" in event else None
+
+
+def _value(value: Json) -> str:
+    text = value if isinstance(value, str) else json.dumps(value)
+    return text if text and " " not in text else json.dumps(text)

@@ -1,0 +1,299 @@
+"""One `kubemr run`: a local cluster, one job in it, and its end.
+
+Everything that happens arrives in one queue: what is seen of the job, signals, failures, the end of the time.
+However it ends, processes and working files are gone when it has.
+"""
+
+from __future__ import annotations
+
+import os
+import queue
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Final
+
+from attrs import frozen
+
+from kubemr.cli.display import Display, display_for
+from kubemr.cli.display.log_lines import explains, readable
+from kubemr.coordination import names
+from kubemr.coordination.attempt_history import attempts
+from kubemr.coordination.attempt_records import ERROR, LOG, LOST, is_record
+from kubemr.local import subreaper as orphans
+from kubemr.local.cluster import LocalCluster
+from kubemr.local.job_watcher import (
+    CONFIG_MAPS,
+    FollowingFailed,
+    JobFollower,
+    JobGone,
+    JobSeen,
+    News,
+    SettingsGone,
+    ShardSeen,
+)
+from kubemr.local.manifest import localized, problems
+from kubemr.local.output_log import Logbook
+from kubemr.local.progress import JobProgress
+from kubemr.local.store_settings import DEFAULT, store_settings
+from kubemr.locks.effects import Answer, Json, Request
+from kubemr.locks.http import HttpTransport
+from kubemr.resources.metadata import set_by_server
+from kubemr.storage import StorageError, store_from_environment
+
+EXIT_DONE: Final = 0
+EXIT_FAILED: Final = 1
+EXIT_USAGE: Final = 2
+EXIT_TIMEOUT: Final = 124
+EXIT_SIGNAL: Final = 128
+TIDY_SECONDS: Final = 15.0
+"""How long a finished job's operator is waited for while it removes intermediate files."""
+SHOWN_LINES: Final = 20
+"""Of what the processes of a failed job printed."""
+
+
+@frozen
+class RunOptions:
+    """The options of `kubemr run`; `timeout` is in seconds."""
+
+    command: tuple[str, ...] = ()
+    replicas: int | None = None
+    store: str | None = None
+    timeout: float | None = None
+    keep: bool = False
+    verbose: bool = False
+
+
+@frozen
+class RunResult:
+    """How a run ended.
+
+    `progress` holds the job as it was last seen, if it was ever created; `seconds` is the time taken; `problem` says
+    why `code` is not 0; `log` is the end of what the processes printed, where that may explain it.
+    """
+
+    code: int
+    progress: JobProgress
+    seconds: float
+    problem: str = ""
+    log: Sequence[tuple[str, str]] = ()
+    told: Sequence[tuple[str, str]] = ()
+    """Attempts that failed or were lost, in order, each with the address of what it left: its log, or why it failed."""
+    store: str = DEFAULT
+
+
+@frozen
+class Signalled:
+    """Somebody wants this to end."""
+
+    number: int
+
+
+@frozen
+class PartFailed:
+    """A part of the local cluster cannot go on."""
+
+    error: Exception
+
+
+_Event = News | Signalled | PartFailed
+
+
+class _End(Exception):
+    """The run ends before the job is over."""
+
+    def __init__(self, code: int, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+def run_job(job: Json, options: RunOptions) -> RunResult:
+    """Run a job to its end, with its progress on stderr."""
+    started = time.monotonic()
+    wanted = localized(
+        job, command=options.command, replicas=options.replicas, cpus=os.cpu_count() or 1, keep=options.keep
+    )
+    mistakes = [str(problem) for problem in (*problems(wanted), *set_by_server(wanted))]
+    if not mistakes:
+        try:
+            store = store_settings(options.store or DEFAULT)
+            store_from_environment(store).check()
+        except (ValueError, StorageError) as error:
+            mistakes = [f"--store: {error}"]
+        else:
+            return _Session(wanted, options, store, started).run()
+    return RunResult(EXIT_USAGE, JobProgress(), time.monotonic() - started, "\n".join(mistakes))
+
+
+class _Session:
+    """One run of a valid job."""
+
+    def __init__(self, job: Json, options: RunOptions, store: Mapping[str, str], started: float) -> None:
+        self._job = job
+        self._options = options
+        self._store = store
+        self._started = started
+        self._events: queue.SimpleQueue[_Event] = queue.SimpleQueue()
+        self._progress = JobProgress()
+        self._display: Display | None = None
+        self._logbook = Logbook(self._log_line if options.verbose else None)
+
+    def run(self) -> RunResult:
+        """All of it."""
+        orphans.adopt()
+        with _signals(self._events.put) as hasty:
+            cluster = LocalCluster(
+                self._store,
+                self._logbook,
+                lambda error: self._events.put(PartFailed(error)),
+                log_level="debug" if self._options.verbose else "info",
+            )
+            hasty(cluster.kill)
+            try:
+                cluster.start()
+                code, message = self._follow(cluster)
+            finally:
+                if self._display is not None:
+                    self._display.close()
+                cluster.stop()
+                orphans.end_all()
+                cluster.remove_files()
+            self._remove_unfinished(code)
+        told = self._told(code)
+        return RunResult(
+            code, self._progress, self._seconds(), message, self._last_log(code), told, self._options.store or DEFAULT
+        )
+
+    def _follow(self, cluster: LocalCluster) -> tuple[int, str]:
+        """The exit code, and why it is not 0."""
+        self._display = display_for(sys.stderr, self._started)
+        with HttpTransport(cluster.server) as transport:
+            answer = _create(transport, cluster.namespace, self._job)
+        if not answer.ok:
+            return EXIT_USAGE, f"the job was refused: {answer.message}"
+        self._display.begin(answer.body["metadata"]["name"])
+        self._progress.see_job(answer.body, self._seconds())
+        follower = JobFollower(cluster.server, answer.body, self._events.put)
+        follower.start()
+        try:
+            while not self._progress.final:
+                self._next(self._options.timeout)
+            self._tidied(cluster)
+        except _End as end:
+            return end.code, str(end)
+        finally:
+            follower.stop()
+        status = self._progress.status
+        if status["phase"] == "FAIL":
+            return EXIT_FAILED, status.get("error") or "the job failed"
+        return EXIT_DONE, ""
+
+    def _tidied(self, cluster: LocalCluster) -> None:
+        """Wait until the operator has removed what the finished job no longer needs."""
+        view = self._progress.view
+        assert view is not None, "the job is final"
+        with HttpTransport(cluster.server) as transport:
+            settings = Request("get", CONFIG_MAPS, view.namespace, names.config_map(view.base))
+            if transport.send(settings).status == 404:
+                return
+        deadline = self._seconds() + TIDY_SECONDS
+        while True:
+            try:
+                if isinstance(self._next(deadline), SettingsGone):
+                    return
+            except _End as end:
+                if end.code == EXIT_TIMEOUT:
+                    return
+                raise
+
+    def _next(self, deadline: float | None) -> _Event:
+        """Wait for the next event and take note of it.  Raises `_End`; the deadline counts from the run's start."""
+        try:
+            left = None if deadline is None else max(deadline - self._seconds(), 0.0)
+            event = self._events.get(timeout=left)
+        except queue.Empty:
+            raise _End(EXIT_TIMEOUT, f"timeout: the job was not over after {deadline:g} s") from None
+        display = self._display
+        assert display is not None, "opened before anything is waited for"
+        match event:
+            case JobSeen(document):
+                for step in self._progress.see_job(document, self._seconds()):
+                    display.step(step)
+                display.counts(self._progress.stages)
+            case ShardSeen(document):
+                self._progress.see_shard(document)
+                display.counts(self._progress.stages)
+            case Signalled(number):
+                raise _End(EXIT_SIGNAL + number, "interrupted" if number == signal.SIGINT else "told to end")
+            case JobGone():
+                raise _End(EXIT_FAILED, "the job was deleted")
+            case FollowingFailed(error) | PartFailed(error):
+                raise _End(EXIT_FAILED, str(error))
+            case SettingsGone():
+                pass
+        return event
+
+    def _remove_unfinished(self, code: int) -> None:
+        """Nobody will go on with a local job that did not complete: of its files only what tells why is of use."""
+        view = self._progress.view
+        if view is not None and code != EXIT_DONE and not self._options.keep:
+            keep = is_record if code in (EXIT_FAILED, EXIT_TIMEOUT) else None
+            store_from_environment(self._store).delete_prefix(view.storage_prefix, keep)
+
+    def _told(self, code: int) -> list[tuple[str, str]]:
+        """What attempts left that came to nothing."""
+        view = self._progress.view
+        failures = any(stage.failures for stage in self._progress.stages)
+        if view is None or not (code in (EXIT_FAILED, EXIT_TIMEOUT) or failures):
+            return []
+        store = store_from_environment(self._store)
+        wanted = {ERROR, LOST, LOG} if code == EXIT_TIMEOUT else {ERROR, LOST}
+        found = sorted(attempt for attempt in attempts(store, view.storage_prefix) if attempt.files & wanted)
+        names_of = ((each, next(name for name in (LOG, ERROR, LOST) if name in each.files)) for each in found)
+        return [(str(attempt), store.url(attempt.prefix + name)) for attempt, name in names_of]
+
+    def _last_log(self, code: int) -> list[tuple[str, str]]:
+        if code != EXIT_FAILED or self._options.verbose:
+            return []
+        return [(source, line) for source, line in self._logbook.last() if explains(line)][-SHOWN_LINES:]
+
+    def _log_line(self, source: str, line: str) -> None:
+        display = self._display
+        if display is not None:
+            display.log(source, line)
+        else:
+            print(f"[{source}] {readable(line)}", file=sys.stderr)
+
+    def _seconds(self) -> float:
+        return time.monotonic() - self._started
+
+
+def _create(transport: HttpTransport, namespace: str, job: Json) -> Answer:
+    metadata = {**(job.get("metadata") or {}), "namespace": namespace}
+    query = {"fieldManager": "kubemr-run"}
+    return transport.send(Request("create", names.JOBS, namespace, query=query, body={**job, "metadata": metadata}))
+
+
+@contextmanager
+def _signals(tell: Callable[[_Event], None]) -> Iterator[Callable[[Callable[[], None]], None]]:
+    """SIGINT, SIGTERM, SIGHUP and SIGQUIT become events; from the second on, what was registered is called as well."""
+    hasty: list[Callable[[], None]] = []
+    seen: list[int] = []
+
+    def on_signal(number: int, _frame: object) -> None:
+        tell(Signalled(number))  # SimpleQueue.put may be called in a signal handler.
+        seen.append(number)
+        if len(seen) > 1:
+            for function in hasty:
+                threading.Thread(target=function, daemon=True).start()
+
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
+    before = {number: signal.signal(number, on_signal) for number in numbers}
+    try:
+        yield hasty.append
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

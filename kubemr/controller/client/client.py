@@ -1,0 +1,194 @@
+"""The asyncio transport: carries out the effects `Request` and `Watch`, and opens watch streams.
+
+`send` never raises for HTTP or network trouble and never repeats a request: what came back, or that nothing did, is
+an `Answer`.  `sent=False` is claimed only if the connection was not even made, so that nothing can have been written.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import math
+import socket
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from types import TracebackType
+from typing import Final
+from urllib.parse import quote, urlencode
+
+import aiohttp
+import yarl
+
+from kubemr.controller.client.connection import Connection
+from kubemr.controller.client.retry_after import retry_after
+from kubemr.controller.client.watch_errors import WatchBroken, WatchError, WatchRefused
+from kubemr.controller.client.watch_stream import WatchStream
+from kubemr.locks.effects import UNKNOWN, Answer, Request, Watch, WatchEvent
+from kubemr.locks.encoding import encode
+
+METHODS: Final[Mapping[str, str]] = {
+    "get": "GET",
+    "list": "GET",
+    "create": "POST",
+    "replace": "PUT",
+    "patch": "PATCH",
+    "delete": "DELETE",
+}
+
+CONNECT_SECONDS: Final = 10.0
+"""Within it a TCP connection is made, or the server counts as unreachable."""
+
+KEEPALIVE: Final[Mapping[str, int]] = {"TCP_KEEPIDLE": 30, "TCP_KEEPINTVL": 10, "TCP_KEEPCNT": 3}
+"""On a watch's socket: a peer that lost power or its network is noticed within a minute.
+(A proxy that stays up in front of a dead peer is not: for it there is the limit on silence.)"""
+
+NEVER_SENT: Final = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)
+"""Refused, no such host, no route, TLS handshake failed; or none of it was decided within the time."""
+
+
+class Client:
+    """One per process and apiserver.  `timeout`, in seconds, is that of requests which name none.
+
+    Use it as an async context manager, or call `close`.
+    """
+
+    def __init__(self, connection: Connection, *, timeout: float = 30.0) -> None:
+        self._connection = connection
+        self._timeout = timeout
+
+    async def __aenter__(self) -> Client:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Close all connections; watches that are open break."""
+        await self._connection.close()
+
+    async def send(self, request: Request) -> Answer:
+        """One HTTP exchange."""
+        on_its_way = False
+        try:
+            async with asyncio.timeout(self._timeout if request.timeout is None else request.timeout):
+                headers = await self._headers(request)
+                on_its_way = True
+                async with self._exchange(request, headers) as response:
+                    return self._answer(response, await response.read())
+        except NEVER_SENT as error:
+            return Answer(UNKNOWN, error=str(error), sent=False)
+        except (aiohttp.ClientError, OSError, TimeoutError) as error:
+            return Answer(UNKNOWN, error=str(error) or _named(error), sent=on_its_way)
+
+    @asynccontextmanager
+    async def watch(self, request: Request, *, silence: float) -> AsyncIterator[WatchStream]:
+        """Open the watch that `request` describes (a list with `watch=true` in its query).
+
+        `silence`: after so many seconds without a byte the stream breaks, so it must be longer than the
+        server's pauses.  Raises `WatchRefused` and `WatchBroken` on entering, those of the stream while it is read.
+        """
+        try:
+            async with asyncio.timeout(self._timeout):
+                headers = {**await self._headers(request), "Accept-Encoding": "identity"}
+                exchange = self._exchange(request, headers)
+                response = await exchange
+                if response.status != 200:
+                    try:
+                        raise WatchRefused(self._answer(response, await response.read()))
+                    finally:
+                        _break_off(response)
+        except TimeoutError as error:
+            raise WatchBroken(f"no answer: {str(error) or _named(error)}") from error
+        except (aiohttp.ClientError, OSError) as error:
+            raise WatchBroken(str(error) or _named(error)) from error
+        try:
+            _keep_alive(response)
+            yield WatchStream(response.content, silence)
+        finally:
+            _break_off(response)
+
+    async def wait(self, watch: Watch) -> WatchEvent | None:
+        """The first event of `watch` (never a bookmark), or None: too late, or it could not be watched."""
+        query = {"watch": "true", "resourceVersion": watch.resource_version}
+        query["timeoutSeconds"] = str(max(1, math.ceil(watch.timeout)))
+        if watch.label_selector:
+            query["labelSelector"] = watch.label_selector
+        if watch.field_selector:
+            query["fieldSelector"] = watch.field_selector
+        request = Request("list", watch.resource, watch.namespace, query=query)
+        try:
+            async with asyncio.timeout(watch.timeout), self.watch(request, silence=watch.timeout) as events:
+                async for event in events:
+                    if event.type != "BOOKMARK":
+                        return event
+        except (WatchError, TimeoutError):
+            return None
+        return None
+
+    async def _headers(self, request: Request) -> dict[str, str]:
+        headers = {"Accept": "application/json", "User-Agent": "kubemr", **await self._connection.headers()}
+        if request.body is not None:
+            headers["Content-Type"] = request.content_type
+        return headers
+
+    def _exchange(self, request: Request, headers: Mapping[str, str]) -> aiohttp.client._RequestContextManager:
+        url = self._connection.base_url + quote(request.path, safe="/:")
+        if request.query:
+            url += "?" + urlencode(request.query)
+        body = None
+        if request.body is not None:
+            body = encode(request.body)
+        return self._connection.session().request(
+            METHODS[request.verb],
+            yarl.URL(url, encoded=True),
+            data=body,
+            headers=headers,
+            # The whole exchange is timed by the caller; the connection has a time of its own.
+            timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS),
+            allow_redirects=False,
+            skip_auto_headers=("Content-Type",),
+            **self._connection.options(),
+        )
+
+    def _answer(self, response: aiohttp.ClientResponse, raw: bytes) -> Answer:
+        if response.status == 401:
+            self._connection.unauthorized()
+        wait = retry_after(response.headers)
+        try:
+            return Answer(response.status, json.loads(raw) if raw else None, retry_after=wait)
+        except ValueError:
+            excerpt = raw[:200].decode("utf-8", "replace")
+            error = f"HTTP {response.status} with a body that is not JSON: {excerpt!r}"
+        # A success that nobody can read is none: whether the apiserver ever saw the request is unknown.
+        status = UNKNOWN if 200 <= response.status < 300 else response.status
+        return Answer(status, error=error, retry_after=wait)
+
+
+def _transport(response: aiohttp.ClientResponse) -> asyncio.Transport | None:
+    """The connection's transport; None if the answer is all here already and the connection given back."""
+    return response.connection.transport if response.connection else None
+
+
+def _break_off(response: aiohttp.ClientResponse) -> None:
+    """Close the connection now: a polite end of TLS would wait for the other side, which may be gone."""
+    transport = _transport(response)
+    if transport is not None:
+        transport.abort()
+    response.close()
+
+
+def _keep_alive(response: aiohttp.ClientResponse) -> None:
+    transport = _transport(response)
+    sock = transport.get_extra_info("socket") if transport else None
+    if sock is None:
+        return
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, value in KEEPALIVE.items():
+        if hasattr(socket, name):  # not every system has them all
+            sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
+
+
+def _named(error: BaseException) -> str:
+    return "timed out" if isinstance(error, TimeoutError) else type(error).__name__

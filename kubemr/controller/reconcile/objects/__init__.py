@@ -1,0 +1,1 @@
+"""The objects of a job: what they look like, how they are created and deleted."""

@@ -1,0 +1,218 @@
+"""The objects that belong to one run of a job, as they are created.
+
+Pure functions of the job: whoever builds them, and however often, they are the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+from kubemr.controller.reconcile.context import StorageSettings
+from kubemr.controller.reconcile.storage.job_store import KEYS
+from kubemr.coordination import names
+from kubemr.coordination.job_view import DEFAULT_TASK_TIMEOUT, JobView, Stage, shard_tasks
+from kubemr.coordination.protocol import PROTOCOL
+from kubemr.coordination.task_table import Ledger
+from kubemr.locks.effects import Json
+from kubemr.locks.lease import whole_seconds
+from kubemr.tasks import encoding as taskmap
+from kubemr.tasks.state import TaskState
+
+CONTAINER: Final = "worker"
+LABEL_GENERATION: Final = "kubemr.turbobytes.com/generation"
+SUSPENDED_BY_US: Final = "kubemr.turbobytes.com/suspended"
+"""The annotation of a Kubernetes Job that the operator suspended, and may resume."""
+QUEUE_NAME: Final = "kueue.x-k8s.io/queue-name"
+"""Kueue queues the Job as a whole; its pods are not queued once more."""
+LAST_APPLIED: Final = "kubectl.kubernetes.io/last-applied-configuration"
+MANY_WORKERS: Final = 100
+LONGEST_LEASE: Final = 4.0
+RESTARTS_PER_WORKER: Final = 6
+"""Pod failures a Kubernetes Job puts up with, per worker, before it counts as ended; two more than a task may kill
+workers, where that is more: a job fails with the task's name, not because Kubernetes gives up."""
+
+
+def metadata(job: JobView, name: str, extra: Mapping[str, str] | None = None) -> Json:
+    """Name, labels and owner of a child."""
+    return {
+        "name": name,
+        "namespace": job.namespace,
+        "labels": {**names.labels(job.uid, job.run), **(extra or {})},
+        "ownerReferences": [names.owner(job.name, job.uid)],
+    }
+
+
+def account(job: JobView) -> str:
+    """The service account that the workers run as: the run's own, unless the job's template names another."""
+    pod: Json = ((job.document.get("spec") or {}).get("template") or {}).get("spec") or {}
+    return str(pod.get("serviceAccountName") or names.account(job.base))
+
+
+def lease_seconds(base: float, workers: int) -> float:
+    """The duration of the Leases of a job with so many workers, where `base` is that of a small one.
+
+    It grows from `MANY_WORKERS` on, up to `LONGEST_LEASE` times, so that what renewals cost grows no further.
+    The price is that a worker which is lost for good, with its node, is found dead so much later.
+    """
+    return base * min(max(workers / MANY_WORKERS, 1.0), LONGEST_LEASE)
+
+
+def config_map(job: JobView, storage: StorageSettings, base_seconds: float) -> Json:
+    """A worker's settings."""
+    timeout = (job.document.get("spec") or {}).get("taskTimeoutSeconds", DEFAULT_TASK_TIMEOUT)
+    data = {
+        "KUBEMR_JOB_NAME": job.name,
+        "KUBEMR_JOB_NAMESPACE": job.namespace,
+        "KUBEMR_JOB_UID": job.uid,
+        "KUBEMR_RUN": str(job.run),
+        "KUBEMR_PROTOCOL": str(PROTOCOL),
+        "KUBEMR_LEASE_SECONDS": f"{lease_seconds(base_seconds, job.replicas):g}",
+        "KUBEMR_TASK_TIMEOUT_SECONDS": f"{timeout:g}",
+        **storage.config,
+    }
+    return {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": metadata(job, names.config_map(job.base)),
+        "data": data,
+        "immutable": True,
+    }
+
+
+def secret(job: JobView, storage: StorageSettings) -> Json:
+    """The worker's storage keys; there is no such object when there are none."""
+    return {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": metadata(job, names.secret(job.base)),
+        "stringData": dict(storage.secret),
+        "immutable": True,
+    }
+
+
+def lease(job: JobView, index: int, base_seconds: float) -> Json:
+    """The Lease of one worker, held by nobody yet.  It says itself how long it lasts, and that never changes."""
+    return {
+        "apiVersion": "coordination.k8s.io/v1",
+        "kind": "Lease",
+        "metadata": metadata(job, names.lease(job.base, index)),
+        "spec": {"leaseDurationSeconds": whole_seconds(lease_seconds(base_seconds, job.replicas))},
+    }
+
+
+def carried(text: str) -> str:
+    """A task as the next run begins with it: what is committed stays, all else is pending in an epoch of its own."""
+    state = TaskState.parse(text)
+    return text if state.committed else str(TaskState("pending", state.epoch + 1))
+
+
+def shards(job: JobView, stage: Stage, before: Ledger | None = None, *, open_: bool) -> Iterator[Json]:
+    """The stage's shards with all tasks pending, but for what the run before has committed.
+
+    `before` has all of its tasks; None where there is nothing to go on from.  Where workers share shards, nobody takes
+    a whole one, and of those who take their parts of one entry at the same time all but one would lose theirs: there
+    each task has its own from the beginning.
+    """
+    form = taskmap.one_by_one if job.shares(stage) else taskmap.shortest
+    new = str(TaskState("pending", 1))
+    for number in range(stage.shards):
+        tasks = shard_tasks(stage, number)
+        extra = {names.LABEL_STAGE: stage.label, names.LABEL_TASKS: "open" if open_ else "waiting"}
+        yield {
+            "apiVersion": names.API_VERSION,
+            "kind": "MapReduceTaskShard",
+            "metadata": metadata(job, job.shard_name(stage, number), extra),
+            "tasks": form({task: new if before is None else carried(before.text(task)) for task in tasks}),
+        }
+
+
+def workers(job: JobView, generation: int, storage: StorageSettings) -> Json:
+    """The Indexed Kubernetes Job whose pods are the workers.
+
+    A pod that was evicted or preempted does not count as a failure; one whose program fails does, up to
+    `RESTARTS_PER_WORKER` for each worker.
+    """
+    spec = job.document.get("spec") or {}
+    sources: list[Json] = [{"configMapRef": {"name": names.config_map(job.base)}}]
+    if storage.secret:
+        sources.append({"secretRef": {"name": names.secret(job.base)}})
+    extra = {LABEL_GENERATION: str(generation)}
+    own = metadata(job, names.workers(job.base, generation), extra)
+    own["labels"] = {**_labels_of(job), **own["labels"]}
+    annotations = _annotations_of(job)
+    suspend: Json = {}
+    if spec.get("suspend"):
+        suspend = {"suspend": True}
+        annotations[SUSPENDED_BY_US] = "true"
+    if annotations:
+        own["annotations"] = annotations
+    return {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": own,
+        "spec": {
+            "completionMode": "Indexed",
+            **size(job),
+            **suspend,
+            "podFailurePolicy": {
+                "rules": [{"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]}]
+            },
+            "template": _pod_template(job, spec, sources, storage.secret_ref, extra),
+        },
+    }
+
+
+def size(job: JobView) -> Json:
+    """What of the Kubernetes Job's spec follows from the number of workers; completions and parallelism go together."""
+    return {
+        "completions": job.replicas,
+        "parallelism": job.replicas,
+        "backoffLimit": max(RESTARTS_PER_WORKER, job.max_attempts + 2) * job.replicas,
+    }
+
+
+def _labels_of(job: JobView) -> dict[str, str]:
+    """The user's labels, which schedulers and queues look at."""
+    return dict(job.document["metadata"].get("labels") or {})
+
+
+def _annotations_of(job: JobView) -> dict[str, str]:
+    given = job.document["metadata"].get("annotations") or {}
+    return {key: value for key, value in given.items() if key != LAST_APPLIED}
+
+
+def _pod_template(job: JobView, spec: Json, sources: list[Json], secret_ref: str, extra: Mapping[str, str]) -> Json:
+    template = spec.get("template") or {}
+    given = template.get("metadata") or {}
+    pod = dict(template.get("spec") or {})
+    containers = [dict(each) for each in pod.get("containers") or []]
+    worker = next((each for each in containers if each.get("name", CONTAINER) == CONTAINER), None)
+    if worker is None:
+        worker = {}
+        containers.insert(0, worker)
+    worker["name"] = CONTAINER
+    if "image" in spec:
+        worker["image"] = spec["image"]
+    if "resources" in spec:
+        worker["resources"] = spec["resources"]
+    worker["envFrom"] = [*(worker.get("envFrom") or []), *sources]
+    if secret_ref:
+        keys = [
+            {"name": variable, "valueFrom": {"secretKeyRef": {"name": secret_ref, "key": key}}}
+            for variable, key in KEYS.items()
+        ]
+        worker["env"] = [*(worker.get("env") or []), *keys]
+    worker.setdefault("terminationMessagePolicy", "FallbackToLogsOnError")
+    pod["containers"] = containers
+    pod["restartPolicy"] = "Never"
+    pod["serviceAccountName"] = account(job)
+    labels = {key: value for key, value in _labels_of(job).items() if key != QUEUE_NAME}
+    made = {
+        **given,
+        "labels": {**labels, **(given.get("labels") or {}), **names.labels(job.uid, job.run), **extra},
+    }
+    annotations = {**_annotations_of(job), **(given.get("annotations") or {})}
+    if annotations:
+        made["annotations"] = annotations
+    return {"metadata": made, "spec": pod}

@@ -1,0 +1,1 @@
+"""What happens to a job in each phase, one step per file."""

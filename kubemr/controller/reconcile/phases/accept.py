@@ -1,0 +1,137 @@
+"""A new job: validate it, and mark it PENDING, or FAIL with the reasons.
+
+Any operator may do it: the patch tests that there is no status yet.  A valid job gets the finalizer
+first, before anything exists that would have to be cleaned up.
+"""
+
+from __future__ import annotations
+
+from kubemr.controller.reconcile.context import DONE, FINALIZER, After, Operator
+from kubemr.controller.reconcile.status.events import event
+from kubemr.controller.reconcile.status.patch import patch_job
+from kubemr.coordination.advance import MAX_ERROR
+from kubemr.coordination.job_view import JobView
+from kubemr.locks.effects import Do, Json, Op
+from kubemr.locks.patch import Patch
+from kubemr.resources import validate
+
+SHOWN_PROBLEMS = 10
+
+
+def accept(document: Json, operator: Operator) -> Op[After]:
+    """PENDING or FAIL."""
+    job = JobView.of(document)
+    problems = yield from problems_of(document, operator)
+    now: str = yield Do(operator.settings.stamp, "wall clock")
+    if problems:
+        status = _failed(job, problems, now)
+        marked = yield from _replace(job, status)
+        if marked is not None:
+            yield from event(marked, "Warning", "Invalid", status["error"], now)
+        return DONE
+    marked = yield from accepted(job, 1, now)
+    if marked is not None:
+        yield from event(marked, "Normal", "Accepted", "the job is valid", now)
+    return DONE
+
+
+def problems_of(document: Json, operator: Operator) -> Op[list[str]]:
+    """What is wrong with the spec, and with where the job would store."""
+    problems = [str(problem) for problem in validate(document)]
+    if not problems:
+        try:
+            yield Do(lambda: operator.settings.storage(document), "storage settings")
+        except ValueError as error:
+            problems = [str(error)]
+    return problems
+
+
+def accepted(job: JobView, run: int, now: str) -> Op[JobView | None]:
+    """PENDING, as the first run or as a later one; None when the job has changed meanwhile."""
+    if not (yield from _guarded(job)):
+        return None
+    return (yield from _replace(job, _pending(job, run, now)))
+
+
+def _replace(job: JobView, status: Json) -> Op[JobView | None]:
+    # The status is tested as a whole: a path below one that does not exist leads nowhere, and fails.
+    before = job.document.get("status")
+    patch = Patch().test("/metadata/uid", job.uid).test("/status", before).add("/status", status)
+
+    def mine(seen: Json) -> bool:
+        found = JobView.of(seen)
+        return (found.phase, found.run) == (status["phase"], status["run"])
+
+    return (yield from patch_job(job.status, patch, mine))
+
+
+def _guarded(job: JobView) -> Op[bool]:
+    """Put the finalizer on the job; False when the job changed meanwhile and is to be looked at again."""
+    finalizers = job.document["metadata"].get("finalizers") or []
+    if FINALIZER in finalizers:
+        return True
+    wanted = [*finalizers, FINALIZER]
+    patch = Patch().test("/metadata/uid", job.uid).test("/metadata/finalizers", finalizers or None)
+    patch = patch.add("/metadata/finalizers", wanted)
+    marked = yield from patch_job(job.target, patch, patch.shows)
+    return marked is not None
+
+
+def _pending(job: JobView, run: int, now: str) -> Json:
+    inputs = (job.document.get("status") or {}).get("inputs")
+    return {
+        "phase": "PENDING",
+        # Of every run the same: what was committed is known by the numbers of the tasks.
+        **({} if inputs is None else {"inputs": inputs}),
+        "run": run,
+        "observedRestarts": _restarts(job),
+        "observedGeneration": _generation(job),
+        "conditions": [_condition(job, "True", "Valid", "the spec is valid", now)],
+    }
+
+
+def summary(problems: list[str]) -> str:
+    """The first problems, each of them whole as long as they fit, and how many more there are."""
+    shown = 1
+    while shown < min(len(problems), SHOWN_PROBLEMS) and len("; ".join(problems[: shown + 1])) <= MAX_ERROR - 20:
+        shown += 1
+    error = "; ".join(problems[:shown])
+    if len(error) > MAX_ERROR - 20:
+        error = error[: MAX_ERROR - 21] + "…"
+    return error if shown == len(problems) else f"{error}; and {len(problems) - shown} more"
+
+
+def _failed(job: JobView, problems: list[str], now: str) -> Json:
+    error = summary(problems)
+    return {
+        "phase": "FAIL",
+        "run": 1,
+        "observedRestarts": _restarts(job),
+        "error": error,
+        "completionTime": now,
+        "observedGeneration": _generation(job),
+        "conditions": [
+            _condition(job, "False", "Invalid", error, now),
+            {**_condition(job, "True", "Invalid", error, now), "type": "Failed"},
+        ],
+    }
+
+
+def _condition(job: JobView, status: str, reason: str, message: str, now: str) -> Json:
+    return {
+        "type": "Valid",
+        "status": status,
+        "reason": reason,
+        "message": message,
+        "lastTransitionTime": now,
+        "observedGeneration": _generation(job),
+    }
+
+
+def _generation(job: JobView) -> int:
+    return int(job.document["metadata"].get("generation") or 1)
+
+
+def _restarts(job: JobView) -> int:
+    restarts = (job.document.get("spec") or {}).get("restarts")
+    return restarts if isinstance(restarts, int) else 0

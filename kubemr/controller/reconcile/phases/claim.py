@@ -1,0 +1,62 @@
+"""PENDING → DEPLOYING: of several operators one wins, records the stages, and drives the job from then on."""
+
+from __future__ import annotations
+
+from kubemr.controller.reconcile.context import DONE, After, Operator
+from kubemr.controller.reconcile.job_lock import PATH, driven, taken
+from kubemr.controller.reconcile.status.events import event
+from kubemr.controller.reconcile.status.patch import patch_job
+from kubemr.coordination import names
+from kubemr.coordination.job_view import Inputs, JobView, shards_for
+from kubemr.locks.effects import Do, Json, Op
+from kubemr.locks.patch import lookup
+
+
+def claim(document: Json, operator: Operator) -> Op[After]:
+    """Become the job's driver, or leave it to who was quicker."""
+    job = JobView.of(document)
+    now: str = yield Do(operator.settings.stamp, "wall clock")
+    stages = stages_of(job)
+    mine = yield from taken(job, operator)
+    total = sum(stage["total"] for stage in stages)
+    patch = (
+        driven(job)
+        .replace("/status/phase", "DEPLOYING")
+        .add(PATH, mine.raw)
+        .add("/status/stages", stages)
+        .add("/status/stage", stages[0]["name"])
+        .add("/status/progress", f"0/{total}")
+        .add("/status/replicas", job.replicas)
+        .add("/status/selector", names.selector(job.uid))
+        .add("/status/startTime", now)
+    )
+    marked = yield from patch_job(job.status, patch, lambda seen: mine.same_acquisition_as(lookup(seen, PATH)))
+    if marked is not None:
+        yield from event(marked, "Normal", "Deploying", f"driven by {operator.identity}", now)
+    return DONE
+
+
+def stages_of(job: JobView, found: Inputs | None = None) -> list[Json]:
+    """What `status.stages` records before anything is created: the number of tasks and shards of each stage.
+
+    `found` is what `planning` has found; before that, a job with `inputsFrom` has no tasks in its first stage.
+    """
+    inputs = (job.document.get("spec") or {}).get("inputs") or []
+    planned = found or job.inputs
+    stages = [_stage("map", len(inputs) if planned is None else planned.tasks, job.replicas)]
+    if job.partitions > 0:
+        stages.append(_stage("reduce", job.partitions, job.replicas))
+    return stages
+
+
+def _stage(name: str, total: int, replicas: int) -> Json:
+    return {
+        "step": 0,
+        "name": name,
+        "shards": shards_for(total, replicas),
+        "total": total,
+        "pending": total,
+        "running": 0,
+        "done": 0,
+        "failed": 0,
+    }

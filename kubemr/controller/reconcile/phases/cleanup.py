@@ -1,0 +1,157 @@
+"""COMPLETE or FAIL: remove what the run no longer needs, and the job itself when its time has come.
+
+The ConfigMap goes last: as long as it is there, the run has not been cleaned up, and whoever looks goes on.
+Two things may still appear afterwards: what an operator creates that was paused in the middle of the
+deployment, and what a request creates that was long under way.  So every operator looks once more a while
+after it first found nothing, and again when it finds itself creating for a job that is over.  After that a
+finished job costs one look at the cache.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Final
+
+from attr import evolve
+
+from kubemr.controller.reconcile.context import (
+    CONFIG_MAPS,
+    DONE,
+    KUBERNETES_JOBS,
+    PODS,
+    SECRETS,
+    After,
+    Operator,
+)
+from kubemr.controller.reconcile.objects import rbac as rights
+from kubemr.controller.reconcile.objects.delete import remove, remove_all, remove_named, run_of
+from kubemr.controller.reconcile.shards.summary import Digest
+from kubemr.controller.reconcile.status.events import event
+from kubemr.controller.reconcile.storage.job_store import open_store
+from kubemr.controller.reconcile.workers.stuck_pods import force_out
+from kubemr.coordination import names
+from kubemr.coordination.attempt_records import is_record
+from kubemr.coordination.job_view import JobView
+from kubemr.coordination.pagination import list_all
+from kubemr.locks.conditional import Target, read
+from kubemr.locks.effects import Do, Json, Now, Op
+from kubemr.locks.lease import LEASES
+from kubemr.tasks.shard import SHARDS
+
+POD_POLL_SECONDS: Final = 1.0
+SETTLE_SECONDS: Final = 90.0
+"""Longer than an apiserver lets any request take (its --request-timeout is 60 s)."""
+
+
+def tidy(document: Json, operator: Operator) -> Op[After]:
+    """Clean up after a finished run; any operator may."""
+    job = JobView.of(document)
+    operator.musters.pop(job.uid, None)
+    key = (job.uid, job.run)
+    now: float = yield Now()
+    news = key not in operator.cleaned
+    first = operator.cleaned.setdefault(key, now)
+    settled = first == float("inf")
+    left = any(run_of(item) <= job.run for item in operator.cache.worker_jobs(job.uid))
+    if not settled or left or _superseded(job, operator.cache.shards(job.uid)):
+        patient = now - first < SETTLE_SECONDS
+        if (yield from clean(job, operator, patient=patient, news=news)):
+            return After(POD_POLL_SECONDS)
+        if not patient:
+            operator.cleaned[key] = float("inf")
+    expiry = yield from _expire(job, operator)
+    if operator.cleaned.get(key) != float("inf"):
+        return After(min(SETTLE_SECONDS, SETTLE_SECONDS if expiry.seconds is None else expiry.seconds))
+    return expiry
+
+
+def _superseded(job: JobView, shards: Sequence[Digest]) -> bool:
+    """There are shards that nobody needs any more: those of a run that failed serve a retry."""
+    keeps = job.phase == "FAIL" and policy_of(job) != "None"
+    return any(each.run <= job.run - keeps for each in shards)
+
+
+def clean(job: JobView, operator: Operator, *, patient: bool, news: bool) -> Op[list[Json]]:
+    """The pods that are left, if any, which may still write: what they write after a prefix was cleared would stay.
+
+    To be called every second or two; those on a node that does not answer are removed by force.
+    """
+    for resource in (KUBERNETES_JOBS, LEASES):
+        yield from remove_all(job, resource, up_to=job.run)
+    yield from remove_named(job, SECRETS, names.secret(job.base))
+    settings: Json = yield from read(Target(CONFIG_MAPS, job.namespace, names.config_map(job.base)))
+    if settings is not None:
+        if news:
+            yield from announce(job)
+        if patient:
+            pods = yield from list_all(PODS, job.namespace, names.selector(job.uid))
+            yield from force_out(job, pods.items, operator)
+            if pods.items:
+                return pods.items
+    keeps = job.phase == "FAIL" and policy_of(job) != "None"
+    # Not before: creating one may have been long under way, and a worker would begin anew what it has done.
+    yield from remove_all(job, SHARDS, up_to=job.run - keeps)
+    if settings is not None:
+        keeps_records = None if policy_of(job) == "None" else is_record
+        prefixes = superfluous(job)
+        if prefixes:
+            store = yield from open_store(job, operator)
+            for prefix in prefixes:
+                yield Do(partial(store.delete_prefix, prefix, keeps_records), "retention")
+    yield from rights.revoke(job)  # Not before: workers that still ran had to read that the job is over.
+    if not patient:
+        yield from _forget(job)
+    if settings is not None or not patient:
+        yield from remove_all(job, CONFIG_MAPS, up_to=job.run)
+    return []
+
+
+def _forget(job: JobView) -> Op[None]:
+    """Remove what may not be listed, and was created for an earlier run by a request that was long under way."""
+    for run in range(1, job.run):
+        earlier = evolve(job, run=run)
+        yield from remove_named(earlier, SECRETS, names.secret(earlier.base))
+        yield from rights.revoke(earlier)
+
+
+def policy_of(job: JobView) -> str:
+    """`spec.storage.retentionPolicy`."""
+    return str(((job.document.get("spec") or {}).get("storage") or {}).get("retentionPolicy", "Results"))
+
+
+def announce(job: JobView) -> Op[None]:
+    """The Event of the end.  Its name follows from the job alone: however many operators see it, there is one."""
+    status = job.document.get("status") or {}
+    when = str(status.get("completionTime") or "")
+    if job.phase == "FAIL":
+        yield from event(job, "Warning", "Failed", str(status.get("error") or "the job failed"), when)
+    else:
+        yield from event(job, "Normal", "Complete", f"{status.get('resultCount', 0)} results", when)
+
+
+def superfluous(job: JobView) -> list[str]:
+    """The prefixes below which `storage.retentionPolicy` keeps nothing, or only records, of a finished run."""
+    policy = policy_of(job)
+    if policy == "All" or not job.stages:
+        return []
+    if policy == "None":
+        return [job.storage_prefix]
+    if job.phase == "FAIL":
+        return []  # What was committed serves a retry, and the errors tell why.
+    stages = [names.stage_prefix(job.storage_prefix, stage.step, stage.name) for stage in job.stages[:-1]]
+    return stages if job.inputs is None else [*stages, names.inputs_prefix(job.storage_prefix)]
+
+
+def _expire(job: JobView, operator: Operator) -> Op[After]:
+    seconds = (job.document.get("spec") or {}).get("ttlSecondsAfterFinished")
+    ended = (job.document.get("status") or {}).get("completionTime")
+    if seconds is None or ended is None:
+        return DONE
+    now: str = yield Do(operator.settings.stamp, "wall clock")
+    left = datetime.fromisoformat(ended) + timedelta(seconds=seconds) - datetime.fromisoformat(now)
+    if left > timedelta():
+        return After(left.total_seconds())
+    yield from remove(names.JOBS, job.document, unchanged=True)  # It may have been retried since.
+    return DONE

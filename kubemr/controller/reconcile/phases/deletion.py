@@ -1,0 +1,96 @@
+"""The job is being deleted: its pods first, then its storage, then the finalizer.
+
+In this order, because a pod that still runs would write objects after the prefix was cleared.  What the
+apiserver's garbage collector removes by itself (everything the job owns) is left to it.
+
+Neither pods that do not go nor a store that does not answer hold the job for ever: after a deadline it is released, the
+prefix is named in an Event, and a sweep collects it later (`sweeping`).
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Final
+
+from kubemr.controller.reconcile.context import DONE, FINALIZER, KUBERNETES_JOBS, PODS, After, Operator
+from kubemr.controller.reconcile.objects.delete import remove_all
+from kubemr.controller.reconcile.status.events import event
+from kubemr.controller.reconcile.status.patch import patch_job
+from kubemr.controller.reconcile.storage.job_store import open_store
+from kubemr.controller.reconcile.storage.orphaned_prefixes import record
+from kubemr.controller.reconcile.workers.stuck_pods import force_out
+from kubemr.coordination import names
+from kubemr.coordination.job_view import JobView
+from kubemr.coordination.pagination import list_all
+from kubemr.locks.effects import Do, Json, Op
+from kubemr.locks.patch import Patch
+
+POD_POLL_SECONDS: Final = 1.0
+LONGEST_RETRY_SECONDS: Final = 60.0
+UNSWEPT: Final = "unswept_prefixes"
+
+
+def delete(document: Json, operator: Operator) -> Op[After]:
+    """One look at a job with a deletionTimestamp."""
+    job = JobView.of(document)
+    operator.cleaned.pop((job.uid, job.run), None)
+    if FINALIZER not in (document["metadata"].get("finalizers") or []):
+        return DONE
+    yield from remove_all(job, KUBERNETES_JOBS)
+    now: str = yield Do(operator.settings.stamp, "wall clock")
+    asked = document["metadata"]["deletionTimestamp"]
+    passed = (datetime.fromisoformat(now) - datetime.fromisoformat(asked)).total_seconds()
+    late = passed >= operator.settings.deletion_seconds
+    pods = yield from list_all(PODS, job.namespace, names.selector(job.uid))
+    yield from force_out(job, pods.items, operator)
+    if pods.items and not late:
+        return After(POD_POLL_SECONDS)
+    problem = ""
+    if _may_have_written(job):
+        problem = yield from _clear(job, operator)
+        if pods.items:  # They may still write.
+            problem = problem or f"pods that do not end, e.g. {pods.items[0]['metadata']['name']}"
+    if problem and not late:
+        yield from event(job, "Warning", "StorageNotCleared", f"{problem}; it is tried again", asked)
+        left = operator.settings.deletion_seconds - passed
+        # Each wait is half of the time that has passed: an exponential back-off that no restart forgets.
+        return After(min(max(passed / 2, POD_POLL_SECONDS), LONGEST_RETRY_SECONDS, max(left, POD_POLL_SECONDS)))
+    if problem:
+        yield from record(job, operator)
+    if (yield from _release(job)) and problem:
+        operator.tally[UNSWEPT] += 1
+        message = (
+            f"released with objects left below {job.storage_prefix}: {problem}; "
+            f"the operators try to remove them every {operator.settings.sweep_seconds:g} seconds"
+        )
+        yield from event(job, "Warning", "StorageLeft", message, asked)
+    operator.musters.pop(job.uid, None)
+    return DONE
+
+
+def _may_have_written(job: JobView) -> bool:
+    """Workers write only while they read the phase DEPLOYED."""
+    return job.run > 1 or job.phase not in ("", "PENDING", "DEPLOYING")
+
+
+def _clear(job: JobView, operator: Operator) -> Op[str]:
+    """Remove all that the job stored; tells what is in the way."""
+    try:
+        store = yield from open_store(job, operator)
+        yield Do(lambda: store.delete_prefix(job.storage_prefix), "delete prefix")
+    except Exception as error:  # Whatever it is: people are told, it is tried again, and the deadline bounds it.
+        return f"the job's objects cannot be removed: {error}"
+    return ""
+
+
+def _release(job: JobView) -> Op[bool]:
+    """Take the finalizer off the job that was looked at: a phase later there may be more to clear."""
+    finalizers = job.document["metadata"]["finalizers"]
+    left = [each for each in finalizers if each != FINALIZER]
+    patch = Patch().test("/metadata/uid", job.uid).test("/metadata/finalizers", finalizers)
+    patch = patch.test("/status/phase", job.phase) if job.phase else patch.test("/status", None)
+    patch = patch.replace("/metadata/finalizers", left)
+    marked = yield from patch_job(
+        job.target, patch, lambda seen: FINALIZER not in (seen["metadata"].get("finalizers") or [])
+    )
+    return marked is not None

@@ -1,0 +1,103 @@
+"""`restarts` was raised on a job that FAILed: another run of it, in which only what was not committed runs again.
+
+The shards of the run that failed are kept; those of the next are made from them (`carried`).  Epochs go on rising, so
+an attempt names one piece of work whatever the run, and what was committed stays where it is in storage.
+
+The next run begins when the pods of the last have ended.  It does not wait for ever: pods that are left have no Lease,
+no rights and no shards in it, and end when they read its number.  Meanwhile, and where there can be no other run, the
+condition `Retried` says why.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from kubemr.controller.reconcile.context import DONE, After, Operator
+from kubemr.controller.reconcile.phases.accept import accepted, problems_of, summary
+from kubemr.controller.reconcile.phases.cleanup import POD_POLL_SECONDS, SETTLE_SECONDS, clean, policy_of
+from kubemr.controller.reconcile.shards.missing import what_is_lost
+from kubemr.controller.reconcile.status.events import event
+from kubemr.controller.reconcile.status.patch import patch_job
+from kubemr.coordination.advance import condition
+from kubemr.coordination.job_view import JobView
+from kubemr.locks.effects import Do, Json, Now, Op
+from kubemr.locks.patch import Patch
+
+RETRIED: Final = "Retried"
+NOT_RETRIED: Final = "NotRetried"
+PODS_LEFT: Final = "PodsLeft"
+
+
+def wanted(job: JobView) -> bool:
+    """The user asks for another run of a job that failed."""
+    status = job.document.get("status") or {}
+    return job.phase == "FAIL" and restarts_of(job.document) > int(status.get("observedRestarts") or 0)
+
+
+def restarts_of(document: Json) -> int:
+    """`spec.restarts`."""
+    return int((document.get("spec") or {}).get("restarts") or 0)
+
+
+def retry(document: Json, operator: Operator) -> Op[After]:
+    """Any operator may: the next run begins with one conditional patch, after the last one has been cleared away."""
+    job = JobView.of(document)
+    now: str = yield Do(operator.settings.stamp, "wall clock")
+    problems = yield from _problems(job, operator)
+    if problems:
+        patch = _guard(job).add("/status/observedRestarts", restarts_of(document))
+        yield from _tell(job, NOT_RETRIED, summary(problems), now, patch)
+        return DONE
+    if job.stages:
+        left = yield from clean(job, operator, patient=(yield from _patient(job, operator)), news=False)
+        if left:
+            yield from _tell_of_pods(job, left, now)
+            return After(POD_POLL_SECONDS)
+    run = job.run + 1
+    marked = yield from accepted(job, run, now)
+    if marked is not None:
+        yield from event(marked, "Normal", "Retried", f"run {run}: what was committed is kept", now)
+    return DONE
+
+
+def _problems(job: JobView, operator: Operator) -> Op[list[str]]:
+    """Why there can be no other run."""
+    if policy_of(job) == "None":
+        return ["spec.storage.retentionPolicy: 'None': nothing is left to go on from; create a new job"]
+    problems = yield from problems_of(job.document, operator)
+    if problems or not job.stages or job.stages[0].total == 0:  # Without inputs, or before they were found: no shards.
+        return problems
+    lost = yield from what_is_lost(job, operator)
+    return [f"spec.restarts: {lost}: there is nothing to go on from; create the job anew"] if lost else []
+
+
+def _patient(job: JobView, operator: Operator) -> Op[bool]:
+    """Whether pods are still waited for: as long as `tidy` does, which may have begun."""
+    now: float = yield Now()
+    first = operator.cleaned.setdefault((job.uid, job.run), now)
+    return first <= now < first + SETTLE_SECONDS
+
+
+def _tell_of_pods(job: JobView, left: list[Json], now: str) -> Op[None]:
+    """Say once what is waited for."""
+    conditions: list[Json] = job.document["status"].get("conditions") or []
+    if any((each["type"], each["reason"]) == (RETRIED, PODS_LEFT) for each in conditions):
+        return
+    message = (
+        f"run {job.run + 1} waits for pods of the last run to end ({len(left)} left, e.g. "
+        f"{left[0]['metadata']['name']}), {SETTLE_SECONDS:g} s at most; where a node does not answer, they are "
+        "removed by force"
+    )
+    yield from _tell(job, PODS_LEFT, message, now, _guard(job))
+
+
+def _tell(job: JobView, reason: str, message: str, now: str, patch: Patch) -> Op[None]:
+    """Say it on the job, in one patch with whatever else changes, and by an Event."""
+    patch += condition(job, RETRIED, reason, message, now, status="False")
+    marked = yield from patch_job(job.status, patch, patch.shows)
+    if marked is not None:
+        yield from event(marked, "Warning", reason, message, now)
+
+
+def _guard(job: JobView) -> Patch:
+    return Patch().test("/metadata/uid", job.uid).test("/status/run", job.run).test("/status/phase", job.phase)

@@ -1,0 +1,1 @@
+"""What the operator knows about a job's task shards."""

@@ -1,0 +1,101 @@
+"""What an operator keeps of a task shard: how many of its tasks are in which state, and who holds some.
+
+An installation may have tens of thousands of shards, and looks at those of a running job every two seconds.  A
+digest is made once, when the shard changes; it takes a tenth of the shard's memory, and counting is adding up.
+What is to be changed is read afresh.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from sys import intern
+from typing import Final
+
+from attr import frozen
+
+from kubemr.controller.informer.object_keys import Object
+from kubemr.coordination import names
+from kubemr.coordination.job_view import JobView, Stage
+from kubemr.locks.effects import Json
+from kubemr.tasks import encoding as taskmap
+from kubemr.tasks.state import Token
+
+STATES: Final = ("pending", "running", "done", "empty", "failed")
+_DIGEST: Final = "digest"
+
+
+@frozen
+class Digest:
+    """One shard.  `counts` are of tasks, in the order of `STATES`; `stage` is the label's value."""
+
+    name: str
+    run: int
+    stage: str
+    counts: tuple[int, ...]
+    holders: frozenset[Token]
+
+    @property
+    def failed(self) -> bool:
+        """Some task failed for good."""
+        return self.counts[4] > 0
+
+    @property
+    def committed(self) -> bool:
+        """Every task has an attempt that counts."""
+        return not (self.counts[0] or self.counts[1] or self.counts[4])
+
+
+def digest(document: Json) -> Digest:
+    """The digest of a shard as the apiserver serves it."""
+    metadata = document["metadata"]
+    labels = metadata.get("labels") or {}
+    counts = dict.fromkeys(STATES, 0)
+    holders: set[Token] = set()
+    tasks = document.get("tasks") or {}
+    each = taskmap.told(tasks)
+    for text in tasks.values():
+        name, _, rest = text.partition("/")
+        counts[name] += each
+        if name == "running":
+            holders.update(Token(token) for token in rest.rpartition("/")[2].split("+"))
+    return Digest(
+        metadata["name"],
+        int(labels.get(names.LABEL_RUN) or 0),
+        intern(labels.get(names.LABEL_STAGE) or ""),
+        tuple(counts.values()),
+        frozenset(holders),
+    )
+
+
+def condense(document: Object) -> Object:
+    """A transform for an informer: as much of the object as a store needs, and its digest."""
+    metadata = document["metadata"]
+    kept = {key: metadata[key] for key in ("namespace", "name", "uid", "resourceVersion") if key in metadata}
+    if "namespace" in kept:
+        kept["namespace"] = intern(kept["namespace"])
+    kept["labels"] = _labels((metadata.get("labels") or {}).get(names.LABEL_UID))
+    return {"metadata": kept, _DIGEST: digest(document)}
+
+
+@lru_cache(maxsize=1024)
+def _labels(uid: str | None) -> dict[str, str]:
+    """The label by which a job's shards are found: one object for all of them."""
+    return {} if uid is None else {names.LABEL_UID: uid}
+
+
+def condensed(document: Object) -> Digest:
+    """The digest in an object that `condense` made."""
+    found: Digest = document[_DIGEST]
+    return found
+
+
+def of_stage(job: JobView, stage: Stage, shards: Sequence[Digest]) -> list[Digest]:
+    """Those of this stage of the job's run."""
+    return [each for each in shards if each.stage == stage.label and each.run == job.run]
+
+
+def counted(shards: Sequence[Digest]) -> Mapping[str, int]:
+    """The tasks of all of them, as `status.stages` counts them."""
+    pending, running, done, empty, failed = (sum(each.counts[place] for each in shards) for place in range(5))
+    return {"pending": pending, "running": running, "done": done + empty, "failed": failed}

@@ -1,0 +1,1 @@
+"""What the operator writes for people: status, conditions and Events."""

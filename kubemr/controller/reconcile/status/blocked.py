@@ -1,0 +1,54 @@
+"""What keeps a job from getting on, said on the job itself while it lasts: `status.error`, a condition and an Event.
+
+The condition is `Deployed`: "False" while the deployment cannot go on; "True" with another reason when all is deployed
+and its pods do not come up.  `status.error` and the condition change in one patch, so that whoever replaces the one
+under a test of the other knows both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from kubemr.controller.reconcile.context import Operator
+from kubemr.controller.reconcile.job_lock import driven
+from kubemr.controller.reconcile.status.events import event
+from kubemr.controller.reconcile.status.patch import patch_job
+from kubemr.coordination.advance import MAX_ERROR, condition
+from kubemr.coordination.job_view import JobView
+from kubemr.locks.effects import Do, Json, Op
+from kubemr.locks.patch import lookup
+
+DEPLOYED = "Deployed"
+STORAGE = "StorageNotReady"
+
+
+def report(job: JobView, operator: Operator, reason: str, message: str) -> Op[None]:
+    """Say it once."""
+    shown = message if len(message) <= MAX_ERROR else message[: MAX_ERROR - 1] + "…"
+    if (job.document.get("status") or {}).get("error") == shown:
+        return
+    now: str = yield Do(operator.settings.stamp, "wall clock")
+    state = "True" if job.phase == "DEPLOYED" else "False"
+    patch = driven(job).add("/status/error", shown)
+    patch += condition(job, DEPLOYED, reason, shown, now, status=state)
+    marked = yield from patch_job(job.status, patch, lambda seen: bool(lookup(seen, "/status/error") == shown))
+    if marked is not None:
+        yield from event(marked, "Warning", reason, shown, now)
+
+
+def clear(job: JobView, operator: Operator) -> Op[None]:
+    """It has passed."""
+    if not (job.document.get("status") or {}).get("error"):
+        return
+    now: str = yield Do(operator.settings.stamp, "wall clock")
+    patch = driven(job).remove("/status/error")
+    patch += condition(job, DEPLOYED, DEPLOYED, f"{job.replicas} workers", now)
+    marked = yield from patch_job(job.status, patch, lambda seen: not (seen.get("status") or {}).get("error"))
+    if marked is not None:
+        yield from event(marked, "Normal", "GettingOn", "what held the job up has passed", now)
+
+
+def reason_of(job: JobView) -> str:
+    """The reason of the condition `Deployed`."""
+    conditions: list[Mapping[str, Json]] = (job.document.get("status") or {}).get("conditions") or []
+    return next((str(each.get("reason")) for each in conditions if each.get("type") == DEPLOYED), "")

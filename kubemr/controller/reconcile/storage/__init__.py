@@ -1,0 +1,1 @@
+"""A job's object store as the operator uses it."""

@@ -1,0 +1,1 @@
+"""The workers of a job as the operator sees them: Kubernetes Job, pods, Leases."""

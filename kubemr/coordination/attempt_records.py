@@ -1,0 +1,145 @@
+"""What an attempt leaves in storage for people: what it printed, why it failed, that its worker died.
+
+Three small objects beside its outputs, each written only where there is something to tell (docs/protocol.md,
+"Storage"): an attempt that prints nothing and succeeds leaves none.  Nothing in the course of a job depends on them,
+but for the words in which it says why it failed.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Final
+
+from attr import frozen
+
+from kubemr.coordination.object_store import Store
+from kubemr.locks.effects import Do, Op
+
+LOG: Final = "log.txt"
+ERROR: Final = "error.json"
+LOST: Final = "lost.json"
+RECORDS: Final = frozenset({LOG, ERROR, LOST})
+"""The names of these objects below an attempt's prefix."""
+
+_FIELDS: Final = ("message", "worker", "startTime", "endTime")
+_DEPTH: Final = 5
+"""How many folders such an object is in: job, step, stage, task and attempt."""
+_BEGAN: Final = "attempt_began"
+_SHORTENED: Final = "log_shortened"
+_ENDED: Final = "attempt_ended"
+
+
+@frozen
+class AttemptError:
+    """Why an attempt came to nothing: `error.json` (it failed) or `lost.json` (its worker died).
+
+    Times are as in RFC 3339, in UTC, and empty where they are not known.  `run` is the job's when the attempt was made.
+    """
+
+    message: str
+    worker: str
+    start: str = ""
+    end: str = ""
+    run: int = 1
+
+    def encode(self) -> bytes:
+        """As the object holds it."""
+        texts = zip(_FIELDS, (self.message, self.worker, self.start, self.end), strict=True)
+        document = {**{name: text for name, text in texts if text}, "run": self.run}
+        return json.dumps(document, ensure_ascii=False).encode()
+
+    @classmethod
+    def decode(cls, data: bytes) -> AttemptError:
+        """Raises ValueError when `data` is no error document."""
+        document = json.loads(data)
+        run = document.get("run", 1) if isinstance(document, dict) else None
+        if not isinstance(run, int):
+            raise ValueError("not an error document")
+        message, worker, start, end = (str(document.get(name, "")) for name in _FIELDS)
+        return cls(message, worker, start, end, run)
+
+
+@frozen
+class AttemptLog:
+    """`log.txt`: what an attempt printed, between a line that says when it began and one that says how it ended.
+
+    The second is missing while the attempt runs, and for good when its worker died.
+    `outcome` is `done`, `empty` or `failed`.
+    """
+
+    task: str
+    printed: bytes
+    start: str = ""
+    end: str = ""
+    outcome: str = ""
+
+    def encode(self) -> bytes:
+        """As the object holds it."""
+        first = _event({"timestamp": self.start, "event": _BEGAN, "task": self.task})
+        if not self.outcome:
+            return first + self.printed
+        last = _event({"timestamp": self.end, "event": _ENDED, "outcome": self.outcome})
+        return first + whole_line(self.printed) + last
+
+    @classmethod
+    def decode(cls, data: bytes) -> AttemptLog:
+        """What is not in the form of a log is all printed."""
+        first, _, rest = data.partition(b"\n")
+        began = _parsed(first, _BEGAN)
+        if not began:
+            return cls("", data)
+        task, start = str(began.get("task", "")), str(began.get("timestamp", ""))
+        cut = rest.rfind(b"\n", 0, len(rest) - 1) + 1
+        ended = _parsed(rest[cut:], _ENDED)
+        if not ended:
+            return cls(task, rest, start)
+        return cls(task, rest[:cut], start, str(ended.get("timestamp", "")), str(ended.get("outcome", "")))
+
+
+def is_record(key: str) -> bool:
+    """Whether the key, with the job's prefix, is that of a record."""
+    *folders, name = key.split("/")
+    return name in RECORDS and len(folders) == _DEPTH
+
+
+def whole_line(text: bytes) -> bytes:
+    """The text with a line feed at its end, if there is any text."""
+    return text if not text or text.endswith(b"\n") else text + b"\n"
+
+
+def shortened(left_out: int) -> bytes:
+    """The line in place of so many bytes that are left out."""
+    return _event({"event": _SHORTENED, "left_out_bytes": left_out})
+
+
+def _event(fields: dict[str, str | int]) -> bytes:
+    return json.dumps(fields, ensure_ascii=False).encode() + b"\n"
+
+
+def _parsed(line: bytes, event: str) -> dict[str, object]:
+    """The fields of a line of ours; none when it is another's."""
+    try:
+        fields = json.loads(line)
+    except ValueError:
+        return {}
+    return fields if isinstance(fields, dict) and fields.get("event") == event else {}
+
+
+def keep(store: Store, key: str, data: bytes, warn: Callable[..., object]) -> Op[bool]:
+    """Write a record for people; nothing fails because it could not be written.
+
+    `warn` takes an event and fields.  False when the store does not take it.
+    """
+
+    def put() -> Exception | None:
+        try:
+            store.put(key, data)
+        except Exception as error:  # Whatever the store has to say.
+            return error
+        return None
+
+    problem: Exception | None = yield Do(put, "write record")
+    if problem is not None:
+        warn("record_not_kept", key=key, error=str(problem))
+    return problem is None

@@ -1,0 +1,66 @@
+"""Tell people which attempts were lost with their workers, which cannot say it themselves.
+
+Whoever takes a task away from a dead holder leaves `lost.json` in the attempt's place: when it was found, and, where
+it had been seen to run before, since when.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence, Set
+from datetime import datetime, timedelta
+
+from attr import frozen
+
+from kubemr.coordination import names
+from kubemr.coordination.advance import Means
+from kubemr.coordination.attempt_records import LOST, AttemptError, keep
+from kubemr.coordination.first_seen import Sightings
+from kubemr.coordination.job_view import JobView, Stage
+from kubemr.locks.effects import Do, Now, Op
+from kubemr.tasks.shard import Shard
+from kubemr.tasks.state import Token, attempt_of
+
+MESSAGE = "its worker died while it ran: it was killed, ran out of memory, or its node was lost"
+
+
+@frozen
+class Loss:
+    """One attempt that was lost: task, epoch and holder; and since when it had been seen to run, if it had.
+
+    `since` is of the observer's monotonic clock.
+    """
+
+    number: int
+    epoch: int
+    token: Token
+    since: float | None = None
+
+
+def lost(before: Shard, after: Shard, dead: Set[Token], seen: Sightings | None = None) -> Iterator[Loss]:
+    """The attempts that `dead` lost from `before` to `after`; `seen` is what the observer had seen before that."""
+    for number, state in before.tasks.items():
+        now = after.tasks.get(number)
+        if state.name == "running" and now is not None and now.losses > state.losses:
+            for token in state.holders:
+                if token in dead and not now.held_by(token):
+                    since = None if seen is None else seen.first(before, number, state.epoch, token)
+                    yield Loss(number, state.epoch, token, since)
+
+
+def record(job: JobView, stage: Stage, losses: Sequence[Loss], means: Means, warn: Callable[..., object]) -> Op[None]:
+    """Write that these attempts were lost, when that was found, and by when they had begun."""
+    now: float = yield Now()
+    end: str = yield Do(means.stamp, "wall clock")
+    for loss in losses:
+        attempt = attempt_of(loss.epoch, loss.token)
+        prefix = names.attempt_prefix(job.storage_prefix, stage.step, stage.name, loss.number, attempt)
+        start = "" if loss.since is None else _before(end, now - loss.since)
+        error = AttemptError(MESSAGE, loss.token, start, end, run=job.run).encode()
+        kept = yield from keep(means.store, prefix + LOST, error, warn)
+        if not kept:
+            return  # A store that is away takes long to say so, and there is work to do.
+
+
+def _before(moment: str, seconds: float) -> str:
+    """So many seconds, without what is left of the last of them, before a time in RFC 3339; in the same form."""
+    return (datetime.fromisoformat(moment) - timedelta(seconds=int(seconds))).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,0 +1,124 @@
+"""The garbage collector and the namespace controller, as one explicit step.
+
+In a cluster they live in kube-controller-manager and run by themselves.  Here `collect` runs until nothing is
+left to do:
+
+- an object whose owners are all gone (or are only waiting for it) is deleted; where some remain, the others are
+  struck from its `ownerReferences`;
+- an owner with the finalizer `orphan` is struck from its dependents, then loses the finalizer;
+- an owner with `foregroundDeletion` loses it when no dependent with `blockOwnerDeletion` is left;
+- a terminating namespace is emptied, then removed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from kubemr.local.apiserver.delete import FOREGROUND, ORPHAN, delete_object
+from kubemr.local.apiserver.kinds import Kind
+from kubemr.local.apiserver.options import DeleteOptions
+from kubemr.local.apiserver.state import State
+from kubemr.local.apiserver.store import Collection
+from kubemr.locks.effects import Json
+
+_NAMESPACES = Collection("namespaces.")
+
+
+def collect(state: State) -> int:
+    """Work until nothing changes; returns how many writes that took."""
+    start = state.store.revision
+    while True:
+        before = state.store.revision
+        _collect_dependents(state)
+        _finish_owners(state)
+        _empty_namespaces(state)
+        if state.store.revision == before:
+            return before - start
+
+
+def _objects(state: State) -> Iterator[tuple[Kind, Json]]:
+    for collection in state.store.collections():
+        kind = state.by_collection.get(collection)
+        if kind is not None:
+            for obj in list(state.store.values(collection)):
+                yield kind, obj
+
+
+def _waits(owner: Json) -> bool:
+    metadata = owner["metadata"]
+    return bool(metadata.get("deletionTimestamp")) and FOREGROUND in (metadata.get("finalizers") or ())
+
+
+def _collect_dependents(state: State) -> None:
+    everything = list(_objects(state))
+    by_uid = {obj["metadata"]["uid"]: obj for _, obj in everything}
+    for kind, obj in everything:
+        references = obj["metadata"].get("ownerReferences")
+        if not references or state.store.get(kind.collection, state.key(obj)) is not obj:
+            continue
+        solid = [r for r in references if (owner := by_uid.get(r["uid"])) is not None and not _waits(owner)]
+        waiting = any(r["uid"] in by_uid for r in references) and not solid
+        if len(solid) == len(references):
+            continue
+        if solid:
+            _set(state, kind, obj, "ownerReferences", solid)
+        elif not obj["metadata"].get("deletionTimestamp"):
+            has_dependents = waiting and _blocked(everything, obj["metadata"]["uid"])
+            policy = "Foreground" if has_dependents else "Background"
+            if ORPHAN in (obj["metadata"].get("finalizers") or ()):
+                policy = "Orphan"
+            delete_object(state, kind, obj, DeleteOptions(policy, grace=None))
+
+
+def _blocked(everything: list[tuple[Kind, Json]], uid: str) -> bool:
+    return any(
+        reference["uid"] == uid and reference.get("blockOwnerDeletion")
+        for _, obj in everything
+        for reference in obj["metadata"].get("ownerReferences") or ()
+    )
+
+
+def _finish_owners(state: State) -> None:
+    everything = list(_objects(state))
+    for kind, obj in everything:
+        metadata = obj["metadata"]
+        finalizers = metadata.get("finalizers") or []
+        if not metadata.get("deletionTimestamp") or not finalizers:
+            continue
+        if ORPHAN in finalizers:
+            _strike(state, metadata["uid"])
+            _set(state, kind, obj, "finalizers", [f for f in finalizers if f != ORPHAN])
+        elif FOREGROUND in finalizers and not _blocked(everything, metadata["uid"]):
+            _set(state, kind, obj, "finalizers", [f for f in finalizers if f != FOREGROUND])
+
+
+def _strike(state: State, uid: str) -> None:
+    for kind, obj in _objects(state):
+        references = obj["metadata"].get("ownerReferences") or []
+        kept = [reference for reference in references if reference["uid"] != uid]
+        if len(kept) != len(references):
+            _set(state, kind, obj, "ownerReferences", kept)
+
+
+def _set(state: State, kind: Kind, obj: Json, key: str, value: list[Json]) -> None:
+    """Write one list of the metadata; without finalizers left, an object that is being deleted goes."""
+    metadata = {**obj["metadata"], key: value}
+    if not value:
+        del metadata[key]
+    unfinished = metadata.get("finalizers") or metadata.get("deletionGracePeriodSeconds")
+    if key == "finalizers" and metadata.get("deletionTimestamp") and not unfinished:
+        state.remove(kind, obj)
+    else:
+        state.put(kind, {**obj, "metadata": metadata})
+
+
+def _empty_namespaces(state: State) -> None:
+    going = [n for n in state.store.values(_NAMESPACES) if n["metadata"].get("deletionTimestamp")]
+    for namespace in going:
+        name = namespace["metadata"]["name"]
+        contents = [(kind, obj) for kind, obj in _objects(state) if obj["metadata"].get("namespace") == name]
+        for kind, obj in contents:
+            if not obj["metadata"].get("deletionTimestamp"):
+                delete_object(state, kind, obj, DeleteOptions("Background"))
+        if not contents:
+            state.remove(state.by_collection[_NAMESPACES], namespace)

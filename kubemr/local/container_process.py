@@ -1,0 +1,114 @@
+"""A local process that stands for a container: its command in a process group of its own, its output read line by line.
+
+It ends with this process, however this one ends: its `ProcessGroup` sees to that.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from typing import IO, Final
+
+from kubemr.worker.execution.process_group import ProcessGroup
+
+TAIL_BYTES: Final = 2048
+TAIL_LINES: Final = 80
+"""How much of a container's output becomes its termination message (as with FallbackToLogsOnError)."""
+_LAST_OUTPUT: Final = 2.0
+"""Seconds to wait for the end of a dead process's output, which only a process in another session can withhold."""
+
+
+class LocalProcess:
+    """A running command.  `ended` is called once, in a thread of its own, with the exit code and the last output.
+
+    The exit code is as a shell or Kubernetes has it: 128 + the signal for a process that a signal ended.
+    Raises OSError when the command cannot be started.
+    """
+
+    def __init__(
+        self,
+        command: Sequence[str],
+        environ: Mapping[str, str],
+        directory: str | None,
+        line: Callable[[str], None],
+        ended: Callable[[int, str], None],
+    ) -> None:
+        self._line = line
+        self._ended = ended
+        self._tail = b""
+        self._group = ProcessGroup()
+        try:
+            self._process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                bufsize=-1,
+                process_group=self._group.id,
+                cwd=directory,
+                env=dict(environ),
+            )
+        except BaseException:
+            self._group.close()
+            raise
+        assert self._process.stdout is not None, "started with PIPE"
+        self._reader = threading.Thread(
+            target=self._read, args=(self._process.stdout,), name=f"output-{self.pid}", daemon=True
+        )
+        self._waiter = threading.Thread(target=self._wait, name=f"process-{self.pid}", daemon=True)
+        self._reader.start()
+        self._waiter.start()
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        return self._process.pid
+
+    def terminate(self, grace: float) -> None:
+        """SIGTERM to the process, and after `grace` seconds SIGKILL to all of its group.  Does not wait."""
+        self._signal(signal.SIGTERM)
+        # A stopped process takes no SIGTERM until it is continued.
+        self._signal(signal.SIGCONT)
+        timer = threading.Timer(grace, self.kill)
+        timer.daemon = True
+        timer.start()
+
+    def kill(self) -> None:
+        """SIGKILL to all of its group."""
+        try:
+            self._group.kill()
+        except ProcessLookupError:
+            return  # it has ended meanwhile
+
+    def join(self) -> None:
+        """Wait until it has ended and `ended` was called."""
+        self._waiter.join()
+
+    def _signal(self, number: signal.Signals) -> None:
+        if self._process.poll() is None:
+            self._process.send_signal(number)
+
+    def _read(self, stream: IO[bytes]) -> None:
+        with stream:
+            for raw in stream:
+                self._tail = (self._tail + raw)[-TAIL_BYTES:]
+                self._line(raw.decode("utf-8", "replace").rstrip("\n"))
+
+    def _wait(self) -> None:
+        status = self._process.wait()
+        self._group.close()
+        self._reader.join(_LAST_OUTPUT)
+        code = status if status >= 0 else 128 - status
+        self._ended(code, _last_lines(self._tail))
+
+
+def _last_lines(tail: bytes) -> str:
+    return "\n".join(tail.decode("utf-8", "replace").splitlines()[-TAIL_LINES:])
+
+
+def inherited(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """This process's environment for another, without kubemr's own variables."""
+    return {name: value for name, value in environ.items() if not name.startswith("KUBEMR_")}

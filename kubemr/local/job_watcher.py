@@ -1,0 +1,118 @@
+"""Threads that follow one job, its shards and its settings, and put what they see into a queue."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Final
+
+from attrs import frozen
+
+from kubemr.coordination import names
+from kubemr.local.list_watch import Listed, follow
+from kubemr.locks.config import Server
+from kubemr.locks.effects import Json, Resource
+from kubemr.locks.threads import Stop
+from kubemr.tasks.shard import SHARDS
+
+CONFIG_MAPS: Final = Resource("", "v1", "configmaps")
+
+
+@frozen
+class JobSeen:
+    """The job as it is now."""
+
+    document: Json
+
+
+@frozen
+class JobGone:
+    """The job was deleted."""
+
+
+@frozen
+class ShardSeen:
+    """One of its shards as it is now."""
+
+    document: Json
+
+
+@frozen
+class SettingsGone:
+    """Its ConfigMap was removed, which a finished job's operator does last."""
+
+
+@frozen
+class FollowingFailed:
+    """It cannot be followed any more."""
+
+    error: Exception
+
+
+News = JobSeen | JobGone | ShardSeen | SettingsGone | FollowingFailed
+
+
+class JobFollower:
+    """Calls `tell` with all news of one job, from three threads, until `stop`."""
+
+    def __init__(self, server: Server, job: Json, tell: Callable[[News], None]) -> None:
+        metadata = job["metadata"]
+        self._server = server
+        self._tell = tell
+        self._namespace = metadata["namespace"]
+        self._stop = Stop()
+        ours = names.selector(metadata["uid"])
+        self._threads = [
+            self._thread(names.JOBS, self._job, field_selector=f"metadata.name={metadata['name']}"),
+            self._thread(SHARDS, self._shard, label_selector=ours),
+            self._thread(CONFIG_MAPS, self._settings, label_selector=ours),
+        ]
+
+    def start(self) -> None:
+        """Begin."""
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self) -> None:
+        """End."""
+        self._stop.set()
+        for thread in self._threads:
+            thread.join()
+
+    def _thread(
+        self,
+        resource: Resource,
+        each: Callable[[str, Json], None],
+        label_selector: str = "",
+        field_selector: str = "",
+    ) -> threading.Thread:
+        def run() -> None:
+            try:
+                for event in follow(
+                    self._server,
+                    resource,
+                    self._namespace,
+                    self._stop,
+                    label_selector=label_selector,
+                    field_selector=field_selector,
+                ):
+                    if isinstance(event, Listed):
+                        for item in event.items:
+                            each("ADDED", item)
+                    else:
+                        each(event.type, event.object)
+            except Exception as error:
+                self._tell(FollowingFailed(error))
+
+        return threading.Thread(target=run, name=f"follow-{resource.plural}", daemon=True)
+
+    def _job(self, kind: str, document: Json) -> None:
+        self._tell(JobGone() if kind == "DELETED" else JobSeen(document))
+
+    def _shard(self, kind: str, document: Json) -> None:
+        if kind != "DELETED":
+            self._tell(ShardSeen(document))
+
+    def _settings(self, kind: str, document: Json) -> None:
+        if kind == "DELETED":
+            self._tell(SettingsGone())

@@ -1,0 +1,108 @@
+"""The operator of a local run: a child process that is started again when it dies, as a Deployment would."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Final
+
+from kubemr.local.container_process import LocalProcess
+from kubemr.local.output_log import Logbook
+
+SOURCE: Final = "operator"
+FIRST_BACKOFF: Final = 0.1
+LAST_BACKOFF: Final = 5.0
+LIVED_SECONDS: Final = 5.0
+"""An operator that lived this long has worked: the back-off starts anew."""
+HOPELESS: Final = 5
+"""So many operators in a row that ended by themselves soon after their start: the next would not do better."""
+SETTINGS_WRONG: Final = 2
+GRACE_SECONDS: Final = 5.0
+_HERE: Final = Path(__file__).parents[2]
+_PROGRAM: Final = """\
+import sys
+sys.path.append(sys.argv[1])
+from kubemr.controller.__main__ import main
+sys.exit(main())
+"""
+"""`python -m kubemr.controller`, but what lies in the working directory is not taken for a module that it imports."""
+
+
+class OperatorFailed(Exception):
+    """The operator cannot work here."""
+
+
+class OperatorKeeper:
+    """Keeps one operator running.  `failed` is called, in a thread, when that is not possible."""
+
+    def __init__(
+        self, environ: Mapping[str, str], directory: str, logbook: Logbook, failed: Callable[[Exception], None]
+    ) -> None:
+        self._environ = {**environ, "TMPDIR": directory}
+        self._logbook = logbook
+        self._failed = failed
+        self._lock = threading.Lock()
+        self._leaving = threading.Event()
+        self._process: LocalProcess | None = None
+        self._started = 0.0
+        self._in_a_row = 0
+        self._timer: threading.Timer | None = None
+
+    @property
+    def pid(self) -> int | None:
+        """The process id of the operator that runs now."""
+        process = self._process
+        return process.pid if process else None
+
+    def start(self) -> None:
+        """Start it."""
+        with self._lock:
+            if self._leaving.is_set():
+                return
+            self._started = time.monotonic()
+            self._process = LocalProcess(
+                [sys.executable, "-P", "-c", _PROGRAM, str(_HERE)],
+                self._environ,
+                None,
+                lambda line: self._logbook.add(SOURCE, line),
+                self._ended,
+            )
+
+    def stop(self) -> None:
+        """End it in an orderly way, and return when it is gone."""
+        with self._lock:
+            self._leaving.set()
+            process, timer = self._process, self._timer
+        if timer is not None:
+            timer.cancel()
+        if process is not None:
+            process.terminate(GRACE_SECONDS)
+            process.join()
+
+    def kill(self) -> None:
+        """SIGKILL to it.  For a `stop` that takes too long; from any thread."""
+        process = self._process
+        if process is not None:
+            process.kill()
+
+    def _ended(self, code: int, message: str) -> None:
+        with self._lock:
+            self._process = None
+            if self._leaving.is_set():
+                return
+            killed = code > 128
+            lived = time.monotonic() - self._started >= LIVED_SECONDS
+            self._in_a_row = 0 if lived else self._in_a_row + (not killed)
+            if code == SETTINGS_WRONG or self._in_a_row >= HOPELESS:
+                self._leaving.set()
+                hopeless = OperatorFailed(f"the operator ended with exit code {code}: {message}")
+            else:
+                pause = min(LAST_BACKOFF, FIRST_BACKOFF * 2**self._in_a_row)
+                self._timer = threading.Timer(pause, self.start)
+                self._timer.daemon = True
+                self._timer.start()
+                return
+        self._failed(hopeless)

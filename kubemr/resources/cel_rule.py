@@ -1,0 +1,100 @@
+"""Rules that a schema's keywords cannot express, written twice side by side: in CEL and in Python.
+
+The CEL goes into the CRD (`x-kubernetes-validations`), so that the apiserver refuses a mistake at
+`kubectl create`.  The Python does the same where there is no apiserver: in the command line, in the
+operator and in the embedded apiserver.  The tests hold the two to each other on a real apiserver.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import ClassVar, Literal, Protocol, TypeAlias
+
+from attrs import frozen
+
+from kubemr.resources.json_types import Json, Schema
+
+Reason = Literal["FieldValueInvalid", "FieldValueForbidden", "FieldValueRequired", "FieldValueDuplicate"]
+Holds: TypeAlias = Callable[[Json], bool]
+HoldsAfter: TypeAlias = Callable[[Json, Json], bool]
+
+
+@frozen(kw_only=True)
+class Rule:
+    """A condition on one object of the schema (`self` in CEL).
+
+    `field` is the member that an error names, empty for the object itself.  `after` is given for
+    a transition rule and takes the new and the old value; `holds` otherwise.  Both see values whose
+    types the schema has already checked and whose defaults are filled in.
+    """
+
+    cel: str
+    message: str
+    remedy: str
+    field: str = ""
+    reason: Reason = "FieldValueInvalid"
+    holds: Holds | None = None
+    after: HoldsAfter | None = None
+
+    def to_schema(self) -> Schema:
+        """The entry of `x-kubernetes-validations`."""
+        entry = {"rule": self.cel, "message": f"{self.message}; {self.remedy}", "reason": self.reason}
+        return {**entry, "fieldPath": f".{self.field}"} if self.field else entry
+
+
+class HasRules(Protocol):
+    """A resource type with rules of its own."""
+
+    RULES: ClassVar[tuple[Rule, ...]]
+
+
+def rules_of(cls: type) -> tuple[Rule, ...]:
+    """The rules of a resource type; a type without `RULES` has none."""
+    rules: tuple[Rule, ...] = getattr(cls, "RULES", ())
+    return rules
+
+
+def exactly_one(*members: str) -> Rule:
+    """A union by members: one of them, and only one."""
+    listed = ", ".join(f"has(self.{member})" for member in members)
+    names = " or ".join(members)
+    return Rule(
+        cel=f"[{listed}].exists_one(given, given)",
+        message=f"exactly one of {', '.join(members)} is needed" if len(members) > 1 else f"{names} is needed",
+        remedy=f"give {names}",
+        holds=lambda value: sum(member in value for member in members) == 1,
+    )
+
+
+def unchanged(key: str, restart: bool) -> Rule:
+    """The member may not change, appear or vanish; with `restart`, except when `restarts` is raised."""
+    # Not `self.?x == oldSelf.?x`: of an optional the apiserver cannot estimate the size, and refuses the CRD.
+    cel = f"has(self.{key}) == has(oldSelf.{key}) && (!has(self.{key}) || self.{key} == oldSelf.{key})"
+    message, remedy = f"{key} may not change after creation", "delete the job and create it anew"
+    if restart:
+        cel = f"self.restarts > oldSelf.restarts || ({cel})"
+        message = f"{key} may change only together with a retry"
+        remedy = "raise restarts in the same change, or create a new job"
+    return Rule(
+        cel=cel,
+        message=message,
+        remedy=remedy,
+        field=key,
+        reason="FieldValueForbidden",
+        after=lambda new, old: bool(
+            ((key in new) == (key in old) and new.get(key) == old.get(key))
+            or (restart and new.get("restarts", 0) > old.get("restarts", 0))
+        ),
+    )
+
+
+def only_grows(key: str) -> Rule:
+    """The member, a number, may not fall."""
+    return Rule(
+        cel=f"self.{key} >= oldSelf.{key}",
+        message=f"{key} may only be raised",
+        remedy="give the old value or a larger one",
+        field=key,
+        reason="FieldValueForbidden",
+        after=lambda new, old: bool(new.get(key, 0) >= old.get(key, 0)),
+    )

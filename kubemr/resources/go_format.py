@@ -1,0 +1,80 @@
+"""Values printed as Go prints them: `%q`, `%v` and `json.Marshal`.
+
+The apiserver's messages quote values in Go's notation.  Whoever wants to answer with the same text
+(the embedded apiserver, the validation) prints through these three functions.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+
+from kubemr.resources.json_types import Json
+
+_ESCAPES = {
+    "\a": "\\a",
+    "\b": "\\b",
+    "\f": "\\f",
+    "\n": "\\n",
+    "\r": "\\r",
+    "\t": "\\t",
+    "\v": "\\v",
+    "\\": "\\\\",
+    '"': '\\"',
+}
+
+
+def quote(text: str) -> str:
+    """`strconv.Quote`: printable characters as they are, the others escaped."""
+    out = ['"']
+    for char in text:
+        code = ord(char)
+        if char in _ESCAPES:
+            out.append(_ESCAPES[char])
+        elif char == " " or char.isprintable():
+            out.append(char)
+        elif code < 0x80:
+            out.append(f"\\x{code:02x}")
+        elif code < 0x10000:
+            out.append(f"\\u{code:04x}")
+        else:
+            out.append(f"\\U{code:08x}")
+    out.append('"')
+    return "".join(out)
+
+
+def number(value: float) -> str:
+    """`%v` of an int64 or a float64: the shortest digits, an exponent from 1e21 on and below 1e-4."""
+    if isinstance(value, int):
+        return str(value)
+    if math.isnan(value):
+        return "NaN"
+    if math.isinf(value):
+        return "+Inf" if value > 0 else "-Inf"
+    size = abs(value)
+    if value == int(value) and size < 1e21:
+        return str(int(value))
+    text = repr(value)
+    if "e" not in text:
+        return text
+    mantissa, _, exponent = text.partition("e")
+    return f"{mantissa.removesuffix('.0')}e{exponent[0]}{exponent[1:].zfill(2)}"
+
+
+def marshal(value: Json) -> str:
+    """`json.Marshal`: no spaces, keys sorted, `<`, `>` and `&` escaped."""
+    text = json.dumps(value, separators=(",", ":"), sort_keys=True, ensure_ascii=False)
+    for char in "<>&\u2028\u2029":
+        text = text.replace(char, f"\\u{ord(char):04x}")
+    return text
+
+
+def bad_value(value: Json) -> str:
+    """A refused value as the apiserver shows it after `Invalid value: `."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int | float):
+        return number(value)
+    if isinstance(value, str):
+        return quote(value)
+    return marshal(value)

@@ -1,0 +1,40 @@
+"""Fields that the schema has from the start and whose behaviour comes with a later version.
+
+They are refused by name, never ignored: a job that asks for something gets it or hears that it will not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Final
+
+from kubemr.resources.json_types import Json
+from kubemr.resources.problem import Problem
+
+VERSION: Final = "0.1"
+
+_IMAGE = "build an image with a JobWorker and name it in image"
+
+NOT_YET: Final[dict[str, tuple[str, Callable[[Json], bool], str]]] = {
+    "spec.inputFormat.maxBadRecords": (
+        "leaving out bad records",
+        lambda value: value != 0,
+        "leave it out; the worker decides what a record means to it",
+    ),
+    "spec.files": ("giving files to tasks", lambda value: True, "put the files into the image"),
+    "spec.steps": ("running shell steps", lambda value: True, _IMAGE),
+    "spec.program": ("running a Python file", lambda value: True, _IMAGE),
+    "spec.output": ("publishing results elsewhere", lambda value: True, "leave it out; status.results lists them"),
+}
+"""By path: what is meant, whether a value asks for it, and what to do instead."""
+
+
+def not_yet(job: Json) -> Iterator[Problem]:
+    """A problem for each field that asks for what this version does not do."""
+    for path, (what, asks, remedy) in NOT_YET.items():
+        value = job
+        for key in path.split("."):
+            value = value.get(key) if isinstance(value, dict) else None
+        if value is not None and asks(value):
+            message = f"{what} is not supported by this version ({VERSION})"
+            yield Problem.of(path, value, message, remedy)

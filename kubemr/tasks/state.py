@@ -1,0 +1,181 @@
+"""The whole state of a task is one short string, so that one `test` compares all of it.
+
+``state/epoch/failures/losses/holders``, e.g. ``pending/1/0/0/``, ``running/2/0/1/w7-k2p4x9``,
+``running/2/0/1/w7-k2p4x9+w9-m4c0aa`` (with a backup), ``done/2/0/1/w7-k2p4x9``, ``failed/5/4/0/``.
+
+The grammar and the legal changes are those of docs/protocol.md; each change is a method here that
+returns the next state and raises `IllegalChange` where the table has no such row.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import Final, Literal, NewType, cast
+
+from attr import evolve, frozen
+
+from kubemr.locks.identity import Token as Token
+
+Name = Literal["pending", "running", "done", "empty", "failed"]
+
+
+Attempt = NewType("Attempt", str)
+"""One try at a task: `<epoch>-<token>`.  Unique over all runs of a job, since epochs never fall."""
+
+TOKEN: Final = r"w[0-9]{1,6}-[a-z0-9]{6}"
+_COUNT: Final = r"(0|[1-9][0-9]{0,3})"
+_NUMBERS: Final = rf"[1-9][0-9]{{0,6}}/{_COUNT}/{_COUNT}"
+PATTERN: Final = (
+    rf"^(pending|failed)/{_NUMBERS}/$|^running/{_NUMBERS}/{TOKEN}(\+{TOKEN})?$|^(done|empty)/{_NUMBERS}/{TOKEN}$"
+)
+"""The grammar as one regular expression: the CRD's schema carries it too.
+
+A state has one spelling (no leading zeros), as it is compared as a string."""
+MAX_LENGTH: Final = 64
+"""No state is longer than this many characters."""
+
+_PATTERN = re.compile(PATTERN)
+_TOKEN = re.compile(rf"^{TOKEN}$")
+_ALPHABET = "abcdefghijklmnopqrstuvwxyz0123456789"
+
+
+class BadState(ValueError):
+    """A string that is no task state."""
+
+
+class IllegalChange(ValueError):
+    """A change of a task that the protocol does not have."""
+
+
+def make_token(index: int, entropy: int) -> Token:
+    """The token of worker `index` for one process start; `entropy` is a fresh random integer."""
+    if not 0 <= index <= 999_999:
+        raise ValueError(f"worker index {index}: must be between 0 and 999999")
+    letters = []
+    for _ in range(6):
+        entropy, digit = divmod(entropy, len(_ALPHABET))
+        letters.append(_ALPHABET[digit])
+    return Token(f"w{index}-{''.join(letters)}")
+
+
+def parse_token(text: str) -> tuple[int, str]:
+    """The worker index and the incarnation of a token."""
+    if not _TOKEN.fullmatch(text):
+        raise BadState(f"{text!r} is not a holder token: expected w<index>-<six of a-z0-9>")
+    index, _, incarnation = text[1:].partition("-")
+    return int(index), incarnation
+
+
+@frozen
+class TaskState:
+    """A parsed state string; `str()` gives the string back."""
+
+    name: Name
+    epoch: int
+    failures: int = 0
+    losses: int = 0
+    holders: tuple[Token, ...] = ()
+
+    @classmethod
+    def parse(cls, text: object) -> TaskState:
+        """Raises `BadState` for anything but the grammar."""
+        if not isinstance(text, str):
+            raise BadState(f"{text!r} is not a task state: expected state/epoch/failures/losses/holders")
+        return _parsed(text)
+
+    def __str__(self) -> str:
+        return f"{self.name}/{self.epoch}/{self.failures}/{self.losses}/{'+'.join(self.holders)}"
+
+    @property
+    def final(self) -> bool:
+        """Nothing will change it any more, in this run."""
+        return self.name in ("done", "empty", "failed")
+
+    @property
+    def committed(self) -> bool:
+        """Some attempt of it counts."""
+        return self.name in ("done", "empty")
+
+    @property
+    def suspect(self) -> bool:
+        """Its holder died before: it is claimed alone, so that a bad input does not condemn its neighbours."""
+        return self.losses > 0
+
+    @property
+    def attempt(self) -> Attempt:
+        """The attempt that counts, of a committed task."""
+        if not self.committed:
+            raise IllegalChange(f"{self}: only a committed task has an attempt that counts")
+        return attempt_of(self.epoch, self.holders[0])
+
+    def held_by(self, token: Token) -> bool:
+        """True while `token` may work on it."""
+        return self.name == "running" and token in self.holders
+
+    def claim(self, token: Token) -> TaskState:
+        """A worker takes it."""
+        self._must(self.name == "pending", "claim")
+        return evolve(self, name="running", holders=(token,))
+
+    def back_up(self, token: Token) -> TaskState:
+        """A second worker joins in, because the first is slow."""
+        self._must(self.name == "running" and len(self.holders) == 1 and token not in self.holders, "back up")
+        return evolve(self, holders=(*self.holders, token))
+
+    def commit(self, token: Token, *, empty: bool) -> TaskState:
+        """The attempt of `token` counts from now on."""
+        self._must(self.held_by(token), "commit")
+        return evolve(self, name="empty" if empty else "done", holders=(token,))
+
+    def release(self, token: Token) -> TaskState:
+        """`token` gives it back unfinished; nobody is to blame.  With a backup the other goes on alone."""
+        self._must(self.held_by(token), "release")
+        return self._without({token}) if len(self.holders) == 1 else self._left_by({token})
+
+    def fail(self, token: Token, max_attempts: int) -> TaskState:
+        """The user's code failed in the attempt of `token`."""
+        self._must(self.held_by(token), "fail")
+        counted = evolve(self, failures=self.failures + 1)
+        if counted.failures >= max_attempts:
+            return evolve(counted, name="failed", holders=())
+        return counted._without({token})
+
+    def lose(self, dead: set[Token], max_losses: int) -> TaskState:
+        """Some or all of its holders are dead.  It is lost only when all are."""
+        self._must(self.name == "running" and any(token in dead for token in self.holders), "lose")
+        if not all(token in dead for token in self.holders):
+            return self._left_by(dead)
+        counted = evolve(self, losses=self.losses + 1)
+        if counted.losses > max_losses:
+            return evolve(counted, name="failed", holders=())
+        return counted._without(dead)
+
+    def _left_by(self, gone: set[Token]) -> TaskState:
+        """One of two holders is gone.  It counts as a loss, or the string from before the backup would stand again."""
+        return evolve(self, losses=self.losses + 1)._without(gone)
+
+    def _without(self, gone: set[Token]) -> TaskState:
+        left = tuple(token for token in self.holders if token not in gone)
+        if left:
+            return evolve(self, holders=left)
+        return evolve(self, name="pending", epoch=self.epoch + 1, holders=())
+
+    def _must(self, condition: bool, change: str) -> None:
+        if not condition:
+            raise IllegalChange(f"{self}: cannot {change} it in this state")
+
+
+@lru_cache(maxsize=1024)
+def _parsed(text: str) -> TaskState:
+    """Kept for the next of its kind: the tasks of a shard are mostly in one and the same state."""
+    if not _PATTERN.fullmatch(text):
+        raise BadState(f"{text!r} is not a task state: expected state/epoch/failures/losses/holders")
+    name, epoch, failures, losses, holders = text.split("/")
+    tokens = tuple(Token(token) for token in holders.split("+")) if holders else ()
+    return TaskState(cast(Name, name), int(epoch), int(failures), int(losses), tokens)
+
+
+def attempt_of(epoch: int, token: Token) -> Attempt:
+    """The name of an attempt, as it stands in storage keys."""
+    return Attempt(f"{epoch}-{token}")

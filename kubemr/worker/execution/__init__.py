@@ -1,0 +1,1 @@
+"""Runs user code in a process of its own."""

@@ -1,0 +1,140 @@
+"""Runs one task after another in the child: user code, then what it returned, into the object store.
+
+The garbage collector is off while user code runs, and everything that was there before the first task is
+exempt from it, so that collecting between two tasks costs in proportion to what the last one left behind.
+Still it would be the largest part of what a task of some microseconds costs: so it is done when those since the last
+time took `_UNCOLLECTED_SECONDS` together, or left as many objects as Python itself would collect at; and after one
+that failed: what it lacked, memory or descriptors, may be in the cycles that those before it have left.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import sys
+import time
+from collections.abc import Callable
+
+from attr import evolve
+
+from kubemr.coordination.outputs import OUTPUTS, encode_outputs
+from kubemr.storage.base import ObjectStore
+from kubemr.worker.assignment import Assignment, JobInfo, Kind, TaskInfo
+from kubemr.worker.execution.failure_messages import describe_error
+from kubemr.worker.execution.return_values import WrongReturn, map_outputs, reduce_output
+from kubemr.worker.input.input_chunks import InputsError, PlannedInputs
+from kubemr.worker.input.shuffle import Gatherer
+from kubemr.worker.job_worker import JobWorker
+from kubemr.worker.task_context import TaskContext
+
+_UNCOLLECTED_SECONDS = 0.005
+"""In so little time not much memory can be filled."""
+
+
+class TaskRunner:
+    """Runs the tasks of one process.  `store` opens the object store, once; `directory` is for working files."""
+
+    def __init__(self, worker: JobWorker, job: JobInfo, directory: str, store: Callable[[], ObjectStore]) -> None:
+        self._worker = worker
+        self._job = job
+        self._directory = directory
+        self._open_store = store
+        self._opened: ObjectStore | None = None
+        self._gatherer: Gatherer | None = None
+        self._planned: PlannedInputs | None = None
+        self._progress: Callable[[], None] = _no_progress
+        self._pid = os.getpid()
+        self._uncollected = 0.0
+
+    def prepare(self) -> None:
+        """Once, before the first task."""
+        self._worker._kubemr_job = self._job
+        self._worker.worker_init()
+        gc.collect()
+        gc.freeze()
+
+    def run(self, assignment: Assignment, progress: Callable[[], None]) -> tuple[Kind, str, float]:
+        """Run an attempt: how it ended, why it failed, and the seconds it took.  What user code raises ends here."""
+        worker = self._worker
+        self._progress = progress
+        job = self._job
+        if job.partitions != assignment.partitions:
+            job = evolve(job, partitions=assignment.partitions)
+        task = assignment.task
+        context = TaskContext(job, task, assignment.prefix, self._directory, self._store, progress)
+        worker._kubemr_job, worker._kubemr_context = job, context
+        gc.disable()
+        began = time.monotonic()
+        try:
+            kind: Kind = self._attempt(assignment, task)
+            message = ""
+        except (WrongReturn, InputsError) as error:
+            kind, message = "failed", str(error)
+        except BaseException as error:  # SystemExit and KeyboardInterrupt too: user code must not end the process
+            kind, message = "failed", describe_error(error)
+        finally:
+            worker._kubemr_context = None
+            self._stop_if_forked(assignment)
+        context.close()
+        _flush()
+        seconds = time.monotonic() - began
+        self._uncollected += _UNCOLLECTED_SECONDS if kind == "failed" else seconds
+        return kind, message, seconds
+
+    def tidy(self) -> None:
+        """Between two tasks."""
+        if self._uncollected >= _UNCOLLECTED_SECONDS or gc.get_count()[0] >= gc.get_threshold()[0]:
+            gc.collect()
+            self._uncollected = 0.0
+
+    def _attempt(self, assignment: Assignment, task: TaskInfo) -> Kind:
+        if assignment.stage == "map":
+            outputs = map_outputs(task, self._worker.map(self._input(assignment)), assignment.partitions)
+        else:
+            inputs = self._gather().inputs(assignment.index_key, assignment.source, assignment.number)
+            if not inputs:
+                return "empty"
+            output = reduce_output(task, self._worker.reduce(inputs))
+            outputs = {assignment.number: output} if output else {}
+        if not outputs:
+            return "empty"
+        # A process that user code forked, and that comes back from map like its parent, must not write.
+        self._stop_if_forked(assignment)
+        self._store().put(assignment.prefix + OUTPUTS, encode_outputs(outputs))
+        return "done"
+
+    def _input(self, assignment: Assignment) -> str:
+        if not assignment.chunk_key:
+            return assignment.input
+        if self._planned is None:
+            self._planned = PlannedInputs(self._store())
+        return self._planned.text(assignment.chunk_key, assignment.position)
+
+    def _store(self) -> ObjectStore:
+        if self._opened is None:
+            self._opened = self._open_store()
+        return self._opened
+
+    def _gather(self) -> Gatherer:
+        if self._gatherer is None:
+            self._gatherer = Gatherer(self._store(), lambda: self._progress())
+        return self._gatherer
+
+    def _stop_if_forked(self, assignment: Assignment) -> None:
+        if os.getpid() != self._pid:
+            print(f"kubemr: {assignment}: a process that user code forked returned from it; ended", file=sys.stderr)
+            _flush()
+            os._exit(1)
+
+
+def _no_progress() -> None:
+    """Between tasks there is none to report."""
+
+
+def _flush() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (AttributeError, OSError, ValueError):
+            # User code has closed or replaced it: then there is nothing of it to pass on.
+            continue

@@ -1,0 +1,1 @@
+"""What user code reads: records, the outputs of map tasks, lists of inputs."""

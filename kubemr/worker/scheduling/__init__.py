@@ -1,0 +1,1 @@
+"""Which tasks a worker runs next.  Generators without I/O."""

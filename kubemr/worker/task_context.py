@@ -1,0 +1,108 @@
+"""What user code can reach while a task runs: its names, the object store, its progress, its directory.
+
+A `TaskContext` lives as long as one attempt.  `JobWorker`'s helpers are thin methods over it.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import BinaryIO, Final
+
+from kubemr.coordination.attempt_records import RECORDS
+from kubemr.coordination.outputs import OUTPUTS
+from kubemr.coordination.splits import Part
+from kubemr.storage.base import ObjectStore
+from kubemr.storage.keys import problem
+from kubemr.storage.open import fetch, open_input
+from kubemr.worker.assignment import JobInfo, TaskInfo
+from kubemr.worker.input.record_reader import records
+from kubemr.worker.store_keys import own_key
+
+PROGRESS_RECORDS: Final = 16
+"""After so many records a task has got on; where each takes long, user code says so itself."""
+
+
+class TaskContext:
+    """One attempt.  `store` opens the object store on first use; `directory` is where working files may lie."""
+
+    def __init__(
+        self,
+        job: JobInfo,
+        task: TaskInfo,
+        prefix: str,
+        directory: str,
+        store: Callable[[], ObjectStore],
+        progress: Callable[[], None],
+    ) -> None:
+        self.job = job
+        self.task = task
+        self.progress = progress
+        self._prefix = prefix
+        self._directory = directory
+        self._store = store
+        self._workdir: Path | None = None
+
+    def fetch(self, url_or_key: str) -> bytes:
+        """A whole object, by URL or by key in the job's own store."""
+        store = self._store()
+        key = own_key(url_or_key, store)
+        data = fetch(url_or_key) if key is None else store.get(key)
+        self.progress()
+        return data
+
+    def open(self, url_or_key: str, start: int = 0) -> BinaryIO:
+        """An object as a stream from an offset on, by URL or by key in the job's own store."""
+        store = self._store()
+        key = own_key(url_or_key, store)
+        stream = open_input(url_or_key, start=start) if key is None else store.reader(key, start)
+        self.progress()
+        return stream
+
+    def records(self, parts: Iterable[Part]) -> Iterator[bytes]:
+        """The records of all parts, in order."""
+        for part in parts:
+            for count, record in enumerate(records(part, self.open)):
+                if count % PROGRESS_RECORDS == 0:
+                    self.progress()
+                yield record
+
+    def put(self, name: str, data: bytes) -> str:
+        """Write an object under the attempt's prefix and return its URL."""
+        key = self._key(name)
+        store = self._store()
+        store.put(key, data)
+        self.progress()
+        return store.url(key)
+
+    def put_file(self, name: str, path: Path) -> str:
+        """Copy a file to an object under the attempt's prefix and return its URL."""
+        key = self._key(name)
+        store = self._store()
+        store.put_file(key, path)
+        self.progress()
+        return store.url(key)
+
+    @property
+    def workdir(self) -> Path:
+        """A directory of the attempt's own, made on first use."""
+        if self._workdir is None:
+            task = self.task
+            self._workdir = Path(tempfile.mkdtemp(prefix=f"{task.stage}-{task.number}-", dir=self._directory))
+        return self._workdir
+
+    def close(self) -> None:
+        """Remove the directory."""
+        if self._workdir is not None:
+            shutil.rmtree(self._workdir, ignore_errors=True)
+
+    def _key(self, name: str) -> str:
+        wrong = "kubemr writes an object of that name itself" if name in {OUTPUTS, *RECORDS} else problem(name)
+        if wrong:
+            raise ValueError(
+                f"{self.task}: cannot store under the name {name!r}: {wrong}; "
+                "use another, e.g. 'part.txt' or 'dir/part.txt'"
+            )
+        return f"{self._prefix}{name}"
