@@ -18,8 +18,8 @@ import kubemr
 from coordination.sized import choose_size
 from kubemr.locks.effects import Answer, Request
 from kubemr.locks.http import HttpTransport
-from kubemr.tasks import encoding as taskmap
-from kubemr.worker import main as process
+from kubemr.tasks import encoding
+from kubemr.worker import main
 from kubemr.worker.execution.child_main import is_child
 
 
@@ -70,7 +70,7 @@ def claims(patch: list[dict[str, Any]]) -> bool:
 
 def _running(value: Any) -> list[int]:
     """Which tasks, by a map of them; or 0 by the state of a single one."""
-    states = taskmap.texts(value) if isinstance(value, dict) else {0: str(value)}
+    states = encoding.texts(value) if isinstance(value, dict) else {0: str(value)}
     return [number for number, state in states.items() if state.startswith("running/")]
 
 
@@ -90,6 +90,6 @@ def note() -> None:
 if __name__ == "__main__":
     choose_size()
     if not is_child():
-        vars(process)["HttpTransport"] = NotingTransport
+        vars(main)["HttpTransport"] = NotingTransport
         atexit.register(note)
     kubemr.serve(Empty())

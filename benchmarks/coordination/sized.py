@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 import runpy
 
-from kubemr.coordination import job_view as job
+from kubemr.coordination import job_view
 
 
 def choose_size() -> None:
     """Take the size that is asked for, if any, instead of the sizes among which a job chooses."""
     asked = os.environ.get("BENCH_SHARD_SIZE")
     if asked:
-        vars(job)["SHARD_SIZES"] = (int(asked),)  # for this measurement it is no constant
+        vars(job_view)["SHARD_SIZES"] = (int(asked),)  # for this measurement it is no constant
 
 
 if __name__ == "__main__":

@@ -10,16 +10,16 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from kubemr.controller.client import Client
-from kubemr.coordination.advance import Means
+from kubemr.coordination.advance import Dependencies
 from kubemr.coordination.job_view import JobView
 from kubemr.coordination.timestamps import micro_timestamp, timestamp
 from kubemr.locks import aio
-from kubemr.locks.conditional import Refused
+from kubemr.locks.conditional import RequestRefusedError
 from kubemr.locks.effects import Answer, Do, Op, Request, Sleep, Watch, WatchEvent
-from kubemr.locks.lease import LeaseLost, duration_of, keep, take
+from kubemr.locks.lease import LeaseLostError, duration_of, keep_renewed, take
 from kubemr.storage.base import ObjectStore
 from kubemr.tasks.state import make_token
-from kubemr.worker.scheduling.loop import Identity, Over, Worker, begin
+from kubemr.worker.scheduling.loop import Identity, JobOver, Worker, begin
 from support.lightexecutor import WAIT, LightExecutor, LightTask, light_assigner
 
 LEASE_SECONDS = 15.0
@@ -63,13 +63,13 @@ async def work(job: JobView, index: int, shared: Shared, seconds: Callable[[Ligh
         taken = await aio.run(light(take(lease, token, micro_timestamp), executor), shared)
         duration = duration_of(taken, LEASE_SECONDS)
         identity = Identity(job.namespace, job.name, job.uid, job.run, token, duration)
-        renewals = keep(lease, token, duration, alive=lambda: True, stamp=micro_timestamp)
+        renewals = keep_renewed(lease, token, duration, alive=lambda: True, now_string=micro_timestamp)
         renewing = asyncio.create_task(aio.run(light(renewals, executor), shared))
-        worker = Worker(identity, executor, Means(shared.store, timestamp), light_assigner(token))
+        worker = Worker(identity, executor, Dependencies(shared.store, timestamp), light_assigner(token))
         await aio.run(light(worker.run(), executor), shared)
-    except (LeaseLost, Over) as gone:  # the job is over, and has been cleaned up; or, of a Lease, it is not
-        shared.leases_lost += isinstance(gone, LeaseLost) and not shared.over()
-    except Refused:
+    except (LeaseLostError, JobOver) as gone:  # the job is over, and has been cleaned up; or, of a Lease, it is not
+        shared.leases_lost += isinstance(gone, LeaseLostError) and not shared.over()
+    except RequestRefusedError:
         # So are the workers' rights: there are no pods whose end the operator would wait for.
         if not shared.over():
             raise

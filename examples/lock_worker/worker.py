@@ -21,13 +21,13 @@ import threading
 from kubemr.locks import (
     HttpTransport,
     Lock,
-    LockLost,
+    LockLostError,
     Patch,
     Resource,
     Target,
     Transport,
     from_environment,
-    held,
+    hold,
     read,
     run,
     unique,
@@ -37,8 +37,8 @@ GADGETS = Resource("example.com", "v1", "gadgets")
 
 
 def make_parts(lock: Lock, transport: Transport, parts: int, seconds: float) -> None:
-    """Hold the lock and make what is missing of `parts`, each in `seconds`.  Raises `LockLost`."""
-    with held(lock, transport) as holding:
+    """Hold the lock and make what is missing of `parts`, each in `seconds`.  Raises `LockLostError`."""
+    with hold(lock, transport) as holding:
         print(f"{lock.identity} holds it, fence {holding.fence}", flush=True)
         made = run(read(lock.target), transport).get("made", 0)
         while made < parts:
@@ -62,7 +62,7 @@ def main() -> None:
         while True:
             try:
                 make_parts(lock, transport, given.parts, given.seconds)
-            except LockLost as loss:
+            except LockLostError as loss:
                 print(loss, flush=True)
             else:
                 return

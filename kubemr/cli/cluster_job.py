@@ -12,7 +12,7 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
-from kubemr.cli.job_location import EXIT_UNREACHABLE, EXIT_USAGE, RETRY_SECONDS, Asked, NotThere
+from kubemr.cli.job_location import EXIT_UNREACHABLE, EXIT_USAGE, RETRY_SECONDS, JobNotFoundError, JobQuery
 from kubemr.controller.client import Client, Connection, PlainConnection
 from kubemr.controller.reconcile.context import CONFIG_MAPS
 from kubemr.controller.reconcile.storage.job_store import StorageNotReady, keys_of
@@ -27,24 +27,24 @@ _WHICH: Final = frozenset({"KUBEMR_S3_BUCKET_NAME", "KUBEMR_STORAGE_URL"})
 """One of these says which store it is; the others only how it is reached."""
 
 
-async def ask(asked: Asked, environ: Mapping[str, str]) -> tuple[str, dict[str, str]]:
-    """The prefix of the job's keys, and the settings of its store.  Raises `NotThere`."""
+async def ask(asked: JobQuery, environ: Mapping[str, str]) -> tuple[str, dict[str, str]]:
+    """The prefix of the job's keys, and the settings of its store.  Raises `JobNotFoundError`."""
     connection, namespace = await _connect(asked, environ)
     async with Client(connection, timeout=RETRY_SECONDS) as client:
         answer = await client.send(Target(names.JOBS, namespace, asked.job).get())
         if answer.status == 404:
-            raise NotThere(
+            raise JobNotFoundError(
                 f"there is no MapReduceJob {asked.job!r} in namespace {namespace!r} of {connection.base_url}; "
                 "name the namespace (-n), or, for a job that is gone or ran locally, its store (--store)",
                 EXIT_USAGE,
             )
         if not answer.ok:
-            raise NotThere(f"{connection.base_url}: {answer.message}", EXIT_UNREACHABLE)
+            raise JobNotFoundError(f"{connection.base_url}: {answer.message}", EXIT_UNREACHABLE)
         job = JobView.of(answer.body)
         return job.storage_prefix, await _store_of(job, client, environ)
 
 
-async def _connect(asked: Asked, environ: Mapping[str, str]) -> tuple[Connection, str]:
+async def _connect(asked: JobQuery, environ: Mapping[str, str]) -> tuple[Connection, str]:
     """The cluster, and the namespace to look in."""
     url = environ.get("KUBEMR_APISERVER")
     if url and not asked.context:
@@ -57,7 +57,7 @@ async def _connect(asked: Asked, environ: Mapping[str, str]) -> tuple[Connection
     try:
         return await from_kubeconfig(path, asked.context), asked.namespace or await namespace_of(path, asked.context)
     except ConfigException as error:
-        raise NotThere(
+        raise JobNotFoundError(
             f"no cluster is known: {error}; set KUBECONFIG, or name the store of a job (--store)", EXIT_USAGE
         ) from error
 
@@ -71,7 +71,7 @@ async def _store_of(job: JobView, client: Client, environ: Mapping[str, str]) ->
         data = (answer.body.get("data") or {}) if answer.ok else {}
         own = {**({name: data[name] for name in _STORE if data.get(name)} or _shown(job)), **own}
         if not own.keys() & _WHICH:
-            raise NotThere(
+            raise JobNotFoundError(
                 "the job names no store of its own, so it is the operator's, and which that is cannot be read "
                 f"({answer.message if not answer.ok else 'its ConfigMap does not say'}); "
                 "name it: --store s3://bucket/prefix",
@@ -83,7 +83,7 @@ async def _store_of(job: JobView, client: Client, environ: Mapping[str, str]) ->
         try:
             keys = await run(keys_of(job, storage.secret_ref), client)
         except StorageNotReady as problem:
-            raise NotThere(
+            raise JobNotFoundError(
                 f"{problem}; or set {' and '.join(S3_SECRET)} to keys of your own", EXIT_UNREACHABLE
             ) from problem
     return {**storage.config, **keys}

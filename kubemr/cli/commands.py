@@ -138,10 +138,10 @@ def attempts(job: str, task: str | None, limit: int, **where: str | None) -> Non
 
     Exit codes: 0 done, 2 usage, 3 the cluster or the object store cannot be reached or refuses.
     """
-    from kubemr.cli.job_location import Asked
+    from kubemr.cli.job_location import JobQuery
     from kubemr.cli.show_attempts import show_attempts
 
-    sys.exit(show_attempts(Asked(job, **where), task, limit))
+    sys.exit(show_attempts(JobQuery(job, **where), task, limit))
 
 
 @main.command()
@@ -152,10 +152,10 @@ def logs(job: str, task: str | None, limit: int, **where: str | None) -> None:
 
     TASK as in `kubemr attempts`; map/17/2-w7-k2p4x9 is one attempt, of which the log alone goes to stdout.
     """
-    from kubemr.cli.job_location import Asked
+    from kubemr.cli.job_location import JobQuery
     from kubemr.cli.show_attempts import show_logs
 
-    sys.exit(show_logs(Asked(job, **where), task, limit))
+    sys.exit(show_logs(JobQuery(job, **where), task, limit))
 
 
 def _usage(message: str) -> NoReturn:

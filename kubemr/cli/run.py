@@ -23,20 +23,20 @@ from kubemr.cli.display.log_lines import explains, readable
 from kubemr.coordination import names
 from kubemr.coordination.attempt_history import attempts
 from kubemr.coordination.attempt_records import ERROR, LOG, LOST, is_record
-from kubemr.local import subreaper as orphans
+from kubemr.local import subreaper
 from kubemr.local.cluster import LocalCluster
 from kubemr.local.job_watcher import (
     CONFIG_MAPS,
-    FollowingFailed,
-    JobFollower,
+    JobEvent,
     JobGone,
     JobSeen,
-    News,
+    JobWatcher,
     SettingsGone,
     ShardSeen,
+    WatchFailed,
 )
 from kubemr.local.manifest import localized, problems
-from kubemr.local.output_log import Logbook
+from kubemr.local.output_log import OutputLog
 from kubemr.local.progress import JobProgress
 from kubemr.local.store_settings import DEFAULT, store_settings
 from kubemr.locks.effects import Answer, Json, Request
@@ -49,7 +49,7 @@ EXIT_FAILED: Final = 1
 EXIT_USAGE: Final = 2
 EXIT_TIMEOUT: Final = 124
 EXIT_SIGNAL: Final = 128
-TIDY_SECONDS: Final = 15.0
+CLEANUP_SECONDS: Final = 15.0
 """How long a finished job's operator is waited for while it removes intermediate files."""
 SHOWN_LINES: Final = 20
 """Of what the processes of a failed job printed."""
@@ -80,7 +80,7 @@ class RunResult:
     seconds: float
     problem: str = ""
     log: Sequence[tuple[str, str]] = ()
-    told: Sequence[tuple[str, str]] = ()
+    failed_attempts: Sequence[tuple[str, str]] = ()
     """Attempts that failed or were lost, in order, each with the address of what it left: its log, or why it failed."""
     store: str = DEFAULT
 
@@ -99,7 +99,7 @@ class PartFailed:
     error: Exception
 
 
-_Event = News | Signalled | PartFailed
+_Event = JobEvent | Signalled | PartFailed
 
 
 class _End(Exception):
@@ -139,15 +139,15 @@ class _Session:
         self._events: queue.SimpleQueue[_Event] = queue.SimpleQueue()
         self._progress = JobProgress()
         self._display: Display | None = None
-        self._logbook = Logbook(self._log_line if options.verbose else None)
+        self._output_log = OutputLog(self._log_line if options.verbose else None)
 
     def run(self) -> RunResult:
         """All of it."""
-        orphans.adopt()
+        subreaper.become_subreaper()
         with _signals(self._events.put) as hasty:
             cluster = LocalCluster(
                 self._store,
-                self._logbook,
+                self._output_log,
                 lambda error: self._events.put(PartFailed(error)),
                 log_level="debug" if self._options.verbose else "info",
             )
@@ -159,10 +159,10 @@ class _Session:
                 if self._display is not None:
                     self._display.close()
                 cluster.stop()
-                orphans.end_all()
+                subreaper.end_all()
                 cluster.remove_files()
             self._remove_unfinished(code)
-        told = self._told(code)
+        told = self._failed_attempts(code)
         return RunResult(
             code, self._progress, self._seconds(), message, self._last_log(code), told, self._options.store or DEFAULT
         )
@@ -176,12 +176,12 @@ class _Session:
             return EXIT_USAGE, f"the job was refused: {answer.message}"
         self._display.begin(answer.body["metadata"]["name"])
         self._progress.see_job(answer.body, self._seconds())
-        follower = JobFollower(cluster.server, answer.body, self._events.put)
+        follower = JobWatcher(cluster.server, answer.body, self._events.put)
         follower.start()
         try:
             while not self._progress.final:
                 self._next(self._options.timeout)
-            self._tidied(cluster)
+            self._wait_for_cleanup(cluster)
         except _End as end:
             return end.code, str(end)
         finally:
@@ -191,7 +191,7 @@ class _Session:
             return EXIT_FAILED, status.get("error") or "the job failed"
         return EXIT_DONE, ""
 
-    def _tidied(self, cluster: LocalCluster) -> None:
+    def _wait_for_cleanup(self, cluster: LocalCluster) -> None:
         """Wait until the operator has removed what the finished job no longer needs."""
         view = self._progress.view
         assert view is not None, "the job is final"
@@ -199,7 +199,7 @@ class _Session:
             settings = Request("get", CONFIG_MAPS, view.namespace, names.config_map(view.base))
             if transport.send(settings).status == 404:
                 return
-        deadline = self._seconds() + TIDY_SECONDS
+        deadline = self._seconds() + CLEANUP_SECONDS
         while True:
             try:
                 if isinstance(self._next(deadline), SettingsGone):
@@ -230,7 +230,7 @@ class _Session:
                 raise _End(EXIT_SIGNAL + number, "interrupted" if number == signal.SIGINT else "told to end")
             case JobGone():
                 raise _End(EXIT_FAILED, "the job was deleted")
-            case FollowingFailed(error) | PartFailed(error):
+            case WatchFailed(error) | PartFailed(error):
                 raise _End(EXIT_FAILED, str(error))
             case SettingsGone():
                 pass
@@ -243,7 +243,7 @@ class _Session:
             keep = is_record if code in (EXIT_FAILED, EXIT_TIMEOUT) else None
             store_from_environment(self._store).delete_prefix(view.storage_prefix, keep)
 
-    def _told(self, code: int) -> list[tuple[str, str]]:
+    def _failed_attempts(self, code: int) -> list[tuple[str, str]]:
         """What attempts left that came to nothing."""
         view = self._progress.view
         failures = any(stage.failures for stage in self._progress.stages)
@@ -258,7 +258,7 @@ class _Session:
     def _last_log(self, code: int) -> list[tuple[str, str]]:
         if code != EXIT_FAILED or self._options.verbose:
             return []
-        return [(source, line) for source, line in self._logbook.last() if explains(line)][-SHOWN_LINES:]
+        return [(source, line) for source, line in self._output_log.last() if explains(line)][-SHOWN_LINES:]
 
     def _log_line(self, source: str, line: str) -> None:
         display = self._display

@@ -38,7 +38,9 @@ def report(result: RunResult, output: str | None = None, before_time: Callable[[
             _results(result.progress.status)
         if result.problem:
             say((f"{document['metadata']['name']}: ", "bold"), (result.problem, "red"))
-        _attempts(result.told, f"kubemr logs {document['metadata']['name']} --store {shlex.quote(result.store)}")
+        _attempts(
+            result.failed_attempts, f"kubemr logs {document['metadata']['name']} --store {shlex.quote(result.store)}"
+        )
     if result.code == EXIT_DONE:
         before_time()
     say((f"\ntime taken: {result.seconds:.2f} s", "bold"))

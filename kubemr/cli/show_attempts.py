@@ -10,7 +10,8 @@ import sys
 from collections.abc import Callable, Iterator
 from typing import Final, TypeAlias
 
-from kubemr.cli.job_location import EXIT_UNREACHABLE, EXIT_USAGE, Asked, NotThere, find
+from kubemr.cli.find_job import find_job
+from kubemr.cli.job_location import EXIT_UNREACHABLE, EXIT_USAGE, JobNotFoundError, JobQuery
 from kubemr.coordination.attempt_history import ALL, Attempt, History, Selection, attempts, history
 from kubemr.coordination.attempt_records import ERROR, LOST, RECORDS
 from kubemr.storage import NoSuchBucket, StorageError
@@ -26,27 +27,27 @@ REMEDY: Final = (
 _Shower: TypeAlias = Callable[[Iterator[History], Selection], None]
 
 
-def show_attempts(asked: Asked, task: str | None, limit: int) -> int:
+def show_attempts(asked: JobQuery, task: str | None, limit: int) -> int:
     """A table to stdout; the exit code."""
     return _show(asked, task, limit, _table)
 
 
-def show_logs(asked: Asked, task: str | None, limit: int) -> int:
+def show_logs(asked: JobQuery, task: str | None, limit: int) -> int:
     """Logs to stdout, each under a heading unless one attempt is asked for; the exit code."""
     return _show(asked, task, limit, _logs)
 
 
-def _show(asked: Asked, task: str | None, limit: int, show: _Shower) -> int:
+def _show(asked: JobQuery, task: str | None, limit: int, show: _Shower) -> int:
     try:
         selection = ALL if task is None else Selection.parse(task)
-        place = find(asked)
+        place = find_job(asked)
         found = sorted(attempts(place.store, place.prefix, selection), key=_first_what_failed)
         # Outputs alone are worth a line only to who asks for the task.
         told = [each for each in found if selection.number is not None or each.files & RECORDS]
         show((history(place.store, attempt) for attempt in told[:limit]), selection)
     except ValueError as error:
         return _fail(str(error), EXIT_USAGE)
-    except NotThere as error:
+    except JobNotFoundError as error:
         return _fail(str(error), error.code)
     except StorageError as error:
         missing = isinstance(error, NoSuchBucket)

@@ -15,10 +15,10 @@ import sys
 import structlog
 
 from kubemr.controller.client import Client, Connection, PlainConnection
-from kubemr.controller.operator import OperatorProcess
+from kubemr.controller.operator import Operator
 from kubemr.controller.settings import OperatorSettings
-from kubemr.locks.conditional import Refused
-from kubemr.locks.lease import LeaseLost
+from kubemr.locks.conditional import RequestRefusedError
+from kubemr.locks.lease import LeaseLostError
 from kubemr.logs import configure_structlog
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
@@ -48,12 +48,12 @@ async def _run(settings: OperatorSettings) -> None:
         loop.add_signal_handler(number, stop.set)
     async with Client(await _connection()) as client:
         if not settings.health_port:
-            await OperatorProcess(client, settings).run(stop)
+            await Operator(client, settings).run(stop)
             return
         from kubemr.controller.health import Health
 
         health = Health()
-        process = OperatorProcess(client, settings, metrics=health.metrics)
+        process = Operator(client, settings, metrics=health.metrics)
         health.show(process)
         async with health.served(settings.health_address, settings.health_port, lambda: process.ready):
             await process.run(stop)
@@ -72,7 +72,7 @@ def main() -> int:
     except NoCluster as error:
         log.error("settings_wrong", error=str(error))
         return 2
-    except (LeaseLost, OSError, Refused) as error:
+    except (LeaseLostError, OSError, RequestRefusedError) as error:
         log.error("operator_cannot_go_on", error=str(error))
         return 1
     return 0

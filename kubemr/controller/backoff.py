@@ -16,11 +16,11 @@ from kubemr.controller.clock import Clock
 
 
 @define
-class QuietBackoff:
+class ResettingBackoff:
     """Times in seconds.  `draw` gives floats from [0, 1)."""
 
     clock: Clock
-    draw: Callable[[], float] = random.random
+    uniform: Callable[[], float] = random.random
     first: float = 0.8
     longest: float = 30.0
     quiet: float = 120.0
@@ -36,6 +36,6 @@ class QuietBackoff:
             self._failures = 0
         ceiling = min(self.longest, self.first * 2.0 ** min(self._failures, 32))
         self._failures += 1
-        wait = self.draw() * ceiling + (at_least or 0.0)
+        wait = self.uniform() * ceiling + (at_least or 0.0)
         self._until = now + wait
         return wait

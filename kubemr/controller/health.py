@@ -38,7 +38,7 @@ class Observed(Protocol):
     """What an operator shows of itself."""
 
     @property
-    def tally(self) -> Mapping[str, int]:
+    def counters(self) -> Mapping[str, int]:
         """What has happened how often, by the names in `COUNTERS`."""
         ...
 
@@ -57,7 +57,7 @@ class OperatorCollector(Collector):
     def collect(self) -> Iterator[Metric]:
         """`kubemr_<counter>_total` and `kubemr_cached_objects`."""
         for name, meaning in COUNTERS.items():
-            yield CounterMetricFamily(f"kubemr_{name}", meaning, value=self._observed.tally.get(name, 0))
+            yield CounterMetricFamily(f"kubemr_{name}", meaning, value=self._observed.counters.get(name, 0))
         cached = GaugeMetricFamily("kubemr_cached_objects", "Objects in the operator's caches", labels=["resource"])
         for plural, count in self._observed.cached.items():
             cached.add_metric([plural], count)

@@ -1,42 +1,37 @@
 """The operator: informers feed a work queue, workers reconcile jobs, a Lease says that this process lives.
 
 Several operators run at once.  Each sees all jobs; which one drives a job is settled on the job itself
-(`reconcile.lockholder`).  An operator that loses its Lease stops: others have taken its jobs over by then.
+(`reconcile.job_lock`).  An operator that loses its Lease stops: others have taken its jobs over by then.
 """
 
 from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Coroutine, Mapping
 
 import structlog
-from attrs import define, field
 
 from kubemr.controller.client import Client
 from kubemr.controller.clock import AsyncioClock
-from kubemr.controller.informer import EnqueueKeys, Informer, Object, by_label, make_key
-from kubemr.controller.reconcile.context import KUBERNETES_JOBS, Operator
-from kubemr.controller.reconcile.objects.create import InTheWay
-from kubemr.controller.reconcile.operator_leases import bury
+from kubemr.controller.informer_cache import InformerCache
+from kubemr.controller.reconcile.context import ReconcileContext
+from kubemr.controller.reconcile.objects.create import NameConflictError
+from kubemr.controller.reconcile.operator_leases import delete_stale_leases
 from kubemr.controller.reconcile.reconciler import reconcile
-from kubemr.controller.reconcile.shards.summary import Digest, condense, condensed
 from kubemr.controller.reconcile.storage.orphaned_prefixes import sweep
 from kubemr.controller.settings import OperatorSettings
 from kubemr.controller.workqueue import Controller, RateLimitedQueue
 from kubemr.controller.workqueue.metrics import MetricsProvider, QueueMetrics
-from kubemr.coordination import names
 from kubemr.coordination.timestamps import micro_timestamp
 from kubemr.locks import aio
-from kubemr.locks.conditional import Refused, Target
+from kubemr.locks.conditional import RequestRefusedError, Target
 from kubemr.locks.effects import Answer, Op, Request, Sleep
-from kubemr.locks.failure_detectors import HolderLease
+from kubemr.locks.failure_detectors import LeaseDetector
 from kubemr.locks.identity import unique
-from kubemr.locks.lease import LEASES, LeaseLost, keep, release, take, whole_seconds
-from kubemr.tasks.shard import SHARDS
+from kubemr.locks.lease import LEASES, LeaseLostError, keep_renewed, release, take, whole_seconds
 from kubemr.tasks.state import Token
 
-BY_UID = "job-uid"
 DRAIN_SECONDS = 20.0
 LEAVE_SECONDS = 5.0
 BLOCKED_SECONDS = 2.0
@@ -45,55 +40,8 @@ BLOCKED_SECONDS = 2.0
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
 
-@define(eq=False)
-class InformerCache:
-    """What the reconcile steps may look at without asking the apiserver (`reconcile.context.Cache`)."""
-
-    client: Client
-    jobs: Informer = field(init=False)
-    _shards: Informer = field(init=False)
-    _workers: Informer = field(init=False)
-
-    def __attrs_post_init__(self) -> None:
-        index = {BY_UID: by_label(names.LABEL_UID)}
-        ours = "app.kubernetes.io/managed-by=kubemr"
-        self.jobs = Informer(self.client, names.JOBS)
-        self._shards = Informer(self.client, SHARDS, label_selector=ours, indexes=index, transform=condense)
-        self._workers = Informer(self.client, KUBERNETES_JOBS, label_selector=ours, indexes=index)
-
-    @property
-    def informers(self) -> Sequence[Informer]:
-        """All of them."""
-        return (self.jobs, self._shards, self._workers)
-
-    def shards(self, uid: str) -> Sequence[Digest]:
-        """What is kept of the job's task shards."""
-        return [condensed(each) for each in self._shards.store.select(BY_UID, uid)]
-
-    def worker_jobs(self, uid: str) -> Sequence[Object]:
-        """The Kubernetes Jobs that run the job's workers."""
-        return self._workers.store.select(BY_UID, uid)
-
-    def feed(self, queue: RateLimitedQueue[str]) -> None:
-        """Add a job's key whenever the job or its Kubernetes Job changes.
-
-        Shards change with every patch of every worker: they are counted from time to time, not reacted to.
-        """
-        self.jobs.add_handler(EnqueueKeys(queue.add), "jobs")
-        self._workers.add_handler(EnqueueKeys(queue.add, _owners), "workers")
-
-
-def _owners(child: Object) -> Iterable[str]:
-    metadata = child["metadata"]
-    return [
-        make_key(metadata["namespace"], owner["name"])
-        for owner in metadata.get("ownerReferences") or []
-        if owner.get("kind") == names.KIND
-    ]
-
-
-class OperatorProcess:
-    """One operator.  `run` until `stop` is set, or raise `LeaseLost`."""
+class Operator:
+    """One operator.  `run` until `stop` is set, or raise `LeaseLostError`."""
 
     def __init__(self, client: Client, settings: OperatorSettings, *, metrics: MetricsProvider | None = None) -> None:
         self._client = client
@@ -105,17 +53,17 @@ class OperatorProcess:
         self.queue: RateLimitedQueue[str] = RateLimitedQueue("mapreducejobs", clock=clock, metrics=measured)
         self.ready = False
         """It holds its Lease, its caches are filled, and it takes jobs on."""
-        self._operator = Operator(
-            self.identity, settings, HolderLease(self._lease_of, settings.lease_seconds), self.cache
+        self._context = ReconcileContext(
+            self.identity, settings, LeaseDetector(self._lease_of, settings.lease_seconds), self.cache
         )
         # Of every job that was looked at: whom to forget when its key stands for nothing, or for another job.
         self._uids: dict[str, str] = {}
         self._log = log.bind(operator=self.identity)
 
     @property
-    def tally(self) -> Mapping[str, int]:
-        """What has happened how often (`reconcile.context.Operator.tally`)."""
-        return self._operator.tally
+    def counters(self) -> Mapping[str, int]:
+        """What has happened how often (`reconcile.context.Operator.counters`)."""
+        return self._context.counters
 
     @property
     def cached(self) -> Mapping[str, int]:
@@ -146,7 +94,7 @@ class OperatorProcess:
         controller = Controller("mapreducejobs", self.queue, self._reconcile, workers=self._settings.workers)
         self.cache.feed(self.queue)
         async with asyncio.TaskGroup() as group:
-            keeping = group.create_task(self._keep(lease, token))
+            keeping = group.create_task(self._keep_lease_renewed(lease, token))
             following = [group.create_task(informer.run()) for informer in self.cache.informers]
             following.append(group.create_task(self._sweep()))
             if await _unless(stop, self._synced()):
@@ -163,18 +111,20 @@ class OperatorProcess:
         for informer in self.cache.informers:
             await informer.wait_synced()
 
-    async def _keep(self, lease: Target, token: Token) -> None:
+    async def _keep_lease_renewed(self, lease: Target, token: Token) -> None:
         duration = self._settings.lease_seconds
-        await aio.run(keep(lease, token, duration, alive=lambda: True, stamp=micro_timestamp), self._client)
+        await aio.run(
+            keep_renewed(lease, token, duration, alive=lambda: True, now_string=micro_timestamp), self._client
+        )
 
     async def _sweep(self) -> None:
         """Every few minutes, beginning soon after the start: another operator's list may be waiting, or its Lease."""
         while True:
             await asyncio.sleep(self._settings.sweep_seconds * random.uniform(0.1, 1.0))
             try:
-                await aio.run(bury(self._operator), self._client)
-                problems = await aio.run(sweep(self._operator), self._client)
-            except Refused as refused:
+                await aio.run(delete_stale_leases(self._context), self._client)
+                problems = await aio.run(sweep(self._context), self._client)
+            except RequestRefusedError as refused:
                 self._log.warning("sweep_refused", error=str(refused))
                 continue
             for uid, problem in problems.items():
@@ -186,7 +136,7 @@ class OperatorProcess:
             async with asyncio.timeout(LEAVE_SECONDS):
                 await aio.run(release(lease, token), self._client)
                 await self._client.send(Request("delete", LEASES, lease.namespace, lease.name))
-        except (TimeoutError, Refused) as problem:
+        except (TimeoutError, RequestRefusedError) as problem:
             self._log.warning("lease_not_released", lease=str(lease), error=str(problem) or "no answer in time")
 
     async def _reconcile(self, key: str) -> float | None:
@@ -194,17 +144,17 @@ class OperatorProcess:
         uid = None if document is None else document["metadata"]["uid"]
         known = self._uids.get(key)
         if known is not None and known != uid:
-            self._operator.forget(known)
+            self._context.forget(known)
         if document is None:
             self._uids.pop(key, None)
             return None
         self._uids[key] = document["metadata"]["uid"]
         try:
-            after = await aio.run(reconcile(document, self._operator), self._client)
-        except InTheWay as blocked:
+            after = await aio.run(reconcile(document, self._context), self._client)
+        except NameConflictError as blocked:
             self._log.info("child_in_the_way", job=key, reason=str(blocked))
             return BLOCKED_SECONDS
-        return after.seconds
+        return after.requeue_after
 
 
 async def _unless(stop: asyncio.Event, doing: Coroutine[None, None, None]) -> bool:
@@ -224,7 +174,7 @@ async def _unless(stop: asyncio.Event, doing: Coroutine[None, None, None]) -> bo
 
 def _first(group: BaseExceptionGroup) -> BaseException:
     """What went wrong first; the loss of the Lease before all else."""
-    lost, rest = group.split(LeaseLost)
+    lost, rest = group.split(LeaseLostError)
     found: BaseException = lost or rest or group
     while isinstance(found, BaseExceptionGroup):
         found = found.exceptions[0]

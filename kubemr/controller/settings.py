@@ -154,7 +154,7 @@ class OperatorSettings:
             return Access(storage.config, False, others, retrier)
         return Access({**storage.config, **self._own_keys}, False, self.inputs_from, retrier)
 
-    def stamp(self) -> str:
+    def now_string(self) -> str:
         """The wall clock."""
         return timestamp()
 

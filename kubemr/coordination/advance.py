@@ -18,9 +18,9 @@ from kubemr.coordination.attempt_records import LOG
 from kubemr.coordination.job_view import JobView, Stage
 from kubemr.coordination.object_store import Store, write
 from kubemr.coordination.outputs import READERS, Index
-from kubemr.coordination.results import Results, gather
-from kubemr.coordination.stage_snapshot import Survey
-from kubemr.locks.conditional import Outcome, Refused, Target, Verdict, apply
+from kubemr.coordination.results import Results, collect_results
+from kubemr.coordination.stage_snapshot import StageSnapshot
+from kubemr.locks.conditional import PatchResult, PatchStatus, RequestRefusedError, Target, apply
 from kubemr.locks.effects import Answer, Do, Json, Op
 from kubemr.locks.patch import Patch
 from kubemr.tasks.shard import HINT_PATH, SHARDS
@@ -30,35 +30,35 @@ MAX_ERROR = 1024
 
 
 @frozen
-class Means:
+class Dependencies:
     """What moving a job on needs besides the apiserver: the store, and the wall clock for people to read."""
 
     store: Store
-    stamp: Callable[[], str]
+    now_string: Callable[[], str]
     readers: int = READERS
     """Threads that read from the store at the same time."""
 
 
-def advance(job: JobView, seen: Survey, means: Means) -> Op[bool]:
+def advance(job: JobView, seen: StageSnapshot, dependencies: Dependencies) -> Op[bool]:
     """Do what `seen` calls for; True when the job's status has changed (by us or by somebody else).
 
-    Raises `Refused`, and whatever the store raises.
+    Raises `RequestRefusedError`, and whatever the store raises.
     """
     if seen.failed:
-        return (yield from fail(job, (yield from cause_of(job, seen, means)), means.stamp))
+        return (yield from fail(job, (yield from cause_of(job, seen, dependencies)), dependencies.now_string))
     if not seen.complete:
         return False
     key = names.index_key(job.storage_prefix, job.run, seen.stage.step, seen.stage.name)
     index = seen.index
-    yield Do(lambda: write(means.store, key, index.pieces()), "write index")
+    yield Do(lambda: write(dependencies.store, key, index.pieces()), "write index")
     following = job.after(seen.stage)
     if following is None:
-        return (yield from finish(job, seen.stage, index, means))
-    return (yield from _next_stage(job, seen.stage, following, means))
+        return (yield from finish(job, seen.stage, index, dependencies))
+    return (yield from _next_stage(job, seen.stage, following, dependencies))
 
 
-def _next_stage(job: JobView, done: Stage, following: Stage, means: Means) -> Op[bool]:
-    now = yield Do(means.stamp, "wall clock")
+def _next_stage(job: JobView, done: Stage, following: Stage, dependencies: Dependencies) -> Op[bool]:
+    now = yield Do(dependencies.now_string, "wall clock")
     patch = job.guard().replace("/status/stage", following.key)
     patch = patch.add(f"/status/stages/{job.position(done)}/completionTime", now)
     patch = patch.add(f"/status/stages/{job.position(following)}/startTime", now)
@@ -78,17 +78,17 @@ def open_stage(job: JobView, stage: Stage) -> Op[None]:
         del answer  # A shard that is no longer `waiting` has been found by a worker already.
 
 
-def finish(job: JobView, stage: Stage, index: Index, means: Means) -> Op[bool]:
+def finish(job: JobView, stage: Stage, index: Index, dependencies: Dependencies) -> Op[bool]:
     """All stages are done, `stage` is the last: results, counts, phase and condition in one patch."""
-    found = yield from gather(job, stage, index.attempts, means.store, means.readers)
+    found = yield from collect_results(job, stage, index.attempts, dependencies.store, dependencies.readers)
     if found is None:
         return True
     manifest = ""
     if not found.fit:
         key = f"{job.storage_prefix}run-{job.run}/results.json"
-        yield Do(lambda: write(means.store, key, found.manifest()), "write results")
-        manifest = means.store.url(key)
-    now = yield Do(means.stamp, "wall clock")
+        yield Do(lambda: write(dependencies.store, key, found.manifest()), "write results")
+        manifest = dependencies.store.url(key)
+    now = yield Do(dependencies.now_string, "wall clock")
     return (yield from complete(job, Results(found.first, found.count, manifest), now))
 
 
@@ -113,9 +113,9 @@ def complete(job: JobView, results: Results, now: str) -> Op[bool]:
     return _landed(job, outcome)
 
 
-def fail(job: JobView, cause: str, stamp: Callable[[], str], reason: str = "TaskFailed") -> Op[bool]:
+def fail(job: JobView, cause: str, now_string: Callable[[], str], reason: str = "TaskFailed") -> Op[bool]:
     """Flip the job to FAIL with `cause`.  Of several that find a cause, the first is kept."""
-    now = yield Do(stamp, "wall clock")
+    now = yield Do(now_string, "wall clock")
     error = _cut(cause, MAX_ERROR)
     patch = job.guard().replace("/status/phase", "FAIL").add("/status/error", error)
     patch = patch.add("/status/completionTime", now)
@@ -140,7 +140,7 @@ def condition(job: JobView, kind: str, reason: str, message: str, now: str, *, s
     return Patch().test("/status/conditions", existing or None).add("/status/conditions", [*kept, entry])
 
 
-def cause_of(job: JobView, seen: Survey, means: Means) -> Op[str]:
+def cause_of(job: JobView, seen: StageSnapshot, dependencies: Dependencies) -> Op[str]:
     """Why the first failed task failed, in words: the error of its first attempt in this run that says anything.
 
     Each loss but the last, and one by which a backup was left alone, began an epoch: so many of the latest are this
@@ -152,7 +152,7 @@ def cause_of(job: JobView, seen: Survey, means: Means) -> Op[str]:
     selection = Selection(seen.stage.step, seen.stage.name, number)
 
     def look() -> str:
-        found = sorted(attempts(means.store, job.storage_prefix, selection))
+        found = sorted(attempts(dependencies.store, job.storage_prefix, selection))
         if state.failures < job.max_attempts:
             earliest = state.epoch - state.losses + 2
             logged = [attempt for attempt in found if LOG in attempt.files and attempt.epoch >= earliest]
@@ -160,14 +160,14 @@ def cause_of(job: JobView, seen: Survey, means: Means) -> Op[str]:
                 f"{what}: {state.losses} workers died while they ran it (out of memory, or killed); "
                 "give the workers more memory or the task less input",
                 logged[-1] if logged else None,
-                means.store,
+                dependencies.store,
             )
         times = "once" if state.failures == 1 else f"{state.failures} times"
-        first = first_error(means.store, found, job.run)
+        first = first_error(dependencies.store, found, job.run)
         if first is None:
             return f"{what} failed {times}: no attempt left an error"
         attempt, error = first
-        return _with_log(f"{what} failed {times}: {error.message}", attempt, means.store)
+        return _with_log(f"{what} failed {times}: {error.message}", attempt, dependencies.store)
 
     cause: str = yield Do(look, "read errors")
     return cause
@@ -187,7 +187,7 @@ def _cut(text: str, most: int) -> str:
     return text if len(text) <= most else text[: most - 1] + "…"
 
 
-def _landed(job: JobView, outcome: Outcome) -> bool:
-    if outcome.verdict is Verdict.REFUSED:
-        raise Refused(f"patching the status of {job.target}", outcome.answer)
+def _landed(job: JobView, outcome: PatchResult) -> bool:
+    if outcome.status is PatchStatus.REFUSED:
+        raise RequestRefusedError(f"patching the status of {job.target}", outcome.answer)
     return True

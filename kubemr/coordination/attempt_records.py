@@ -126,7 +126,7 @@ def _parsed(line: bytes, event: str) -> dict[str, object]:
     return fields if isinstance(fields, dict) and fields.get("event") == event else {}
 
 
-def keep(store: Store, key: str, data: bytes, warn: Callable[..., object]) -> Op[bool]:
+def write_best_effort(store: Store, key: str, data: bytes, warn: Callable[..., object]) -> Op[bool]:
     """Write a record for people; nothing fails because it could not be written.
 
     `warn` takes an event and fields.  False when the store does not take it.

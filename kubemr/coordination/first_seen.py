@@ -17,12 +17,12 @@ REMEMBERED: Final = 4096
 
 
 @define
-class Sightings:
+class FirstSeen:
     """Of one observer.  Times are of its monotonic clock."""
 
     _first: dict[tuple[str, int, int, Token], float] = field(factory=dict, init=False)
 
-    def see(self, shard: Shard, now: float, own: Token) -> None:
+    def record(self, shard: Shard, now: float, own: Token) -> None:
         """The shard, as it was a moment ago; of `own` attempts nothing needs to be remembered."""
         for number, state in shard.tasks.items():
             if state.name == "running":
@@ -32,6 +32,6 @@ class Sightings:
         while len(self._first) > REMEMBERED:
             del self._first[next(iter(self._first))]
 
-    def first(self, shard: Shard, number: int, epoch: int, token: Token) -> float | None:
+    def since(self, shard: Shard, number: int, epoch: int, token: Token) -> float | None:
         """When this attempt was first seen; None when it was not."""
         return self._first.get((shard.name, number, epoch, token))

@@ -12,9 +12,9 @@ from datetime import datetime, timedelta
 from attr import frozen
 
 from kubemr.coordination import names
-from kubemr.coordination.advance import Means
-from kubemr.coordination.attempt_records import LOST, AttemptError, keep
-from kubemr.coordination.first_seen import Sightings
+from kubemr.coordination.advance import Dependencies
+from kubemr.coordination.attempt_records import LOST, AttemptError, write_best_effort
+from kubemr.coordination.first_seen import FirstSeen
 from kubemr.coordination.job_view import JobView, Stage
 from kubemr.locks.effects import Do, Now, Op
 from kubemr.tasks.shard import Shard
@@ -36,27 +36,29 @@ class Loss:
     since: float | None = None
 
 
-def lost(before: Shard, after: Shard, dead: Set[Token], seen: Sightings | None = None) -> Iterator[Loss]:
+def lost_attempts(before: Shard, after: Shard, dead: Set[Token], seen: FirstSeen | None = None) -> Iterator[Loss]:
     """The attempts that `dead` lost from `before` to `after`; `seen` is what the observer had seen before that."""
     for number, state in before.tasks.items():
         now = after.tasks.get(number)
         if state.name == "running" and now is not None and now.losses > state.losses:
             for token in state.holders:
                 if token in dead and not now.held_by(token):
-                    since = None if seen is None else seen.first(before, number, state.epoch, token)
+                    since = None if seen is None else seen.since(before, number, state.epoch, token)
                     yield Loss(number, state.epoch, token, since)
 
 
-def record(job: JobView, stage: Stage, losses: Sequence[Loss], means: Means, warn: Callable[..., object]) -> Op[None]:
+def write_lost_records(
+    job: JobView, stage: Stage, losses: Sequence[Loss], dependencies: Dependencies, warn: Callable[..., object]
+) -> Op[None]:
     """Write that these attempts were lost, when that was found, and by when they had begun."""
     now: float = yield Now()
-    end: str = yield Do(means.stamp, "wall clock")
+    end: str = yield Do(dependencies.now_string, "wall clock")
     for loss in losses:
         attempt = attempt_of(loss.epoch, loss.token)
         prefix = names.attempt_prefix(job.storage_prefix, stage.step, stage.name, loss.number, attempt)
         start = "" if loss.since is None else _before(end, now - loss.since)
         error = AttemptError(MESSAGE, loss.token, start, end, run=job.run).encode()
-        kept = yield from keep(means.store, prefix + LOST, error, warn)
+        kept = yield from write_best_effort(dependencies.store, prefix + LOST, error, warn)
         if not kept:
             return  # A store that is away takes long to say so, and there is work to do.
 

@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager
 from typing import BinaryIO, Protocol
 
 
-class Listed(Protocol):
+class ObjectInfo(Protocol):
     """An object in a listing."""
 
     @property
@@ -34,7 +34,7 @@ class Store(Protocol):
         """Read an object."""
         ...
 
-    def list(self, prefix: str) -> Iterable[Listed]:
+    def list(self, prefix: str) -> Iterable[ObjectInfo]:
         """The objects below a prefix, sorted by key."""
         ...
 

@@ -7,7 +7,7 @@ from typing import Final
 from attr import define, field, frozen
 
 from kubemr.locks.backoff import Backoff
-from kubemr.locks.conditional import Refused
+from kubemr.locks.conditional import RequestRefusedError
 from kubemr.locks.effects import Answer, Json, Op, Random, Request, Resource, Sleep
 
 PAGE: Final = 500
@@ -15,7 +15,7 @@ PAGE: Final = 500
 
 
 @frozen
-class Listed:
+class ListResult:
     """What a list found; `resource_version` is where a watch may begin."""
 
     items: list[Json]
@@ -49,7 +49,7 @@ class Pages:
     _over: bool = field(default=False, init=False)
 
     def next(self) -> Op[Page | None]:
-        """The next page, or None after the last.  Waits out what is transient.  Raises `Refused`."""
+        """The next page, or None after the last.  Waits out what is transient.  Raises `RequestRefusedError`."""
         if self._over:
             return None
         backoff = Backoff()
@@ -68,14 +68,16 @@ class Pages:
             if answer.status == 410 and self._token:
                 self._token = ""
             elif answer.definite and answer.status not in (0, 429):
-                raise Refused(f"listing {self.resource.plural} of {self.label_selector}", answer)
+                raise RequestRefusedError(f"listing {self.resource.plural} of {self.label_selector}", answer)
             yield Sleep(backoff.next((yield Random()), answer.retry_after))
 
 
-def list_all(resource: Resource, namespace: str | None, label_selector: str, *, limit: int | None = None) -> Op[Listed]:
+def list_all(
+    resource: Resource, namespace: str | None, label_selector: str, *, limit: int | None = None
+) -> Op[ListResult]:
     """A whole list, as `Pages`: for objects of which there are few.
 
-    With `limit` only that many objects are wanted: one page, no more.  Raises `Refused`.
+    With `limit` only that many objects are wanted: one page, no more.  Raises `RequestRefusedError`.
     """
     pages = Pages(resource, namespace, label_selector, limit)
     items: list[Json] = []
@@ -85,4 +87,4 @@ def list_all(resource: Resource, namespace: str | None, label_selector: str, *, 
         items += page.items
         if limit is not None:
             break
-    return Listed(items, pages.resource_version)
+    return ListResult(items, pages.resource_version)

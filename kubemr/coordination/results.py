@@ -50,7 +50,7 @@ class Results:
 
 
 @define(eq=False)
-class Gathered:
+class CollectedResults:
     """The results so far: the first ones, and the text of the others."""
 
     first: list[str] = field(factory=list, init=False)
@@ -92,14 +92,16 @@ class Gathered:
         yield expanding.flush() + b"]"
 
 
-def gather(job: JobView, stage: Stage, attempts: Sequence[str], store: Store, readers: int) -> Op[Gathered | None]:
+def collect_results(
+    job: JobView, stage: Stage, attempts: Sequence[str], store: Store, readers: int
+) -> Op[CollectedResults | None]:
     """Read the outputs of these attempts; None when somebody else has moved the job on meanwhile."""
     keys = (
         names.attempt_prefix(job.storage_prefix, stage.step, stage.name, number, attempt) + OUTPUTS
         for number, attempt in enumerate(attempts)
         if attempt
     )
-    gathered = Gathered()
+    gathered = CollectedResults()
     looked: float = yield Now()
     following: list[str] = []
     while following := [*following, *islice(keys, SLICE - len(following))]:

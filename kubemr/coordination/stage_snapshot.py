@@ -16,7 +16,7 @@ from kubemr.coordination.job_view import JobView, Stage, shards_a_page
 from kubemr.coordination.names import LABEL_TASKS
 from kubemr.coordination.outputs import Index
 from kubemr.coordination.pagination import Pages, list_all
-from kubemr.coordination.task_table import MISSING, Ledger
+from kubemr.coordination.task_table import MISSING, TaskTable
 from kubemr.locks.effects import Json, Op
 from kubemr.tasks.shard import SHARDS, Shard, hint_of
 from kubemr.tasks.state import TaskState
@@ -26,13 +26,13 @@ MOST_MISLABELLED: Final = 64
 
 
 @frozen
-class Survey:
+class StageSnapshot:
     """A stage's tasks at one resourceVersion.  `complete` is the only thing that may be concluded upon."""
 
     stage: Stage
     shards: int
     """How many of the stage's shards there were."""
-    tasks: Ledger
+    tasks: TaskTable
     mislabelled: tuple[Shard, ...]
     """Some of those whose hint did not fit their tasks."""
     resource_version: str
@@ -41,15 +41,15 @@ class Survey:
 
     @_states.default
     def _parsed(self) -> dict[int, TaskState]:
-        return {place: TaskState.parse(self.tasks.texts[place]) for place in self.tasks.places - {MISSING}}
+        return {place: TaskState.parse(self.tasks.texts[place]) for place in self.tasks.states - {MISSING}}
 
     @property
     def complete(self) -> bool:
         """Every task has an attempt that counts, and none is missing from the list."""
         return (
             self.shards == self.stage.shards
-            and not self.tasks.strange
-            and MISSING not in self.tasks.places
+            and not self.tasks.has_unknown_tasks
+            and MISSING not in self.tasks.states
             and all(state.committed for state in self._states.values())
         )
 
@@ -57,7 +57,7 @@ class Survey:
     def failed(self) -> list[int]:
         """Tasks that failed for good."""
         failed = {place for place, state in self._states.items() if state.name == "failed"}
-        return list(self.tasks.among(failed)) if failed else []
+        return list(self.tasks.tasks_in(failed)) if failed else []
 
     def state(self, number: int) -> TaskState:
         """A task's state."""
@@ -67,7 +67,7 @@ class Survey:
     def index(self) -> Index:
         """The attempts that count, of a complete stage."""
         words = {place: str(state.attempt) if state.name == "done" else "" for place, state in self._states.items()}
-        return Index(list(self.tasks.each(words)))
+        return Index(list(self.tasks.map_states(words)))
 
 
 @define
@@ -76,13 +76,13 @@ class _Look:
 
     job: JobView
     stage: Stage
-    tasks: Ledger = field(init=False)
+    tasks: TaskTable = field(init=False)
     shards: int = 0
     mislabelled: list[Shard] = field(factory=list)
 
     @tasks.default
-    def _no_tasks(self) -> Ledger:
-        return Ledger(self.stage.total)
+    def _no_tasks(self) -> TaskTable:
+        return TaskTable(self.stage.total)
 
     def see(self, document: Json) -> None:
         """One more shard, if it is the stage's."""
@@ -92,14 +92,14 @@ class _Look:
         if document["metadata"]["name"] != self.job.shard_name(self.stage, int(number)):
             return  # It has the labels, but it is none of the job's.
         self.shards += 1
-        self.tasks.note(document["tasks"])
+        self.tasks.add_shard(document["tasks"])
         states = {place: TaskState.parse(text) for place, text in enumerate(set(document["tasks"].values()))}
         label = (document["metadata"].get("labels") or {}).get(LABEL_TASKS, "")
         if label not in ("waiting", hint_of(states)) and len(self.mislabelled) < MOST_MISLABELLED:
             self.mislabelled.append(Shard.parse(document))
 
 
-def survey(job: JobView, stage: Stage) -> Op[Survey]:
+def take_snapshot(job: JobView, stage: Stage) -> Op[StageSnapshot]:
     """Read every shard of the stage."""
     pages = Pages(SHARDS, job.namespace, job.selector(stage), shards_a_page(stage))
     look = _Look(job, stage)
@@ -108,7 +108,7 @@ def survey(job: JobView, stage: Stage) -> Op[Survey]:
             look = _Look(job, stage)
         for document in page.items:
             look.see(document)
-    return Survey(stage, look.shards, look.tasks, tuple(look.mislabelled), pages.resource_version)
+    return StageSnapshot(stage, look.shards, look.tasks, tuple(look.mislabelled), pages.resource_version)
 
 
 @frozen

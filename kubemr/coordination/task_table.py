@@ -11,20 +11,20 @@ from collections.abc import Iterator, Mapping
 
 from attr import define, field
 
-from kubemr.tasks import encoding as taskmap
-from kubemr.tasks.state import BadState
+from kubemr.tasks import encoding
+from kubemr.tasks.state import InvalidStateError
 
 MISSING = 0
 """The place of a task that nobody has told of."""
 
 
 @define(eq=False)
-class Ledger:
+class TaskTable:
     """The strings of `total` tasks, by number: four bytes each.  `texts` are those that occur."""
 
     total: int
     texts: list[str] = field(factory=lambda: [""], init=False)
-    strange: bool = field(default=False, init=False)
+    has_unknown_tasks: bool = field(default=False, init=False)
     """There was a task with a number that the stage does not have, or a shard with a key that is no number."""
     _known: dict[str, int] = field(factory=dict, init=False)
     _places: array[int] = field(init=False)
@@ -33,17 +33,17 @@ class Ledger:
     def _none_yet(self) -> array[int]:
         return array("I", [MISSING]) * self.total
 
-    def note(self, tasks: Mapping[str, str]) -> None:
+    def add_shard(self, tasks: Mapping[str, str]) -> None:
         """The tasks of one shard, as its document has them.  What was noted of them before is replaced."""
         places, known, total = self._places, self._known, self.total
         try:
-            texts = taskmap.texts(tasks)
-        except BadState:
-            self.strange = True
+            texts = encoding.texts(tasks)
+        except InvalidStateError:
+            self.has_unknown_tasks = True
             return
         for number, text in texts.items():
             if number >= total:
-                self.strange = True
+                self.has_unknown_tasks = True
                 continue
             place = known.get(text)
             if place is None:
@@ -56,14 +56,14 @@ class Ledger:
         return self.texts[self._places[number]] if 0 <= number < self.total else ""
 
     @property
-    def places(self) -> set[int]:
+    def states(self) -> set[int]:
         """Where in `texts` the strings are that tasks have now; with `MISSING` if a task has none."""
         return set(self._places)
 
-    def among(self, places: set[int]) -> Iterator[int]:
+    def tasks_in(self, places: set[int]) -> Iterator[int]:
         """The tasks whose string is one of these, in order."""
         return (number for number, place in enumerate(self._places) if place in places)
 
-    def each(self, words: Mapping[int, str]) -> Iterator[str]:
+    def map_states(self, words: Mapping[int, str]) -> Iterator[str]:
         """For each task, in order, what `words` has at the place of its string."""
         return (words[place] for place in self._places)

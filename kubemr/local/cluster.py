@@ -17,8 +17,8 @@ from kubemr.local.apiserver.http import HttpServer
 from kubemr.local.apiserver.kubemr_server import kubemr_server
 from kubemr.local.container_process import inherited
 from kubemr.local.node.node import Node
-from kubemr.local.operator_process import OperatorKeeper
-from kubemr.local.output_log import Logbook
+from kubemr.local.operator_process import OperatorSupervisor
+from kubemr.local.output_log import OutputLog
 from kubemr.locks.config import Server
 
 NAMESPACE: Final = "default"
@@ -36,8 +36,8 @@ class LocalCluster:
     def __init__(
         self,
         store: Mapping[str, str],
-        logbook: Logbook,
-        failed: Callable[[Exception], None],
+        output_log: OutputLog,
+        on_failure: Callable[[Exception], None],
         *,
         lease_seconds: float = LEASE_SECONDS,
         log_level: str = "info",
@@ -57,8 +57,8 @@ class LocalCluster:
             "KUBEMR_LEASE_SECONDS": f"{lease_seconds:g}",
             "KUBEMR_NAMESPACE": self.namespace,
         }
-        self.operator = OperatorKeeper(environ, str(self.directory), logbook, failed)
-        self.node = Node(self.server, self.directory, common, logbook, failed)
+        self.operator = OperatorSupervisor(environ, str(self.directory), output_log, on_failure)
+        self.node = Node(self.server, self.directory, common, output_log, on_failure)
 
     @property
     def kubectl_url(self) -> str:

@@ -43,22 +43,22 @@ class SettingsGone:
 
 
 @frozen
-class FollowingFailed:
+class WatchFailed:
     """It cannot be followed any more."""
 
     error: Exception
 
 
-News = JobSeen | JobGone | ShardSeen | SettingsGone | FollowingFailed
+JobEvent = JobSeen | JobGone | ShardSeen | SettingsGone | WatchFailed
 
 
-class JobFollower:
+class JobWatcher:
     """Calls `tell` with all news of one job, from three threads, until `stop`."""
 
-    def __init__(self, server: Server, job: Json, tell: Callable[[News], None]) -> None:
+    def __init__(self, server: Server, job: Json, emit: Callable[[JobEvent], None]) -> None:
         metadata = job["metadata"]
         self._server = server
-        self._tell = tell
+        self._emit = emit
         self._namespace = metadata["namespace"]
         self._stop = Stop()
         ours = names.selector(metadata["uid"])
@@ -102,17 +102,17 @@ class JobFollower:
                     else:
                         each(event.type, event.object)
             except Exception as error:
-                self._tell(FollowingFailed(error))
+                self._emit(WatchFailed(error))
 
         return threading.Thread(target=run, name=f"follow-{resource.plural}", daemon=True)
 
     def _job(self, kind: str, document: Json) -> None:
-        self._tell(JobGone() if kind == "DELETED" else JobSeen(document))
+        self._emit(JobGone() if kind == "DELETED" else JobSeen(document))
 
     def _shard(self, kind: str, document: Json) -> None:
         if kind != "DELETED":
-            self._tell(ShardSeen(document))
+            self._emit(ShardSeen(document))
 
     def _settings(self, kind: str, document: Json) -> None:
         if kind == "DELETED":
-            self._tell(SettingsGone())
+            self._emit(SettingsGone())

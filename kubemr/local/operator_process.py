@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from kubemr.local.container_process import LocalProcess
-from kubemr.local.output_log import Logbook
+from kubemr.local.output_log import OutputLog
 
 SOURCE: Final = "operator"
 FIRST_BACKOFF: Final = 0.1
@@ -35,15 +35,15 @@ class OperatorFailed(Exception):
     """The operator cannot work here."""
 
 
-class OperatorKeeper:
+class OperatorSupervisor:
     """Keeps one operator running.  `failed` is called, in a thread, when that is not possible."""
 
     def __init__(
-        self, environ: Mapping[str, str], directory: str, logbook: Logbook, failed: Callable[[Exception], None]
+        self, environ: Mapping[str, str], directory: str, output_log: OutputLog, on_failure: Callable[[Exception], None]
     ) -> None:
         self._environ = {**environ, "TMPDIR": directory}
-        self._logbook = logbook
-        self._failed = failed
+        self._output_log = output_log
+        self._on_failure = on_failure
         self._lock = threading.Lock()
         self._leaving = threading.Event()
         self._process: LocalProcess | None = None
@@ -67,7 +67,7 @@ class OperatorKeeper:
                 [sys.executable, "-P", "-c", _PROGRAM, str(_HERE)],
                 self._environ,
                 None,
-                lambda line: self._logbook.add(SOURCE, line),
+                lambda line: self._output_log.add(SOURCE, line),
                 self._ended,
             )
 
@@ -105,4 +105,4 @@ class OperatorKeeper:
                 self._timer.daemon = True
                 self._timer.start()
                 return
-        self._failed(hopeless)
+        self._on_failure(hopeless)

@@ -15,7 +15,7 @@ Sink = Callable[[str, str], None]
 """Gets each line with its source, in whatever thread read it."""
 
 
-class Logbook:
+class OutputLog:
     """The last lines of all processes, in the order in which they came."""
 
     def __init__(self, sink: Sink | None = None) -> None:

@@ -13,7 +13,7 @@ from attrs import define, field, frozen
 from kubemr.coordination.job_view import JobView
 from kubemr.coordination.names import LABEL_RUN, LABEL_STAGE
 from kubemr.locks.effects import Json
-from kubemr.tasks import encoding as taskmap
+from kubemr.tasks import encoding
 
 COMMITTED: Final = ("done", "empty")
 
@@ -84,7 +84,7 @@ class JobProgress:
             return
         names: Counter[str] = Counter()
         failures = 0
-        each = taskmap.told(document["tasks"])
+        each = encoding.tasks_per_entry(document["tasks"])
         for text in document["tasks"].values():
             parts = text.split("/")
             names[parts[0]] += each

@@ -18,7 +18,7 @@ from typing import Final
 _PR_SET_CHILD_SUBREAPER: Final = 36
 
 
-def adopt() -> None:
+def become_subreaper() -> None:
     """Become the parent of descendants that lose theirs."""
     if sys.platform == "linux" and ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_CHILD_SUBREAPER, 1) != 0:
         raise OSError(ctypes.get_errno(), "prctl(PR_SET_CHILD_SUBREAPER) failed")

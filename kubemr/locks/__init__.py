@@ -19,17 +19,17 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from kubemr.locks.conditional import Outcome, Refused, Target, Verdict, apply, read
+from kubemr.locks.conditional import PatchResult, PatchStatus, RequestRefusedError, Target, apply, read
 from kubemr.locks.config import ConfigError, Server, from_environment
 from kubemr.locks.effects import Answer, Op, Request, Resource
-from kubemr.locks.failure_detectors import HolderLease, Judge, OwnBeat
-from kubemr.locks.held_lock import Holding, LockLost, NotAcquired, held
+from kubemr.locks.failure_detectors import FailureDetector, LeaseDetector, LockHeartbeatDetector
+from kubemr.locks.held_lock import HeldLock, LockLostError, LockNotAcquiredError, hold
 from kubemr.locks.identity import unique
 from kubemr.locks.liveness import Observation
-from kubemr.locks.lock import Fate, Held, Lock, Result, acquire, release, renew, try_acquire, write
-from kubemr.locks.lock_value import BadLock, LockValue
+from kubemr.locks.lock import Acquisition, Lock, LockResult, LockStatus, acquire, release, renew, try_acquire, write
+from kubemr.locks.lock_value import InvalidLockError, LockValue
 from kubemr.locks.patch import MISSING, Patch, lookup, pointer
-from kubemr.locks.threads import Stop, Stopped, Transport, run
+from kubemr.locks.threads import Stop, StoppedError, Transport, run
 
 if TYPE_CHECKING:
     from kubemr.locks import aio, http
@@ -37,39 +37,39 @@ if TYPE_CHECKING:
 
 __all__ = [
     "MISSING",
+    "Acquisition",
     "Answer",
-    "BadLock",
     "ConfigError",
-    "Fate",
-    "Held",
-    "HolderLease",
-    "Holding",
+    "FailureDetector",
+    "HeldLock",
     "HttpTransport",
-    "Judge",
+    "InvalidLockError",
+    "LeaseDetector",
     "Lock",
-    "LockLost",
+    "LockHeartbeatDetector",
+    "LockLostError",
+    "LockNotAcquiredError",
+    "LockResult",
+    "LockStatus",
     "LockValue",
-    "NotAcquired",
     "Observation",
     "Op",
-    "Outcome",
-    "OwnBeat",
     "Patch",
-    "Refused",
+    "PatchResult",
+    "PatchStatus",
     "Request",
+    "RequestRefusedError",
     "Resource",
-    "Result",
     "Server",
     "Stop",
-    "Stopped",
+    "StoppedError",
     "Target",
     "Transport",
-    "Verdict",
     "acquire",
     "aio",
     "apply",
     "from_environment",
-    "held",
+    "hold",
     "http",
     "lookup",
     "pointer",

@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Protocol, TypeVar
 
 from kubemr.locks.effects import Answer, Do, Effect, Now, Op, Random, Request, Sleep, Watch, WatchEvent
-from kubemr.locks.threads import draw
+from kubemr.locks.threads import uniform
 
 T = TypeVar("T")
 
@@ -35,7 +35,7 @@ async def run(
     *,
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
-    random: Callable[[], float] = draw,
+    random: Callable[[], float] = uniform,
 ) -> T:
     """Carry `op` out and give its result; what it raises is raised here.
 

@@ -41,7 +41,7 @@ FIELD_MANAGER = "kubemr"
 """One shared manager: a manager per worker would make `managedFields` grow with the number of workers."""
 
 
-class Verdict(Enum):
+class PatchStatus(Enum):
     """How a conditional patch ended."""
 
     WON = "won"
@@ -89,23 +89,23 @@ class Target:
 
 
 @frozen
-class Outcome:
+class PatchResult:
     """The verdict, and the object as it was seen last (None when it is gone or was not read).
 
     `answer` is the server's last word, for the message of an error.
     """
 
-    verdict: Verdict
+    status: PatchStatus
     object: Json
     answer: Answer
 
     @property
     def won(self) -> bool:
         """The patch landed."""
-        return self.verdict is Verdict.WON
+        return self.status is PatchStatus.WON
 
 
-class Refused(Exception):
+class RequestRefusedError(Exception):
     """The server refused a request for a reason that repeating it will not change."""
 
     def __init__(self, what: str, answer: Answer) -> None:
@@ -113,7 +113,7 @@ class Refused(Exception):
         self.answer = answer
 
 
-def apply(target: Target, patch: Patch, mine: Callable[[Json], bool]) -> Op[Outcome]:
+def apply(target: Target, patch: Patch, mine: Callable[[Json], bool]) -> Op[PatchResult]:
     """Send `patch` until its fate is known; `mine(object)` tells whether it shows in an object.
 
     `mine` must be true of an object only if this very patch has landed on it.
@@ -124,11 +124,11 @@ def apply(target: Target, patch: Patch, mine: Callable[[Json], bool]) -> Op[Outc
     while True:
         answer: Answer = yield target.patch(patch)
         if answer.ok:
-            return Outcome(Verdict.WON, answer.body, answer)
+            return PatchResult(PatchStatus.WON, answer.body, answer)
         if answer.status == 404:
-            return Outcome(Verdict.GONE, None, answer)
+            return PatchResult(PatchStatus.GONE, None, answer)
         if is_refusal(answer) and not doubted:
-            return Outcome(Verdict.REFUSED, None, answer)
+            return PatchResult(PatchStatus.REFUSED, None, answer)
         if answer.status in (409, 429) or not (answer.definite and answer.sent):
             yield Sleep(backoff.next((yield Random()), answer.retry_after))
         if answer.status == 429 or not answer.sent:
@@ -136,23 +136,23 @@ def apply(target: Target, patch: Patch, mine: Callable[[Json], bool]) -> Op[Outc
         doubted = doubted or not answer.definite
         seen = yield from read(target)
         if seen is None:
-            return Outcome(Verdict.GONE, None, answer)
+            return PatchResult(PatchStatus.GONE, None, answer)
         if mine(seen):
-            return Outcome(Verdict.WON, seen, answer)
+            return PatchResult(PatchStatus.WON, seen, answer)
         if not patch.holds(seen):
-            return Outcome(Verdict.LOST, seen, answer)
+            return PatchResult(PatchStatus.LOST, seen, answer)
         if is_refusal(answer):
-            return Outcome(Verdict.REFUSED, seen, answer)
+            return PatchResult(PatchStatus.REFUSED, seen, answer)
         if answer.status == 422:
             if refused_while_holding:
-                return Outcome(Verdict.REFUSED, seen, answer)
+                return PatchResult(PatchStatus.REFUSED, seen, answer)
             refused_while_holding = True
 
 
 def read(target: Target) -> Op[Json]:
     """A consistent read: the object, or None when it does not exist.  Waits out what is transient.
 
-    Raises `Refused` when the server denies the read.
+    Raises `RequestRefusedError` when the server denies the read.
     """
     backoff = Backoff()
     while True:
@@ -162,7 +162,7 @@ def read(target: Target) -> Op[Json]:
         if answer.status == 404:
             return None
         if answer.definite and answer.status not in (0, 429):
-            raise Refused(f"reading {target}", answer)
+            raise RequestRefusedError(f"reading {target}", answer)
         yield Sleep(backoff.next((yield Random()), answer.retry_after))
 
 

@@ -11,7 +11,7 @@ from kubemr.locks.effects import Now, Op, Request, Sleep, Watch
 T = TypeVar("T")
 
 
-def within(op: Op[T], seconds: float | None, otherwise: T, *, each: float) -> Op[T]:
+def with_deadline(op: Op[T], seconds: float | None, otherwise: T, *, each: float) -> Op[T]:
     """Carry `op` out, but end with `otherwise` once `seconds` have passed (None: never).
 
     No single request lasts longer than `each` seconds.  When the time is over `op` is closed before its

@@ -1,8 +1,8 @@
 """Is the holder of a lock dead?  Two ways to judge, neither of which compares clocks.
 
 =============  ==============================================  ==========================================
-`OwnBeat`      the holder renews each lock it holds            one patch per lock and renewal
-`HolderLease`  the holder renews one Lease, named after it     one patch per holder, however many locks
+`LockHeartbeatDetector`      the holder renews each lock it holds            one patch per lock and renewal
+`LeaseDetector`  the holder renews one Lease, named after it     one patch per holder, however many locks
 =============  ==============================================  ==========================================
 
 Both rest on `kubemr.locks.liveness`, so a judge has to be asked again and again, about every `poll`
@@ -19,12 +19,12 @@ from attr import define, field
 from kubemr.locks.conditional import Target
 from kubemr.locks.effects import Now, Op
 from kubemr.locks.identity import Token
-from kubemr.locks.lease import RENEWALS_PER_DURATION, Census
+from kubemr.locks.lease import RENEWALS_PER_DURATION, LeaseFailureDetector
 from kubemr.locks.liveness import Observation
 from kubemr.locks.lock_value import LockValue
 
 
-class Judge(Protocol):
+class FailureDetector(Protocol):
     """Decides whether a holder is dead.  It remembers what it saw: one judge serves one observer."""
 
     @property
@@ -32,7 +32,7 @@ class Judge(Protocol):
         """How often to look, in seconds."""
         ...
 
-    def dead(self, value: LockValue, asked: float, answered: float) -> Op[bool]:
+    def is_dead(self, value: LockValue, asked: float, answered: float) -> Op[bool]:
         """True when the holder of `value` is dead; a consistent read from `asked` to `answered` showed it."""
         ...
 
@@ -42,7 +42,7 @@ class Judge(Protocol):
 
 
 @define
-class OwnBeat:
+class LockHeartbeatDetector:
     """Dead when the lock's string stays the same for `duration` seconds.  For one lock."""
 
     duration: float
@@ -57,19 +57,19 @@ class OwnBeat:
         """As often as the holder renews."""
         return self.duration / RENEWALS_PER_DURATION
 
-    def dead(self, value: LockValue, asked: float, answered: float) -> Op[bool]:
-        """See `Judge`."""
+    def is_dead(self, value: LockValue, asked: float, answered: float) -> Op[bool]:
+        """See `FailureDetector`."""
         yield from ()  # an operation, though it needs nothing from outside
         self._observation.saw(value.raw, asked, answered)
         return self._observation.expired
 
     def missed(self) -> None:
-        """See `Judge`."""
+        """See `FailureDetector`."""
         self._observation.missed()
 
 
 @define
-class HolderLease:
+class LeaseDetector:
     """Dead when the holder's Lease has another holder or none, does not exist, or was not renewed for `duration`.
 
     For any number of locks.  `lease_of` gives the Lease of an identity; who takes locks must hold it first.
@@ -85,21 +85,21 @@ class HolderLease:
         """As often as the holder renews."""
         return self.duration / RENEWALS_PER_DURATION
 
-    def dead(self, value: LockValue, asked: float, answered: float) -> Op[bool]:
-        """See `Judge`."""
+    def is_dead(self, value: LockValue, asked: float, answered: float) -> Op[bool]:
+        """See `FailureDetector`."""
         watched = self._watched.get(value.holder)
         if watched is None:
             self._forget(answered)
-            census = Census(lambda token: self.lease_of(str(token)), self.duration)
+            census = LeaseFailureDetector(lambda token: self.lease_of(str(token)), self.duration)
             watched = self._watched[value.holder] = _Watched(census)
         elif answered - watched.looked < self.duration / 8:
             return False  # it was alive a moment ago
-        verdict = yield from watched.census.look([Token(value.holder)])
+        verdict = yield from watched.detector.find_dead([Token(value.holder)])
         watched.looked = float("-inf") if verdict else (yield Now())
         return bool(verdict)
 
     def missed(self) -> None:
-        """See `Judge`.  The lock's own reads say nothing about the Lease."""
+        """See `FailureDetector`.  The lock's own reads say nothing about the Lease."""
 
     def _forget(self, now: float) -> None:
         """Drop the holders nobody asked about lately: their windows have gaps anyway."""
@@ -110,5 +110,5 @@ class HolderLease:
 
 @define
 class _Watched:
-    census: Census
+    detector: LeaseFailureDetector
     looked: float = float("-inf")

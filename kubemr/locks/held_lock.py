@@ -1,8 +1,8 @@
 """Hold a lock for the length of a `with` block, renewed by a thread beside it.
 
-A lock cannot stop the code of a holder that lost it, it can only say so: through `Holding.lost`, through
-`Holding.check()`, by refusing `Holding.write`, and by `LockLost` at the end of the block.  It counts as
-lost when the server says so, and also when no renewal was confirmed for `Lock.patience` seconds: by then
+A lock cannot stop the code of a holder that lost it, it can only say so: through `HeldLock.lost`, through
+`HeldLock.check()`, by refusing `HeldLock.write`, and by `LockLostError` at the end of the block.  It counts as
+lost when the server says so, and also when no renewal was confirmed for `Lock.renew_deadline` seconds: by then
 somebody else may be about to take it.
 """
 
@@ -13,36 +13,36 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from kubemr.locks.conditional import Refused
+from kubemr.locks.conditional import RequestRefusedError
 from kubemr.locks.effects import Op
-from kubemr.locks.failure_detectors import Judge
-from kubemr.locks.lock import Fate, Held, Lock, Result, acquire, release, renew, write
-from kubemr.locks.lock_value import BadLock
+from kubemr.locks.failure_detectors import FailureDetector
+from kubemr.locks.lock import Acquisition, Lock, LockResult, LockStatus, acquire, release, renew, write
+from kubemr.locks.lock_value import InvalidLockError
 from kubemr.locks.patch import Patch
 from kubemr.locks.threads import Stop, Transport, run
 
 
-class NotAcquired(Exception):
+class LockNotAcquiredError(Exception):
     """The lock was not to be had in the time given; `result` says why."""
 
-    def __init__(self, lock: Lock, result: Result) -> None:
+    def __init__(self, lock: Lock, result: LockResult) -> None:
         holder = f", held by {result.value.holder}" if result.value is not None and result.value.holder else ""
-        super().__init__(f"{lock}: not acquired by {lock.identity}: {result.fate.value}{holder}")
+        super().__init__(f"{lock}: not acquired by {lock.identity}: {result.status.value}{holder}")
         self.result = result
 
 
-class LockLost(Exception):
+class LockLostError(Exception):
     """The lock was lost while it was needed: what was done under it may overlap with its next holder's work."""
 
 
-class Holding:
+class HeldLock:
     """A lock as its holder's code sees it.  Safe to use from several threads."""
 
-    def __init__(self, held: Held, transport: Transport, confirmed: float, clock: Callable[[], float]) -> None:
+    def __init__(self, held: Acquisition, transport: Transport, confirmed: float, clock: Callable[[], float]) -> None:
         self.lock = held.lock
         self.lost = threading.Event()
         """Set as soon as the loss is known; it is never cleared."""
-        self._held = held
+        self._acquisition = held
         self._transport = transport
         self._clock = clock
         # When the last request was *sent* that is known to have shown others that we live.
@@ -54,88 +54,88 @@ class Holding:
     @property
     def fence(self) -> int:
         """The fencing token of this acquisition."""
-        return self._held.fence
+        return self._acquisition.fence
 
     def check(self) -> None:
-        """Raises `LockLost` unless the lock is held, as far as anybody can know."""
-        if self._clock() - self._confirmed >= self.lock.patience:
-            self._lose(f"no renewal was confirmed for {self.lock.patience:g} s")
+        """Raises `LockLostError` unless the lock is held, as far as anybody can know."""
+        if self._clock() - self._confirmed >= self.lock.renew_deadline:
+            self._mark_lost(f"no renewal was confirmed for {self.lock.renew_deadline:g} s")
         if self.lost.is_set():
-            raise LockLost(f"{self.lock}: lost by {self.lock.identity} (fence {self.fence}): {self._why}")
+            raise LockLostError(f"{self.lock}: lost by {self.lock.identity} (fence {self.fence}): {self._why}")
 
     def renew(self) -> None:
-        """One renewal.  Raises `LockLost`."""
+        """One renewal.  Raises `LockLostError`."""
         self._change(lambda held, left: renew(held, timeout=left))
 
-    def write(self, patch: Patch) -> Result:
+    def write(self, patch: Patch) -> LockResult:
         """Change the locked object under the lock's protection; see `kubemr.locks.lock.write`.
 
-        Raises `LockLost`, or `Refused` when the server will not have the patch.
+        Raises `LockLostError`, or `RequestRefusedError` when the server will not have the patch.
         """
         return self._change(lambda held, left: write(held, patch, timeout=left))
 
     def release(self) -> None:
         """Give the lock back; waits no longer than one renewal interval for a server that does not answer."""
         with self._mutex:
-            run(release(self._held, timeout=self.lock.interval), self._transport, clock=self._clock)
+            run(release(self._acquisition, timeout=self.lock.interval), self._transport, clock=self._clock)
 
-    def _change(self, operation: Callable[[Held, float], Op[Result]]) -> Result:
+    def _change(self, operation: Callable[[Acquisition, float], Op[LockResult]]) -> LockResult:
         with self._mutex:
             self.check()
-            left = self._confirmed + self.lock.patience - self._clock()
-            result = run(operation(self._held, left), self._transport, clock=self._clock)
-            if result.held is not None:
-                self._held = result.held
+            left = self._confirmed + self.lock.renew_deadline - self._clock()
+            result = run(operation(self._acquisition, left), self._transport, clock=self._clock)
+            if result.acquisition is not None:
+                self._acquisition = result.acquisition
             if result.won:
-                self._confirmed = result.asked
-            elif result.fate is Fate.GONE:
-                self._lose("the object was deleted")
-            elif result.fate is Fate.LOST and result.held is None:
-                self._lose(f"now {result.value.raw!r}" if result.value is not None else "")
+                self._confirmed = result.sent_at
+            elif result.status is LockStatus.GONE:
+                self._mark_lost("the object was deleted")
+            elif result.status is LockStatus.LOST and result.acquisition is None:
+                self._mark_lost(f"now {result.value.raw!r}" if result.value is not None else "")
             self.check()
             return result
 
-    def _lose(self, why: str) -> None:
+    def _mark_lost(self, why: str) -> None:
         if not self.lost.is_set():
             self._why = why
             self.lost.set()
 
-    def keep(self, done: Callable[[float], bool]) -> None:
+    def keep_renewed(self, done: Callable[[float], bool]) -> None:
         """Renew until `done(interval)`, which waits that many seconds, is true, or the lock is lost."""
         while not done(self.lock.interval):
             try:
                 self.renew()
-            except LockLost:
+            except LockLostError:
                 return
-            except (Refused, BadLock) as problem:
-                self._lose(str(problem))
+            except (RequestRefusedError, InvalidLockError) as problem:
+                self._mark_lost(str(problem))
                 return
 
 
 @contextmanager
-def held(
+def hold(
     lock: Lock,
     transport: Transport,
     *,
-    judge: Judge | None = None,
+    detector: FailureDetector | None = None,
     timeout: float | None = None,
     stop: Stop | None = None,
     clock: Callable[[], float] = time.monotonic,
-) -> Iterator[Holding]:
+) -> Iterator[HeldLock]:
     """Acquire the lock, renew it in a thread during the block, release it at the end.
 
-    Raises `NotAcquired` when it was not to be had within `timeout` seconds (None: wait for ever), `Stopped` when `stop`
-    is set while waiting, and `LockLost` at the end of a block during which the lock was lost.
+    Raises `LockNotAcquiredError` when another holder kept it for `timeout` seconds (None: wait without a limit),
+    `StoppedError` when `stop` is set while waiting, and `LockLostError` at the end of a block during which it was lost.
     """
-    result = run(acquire(lock, judge, timeout=timeout), transport, clock=clock, stop=stop)
-    if result.held is not None and clock() - result.asked > lock.interval:
+    result = run(acquire(lock, detector, timeout=timeout), transport, clock=clock, stop=stop)
+    if result.acquisition is not None and clock() - result.sent_at > lock.interval:
         # It took long to find out that the lock was won: others may have watched it in silence since.
-        result = run(renew(result.held, timeout=lock.patience), transport, clock=clock)
-    if result.held is None:
-        raise NotAcquired(lock, result)
-    holding = Holding(result.held, transport, result.asked, clock)
+        result = run(renew(result.acquisition, timeout=lock.renew_deadline), transport, clock=clock)
+    if result.acquisition is None:
+        raise LockNotAcquiredError(lock, result)
+    holding = HeldLock(result.acquisition, transport, result.sent_at, clock)
     done = threading.Event()
-    renewals = threading.Thread(target=holding.keep, args=(done.wait,), name=f"renews {lock}", daemon=True)
+    renewals = threading.Thread(target=holding.keep_renewed, args=(done.wait,), name=f"renews {lock}", daemon=True)
     renewals.start()
     try:
         yield holding

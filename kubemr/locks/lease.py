@@ -16,8 +16,8 @@ from typing import Final
 from attr import define, evolve, field
 
 from kubemr.locks.backoff import LONGEST, Backoff
-from kubemr.locks.conditional import Outcome, Refused, Target, Verdict, apply, is_refusal, read
-from kubemr.locks.deadline import within
+from kubemr.locks.conditional import PatchResult, PatchStatus, RequestRefusedError, Target, apply, is_refusal, read
+from kubemr.locks.deadline import with_deadline
 from kubemr.locks.effects import Answer, Do, Json, Now, Op, Random, Request, Resource, Sleep
 from kubemr.locks.identity import Token
 from kubemr.locks.liveness import Observation
@@ -29,22 +29,22 @@ RENEWALS_PER_DURATION: Final = 4
 """A Lease's duration is at least four renewals, so that three in a row may go wrong."""
 
 
-class LeaseLost(Exception):
+class LeaseLostError(Exception):
     """Another process took this worker's Lease, or it was deleted: stop at once."""
 
 
-def take(target: Target, token: Token, stamp: Callable[[], str]) -> Op[Json]:
+def take(target: Target, token: Token, now_string: Callable[[], str]) -> Op[Json]:
     """Become the holder, whoever was it before; gives the Lease.
 
     `stamp` gives the wall clock's time as a Kubernetes MicroTime; it is written for people to read and is
-    never compared.  Raises `LeaseLost` when there is no such Lease.
+    never compared.  Raises `LeaseLostError` when there is no such Lease.
     """
     while True:
         lease = yield from read(target)
         if lease is None:
-            raise LeaseLost(f"{target} does not exist")
+            raise LeaseLostError(f"{target} does not exist")
         spec = lease.get("spec") or {}
-        now = yield Do(stamp, "wall clock")
+        now = yield Do(now_string, "wall clock")
         patch = Patch().test("/spec/holderIdentity", spec.get("holderIdentity"))
         patch = (
             patch.add("/spec/holderIdentity", token)
@@ -58,16 +58,16 @@ def take(target: Target, token: Token, stamp: Callable[[], str]) -> Op[Json]:
         _raise_unless_lost(outcome, target)
 
 
-def renew(target: Target, token: Token, stamp: str, *, longest: float = LONGEST) -> Op[None]:
+def renew(target: Target, token: Token, now_string: str, *, longest: float = LONGEST) -> Op[None]:
     """Show that `token` lives.  `stamp` must differ from the last one: a patch that changes nothing writes nothing.
 
     `longest` bounds each request, and each wait between two, in seconds: a connection that has gone silent is given up
     for another, and an apiserver that asks for more time is asked again before the Lease is over.
-    Raises `LeaseLost` when another token holds the Lease.
+    Raises `LeaseLostError` when another token holds the Lease.
 
     The patch is sent until it is known to have landed.  That needs no reads, unless a test fails: it may land twice.
     """
-    request = target.patch(Patch().test("/spec/holderIdentity", token).add("/spec/renewTime", stamp))
+    request = target.patch(Patch().test("/spec/holderIdentity", token).add("/spec/renewTime", now_string))
     backoff = Backoff(longest=longest)
     failed_while_held = False
     while True:
@@ -75,15 +75,15 @@ def renew(target: Target, token: Token, stamp: str, *, longest: float = LONGEST)
         if answer.ok:
             return
         if answer.status == 404:
-            raise LeaseLost(f"{target} does not exist")
+            raise LeaseLostError(f"{target} does not exist")
         if is_refusal(answer):
-            raise Refused(f"renewing {target}", answer)
+            raise RequestRefusedError(f"renewing {target}", answer)
         if answer.status == 422:
             holder = lookup((yield from _read_within(target, longest)), "/spec/holderIdentity")
             if holder != token:
-                raise LeaseLost(f"{target} is held by {holder}, not by {token}")
+                raise LeaseLostError(f"{target} is held by {holder}, not by {token}")
             if failed_while_held:
-                raise Refused(f"renewing {target}", answer)
+                raise RequestRefusedError(f"renewing {target}", answer)
             failed_while_held = True
         yield Sleep(min(longest, backoff.next((yield Random()), answer.retry_after)))
 
@@ -96,12 +96,12 @@ def release(target: Target, token: Token) -> Op[None]:
         return not _holder_is(token)(lease)
 
     outcome = yield from apply(target, patch, mine)
-    if outcome.verdict is Verdict.REFUSED:
-        raise Refused(f"releasing {target}", outcome.answer)
+    if outcome.status is PatchStatus.REFUSED:
+        raise RequestRefusedError(f"releasing {target}", outcome.answer)
 
 
-def keep(
-    target: Target, token: Token, duration: float, *, alive: Callable[[], bool], stamp: Callable[[], str]
+def keep_renewed(
+    target: Target, token: Token, duration: float, *, alive: Callable[[], bool], now_string: Callable[[], str]
 ) -> Op[None]:
     """Renew the Lease four times per `duration` seconds (a little more often, never less) while `alive()`.
 
@@ -109,14 +109,14 @@ def keep(
     the apiserver the first renewal lands within an interval: others, who may have been quicker to find the apiserver
     back, would else see nothing of this worker for too long.
     Ends when `alive()` is False: a worker whose loop is stuck must not look healthy.
-    Raises `LeaseLost`.
+    Raises `LeaseLostError`.
     """
     interval = duration / RENEWALS_PER_DURATION
     while True:
         yield Sleep(interval * (0.8 + 0.2 * (yield Random())))
         if not alive():
             return
-        yield from renew(target, token, (yield Do(stamp, "wall clock")), longest=interval)
+        yield from renew(target, token, (yield Do(now_string, "wall clock")), longest=interval)
 
 
 def duration_of(lease: Json, default: float) -> float:
@@ -133,7 +133,7 @@ def whole_seconds(duration: float) -> int:
 
 
 @define
-class Census:
+class LeaseFailureDetector:
     """Who is dead, as one observer sees it.  `lease_of` names the Lease of a token.
 
     Each Lease is judged by its own duration; `duration`, in seconds, is that of a Lease which says none.
@@ -145,7 +145,7 @@ class Census:
     duration: float
     _seen: dict[Token, Observation] = field(factory=dict, init=False)
 
-    def look(self, tokens: Iterable[Token]) -> Op[set[Token]]:
+    def find_dead(self, tokens: Iterable[Token]) -> Op[set[Token]]:
         """Read the Leases of `tokens`, once each; gives those that are dead."""
         dead: set[Token] = set()
         for token in sorted(set(tokens)):
@@ -155,13 +155,13 @@ class Census:
             answered: float = yield Now()
             self.forget(asked)
             if answer.ok or answer.status == 404:
-                if self.judge(token, answer.body if answer.ok else None, asked, answered):
+                if self.is_dead(token, answer.body if answer.ok else None, asked, answered):
                     dead.add(token)
             else:
                 self.missed([token])
         return dead
 
-    def judge(self, token: Token, lease: Json, asked: float, answered: float) -> bool:
+    def is_dead(self, token: Token, lease: Json, asked: float, answered: float) -> bool:
         """True when `token` is dead: a consistent read from `asked` to `answered` showed its `lease`, or None."""
         if lease is None or not _holder_is(token)(lease):
             self._seen.pop(token, None)
@@ -184,9 +184,9 @@ class Census:
 
 
 def _read_within(target: Target, longest: float) -> Op[Json]:
-    lease = yield from within(read(target), None, None, each=longest)
+    lease = yield from with_deadline(read(target), None, None, each=longest)
     if lease is None:
-        raise LeaseLost(f"{target} does not exist")
+        raise LeaseLostError(f"{target} does not exist")
     return lease
 
 
@@ -197,8 +197,8 @@ def _holder_is(token: Token) -> Callable[[Json], bool]:
     return check
 
 
-def _raise_unless_lost(outcome: Outcome, target: Target) -> None:
-    if outcome.verdict is Verdict.GONE:
-        raise LeaseLost(f"{target} does not exist")
-    if outcome.verdict is Verdict.REFUSED:
-        raise Refused(f"patching {target}", outcome.answer)
+def _raise_unless_lost(outcome: PatchResult, target: Target) -> None:
+    if outcome.status is PatchStatus.GONE:
+        raise LeaseLostError(f"{target} does not exist")
+    if outcome.status is PatchStatus.REFUSED:
+        raise RequestRefusedError(f"patching {target}", outcome.answer)

@@ -23,11 +23,11 @@ from kubemr.locks.effects import Json
 from kubemr.locks.patch import MISSING
 
 _OURS = re.compile(r"([^/]*)/([0-9]{1,18})/([0-9]{1,18})")
-BEATS: Final = 1_000_000
+HEARTBEATS: Final = 1_000_000
 """The first beat, and each step, is drawn from this many."""
 
 
-class BadLock(ValueError):
+class InvalidLockError(ValueError):
     """What stands at the path cannot be a lock, or the path cannot hold one."""
 
 
@@ -37,16 +37,16 @@ class LockValue:
 
     holder: str
     fence: int = 0
-    beat: int = 0
+    heartbeat: int = 0
     raw: Json = None
 
     @classmethod
     def parse(cls, found: Json) -> LockValue:
-        """Raises `BadLock` for what is neither a string nor nothing."""
+        """Raises `InvalidLockError` for what is neither a string nor nothing."""
         if found is None or found is MISSING:
             return cls("")
         if not isinstance(found, str):
-            raise BadLock(f"{found!r} is no lock: expected a string holder/fence/beat, or nothing")
+            raise InvalidLockError(f"{found!r} is no lock: expected a string holder/fence/beat, or nothing")
         match = _OURS.fullmatch(found)
         if match is None:
             return cls(found, raw=found)
@@ -62,13 +62,13 @@ class LockValue:
         """Nobody holds it."""
         return not self.holder
 
-    def taken_by(self, identity: str, draw: float) -> LockValue:
+    def taken_by(self, identity: str, uniform: float) -> LockValue:
         """The value of the next acquisition; `draw` from [0, 1) makes it unlike every other."""
-        return self.make(identity, self.fence + 1, int(draw * BEATS))
+        return self.make(identity, self.fence + 1, int(uniform * HEARTBEATS))
 
-    def renewed(self, draw: float) -> LockValue:
+    def renewed(self, uniform: float) -> LockValue:
         """The same acquisition, its beat raised; `draw` from [0, 1)."""
-        return self.make(self.holder, self.fence, self.beat + 1 + int(draw * BEATS))
+        return self.make(self.holder, self.fence, self.heartbeat + 1 + int(uniform * HEARTBEATS))
 
     def released(self) -> LockValue:
         """Free; the fence stays."""

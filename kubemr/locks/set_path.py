@@ -9,14 +9,14 @@ missing; an element of a list is replaced.
 from __future__ import annotations
 
 from kubemr.locks.effects import Json
-from kubemr.locks.lock_value import BadLock
+from kubemr.locks.lock_value import InvalidLockError
 from kubemr.locks.patch import MISSING, Patch, lookup, pointer
 
 
-def place(document: Json, path: str, old: Json, new: Json) -> Patch:
+def set_at_path(document: Json, path: str, old: Json, new: Json) -> Patch:
     """The patch that puts `new` at `path`, tested to be `old` as `document` shows it (None: null or absent).
 
-    Raises `BadLock` when the path leads through something that cannot have members.
+    Raises `InvalidLockError` when the path leads through something that cannot have members.
     """
     segments = split(path)
     for depth in range(1, len(segments)):
@@ -28,14 +28,14 @@ def place(document: Json, path: str, old: Json, new: Json) -> Patch:
                 nested = {segment: nested}
             return _set(document, segments[:depth], None, nested)
         if not isinstance(parent, (dict, list)):
-            raise BadLock(f"path {path!r}: {upper!r} is {parent!r}, which has no members; choose another path")
+            raise InvalidLockError(f"path {path!r}: {upper!r} is {parent!r}, which has no members; choose another path")
     return _set(document, segments, old, new)
 
 
 def split(path: str) -> list[str]:
-    """The segments of a JSON Pointer.  Raises `BadLock` for what is none, and for the whole document."""
+    """The segments of a JSON Pointer.  Raises `InvalidLockError` for what is none, and for the whole document."""
     if not path.startswith("/") or path == "/":
-        raise BadLock(f"path {path!r}: expected a JSON Pointer below the object's root, e.g. '/lockholder'")
+        raise InvalidLockError(f"path {path!r}: expected a JSON Pointer below the object's root, e.g. '/lockholder'")
     return [segment.replace("~1", "/").replace("~0", "~") for segment in path.split("/")[1:]]
 
 
@@ -45,5 +45,7 @@ def _set(document: Json, segments: list[str], old: Json, new: Json) -> Patch:
     if not isinstance(parent, list):
         return Patch().test(path, old).add(path, new)
     if lookup(document, path) is MISSING:
-        raise BadLock(f"path {path!r}: the list has {len(parent)} elements, no {segments[-1]!r}; it is not grown")
+        raise InvalidLockError(
+            f"path {path!r}: the list has {len(parent)} elements, no {segments[-1]!r}; it is not grown"
+        )
     return Patch().test(path, old).replace(path, new)

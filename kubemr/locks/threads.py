@@ -5,7 +5,7 @@ The driver carries out the effects of `kubemr.locks.effects` one after the other
 an answer means, and whether to ask again, is the operation's business.
 
 A `Stop` ends the waiting: `Sleep` and `Watch` return early once it is set, and at the next effect
-`Stopped` is raised inside the operation, once, so that it can still give back what it holds.
+`StoppedError` is raised inside the operation, once, so that it can still give back what it holds.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from kubemr.locks.effects import Answer, Do, Effect, Now, Op, Random, Request, S
 T = TypeVar("T")
 
 
-class Stopped(Exception):
+class StoppedError(Exception):
     """The operation was told to end by its `Stop`."""
 
 
@@ -82,7 +82,7 @@ class Transport(Protocol):
         ...
 
 
-def draw() -> float:
+def uniform() -> float:
     """An even draw from [0, 1), unlike in every process.  Not `random`, whose import costs more than it gives here."""
     return (int.from_bytes(os.urandom(7), "big") >> 3) * 2.0**-53
 
@@ -93,7 +93,7 @@ def run(
     *,
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
-    random: Callable[[], float] = draw,
+    random: Callable[[], float] = uniform,
     stop: Stop | None = None,
 ) -> T:
     """Carry `op` out and give its result; what it raises is raised here.
@@ -122,7 +122,7 @@ def run(
         while True:
             if stopping is not None and stopping.is_set():
                 stopping = None  # once: what the operation does to clean up is not stopped again
-                effect = op.throw(Stopped("told to stop"))
+                effect = op.throw(StoppedError("told to stop"))
                 continue
             if isinstance(effect, Do):
                 try:

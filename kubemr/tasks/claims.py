@@ -17,10 +17,10 @@ from functools import partial
 
 from attr import frozen
 
-from kubemr.locks.conditional import Outcome, Refused, Verdict, apply
+from kubemr.locks.conditional import PatchResult, PatchStatus, RequestRefusedError, apply
 from kubemr.locks.effects import Answer, Json, Op
 from kubemr.locks.patch import Patch
-from kubemr.tasks import encoding as taskmap
+from kubemr.tasks import encoding
 from kubemr.tasks.shard import Shard
 from kubemr.tasks.state import TaskState, Token
 
@@ -28,17 +28,17 @@ Change = Callable[[TaskState], TaskState]
 """What became of one task, e.g. `lambda state: state.commit(token, empty=False)`."""
 
 
-class ShardGone(Exception):
+class ShardNotFoundError(Exception):
     """The shard does not exist any more: the job was deleted, or its run is over."""
 
 
 @frozen
-class Settled:
+class ClaimResult:
     """The shard as it is now; what the worker holds in it; which of its changes came too late."""
 
     shard: Shard
     held: Mapping[int, TaskState]
-    late: Sequence[int]
+    superseded: Sequence[int]
 
 
 def choose(shard: Shard, count: int, rotation: int = 0) -> list[int]:
@@ -54,18 +54,18 @@ def choose(shard: Shard, count: int, rotation: int = 0) -> list[int]:
     return (clean[start:] + clean[:start])[:count]
 
 
-def settle(
+def commit_and_claim(
     shard: Shard,
     token: Token,
     changes: Mapping[int, Change],
     claim: Sequence[int] = (),
-    instead: Callable[[Shard], Sequence[int]] | None = None,
-) -> Op[Settled]:
+    fallback_claim: Callable[[Shard], Sequence[int]] | None = None,
+) -> Op[ClaimResult]:
     """Apply `changes` to tasks that `token` holds, and claim `claim`, all in `shard`.
 
     `shard` is what the worker knows; `changes` speak of the attempts it shows.  `instead` chooses what to claim along
     with the changes when somebody else was quicker the first time; without it, or the second time, nothing is.
-    Raises `ShardGone`, or `Refused` when the server will not take the patch at all.
+    Raises `ShardNotFoundError`, or `RequestRefusedError` when the server will not take the patch at all.
     """
     epochs = {number: shard.tasks[number].epoch for number in changes}
     open_changes = dict(changes)
@@ -74,22 +74,22 @@ def settle(
     while True:
         states = _after(shard, {**open_changes, **dict.fromkeys(claiming, partial(TaskState.claim, token=token))})
         if not states:
-            return Settled(shard, shard.held_by(token), late)
+            return ClaimResult(shard, shard.held_by(token), late)
         outcome = yield from _send(shard, shard.change(states), states)
         shard = Shard.parse(outcome.object)
         if outcome.won:
             yield from repair_hint(shard)
-            return Settled(shard, shard.held_by(token), late)
+            return ClaimResult(shard, shard.held_by(token), late)
         for number in list(open_changes):
             state = shard.tasks[number]
             if not state.held_by(token) or state.epoch != epochs[number]:
                 del open_changes[number]
                 late.append(number)
-        claiming = list(instead(shard)) if instead is not None and open_changes else []
-        instead = None
+        claiming = list(fallback_claim(shard)) if fallback_claim is not None and open_changes else []
+        fallback_claim = None
 
 
-def back_up(shard: Shard, number: int, token: Token) -> Op[Settled]:
+def back_up(shard: Shard, number: int, token: Token) -> Op[ClaimResult]:
     """Join the one holder of a task that lasts; whoever commits first has won.
 
     Losing the race for it is no harm: what `token` holds is what the shard shows.
@@ -97,16 +97,16 @@ def back_up(shard: Shard, number: int, token: Token) -> Op[Settled]:
     states = {number: shard.tasks[number].back_up(token)}
     outcome = yield from _send(shard, shard.change(states), states)
     shard = Shard.parse(outcome.object)
-    return Settled(shard, shard.held_by(token), [])
+    return ClaimResult(shard, shard.held_by(token), [])
 
 
-def lose(shard: Shard, dead: set[Token], max_losses: int) -> Op[Shard]:
+def mark_lost(shard: Shard, dead: set[Token], max_losses: int) -> Op[Shard]:
     """Take the tasks of dead holders away from them; gives the shard as it is then.
 
     Losing the race for it is as good as winning: somebody else did the same, or the holder was quicker.
     """
     states = {
-        number: state.lose(dead, max_losses)
+        number: state.mark_lost(dead, max_losses)
         for number, state in shard.tasks.items()
         if state.name == "running" and dead & set(state.holders)
     }
@@ -140,14 +140,14 @@ def _after(shard: Shard, changes: Mapping[int, Change]) -> dict[int, TaskState]:
     return states
 
 
-def _send(shard: Shard, patch: Patch, states: Mapping[int, TaskState]) -> Op[Outcome]:
+def _send(shard: Shard, patch: Patch, states: Mapping[int, TaskState]) -> Op[PatchResult]:
     def mine(document: Json) -> bool:
-        shown = taskmap.texts(document["tasks"])
+        shown = encoding.texts(document["tasks"])
         return any(shown.get(number) == str(state) for number, state in states.items())
 
     outcome = yield from apply(shard.target, patch, mine)
-    if outcome.verdict is Verdict.GONE:
-        raise ShardGone(f"{shard.target} is gone")
-    if outcome.verdict is Verdict.REFUSED:
-        raise Refused(f"patching {shard.target}", outcome.answer)
+    if outcome.status is PatchStatus.GONE:
+        raise ShardNotFoundError(f"{shard.target} is gone")
+    if outcome.status is PatchStatus.REFUSED:
+        raise RequestRefusedError(f"patching {shard.target}", outcome.answer)
     return outcome

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Final
 
-from kubemr.tasks.state import BadState
+from kubemr.tasks.state import InvalidStateError
 
 MOST_TASKS: Final = 512
 """Of a shard, whatever its form."""
@@ -26,7 +26,7 @@ _SINGLE = re.compile(_NUMBER).fullmatch
 
 
 def numbers(key: str) -> range:
-    """The tasks of which an entry tells: `7` of one, `0-511` of 512.  Raises `BadState` for any other key."""
+    """The tasks of which an entry tells: `7` of one, `0-511` of 512.  Raises `InvalidStateError` for any other key."""
     found = _KEY.fullmatch(key)
     if found is not None:
         first = int(found[1])
@@ -34,7 +34,7 @@ def numbers(key: str) -> range:
         if found[2] is None or first < last < first + MOST_TASKS:
             return range(first, last + 1)
     of_several = f"the first and the last one of at most {MOST_TASKS}, as in 0-511"
-    raise BadState(f"{key!r} does not name tasks: expected a number, or {of_several}")
+    raise InvalidStateError(f"{key!r} does not name tasks: expected a number, or {of_several}")
 
 
 def key(tasks: range) -> str:
@@ -42,7 +42,7 @@ def key(tasks: range) -> str:
     return str(tasks[0]) if len(tasks) == 1 else f"{tasks[0]}-{tasks[-1]}"
 
 
-def told(document: Mapping[str, str]) -> int:
+def tasks_per_entry(document: Mapping[str, str]) -> int:
     """Of how many tasks each of the entries tells.
 
     It reads no key where there are several, and takes one that names no tasks for one task's: who counts does not
@@ -50,7 +50,7 @@ def told(document: Mapping[str, str]) -> int:
     """
     if len(document) == 1:
         ((name, _),) = document.items()
-        with suppress(BadState):
+        with suppress(InvalidStateError):
             return len(numbers(name))
     return 1
 
@@ -58,25 +58,27 @@ def told(document: Mapping[str, str]) -> int:
 def texts(document: Mapping[str, str]) -> dict[int, str]:
     """The state of each task, in order of their numbers.
 
-    Raises `BadState` where several have one entry and it is not the only one: no patch could test that for what it is.
+    Raises `InvalidStateError` where several have one entry and it is not the only one: no patch could test that.
     """
     if len(document) == 1:
         ((name, text),) = document.items()
         return dict.fromkeys(numbers(name), text)
     for name in document:
         if not _SINGLE(name):
-            raise BadState(f"{name!r} is not the only entry: expected it alone, or the number of a task in each")
+            raise InvalidStateError(
+                f"{name!r} is not the only entry: expected it alone, or the number of a task in each"
+            )
     return dict(sorted((int(name), text) for name, text in document.items()))
 
 
-def one_by_one(states: Mapping[int, str]) -> dict[str, str]:
+def expand(states: Mapping[int, str]) -> dict[str, str]:
     """An entry for each task."""
     return {str(number): text for number, text in states.items()}
 
 
-def shortest(states: Mapping[int, str]) -> dict[str, str]:
+def collapse(states: Mapping[int, str]) -> dict[str, str]:
     """One entry where all of them, one after another, are in one state; else one for each."""
     first, last = min(states), max(states)
     if last - first + 1 == len(states) and len(set(states.values())) == 1:
         return {key(range(first, last + 1)): states[first]}
-    return one_by_one(states)
+    return expand(states)

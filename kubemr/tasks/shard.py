@@ -15,13 +15,13 @@ from attr import frozen
 from kubemr.locks.conditional import Target
 from kubemr.locks.effects import Json, Resource
 from kubemr.locks.patch import Patch, pointer
-from kubemr.tasks import encoding as taskmap
+from kubemr.tasks import encoding
 from kubemr.tasks.state import TaskState, Token
 
 SHARDS: Final = Resource("turbobytes.com", "v1alpha1", "mapreducetaskshards")
 TASKS_PER_SHARD: Final = 32
 """At least, where a stage has so many."""
-SHARD_SIZES: Final = (TASKS_PER_SHARD, 64, 128, 256, taskmap.MOST_TASKS)
+SHARD_SIZES: Final = (TASKS_PER_SHARD, 64, 128, 256, encoding.MOST_TASKS)
 """How many tasks the shards of a stage hold, the last one perhaps fewer."""
 LARGEST_SHARD: Final = SHARD_SIZES[-1]
 
@@ -46,13 +46,13 @@ class Shard:
     name: str
     tasks: Mapping[int, TaskState]
     hint: str
-    together: bool = False
+    collapsed: bool = False
 
     @classmethod
     def parse(cls, document: Json) -> Shard:
-        """Raises `BadState` where a task's string, or its key, does not follow the grammar."""
+        """Raises `InvalidStateError` where a task's string, or its key, does not follow the grammar."""
         metadata = document["metadata"]
-        texts = taskmap.texts(document["tasks"])
+        texts = encoding.texts(document["tasks"])
         known = {text: TaskState.parse(text) for text in set(document["tasks"].values())}
         tasks = {number: known[text] for number, text in texts.items()}
         return cls(
@@ -60,7 +60,7 @@ class Shard:
             name=metadata["name"],
             tasks=tasks,
             hint=(metadata.get("labels") or {}).get(LABEL_TASKS, ""),
-            together=len(document["tasks"]) < len(tasks),
+            collapsed=len(document["tasks"]) < len(tasks),
         )
 
     @property
@@ -101,7 +101,7 @@ class Shard:
         if not states:
             return Patch()
         after = {**self.tasks, **states}
-        if self.together or len(states) == len(self.tasks):
+        if self.collapsed or len(states) == len(self.tasks):
             patch = Patch().swap(TASKS_PATH, self._document(self.tasks), self._document(after))
         else:
             old, new = _texts({number: self.tasks[number] for number in states}), _texts(states)
@@ -121,7 +121,7 @@ class Shard:
 
     def _document(self, tasks: Mapping[int, TaskState]) -> dict[str, str]:
         """All its tasks as they stand in its document, or are to."""
-        return (taskmap.shortest if self.together else taskmap.one_by_one)(_texts(tasks))
+        return (encoding.collapse if self.collapsed else encoding.expand)(_texts(tasks))
 
 
 def task_path(number: int) -> str:

@@ -4,7 +4,7 @@
 ``running/2/0/1/w7-k2p4x9+w9-m4c0aa`` (with a backup), ``done/2/0/1/w7-k2p4x9``, ``failed/5/4/0/``.
 
 The grammar and the legal changes are those of docs/protocol.md; each change is a method here that
-returns the next state and raises `IllegalChange` where the table has no such row.
+returns the next state and raises `IllegalChangeError` where the table has no such row.
 """
 
 from __future__ import annotations
@@ -40,11 +40,11 @@ _TOKEN = re.compile(rf"^{TOKEN}$")
 _ALPHABET = "abcdefghijklmnopqrstuvwxyz0123456789"
 
 
-class BadState(ValueError):
+class InvalidStateError(ValueError):
     """A string that is no task state."""
 
 
-class IllegalChange(ValueError):
+class IllegalChangeError(ValueError):
     """A change of a task that the protocol does not have."""
 
 
@@ -62,7 +62,7 @@ def make_token(index: int, entropy: int) -> Token:
 def parse_token(text: str) -> tuple[int, str]:
     """The worker index and the incarnation of a token."""
     if not _TOKEN.fullmatch(text):
-        raise BadState(f"{text!r} is not a holder token: expected w<index>-<six of a-z0-9>")
+        raise InvalidStateError(f"{text!r} is not a holder token: expected w<index>-<six of a-z0-9>")
     index, _, incarnation = text[1:].partition("-")
     return int(index), incarnation
 
@@ -79,9 +79,9 @@ class TaskState:
 
     @classmethod
     def parse(cls, text: object) -> TaskState:
-        """Raises `BadState` for anything but the grammar."""
+        """Raises `InvalidStateError` for anything but the grammar."""
         if not isinstance(text, str):
-            raise BadState(f"{text!r} is not a task state: expected state/epoch/failures/losses/holders")
+            raise InvalidStateError(f"{text!r} is not a task state: expected state/epoch/failures/losses/holders")
         return _parsed(text)
 
     def __str__(self) -> str:
@@ -106,7 +106,7 @@ class TaskState:
     def attempt(self) -> Attempt:
         """The attempt that counts, of a committed task."""
         if not self.committed:
-            raise IllegalChange(f"{self}: only a committed task has an attempt that counts")
+            raise IllegalChangeError(f"{self}: only a committed task has an attempt that counts")
         return attempt_of(self.epoch, self.holders[0])
 
     def held_by(self, token: Token) -> bool:
@@ -141,7 +141,7 @@ class TaskState:
             return evolve(counted, name="failed", holders=())
         return counted._without({token})
 
-    def lose(self, dead: set[Token], max_losses: int) -> TaskState:
+    def mark_lost(self, dead: set[Token], max_losses: int) -> TaskState:
         """Some or all of its holders are dead.  It is lost only when all are."""
         self._must(self.name == "running" and any(token in dead for token in self.holders), "lose")
         if not all(token in dead for token in self.holders):
@@ -163,14 +163,14 @@ class TaskState:
 
     def _must(self, condition: bool, change: str) -> None:
         if not condition:
-            raise IllegalChange(f"{self}: cannot {change} it in this state")
+            raise IllegalChangeError(f"{self}: cannot {change} it in this state")
 
 
 @lru_cache(maxsize=1024)
 def _parsed(text: str) -> TaskState:
     """Kept for the next of its kind: the tasks of a shard are mostly in one and the same state."""
     if not _PATTERN.fullmatch(text):
-        raise BadState(f"{text!r} is not a task state: expected state/epoch/failures/losses/holders")
+        raise InvalidStateError(f"{text!r} is not a task state: expected state/epoch/failures/losses/holders")
     name, epoch, failures, losses, holders = text.split("/")
     tokens = tuple(Token(token) for token in holders.split("+")) if holders else ()
     return TaskState(cast(Name, name), int(epoch), int(failures), int(losses), tokens)

@@ -15,34 +15,34 @@ from types import FrameType
 
 from attr import evolve
 
-from kubemr.coordination.advance import Means
+from kubemr.coordination.advance import Dependencies
 from kubemr.coordination.timestamps import micro_timestamp, timestamp
-from kubemr.locks.conditional import Refused, Target
+from kubemr.locks.conditional import RequestRefusedError, Target
 from kubemr.locks.config import ConfigError, from_environment
-from kubemr.locks.deadline import within
+from kubemr.locks.deadline import with_deadline
 from kubemr.locks.effects import Op
 from kubemr.locks.http import HttpTransport
-from kubemr.locks.lease import RENEWALS_PER_DURATION, LeaseLost, duration_of, keep, release, take
-from kubemr.locks.threads import Stop, Stopped, Transport, run
+from kubemr.locks.lease import RENEWALS_PER_DURATION, LeaseLostError, duration_of, keep_renewed, release, take
+from kubemr.locks.threads import Stop, StoppedError, Transport, run
 from kubemr.logs import Log
 from kubemr.storage import ObjectStore, StorageError, store_from_environment
 from kubemr.tasks.state import make_token
 from kubemr.worker.assignment import Assignment
 from kubemr.worker.execution.executor import ProcessExecutor
-from kubemr.worker.retry_forbidden import LONGEST_SECONDS, patient
+from kubemr.worker.retry_forbidden import LONGEST_SECONDS, retry_forbidden
 from kubemr.worker.scheduling.assign import assigner, job_info
-from kubemr.worker.scheduling.loop import Ending, Identity, Over, Worker, begin, read_job
+from kubemr.worker.scheduling.loop import ExitReason, Identity, JobOver, Worker, begin, read_job
 from kubemr.worker.settings import Settings, SettingsError
-from kubemr.worker.watchdog import Pulse
+from kubemr.worker.watchdog import Watchdog
 
-EXIT_OVER = 0
+EXIT_FINISHED = 0
 """Kubernetes starts this worker no more: the job is over, or has no use for it."""
-EXIT_CANNOT = 1
+EXIT_FAILED = 1
 EXIT_SETTINGS = 2
-EXIT_TOLD = 128 + signal.SIGTERM
+EXIT_TERMINATED = 128 + signal.SIGTERM
 
-HAND_BACK_SECONDS = 10.0
-RELEASE_SECONDS = 5.0
+RELEASE_TASKS_SECONDS = 10.0
+RELEASE_LEASE_SECONDS = 5.0
 """How long a worker that ends tries to tell the apiserver so, if that does not answer: together less than the 30 s
 after which Kubernetes kills a pod.  What could not be given back is lost when the Lease expires."""
 
@@ -62,38 +62,40 @@ def work(environ: Mapping[str, str]) -> int:
     log = log.bind(job=settings.job, worker=token)
     stop = Stop()
     runner: Worker[Assignment] | None = None
-    with HttpTransport(server) as transport, _told_to_end(stop):
+    with HttpTransport(server) as transport, _stop_on_sigterm(stop):
         try:
-            job = run(patient(begin(identity)), transport, stop=stop)
+            job = run(retry_forbidden(begin(identity)), transport, stop=stop)
             with ProcessExecutor(
                 job_info(job), task_timeout=settings.task_timeout, log_bytes=settings.log_bytes, log=log.debug
             ) as executor:
                 executor.start()
-                runner = Worker(identity, executor, Means(store, timestamp), assigner(token), warn=log.warning)
+                runner = Worker(identity, executor, Dependencies(store, timestamp), assigner(token), warn=log.warning)
                 with stop.calling(executor.interrupt):
-                    ending = _live(runner, transport, stop, log)
-        except Over as over:
+                    ending = _run_worker(runner, transport, stop, log)
+        except JobOver as over:
             ending = over.ending
-        except Stopped:
+        except StoppedError:
             log.info("worker_told_to_end")
             if runner is not None and runner.cut_short is not None:
-                _keep(store, *runner.cut_short, log)
-            return EXIT_TOLD
-        except LeaseLost as lost:
+                _write_log(store, *runner.cut_short, log)
+            return EXIT_TERMINATED
+        except LeaseLostError as lost:
             # It may be gone because the job is over and has been cleaned up.
-            found = run(within(_ending(identity), RELEASE_SECONDS, None, each=RELEASE_SECONDS / 2), transport)
+            found = run(
+                with_deadline(_ending(identity), RELEASE_LEASE_SECONDS, None, each=RELEASE_LEASE_SECONDS / 2), transport
+            )
             if found is None:
                 log.error("lease_lost", error=str(lost))
-                return EXIT_CANNOT
+                return EXIT_FAILED
             ending = found
-        except (Refused, StorageError) as problem:
+        except (RequestRefusedError, StorageError) as problem:
             log.error("worker_cannot_go_on", error=str(problem))
-            return EXIT_CANNOT
-    log.info("worker_left" if ending is Ending.LEFT else "job_over", ending=ending.value)
-    return EXIT_OVER
+            return EXIT_FAILED
+    log.info("worker_left" if ending is ExitReason.LEFT else "job_over", ending=ending.value)
+    return EXIT_FINISHED
 
 
-def _keep(store: ObjectStore, key: str, data: bytes, log: Log) -> None:
+def _write_log(store: ObjectStore, key: str, data: bytes, log: Log) -> None:
     """Write the log of what was cut short: last of all, for nobody waits for it."""
     try:
         store.put(key, data)
@@ -101,59 +103,64 @@ def _keep(store: ObjectStore, key: str, data: bytes, log: Log) -> None:
         log.warning("record_not_kept", key=key, error=str(error))
 
 
-def _live(runner: Worker[Assignment], transport: Transport, stop: Stop, log: Log) -> Ending:
-    """Hold the Lease and run the loop; `LeaseLost` when another process took it."""
+def _run_worker(runner: Worker[Assignment], transport: Transport, stop: Stop, log: Log) -> ExitReason:
+    """Hold the Lease and run the loop; `LeaseLostError` when another process took it."""
     identity = runner.identity
     lease = identity.lease_of(identity.token)
-    pulse = Pulse()
-    taken = run(patient(take(lease, identity.token, micro_timestamp)), transport, stop=stop)
+    pulse = Watchdog()
+    taken = run(retry_forbidden(take(lease, identity.token, micro_timestamp)), transport, stop=stop)
     # In a job that has grown, later workers' Leases may be longer than the settings say.
     identity = runner.identity = evolve(identity, lease_seconds=duration_of(taken, identity.lease_seconds))
     log.info("lease_taken", lease=lease.name, seconds=identity.lease_seconds)
-    renewals = keep(lease, identity.token, identity.lease_seconds, alive=pulse.alive, stamp=micro_timestamp)
+    renewals = keep_renewed(
+        lease, identity.token, identity.lease_seconds, alive=pulse.alive, now_string=micro_timestamp
+    )
     longest = min(LONGEST_SECONDS, identity.lease_seconds / RENEWALS_PER_DURATION)
-    renewal = _Renewal(lambda: run(patient(renewals, longest), transport, stop=renewal.stop), stop)
+    renewal = _Renewal(lambda: run(retry_forbidden(renewals, longest), transport, stop=renewal.stop), stop)
     with renewal:
         try:
-            ending = run(pulse.felt(patient(_until_stopped(runner, renewal))), transport, stop=stop)
-        except Stopped:
+            ending = run(pulse.watch(retry_forbidden(_until_stopped(runner, renewal))), transport, stop=stop)
+        except StoppedError:
             if renewal.lost is not None:
                 raise renewal.lost from None
             raise
         finally:
             renewal.end()
             if renewal.lost is None:
-                _give_up_lease(lease, identity, transport, log)
+                _release_lease(lease, identity, transport, log)
     return ending
 
 
-def _until_stopped(runner: Worker[Assignment], renewal: _Renewal) -> Op[Ending]:
+def _until_stopped(runner: Worker[Assignment], renewal: _Renewal) -> Op[ExitReason]:
     """The loop; told to stop, or cut off from its storage, it gives back what it holds.
 
     Without its Lease it writes nothing any more: it counts as dead, and others see to its tasks.
     """
     try:
         return (yield from runner.run())
-    except (Stopped, StorageError):
+    except (StoppedError, StorageError):
         if renewal.lost is not None:
             raise
-        yield from within(runner.hand_back(), HAND_BACK_SECONDS, None, each=HAND_BACK_SECONDS / 2)
+        yield from with_deadline(runner.release_all(), RELEASE_TASKS_SECONDS, None, each=RELEASE_TASKS_SECONDS / 2)
         raise
 
 
-def _give_up_lease(lease: Target, identity: Identity, transport: Transport, log: Log) -> None:
+def _release_lease(lease: Target, identity: Identity, transport: Transport, log: Log) -> None:
     """Free the Lease.  That it is refused changes nothing: the worker's rights may have gone with the job."""
     try:
-        run(within(release(lease, identity.token), RELEASE_SECONDS, None, each=RELEASE_SECONDS / 2), transport)
-    except Refused as refused:
+        run(
+            with_deadline(release(lease, identity.token), RELEASE_LEASE_SECONDS, None, each=RELEASE_LEASE_SECONDS / 2),
+            transport,
+        )
+    except RequestRefusedError as refused:
         log.warning("lease_not_released", error=str(refused))
 
 
-def _ending(identity: Identity) -> Op[Ending | None]:
+def _ending(identity: Identity) -> Op[ExitReason | None]:
     """How the job ended, or None while it needs workers."""
     try:
         yield from read_job(identity)
-    except Over as over:
+    except JobOver as over:
         return over.ending
     return None
 
@@ -183,7 +190,7 @@ class _Renewal:
     def _run(self) -> None:
         try:
             self._renew()
-        except Stopped:
+        except StoppedError:
             return
         except Exception as lost:  # Whatever it is, nobody renews the Lease any more.
             self.lost = lost
@@ -192,7 +199,7 @@ class _Renewal:
 
 
 @contextmanager
-def _told_to_end(stop: Stop) -> Iterator[None]:
+def _stop_on_sigterm(stop: Stop) -> Iterator[None]:
     """SIGTERM and SIGINT raise the flag."""
 
     def on_signal(number: int, frame: FrameType | None) -> None:

@@ -20,7 +20,7 @@ LONGEST_SECONDS: Final = 1.0
 DENIALS: Final = (401, 403)
 
 
-def patient(op: Op[T], longest: float = LONGEST_SECONDS) -> Op[T]:
+def retry_forbidden(op: Op[T], longest: float = LONGEST_SECONDS) -> Op[T]:
     """The same operation, with denied requests sent again: a denied request was not carried out.
 
     `longest` bounds each wait, in seconds.

@@ -22,7 +22,7 @@ many objects is several effects (`kubemr.coordination.results`)."""
 
 
 @define
-class Pulse:
+class Watchdog:
     """`beat` from the loop's thread, `alive` from any other."""
 
     clock: Callable[[], float] = time.monotonic
@@ -35,7 +35,7 @@ class Pulse:
         """True unless the loop has been at one effect for too long."""
         return self.clock() - self._last < STUCK_SECONDS
 
-    def felt(self, op: Op[T]) -> Op[T]:
+    def watch(self, op: Op[T]) -> Op[T]:
         """The same operation, with a beat at each of its effects."""
         try:
             effect = next(op)

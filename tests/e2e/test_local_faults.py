@@ -22,10 +22,10 @@ import pytest
 from kubemr.coordination import names
 from kubemr.coordination.attempt_records import RECORDS
 from kubemr.local.cluster import LocalCluster
-from kubemr.local.job_watcher import FollowingFailed, JobFollower, JobGone, JobSeen, News, SettingsGone, ShardSeen
+from kubemr.local.job_watcher import JobEvent, JobGone, JobSeen, JobWatcher, SettingsGone, ShardSeen, WatchFailed
 from kubemr.local.list_watch import Listed, follow
 from kubemr.local.node.node import JOBS, PODS
-from kubemr.local.output_log import Logbook
+from kubemr.local.output_log import OutputLog
 from kubemr.local.store_settings import store_settings
 from kubemr.locks.effects import MERGE_PATCH, Json, Request, Resource
 from kubemr.locks.http import HttpTransport
@@ -71,8 +71,8 @@ class Run:
     def __init__(self, marked: Marked) -> None:
         self.marked = marked
         self.program = marked.program(WORKER)
-        self.logbook = Logbook()
-        self.events: queue.SimpleQueue[News | Exception] = queue.SimpleQueue()
+        self.logbook = OutputLog()
+        self.events: queue.SimpleQueue[JobEvent | Exception] = queue.SimpleQueue()
         self.cluster = LocalCluster(
             store_settings(str(marked.store)),
             self.logbook,
@@ -102,7 +102,7 @@ class Run:
         with HttpTransport(self.cluster.server) as transport:
             created = transport.send(Request("create", names.JOBS, "default", body=job))
             assert created.ok, created.message
-            follower = JobFollower(self.cluster.server, created.body, self.events.put)
+            follower = JobWatcher(self.cluster.server, created.body, self.events.put)
             follower.start()
             try:
                 return self._follow(strike, moment)
@@ -133,7 +133,7 @@ class Run:
                     assert strike is None, f"the job was over before change {moment} of a shard"
                     assert status["phase"] == "COMPLETE"
                     return status
-                case FollowingFailed(error):
+                case WatchFailed(error):
                     raise error
                 case JobGone():
                     raise AssertionError("the job was deleted")

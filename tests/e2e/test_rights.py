@@ -12,11 +12,10 @@ import pytest
 import yaml
 
 from kubemr.controller.reconcile.context import StorageSettings
-from kubemr.controller.reconcile.objects import builders as children
-from kubemr.controller.reconcile.objects import rbac as rights
+from kubemr.controller.reconcile.objects import builders, rbac
 from kubemr.coordination import names
 from kubemr.locks import run
-from kubemr.locks.conditional import Verdict, apply
+from kubemr.locks.conditional import PatchStatus, apply
 from kubemr.locks.config import Server
 from kubemr.locks.effects import Json, Resource
 from kubemr.locks.http import HttpTransport
@@ -202,7 +201,7 @@ def test_a_refusal_by_policy_is_no_race(installed: ApiServer, job: DeployedJob, 
     patch = Patch().swap("/tasks/5", "pending/1/0/0/", "failed/1/1/0/")
     with HttpTransport(server) as transport:
         outcome = run(apply(job.shard(), patch, lambda seen: False), transport)
-    assert outcome.verdict is Verdict.REFUSED
+    assert outcome.status is PatchStatus.REFUSED
     assert 'rule "claim"' in outcome.answer.message
 
 
@@ -237,13 +236,13 @@ def test_an_operator_grants_no_more_than_it_has(installed: ApiServer, job: Deplo
     operator = Account(installed, token_of(installed, "kubemr", "kubemr-operator"))
     rule = {"apiGroups": [""], "resources": ["secrets"], "verbs": ["list"]}
     role = {"metadata": {"name": "more"}, "rules": [rule]}
-    forbidden(operator.create(rights.ROLES, job.job.namespace, role))
+    forbidden(operator.create(rbac.ROLES, job.job.namespace, role))
     binding = {
         "metadata": {"name": "more"},
-        "roleRef": {"apiGroup": rights.RBAC, "kind": "ClusterRole", "name": "cluster-admin"},
+        "roleRef": {"apiGroup": rbac.RBAC, "kind": "ClusterRole", "name": "cluster-admin"},
         "subjects": [{"kind": "ServiceAccount", "name": "default", "namespace": job.job.namespace}],
     }
-    forbidden(operator.create(rights.ROLE_BINDINGS, job.job.namespace, binding))
+    forbidden(operator.create(rbac.ROLE_BINDINGS, job.job.namespace, binding))
 
 
 def test_a_worker_that_is_refused_ends_and_says_why(installed: ApiServer, tmp_path: Path) -> None:
@@ -253,7 +252,7 @@ def test_a_worker_that_is_refused_ends_and_says_why(installed: ApiServer, tmp_pa
     program.write_text("import kubemr\nif __name__ == '__main__':\n    kubemr.serve(kubemr.JobWorker())\n")
     environ = {
         **{name: value for name, value in os.environ.items() if not name.startswith("KUBEMR_")},
-        **children.config_map(job.job, StorageSettings({"KUBEMR_STORAGE_URL": tmp_path.as_uri()}, {}), 15.0)["data"],
+        **builders.config_map(job.job, StorageSettings({"KUBEMR_STORAGE_URL": tmp_path.as_uri()}, {}), 15.0)["data"],
         "KUBEMR_APISERVER": installed.url,
         "KUBEMR_APISERVER_CA": str(installed.ca_file),
         "KUBEMR_APISERVER_TOKEN": job.worker(1).token,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from kubemr.tasks import encoding as taskmap
+from kubemr.tasks import encoding
 from kubemr.tasks.shard import LARGEST_SHARD, TASKS_PATH
 from support.accounts import Account, DeployedJob, enforce, refused
 from support.controlplane import ApiServer
@@ -158,7 +158,7 @@ def test_one_entry_becomes_all_its_tasks_and_nothing_else(
 def test_an_entry_for_each_task_stays(job: DeployedJob, worker: Account, whole: str, form: str) -> None:
     """Neither is there one entry again, nor any other key."""
     old, (new, *_) = WHOLE[whole]
-    before = taskmap.one_by_one(dict.fromkeys(SPREAD, old))
+    before = encoding.expand(dict.fromkeys(SPREAD, old))
     job.set_tasks(dict.fromkeys(SPREAD, old))
     for state in (old, new):
         after = dict.fromkeys(NO_SPREAD[form], state)
@@ -172,9 +172,9 @@ def test_no_key_passes_for_the_entries_of_others(job: DeployedJob, worker: Accou
     """Changes of a whole shard are told by one text, and a key might say in it what others say."""
     old, (new, *_) = WHOLE[whole]
     job.set_tasks(dict.fromkeys(SPREAD, old))
-    after = taskmap.one_by_one(dict.fromkeys(SPREAD, new))
+    after = encoding.expand(dict.fromkeys(SPREAD, new))
     after[key.format(after.pop("0"), 1)] = after.pop("1")
-    before = taskmap.one_by_one(dict.fromkeys(SPREAD, old))
+    before = encoding.expand(dict.fromkeys(SPREAD, old))
     refused(worker.patch(job.shard(), *exchange(before, after)), "task numbers")
 
 
@@ -183,8 +183,8 @@ def test_the_entry_of_a_later_shard_becomes_its_own_tasks(job: DeployedJob, work
     shard, (old, (new,)) = job.shard(1), WHOLE["claims"]
     before = job.set_together(old, 1)
     for tasks in (range(31, 39), range(33, 41), range(8)):
-        refused(worker.patch(shard, *exchange(before, taskmap.one_by_one(dict.fromkeys(tasks, new)))), "task numbers")
-    after = taskmap.one_by_one({**dict.fromkeys(range(32, 40), old), 39: new})
+        refused(worker.patch(shard, *exchange(before, encoding.expand(dict.fromkeys(tasks, new)))), "task numbers")
+    after = encoding.expand({**dict.fromkeys(range(32, 40), old), 39: new})
     assert worker.patch(shard, *exchange(before, after)).status == 200
 
 
@@ -233,10 +233,10 @@ def test_a_spread_is_within_the_cost_limits(installed: ApiServer, job: DeployedJ
     worker = large.worker()
     token, other = "w999999-aaaaaa", "w999999-bbbbbb"
     tasks = range(2**31 - LARGEST_SHARD, 2**31)
-    before = {taskmap.key(tasks): f"running/9999998/9998/9998/{token}+{other}"}
+    before = {encoding.key(tasks): f"running/9999998/9998/9998/{token}+{other}"}
     reply = large.admin.patch(large.shard(), {"op": "replace", "path": TASKS_PATH, "value": before})
     assert reply.status == 200, reply.body
-    good = taskmap.one_by_one(dict.fromkeys(tasks, f"running/9999998/9998/9999/{other}"))
+    good = encoding.expand(dict.fromkeys(tasks, f"running/9999998/9998/9999/{other}"))
     bad = {**good, str(tasks[-1]): f"done/9999998/9998/9999/{other}"}
     refused(worker.patch(large.shard(), *exchange(before, bad)), "commit")
     assert worker.patch(large.shard(), *exchange(before, good)).status == 200

@@ -21,7 +21,7 @@ import pytest
 import yaml
 
 from kubemr.controller.client import Client, PlainConnection
-from kubemr.controller.operator import OperatorProcess
+from kubemr.controller.operator import Operator
 from kubemr.controller.reconcile.objects.rbac import ROLES
 from kubemr.controller.settings import OperatorSettings
 from kubemr.coordination import names
@@ -167,7 +167,7 @@ class Place:
         stop = asyncio.Event()
         connection = PlainConnection(url or self.apiserver.url, token, ca_file=str(self.apiserver.ca_file))
         async with Client(connection) as client:
-            running = asyncio.create_task(OperatorProcess(client, settings).run(stop))
+            running = asyncio.create_task(Operator(client, settings).run(stop))
             try:
                 yield
             finally:

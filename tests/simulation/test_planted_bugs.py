@@ -10,17 +10,15 @@ from collections.abc import Callable, Mapping
 
 import pytest
 
-from kubemr.controller.reconcile.context import Operator
-from kubemr.controller.reconcile.objects import builders as children
+from kubemr.controller.reconcile.context import ReconcileContext
+from kubemr.controller.reconcile.objects import builders
 from kubemr.controller.reconcile.phases import deploy
-from kubemr.coordination import advance
-from kubemr.coordination import stage_snapshot as survey
+from kubemr.coordination import advance, stage_snapshot
 from kubemr.coordination.attempt_history import Selection
 from kubemr.coordination.job_view import JobView, Stage
 from kubemr.locks.effects import Op
 from kubemr.locks.patch import Patch, pointer
-from kubemr.tasks import claims
-from kubemr.tasks import encoding as taskmap
+from kubemr.tasks import claims, encoding
 from kubemr.tasks.shard import HINT_PATH, TASKS_PATH, Shard, hint_of
 from kubemr.tasks.state import TaskState, Token, make_token
 from kubemr.worker.scheduling import loop
@@ -71,7 +69,7 @@ def changing(monkeypatch: pytest.MonkeyPatch, spread: Callable[[Shard, Mapping[i
 
     def changed(shard: Shard, states: Mapping[int, TaskState]) -> Patch:
         after = {**shard.tasks, **states}
-        if not shard.together or len(set(after.values())) == 1:
+        if not shard.collapsed or len(set(after.values())) == 1:
             return change(shard, states)
         return spread(shard, {number: str(state) for number, state in after.items()}).add(HINT_PATH, hint_of(after))
 
@@ -80,7 +78,7 @@ def changing(monkeypatch: pytest.MonkeyPatch, spread: Callable[[Shard, Mapping[i
 
 def test_a_spread_that_tests_nothing_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
     """Who claims a part of what had one entry writes all tasks, and takes from others what they have claimed since."""
-    changing(monkeypatch, lambda shard, after: Patch().replace(TASKS_PATH, taskmap.one_by_one(after)))
+    changing(monkeypatch, lambda shard, after: Patch().replace(TASKS_PATH, encoding.expand(after)))
     expect("no legal change|back to one entry")
 
 
@@ -92,7 +90,7 @@ def test_a_spread_that_tests_its_own_tasks_alone_is_caught(monkeypatch: pytest.M
         patch = Patch()
         for number in mine:
             patch = patch.test(pointer("tasks", number), None)
-        return patch.replace(TASKS_PATH, taskmap.one_by_one(after))
+        return patch.replace(TASKS_PATH, encoding.expand(after))
 
     changing(monkeypatch, spread)
     expect("no legal change|back to one entry")
@@ -103,7 +101,7 @@ def test_a_spread_that_forgets_tasks_is_caught(monkeypatch: pytest.MonkeyPatch) 
 
     def spread(shard: Shard, after: Mapping[int, str]) -> Patch:
         tasks = {number: text for number, text in after.items() if text != str(shard.tasks[number])}
-        return Patch().swap(TASKS_PATH, shard._document(shard.tasks), taskmap.one_by_one(tasks))
+        return Patch().swap(TASKS_PATH, shard._document(shard.tasks), encoding.expand(tasks))
 
     changing(monkeypatch, spread)
     expect("holds the same for ever")
@@ -114,9 +112,9 @@ def test_one_entry_beside_others_is_caught(monkeypatch: pytest.MonkeyPatch) -> N
 
     def spread(shard: Shard, after: Mapping[int, str]) -> Patch:
         (first, text), *rest = after.items()
-        tasks = {str(first): text, taskmap.key(range(first + 1, max(after) + 1)): rest[0][1]}
+        tasks = {str(first): text, encoding.key(range(first + 1, max(after) + 1)): rest[0][1]}
         same = len(rest) > 1 and len({text for _, text in rest}) == 1
-        return Patch().swap(TASKS_PATH, shard._document(shard.tasks), tasks if same else taskmap.one_by_one(after))
+        return Patch().swap(TASKS_PATH, shard._document(shard.tasks), tasks if same else encoding.expand(after))
 
     changing(monkeypatch, spread)
     expect("has the entry .*-")
@@ -124,13 +122,13 @@ def test_one_entry_beside_others_is_caught(monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_one_entry_for_tasks_of_different_states_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is given back would be committed along with what is done, though it never ran."""
-    shortest = taskmap.shortest
+    shortest = encoding.collapse
 
     def shorter(states: Mapping[int, str]) -> dict[str, str]:
         running = any(text.startswith("running/") for text in states.values())
         return shortest(states if running else dict.fromkeys(states, max(states.values())))
 
-    monkeypatch.setattr(taskmap, "shortest", shorter)
+    monkeypatch.setattr(encoding, "collapse", shorter)
     expect("expected one of each of|results instead of")
 
 
@@ -140,7 +138,7 @@ def test_going_back_to_one_entry_is_caught(monkeypatch: pytest.MonkeyPatch) -> N
 
     def changed(shard: Shard, states: Mapping[int, TaskState]) -> Patch:
         after = {number: str(state) for number, state in {**shard.tasks, **states}.items()}
-        entry = taskmap.shortest(after)
+        entry = encoding.collapse(after)
         if len(entry) == len(after):
             return change(shard, states)
         return Patch().swap(TASKS_PATH, shard._document(shard.tasks), entry).add(HINT_PATH, "done")
@@ -151,24 +149,24 @@ def test_going_back_to_one_entry_is_caught(monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_shards_made_with_an_entry_each_are_caught(monkeypatch: pytest.MonkeyPatch) -> None:
     """They would do, and each claim of a whole one would cost hundreds of times as much."""
-    monkeypatch.setattr(taskmap, "shortest", taskmap.one_by_one)
+    monkeypatch.setattr(encoding, "collapse", encoding.expand)
     expect("is created with an entry for each task")
 
 
 def test_losing_one_entry_without_its_epoch_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
     """The next to claim it all would have the attempts' names of the dead one, if it were not for its token."""
-    lose = claims.lose
+    lose = claims.mark_lost
 
     def losing(shard: Shard, dead: set[Token], max_losses: int) -> Op[Shard]:
-        if not shard.together:
+        if not shard.collapsed:
             return (yield from lose(shard, dead, max_losses))
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(TaskState, "_without", without_new_epoch)
-            states = {number: state.lose(dead, max_losses) for number, state in shard.tasks.items()}
+            states = {number: state.mark_lost(dead, max_losses) for number, state in shard.tasks.items()}
         yield shard.target.patch(shard.change(states))
         return shard
 
-    monkeypatch.setattr(loop, "lose", losing)
+    monkeypatch.setattr(loop, "mark_lost", losing)
     expect("no legal change", DEADLY)
 
 
@@ -179,7 +177,7 @@ def test_a_hint_that_is_repaired_under_the_other_form_is_caught(monkeypatch: pyt
         hint = hint_of(shard.tasks)
         if hint == shard.hint or shard.hint == "waiting":
             return None
-        tasks = taskmap.one_by_one({number: str(state) for number, state in shard.tasks.items()})
+        tasks = encoding.expand({number: str(state) for number, state in shard.tasks.items()})
         return Patch().test(TASKS_PATH, tasks).add(HINT_PATH, hint)
 
     monkeypatch.setattr(Shard, "repair", repair)
@@ -195,10 +193,10 @@ def test_an_epoch_that_is_not_raised_on_release_is_caught(monkeypatch: pytest.Mo
 def test_sealing_from_a_label_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
     """No shard labelled `open` does not mean that every task is committed: some may still be running."""
 
-    def unfinished(job: JobView, stage: Stage, limit: int | None = None) -> Op[survey.Unfinished]:
-        return (yield from survey.open_shards(job, stage, limit=500))
+    def unfinished(job: JobView, stage: Stage, limit: int | None = None) -> Op[stage_snapshot.Unfinished]:
+        return (yield from stage_snapshot.open_shards(job, stage, limit=500))
 
-    monkeypatch.setattr(survey.Survey, "complete", property(lambda seen: True))
+    monkeypatch.setattr(stage_snapshot.StageSnapshot, "complete", property(lambda seen: True))
     monkeypatch.setattr(loop, "unfinished", unfinished)
     expect(r"index\.json was written twice|results instead of|expected one of each")
 
@@ -244,12 +242,12 @@ def test_one_failure_more_than_allowed_is_caught(monkeypatch: pytest.MonkeyPatch
 
 def test_one_loss_less_than_allowed_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
     """A task may lose `maxAttempts` workers, and fails with the next."""
-    lose = TaskState.lose
+    lose = TaskState.mark_lost
 
     def sooner(self: TaskState, dead: set[Token], max_losses: int) -> TaskState:
         return lose(self, dead, max_losses - 1)
 
-    monkeypatch.setattr(TaskState, "lose", sooner)
+    monkeypatch.setattr(TaskState, "mark_lost", sooner)
     expect("does not keep to a maxAttempts of", DEADLY)
 
 
@@ -269,16 +267,16 @@ def test_a_retry_that_does_all_again_is_caught(monkeypatch: pytest.MonkeyPatch) 
     def carried(text: str | None) -> str:
         return str(TaskState("pending", 1 if text is None else TaskState.parse(text).epoch + 1))
 
-    monkeypatch.setattr(children, "carried", carried)
+    monkeypatch.setattr(builders, "carry_over", carried)
     expect("had committed ran again")
 
 
 def test_a_deleted_shard_that_comes_back_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
     """An operator whose cache shows a job as it was before its deployment would deploy it again."""
 
-    def still_driving(job: JobView, operator: Operator) -> Op[bool]:
+    def still_driving(job: JobView, operator: ReconcileContext) -> Op[bool]:
         yield from ()
         return True
 
-    monkeypatch.setattr(deploy, "still_driving", still_driving)
+    monkeypatch.setattr(deploy, "still_holds_lock", still_driving)
     expect("COMPLETE without Deleted|a second time", CALM)

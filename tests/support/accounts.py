@@ -10,14 +10,13 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from kubemr.controller.reconcile.objects import builders as children
-from kubemr.controller.reconcile.objects import rbac as rights
+from kubemr.controller.reconcile.objects import builders, rbac
 from kubemr.coordination import names
 from kubemr.coordination.job_view import JobView, shard_size, shards_for
 from kubemr.locks.conditional import Target
 from kubemr.locks.effects import Json, Resource
 from kubemr.locks.lease import LEASES
-from kubemr.tasks import encoding as taskmap
+from kubemr.tasks import encoding
 from kubemr.tasks.shard import SHARDS, TASKS_PATH
 from support.audit import Right, granted
 from support.controlplane import ApiServer, Reply
@@ -161,13 +160,13 @@ class DeployedJob:
         reply = self.admin.patch(target, {"op": "add", "path": "/status", "value": status})
         assert reply.status == 200, reply.body
         self.job = JobView.of(reply.body)
-        self._make(rights.SERVICE_ACCOUNTS, rights.service_account(self.job))
-        self._make(rights.ROLES, rights.role(self.job, replicas))
-        self._make(rights.ROLE_BINDINGS, rights.role_binding(self.job))
+        self._make(rbac.SERVICE_ACCOUNTS, rbac.service_account(self.job))
+        self._make(rbac.ROLES, rbac.role(self.job, replicas))
+        self._make(rbac.ROLE_BINDINGS, rbac.role_binding(self.job))
         for index in range(replicas):
-            self._make(LEASES, children.lease(self.job, index, 15.0))
+            self._make(LEASES, builders.lease(self.job, index, 15.0))
         for position, stage in enumerate(self.job.stages):
-            for shard in children.shards(self.job, stage, open_=position == 0):
+            for shard in builders.shards(self.job, stage, open_=position == 0):
                 self._make(SHARDS, shard)
 
     def _make(self, resource: Resource, body: Json) -> Json:
@@ -183,7 +182,7 @@ class DeployedJob:
         """Those of a shard, as an administrator, who is not bound by the state machine: each has an entry then."""
         shard = self.shard(number)
         before = self.admin.get(SHARDS, self.job.namespace, shard.name).body["tasks"]
-        self._put(shard, taskmap.one_by_one({**taskmap.texts(before), **states}))
+        self._put(shard, encoding.expand({**encoding.texts(before), **states}))
 
     def set_task(self, task: int, state: str) -> None:
         """As an administrator."""
@@ -194,7 +193,7 @@ class DeployedJob:
         """All tasks of a shard, as an administrator; gives the one entry that tells of them."""
         shard = self.shard(number)
         before = self.admin.get(SHARDS, self.job.namespace, shard.name).body["tasks"]
-        together = taskmap.shortest(dict.fromkeys(taskmap.texts(before), state))
+        together = encoding.collapse(dict.fromkeys(encoding.texts(before), state))
         self._put(shard, together)
         return together
 
@@ -221,7 +220,7 @@ class DeployedJob:
 
 def token_of(apiserver: ApiServer, namespace: str, account: str, request: Json = None) -> str:
     """A token that the apiserver issues for a service account."""
-    path = f"{rights.SERVICE_ACCOUNTS.path(namespace, account)}/token"
+    path = f"{rbac.SERVICE_ACCOUNTS.path(namespace, account)}/token"
     reply = apiserver.request("POST", path, request or {"spec": {"expirationSeconds": 3600}})
     assert reply.status == 201, reply.body
     return str(reply.body["status"]["token"])

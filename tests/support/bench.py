@@ -17,22 +17,22 @@ from typing import TypeVar
 from attr import define, field
 
 from kubemr.controller.inputs.access import Access
-from kubemr.controller.reconcile.context import KUBERNETES_JOBS, PODS, Operator, StorageSettings
-from kubemr.controller.reconcile.objects import rbac as rights
+from kubemr.controller.reconcile.context import KUBERNETES_JOBS, PODS, ReconcileContext, StorageSettings
+from kubemr.controller.reconcile.objects import rbac
 from kubemr.controller.reconcile.reconciler import reconcile
-from kubemr.controller.reconcile.shards.summary import Digest, digest
+from kubemr.controller.reconcile.shards.summary import ShardSummary, summary_of
 from kubemr.coordination import names
-from kubemr.coordination.advance import Means
+from kubemr.coordination.advance import Dependencies
 from kubemr.coordination.job_view import JobView
 from kubemr.local.apiserver.core import ApiServer
 from kubemr.local.apiserver.kubemr_server import definitions, rules
 from kubemr.locks import Answer, Op, Request, Resource, Stop, run
 from kubemr.locks.conditional import Target
 from kubemr.locks.effects import JSON_PATCH, UNKNOWN, Json, Watch, WatchEvent
-from kubemr.locks.failure_detectors import HolderLease
+from kubemr.locks.failure_detectors import LeaseDetector
 from kubemr.locks.lease import LEASES
 from kubemr.storage.retry import Retrier
-from kubemr.tasks import encoding as taskmap
+from kubemr.tasks import encoding
 from kubemr.tasks.shard import SHARDS, Shard
 from support.simulation.referee import Referee
 from support.simulation.store import MemoryStore
@@ -123,7 +123,7 @@ class Bench:
         self.now += seconds
         self.on_sleep()
 
-    def stamp(self) -> str:
+    def now_string(self) -> str:
         """The wall clock, in whole seconds."""
         return datetime.fromtimestamp(1_767_225_600.0 + self.now, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
@@ -247,21 +247,21 @@ class Bench:
         """The job as it is."""
         return JobView.of(self.get(Target(names.JOBS, NAMESPACE, name)))
 
-    def operator(self, identity: str = "op-a", *, lives: bool = True) -> Operator:
+    def operator(self, identity: str = "op-a", *, lives: bool = True) -> ReconcileContext:
         """An operator whose caches are up to date; it holds its Lease if it `lives`."""
-        judge = HolderLease(operator_lease, LEASE_SECONDS)
+        judge = LeaseDetector(operator_lease, LEASE_SECONDS)
         target = operator_lease(identity)
         if lives and self.get(target) is None:
             spec = {"holderIdentity": identity, "renewTime": "2026-01-01T00:00:00.000000Z"}
             self.create(LEASES, {"metadata": {"name": target.name}, "spec": spec}, "kubemr")
-        return Operator(identity, BenchSettings(self, self.lease_seconds), judge, LiveCache(self))
+        return ReconcileContext(identity, BenchSettings(self, self.lease_seconds), judge, LiveCache(self))
 
-    def step(self, operator: Operator, name: str = "words") -> float | None:
+    def step(self, operator: ReconcileContext, name: str = "words") -> float | None:
         """One reconciliation of the job; when to come back."""
         document = self.get(Target(names.JOBS, NAMESPACE, name))
-        return self.run(reconcile(document, operator)).seconds
+        return self.run(reconcile(document, operator)).requeue_after
 
-    def deployed(self, operator: Operator | None = None, name: str = "words", **spec: Json) -> JobView:
+    def deployed(self, operator: ReconcileContext | None = None, name: str = "words", **spec: Json) -> JobView:
         """A new job, taken to DEPLOYED."""
         self.submit(name, **spec)
         operator = operator or self.operator()
@@ -279,7 +279,7 @@ class Bench:
     def write_tasks(self, job: JobView, states: Mapping[int, str], position: int = 0, number: int = 0) -> Shard:
         """Tasks of a shard become what they are told to, by whatever means."""
         target = self.shard(job, position, number).target
-        self.set(target, "/tasks", taskmap.one_by_one({**taskmap.texts(self.get(target)["tasks"]), **states}))
+        self.set(target, "/tasks", encoding.expand({**encoding.texts(self.get(target)["tasks"]), **states}))
         return self.shard(job, position, number)
 
     def hold_lease(self, job: JobView, index: int, token: str) -> Target:
@@ -291,9 +291,9 @@ class Bench:
         return target
 
     @property
-    def means(self) -> Means:
+    def means(self) -> Dependencies:
         """The store and the clock."""
-        return Means(self.store, self.stamp)
+        return Dependencies(self.store, self.now_string)
 
     def events(self) -> list[tuple[str, str]]:
         """Reason and message of all Events, in their order."""
@@ -305,7 +305,7 @@ class Bench:
         """All children of jobs by kind and name, without what differs from one creation to the next."""
         found: dict[str, Json] = {}
         resources = (SHARDS, LEASES, KUBERNETES_JOBS, Resource("", "v1", "configmaps"), Resource("", "v1", "secrets"))
-        for resource in (*resources, PODS, *rights.KINDS):
+        for resource in (*resources, PODS, *rbac.KINDS):
             for item in self.objects(resource, namespace=NAMESPACE):
                 metadata = {key: item["metadata"].get(key) for key in ("labels", "ownerReferences")}
                 text = json.dumps({**item, "metadata": metadata}).replace(item["metadata"]["uid"], "its own uid")
@@ -355,9 +355,9 @@ class BenchSettings:
         self.opened_with.append(keys)
         return Access({}, allowed=self.allowed, retrier=Retrier(attempts=1))
 
-    def stamp(self) -> str:
+    def now_string(self) -> str:
         """The bench's clock."""
-        return self.bench.stamp()
+        return self.bench.now_string()
 
 
 @define
@@ -367,9 +367,9 @@ class LiveCache:
     bench: Bench
     revision: int | None = None
 
-    def shards(self, uid: str) -> list[Digest]:
+    def shards(self, uid: str) -> list[ShardSummary]:
         """The job's shards."""
-        return [digest(each) for each in self._list(SHARDS, uid)]
+        return [summary_of(each) for each in self._list(SHARDS, uid)]
 
     def worker_jobs(self, uid: str) -> list[Json]:
         """The job's Kubernetes Jobs."""

@@ -16,13 +16,13 @@ from typing import Any
 
 from attr import define, field
 
-from kubemr.coordination.advance import Means
+from kubemr.coordination.advance import Dependencies
 from kubemr.coordination.job_view import JobView
 from kubemr.local.apiserver.watch import Subscription
 from kubemr.locks.effects import Answer, Do, Effect, Json, Now, Op, Random, Request, Sleep, Watch, WatchEvent
-from kubemr.locks.lease import keep, take
+from kubemr.locks.lease import keep_renewed, take
 from kubemr.tasks.state import Token, make_token
-from kubemr.worker.scheduling.loop import Ending, Identity, Worker, begin
+from kubemr.worker.scheduling.loop import ExitReason, Identity, Worker, begin
 from support.bench import Bench
 from support.lightexecutor import WAIT, LightExecutor, LightTask, light_assigner
 
@@ -37,7 +37,7 @@ class Member:
     token: Token
     op: Op[Any]
     executor: LightExecutor
-    ended: Ending | None = None
+    ended: ExitReason | None = None
     dead: bool = False
     """It asks for nothing any more."""
     turn: int = 0
@@ -73,26 +73,28 @@ class Crowd:
         token = make_token(index, self._random.getrandbits(64))
         identity = Identity(self.job.namespace, self.job.name, self.job.uid, self.job.run, token, self.lease_seconds)
         executor = LightExecutor(lambda: self.bench.now, self.seconds)
-        worker = Worker(identity, executor, Means(self.bench.store, self.bench.stamp), light_assigner(token))
+        worker = Worker(
+            identity, executor, Dependencies(self.bench.store, self.bench.now_string), light_assigner(token)
+        )
 
         lease = identity.lease_of(token)
 
-        def life() -> Op[Ending]:
+        def life() -> Op[ExitReason]:
             yield from begin(identity)
-            yield from take(lease, token, self.stamp)
+            yield from take(lease, token, self.now_string)
             self._wake(Member(token, renewals(), executor), 0.0, lambda: None)
             return (yield from worker.run())
 
         def renewals() -> Op[None]:
             alive = lambda: member.ended is None and not member.dead  # noqa: E731
-            yield from keep(lease, token, self.lease_seconds, alive=alive, stamp=self.stamp)
+            yield from keep_renewed(lease, token, self.lease_seconds, alive=alive, now_string=self.now_string)
 
         member = Member(token, life(), executor)
         self.members.append(member)
         self._wake(member, at, lambda: None)
         return member
 
-    def stamp(self) -> str:
+    def now_string(self) -> str:
         """Another at every call."""
         return f"2026-01-01T00:00:00.{next(self._numbers):06d}Z"
 

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from attr import define, field
 
-from kubemr.controller.reconcile.objects import builders as children
+from kubemr.controller.reconcile.objects import builders
 from kubemr.coordination import names
 from kubemr.coordination.job_view import JobView, Stage, shards_for
 from kubemr.locks import Answer, Op, Request, Stop, run
@@ -57,7 +57,7 @@ class LargeStage:
             self.deleted += 1
             return Answer(200, {})
         if "continue" not in request.query:
-            self._shards = children.shards(self.job, self.stage, open_=True)
+            self._shards = builders.shards(self.job, self.stage, open_=True)
         limit = int(request.query["limit"])
         items = [self._done(body) for _, body in zip(range(limit), self._shards, strict=False)]
         self.largest_page = max(self.largest_page, sum(len(each["tasks"]) for each in items))

@@ -76,7 +76,7 @@ class LightExecutor:
         queue, self._queue = self._queue, []
         return queue
 
-    def so_far(self) -> tuple[LightTask, bytes] | None:
+    def current_log(self) -> tuple[LightTask, bytes] | None:
         """It prints nothing."""
         return None
 

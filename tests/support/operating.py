@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from kubemr.controller.client import Client, PlainConnection
-from kubemr.controller.operator import OperatorProcess
+from kubemr.controller.operator import Operator
 from kubemr.controller.settings import OperatorSettings
 from kubemr.coordination import names
 from kubemr.local.apiserver.http import HttpServer
@@ -26,12 +26,12 @@ class Cluster:
         self.environ = environ
 
     @asynccontextmanager
-    async def operator(self, instance: str = "op") -> AsyncIterator[tuple[OperatorProcess, asyncio.Event]]:
+    async def operator(self, instance: str = "op") -> AsyncIterator[tuple[Operator, asyncio.Event]]:
         """A running operator, stopped in the end; what it raises is raised here."""
         settings = OperatorSettings.from_environment({**self.environ, "KUBEMR_INSTANCE": instance})
         stop = asyncio.Event()
         async with Client(PlainConnection(self.server.url, TOKEN)) as own:
-            process = OperatorProcess(own, settings)
+            process = Operator(own, settings)
             running = asyncio.create_task(process.run(stop))
             try:
                 yield process, stop

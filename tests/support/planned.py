@@ -81,7 +81,7 @@ class PlannedExecutor:
         queue, self.queue = self.queue, []
         return queue
 
-    def so_far(self) -> tuple[Piece, bytes] | None:
+    def current_log(self) -> tuple[Piece, bytes] | None:
         """What `printed` says of the one that runs."""
         text = b"" if self.current is None else self.printed(self.current[0])
         return (self.current[0], text) if self.current is not None and text else None

@@ -18,9 +18,9 @@ from typing import Any
 from kubemr.controller.inputs.sources import Found
 from kubemr.controller.inputs.splitting import Cuts, tasks
 from kubemr.controller.reconcile.context import StorageSettings
-from kubemr.controller.reconcile.objects import builders as children
+from kubemr.controller.reconcile.objects import builders
 from kubemr.controller.reconcile.phases.claim import stages_of
-from kubemr.controller.reconcile.phases.deploy import create_means
+from kubemr.controller.reconcile.phases.deploy import create_children
 from kubemr.coordination import names
 from kubemr.coordination.job_view import JobView
 from kubemr.local.apiserver.http import HttpServer
@@ -30,7 +30,7 @@ from kubemr.locks.effects import JSON_PATCH, Request, Resource
 from kubemr.locks.http import HttpTransport
 from kubemr.locks.threads import run
 from kubemr.storage import ObjectStore, store_from_environment
-from kubemr.tasks import encoding as taskmap
+from kubemr.tasks import encoding
 from kubemr.tasks.shard import SHARDS
 from support import protocolworkers
 from support.protocolinputs import PATIENCE, Inputs
@@ -160,7 +160,7 @@ class Stage:
         status |= planned
         patch = [{"op": "add", "path": "/status", "value": status}]
         self.job = JobView.of(self._patch(names.JOBS, "the.job", patch, "status"))
-        run(create_means(self.job, StorageSettings(self.storage, {}), self.lease_seconds), self._direct)
+        run(create_children(self.job, StorageSettings(self.storage, {}), self.lease_seconds), self._direct)
         for number in without:
             self.ask(Request("delete", SHARDS, "default", self.job.shard_name(self.job.stages[0], number)))
         self._bring(states or {})
@@ -181,13 +181,13 @@ class Stage:
     def _bring(self, states: Mapping[int, str]) -> None:
         """Tasks of the map stage into other states; a shard whose tasks are all alike has one entry, as ever."""
         for name in {self._shard_of(number) for number in states}:
-            tasks = taskmap.texts(self.ask(Request("get", SHARDS, "default", name))["tasks"])
+            tasks = encoding.texts(self.ask(Request("get", SHARDS, "default", name))["tasks"])
             tasks |= {number: state for number, state in states.items() if self._shard_of(number) == name}
-            self._patch(SHARDS, name, [{"op": "replace", "path": "/tasks", "value": taskmap.shortest(tasks)}])
+            self._patch(SHARDS, name, [{"op": "replace", "path": "/tasks", "value": encoding.collapse(tasks)}])
 
     def create_shard(self, number: int) -> None:
         """A shard of the map stage that `deploy` left out."""
-        bodies = list(children.shards(self.job, self.job.stages[0], open_=True))
+        bodies = list(builders.shards(self.job, self.job.stages[0], open_=True))
         made = self.ask(Request("create", SHARDS, "default", body=bodies[number]))
         self.judge.shards[made["metadata"]["name"]] = made["tasks"]
 
@@ -224,7 +224,7 @@ class Stage:
         kept = {key: os.environ[key] for key in ("PATH", "HOME", "TMPDIR", "DOCKER_HOST") if key in os.environ}
         kept["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
         storage = StorageSettings(self.storage, {})
-        settings: dict[str, str] = children.config_map(self.job, storage, self.lease_seconds)["data"]
+        settings: dict[str, str] = builders.config_map(self.job, storage, self.lease_seconds)["data"]
         reach = {"KUBEMR_APISERVER": self.proxy.url, "KUBEMR_APISERVER_TOKEN": name, "JOB_COMPLETION_INDEX": str(index)}
         return {**kept, **settings, **reach}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from kubemr.locks.effects import Json
-from kubemr.tasks import encoding as taskmap
+from kubemr.tasks import encoding
 from kubemr.tasks.shard import SHARD_SIZES, TASKS_PATH
 from kubemr.tasks.state import TaskState, Token
 from support.accounts import DeployedJob
@@ -131,7 +131,7 @@ def spread(job: DeployedJob, others: str, old: str, new: str) -> tuple[Json, Jso
     """A patch by which each task has an entry from now on; task 3 changes from `old` to `new`."""
     becoming = {"stay": [old], "go on": [*onward(old), old]}[others]
     after = {task: becoming[task % len(becoming)] for task in SPREAD} | {3: new}
-    return exchange(job.set_together(old), taskmap.one_by_one(after))
+    return exchange(job.set_together(old), encoding.expand(after))
 
 
 def onward(old: str) -> list[str]:
@@ -141,7 +141,7 @@ def onward(old: str) -> list[str]:
         return [str(state.claim(ME))]
     if state.name == "running" and state.holders == (ME,):
         return [str(state.commit(ME, empty=empty)) for empty in (False, True)]
-    return [str(state.lose(set(state.holders), 99))] if state.name == "running" else []
+    return [str(state.mark_lost(set(state.holders), 99))] if state.name == "running" else []
 
 
 def amid(job: DeployedJob, whole: str, old: str, new: str) -> list[Json]:

@@ -97,7 +97,7 @@ class Harness:
     def ready(self, executor: ProcessExecutor) -> ProcessExecutor:
         """Start its child and wait until it is ready: a time-out is the tasks' alone then, however busy the machine."""
         executor.start()
-        while not executor._driver._ready:
+        while not executor._supervisor._ready:
             executor.wait(0.01)
         return executor
 

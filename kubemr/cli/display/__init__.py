@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 from typing import Protocol, TextIO
 
-from kubemr.cli.display.log_lines import readable
+from kubemr.cli.display.log_lines import failures, readable
 from kubemr.local.progress import StageCounts, Step
 
 LINE_SECONDS = 2.0
@@ -86,10 +86,3 @@ class LineDisplay:
     def _print(self, text: str) -> None:
         with self._lock:
             print(f"{time.monotonic() - self._started:7.2f}s  {text}", file=self._stream, flush=True)
-
-
-def failures(stage: StageCounts) -> list[str]:
-    """`2 failed attempts`, or nothing."""
-    if not stage.failures:
-        return []
-    return [f"{stage.failures} failed attempt{'s' if stage.failures > 1 else ''}"]

@@ -10,8 +10,7 @@ from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
-from kubemr.cli.display import failures
-from kubemr.cli.display.log_lines import readable
+from kubemr.cli.display.log_lines import failures, readable
 from kubemr.coordination.job_view import FINAL_PHASES
 from kubemr.local.progress import StageCounts, Step
 

@@ -1,10 +1,11 @@
-"""Lines of logs for people: an event in JSON becomes `12:00:01 event key=value …`; other lines stay as they are."""
+"""Format lines for people: log events in JSON become `12:00:01 event key=value …`; other lines stay as they are."""
 
 from __future__ import annotations
 
 import json
 from typing import Final
 
+from kubemr.local.progress import StageCounts
 from kubemr.locks.effects import Json
 
 LEFT_OUT: Final = ("timestamp", "level", "event", "logger")
@@ -27,6 +28,13 @@ def explains(line: str) -> bool:
     """Whether the line may say why something went wrong: a warning or error, or what is no event at all."""
     event = _event(line)
     return event is None or event.get("level") not in QUIET
+
+
+def failures(stage: StageCounts) -> list[str]:
+    """Return `["2 failed attempts"]`, or an empty list when no attempt of the stage has failed."""
+    if not stage.failures:
+        return []
+    return [f"{stage.failures} failed attempt{'s' if stage.failures > 1 else ''}"]
 
 
 def _event(line: str) -> Json | None:

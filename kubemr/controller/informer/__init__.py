@@ -16,7 +16,7 @@ change to each handler through a `buffer` of its own.  Informers share nothing b
 from kubemr.controller.informer.handlers import EnqueueKeys, Handler, Registration
 from kubemr.controller.informer.informer import Informer
 from kubemr.controller.informer.object_keys import Object, key_of, make_key, split_key, strip_managed_fields
-from kubemr.controller.informer.reflector import Reflector, Sink
+from kubemr.controller.informer.reflector import Reflector, ReflectorStore
 from kubemr.controller.informer.store import IndexFunction, Store, by_controller_uid, by_label, by_namespace
 
 __all__ = [
@@ -26,8 +26,8 @@ __all__ = [
     "Informer",
     "Object",
     "Reflector",
+    "ReflectorStore",
     "Registration",
-    "Sink",
     "Store",
     "by_controller_uid",
     "by_label",

@@ -43,7 +43,7 @@ class Buffer:
         else:
             del self._pending[key]
 
-    def mark(self, reached: Mark) -> None:
+    def add_sync_marker(self, reached: Mark) -> None:
         """Have `reached` called when all that is pending now has been dealt with."""
         self._pending[reached] = []
         self._filled.set()

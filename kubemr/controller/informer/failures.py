@@ -61,7 +61,7 @@ class Next(Enum):
 
 
 @frozen
-class Verdict:
+class FailurePolicy:
     """What follows from a failure.  `expected` ones happen in a healthy cluster and are no errors."""
 
     next: Next
@@ -69,29 +69,29 @@ class Verdict:
     retry_after: float | None = None
 
 
-def judge_watch(error: Exception) -> Verdict:
+def policy_for_watch(error: Exception) -> FailurePolicy:
     """What follows from the end of a watch."""
     if isinstance(error, WatchBroken | ShortWatch):
-        return Verdict(Next.RESUME, expected=True)
+        return FailurePolicy(Next.RESUME, expected=True)
     if isinstance(error, WatchRefused | ErrorEvent):
         answer = error.answer
         if answer.status == 410:
-            return Verdict(Next.RELIST, expected=True)
+            return FailurePolicy(Next.RELIST, expected=True)
         if answer.status == 429:
-            return Verdict(Next.RESUME, expected=True, retry_after=answer.retry_after)
+            return FailurePolicy(Next.RESUME, expected=True, retry_after=answer.retry_after)
         if isinstance(error, WatchRefused) and (answer.status == UNKNOWN or answer.status >= 500):
-            return Verdict(Next.RESUME, expected=True, retry_after=answer.retry_after)
-        return Verdict(Next.RELIST, expected=False, retry_after=answer.retry_after)
-    return Verdict(Next.RELIST, expected=False)
+            return FailurePolicy(Next.RESUME, expected=True, retry_after=answer.retry_after)
+        return FailurePolicy(Next.RELIST, expected=False, retry_after=answer.retry_after)
+    return FailurePolicy(Next.RELIST, expected=False)
 
 
-def judge_list(error: ListRefused) -> Verdict:
+def policy_for_list(error: ListRefused) -> FailurePolicy:
     """What follows from a list that was not given."""
     answer = error.answer
     if needs_consistent_list(answer):
-        return Verdict(Next.CONSISTENT, expected=True, retry_after=answer.retry_after)
+        return FailurePolicy(Next.CONSISTENT, expected=True, retry_after=answer.retry_after)
     expected = answer.status in (UNKNOWN, 429) or answer.status >= 500
-    return Verdict(Next.RELIST, expected=expected, retry_after=answer.retry_after)
+    return FailurePolicy(Next.RELIST, expected=expected, retry_after=answer.retry_after)
 
 
 def needs_consistent_list(answer: Answer) -> bool:

@@ -84,15 +84,15 @@ class Registration:
         """Return when `has_synced`."""
         await self._synced.wait()
 
-    def tell(self, key: str, change: Change) -> None:
+    def notify(self, key: str, change: Change) -> None:
         """Have the handler hear of `change`, in its own time."""
         self._buffer.put(key, change)
 
     def mark_synced(self) -> None:
         """All objects of the beginning have been told."""
-        self._buffer.mark(self._synced.set)
+        self._buffer.add_sync_marker(self._synced.set)
 
-    async def feed(self) -> None:
+    async def run(self) -> None:
         """Hand over changes until cancelled."""
         while True:
             change = await self._buffer.take()

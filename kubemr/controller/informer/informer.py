@@ -18,7 +18,7 @@ from collections.abc import Callable, Mapping
 
 import structlog
 
-from kubemr.controller.backoff import QuietBackoff
+from kubemr.controller.backoff import ResettingBackoff
 from kubemr.controller.client.client import Client
 from kubemr.controller.clock import AsyncioClock, Clock
 from kubemr.controller.informer.changes import Added, Change, Deleted, Updated
@@ -54,7 +54,7 @@ class Informer:
         streaming: bool = True,
         page_size: int = 500,
         clock: Clock | None = None,
-        draw: Callable[[], float] = random.random,
+        uniform: Callable[[], float] = random.random,
     ) -> None:
         clock = clock or AsyncioClock()
         self.name = resource.plural
@@ -63,15 +63,15 @@ class Informer:
             client,
             resource,
             namespace,
-            sink=self,
+            store=self,
             label_selector=label_selector,
             field_selector=field_selector,
             transform=transform,
             streaming=streaming,
             page_size=page_size,
             clock=clock,
-            backoff=QuietBackoff(clock, draw),
-            draw=draw,
+            backoff=ResettingBackoff(clock, uniform),
+            uniform=uniform,
         )
         self._registrations: list[Registration] = []
         self._synced = asyncio.Event()
@@ -95,12 +95,12 @@ class Informer:
         """Tell `handler` of everything in the store (`initial=True`) and of every change from now on."""
         registration = Registration(handler, f"{self.name}/{name or type(handler).__name__}")
         for obj in self.store:
-            registration.tell(key_of(obj), Added(obj, initial=True))
+            registration.notify(key_of(obj), Added(obj, initial=True))
         if self.has_synced:
             registration.mark_synced()
         self._registrations.append(registration)
         if self._group is not None:
-            self._group.create_task(registration.feed())
+            self._group.create_task(registration.run())
         return registration
 
     async def run(self) -> None:
@@ -110,7 +110,7 @@ class Informer:
                 self._group = group
                 group.create_task(self._reflector.run())
                 for registration in self._registrations:
-                    group.create_task(registration.feed())
+                    group.create_task(registration.run())
         finally:
             self._group = None
 
@@ -120,9 +120,9 @@ class Informer:
         self.store.replace(objects)
         initial = not self.has_synced
         for obj in objects:
-            self._tell_change(before.pop(key_of(obj), None), obj, initial=initial)
+            self._notify_change(before.pop(key_of(obj), None), obj, initial=initial)
         for key, obj in before.items():
-            self._tell(key, Deleted(obj, tombstone=True))
+            self._notify(key, Deleted(obj, tombstone=True))
         if initial:
             self._synced.set()
             for registration in self._registrations:
@@ -136,21 +136,21 @@ class Informer:
             log.warning("stale_event_ignored", informer=self.name, type=event, key=key, version=version_of(obj))
         elif event != "DELETED":
             self.store.put(obj)
-            self._tell_change(before, obj, initial=False)
+            self._notify_change(before, obj, initial=False)
         elif before is not None:
             self.store.remove(key)
-            self._tell(key, Deleted(obj, tombstone=False))
+            self._notify(key, Deleted(obj, tombstone=False))
 
-    def _tell_change(self, before: Object | None, obj: Object, *, initial: bool) -> None:
+    def _notify_change(self, before: Object | None, obj: Object, *, initial: bool) -> None:
         key = key_of(obj)
         if before is None:
-            self._tell(key, Added(obj, initial))
+            self._notify(key, Added(obj, initial))
         elif uid_of(before) != uid_of(obj):
-            self._tell(key, Deleted(before, tombstone=True))
-            self._tell(key, Added(obj, initial=False))
+            self._notify(key, Deleted(before, tombstone=True))
+            self._notify(key, Added(obj, initial=False))
         elif version_of(before) != version_of(obj):
-            self._tell(key, Updated(before, obj))
+            self._notify(key, Updated(before, obj))
 
-    def _tell(self, key: str, change: Change) -> None:
+    def _notify(self, key: str, change: Change) -> None:
         for registration in self._registrations:
-            registration.tell(key, change)
+            registration.notify(key, change)

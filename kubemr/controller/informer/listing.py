@@ -27,7 +27,7 @@ PAGE_SECONDS = 60.0
 
 
 @frozen
-class Listed:
+class ListResult:
     """All objects, and the version from which to watch."""
 
     items: list[Object]
@@ -50,7 +50,7 @@ async def list_all(
     resource_version: str,
     page_size: int,
     transform: Callable[[Object], Object],
-) -> Listed:
+) -> ListResult:
     """All objects at one version, each transformed as soon as its page is there.
 
     When the snapshot expires between two pages (410 for the `continue` token), what was gathered is thrown away and
@@ -76,7 +76,7 @@ async def list_all(
         items += map(transform, _items(body))
         token = body["metadata"].get("continue")
         if not token:
-            return Listed(items, str(body["metadata"]["resourceVersion"]))
+            return ListResult(items, str(body["metadata"]["resourceVersion"]))
         query = {**selectors, "limit": str(page_size), "continue": token}
 
 

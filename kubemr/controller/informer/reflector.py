@@ -17,7 +17,7 @@ from typing import Protocol
 
 import structlog
 
-from kubemr.controller.backoff import QuietBackoff
+from kubemr.controller.backoff import ResettingBackoff
 from kubemr.controller.client.client import Client
 from kubemr.controller.client.watch_errors import WatchError, WatchGarbled, WatchRefused, WatchSilent
 from kubemr.controller.client.watch_stream import WatchStream
@@ -27,9 +27,9 @@ from kubemr.controller.informer.failures import (
     Next,
     NoStreamingList,
     ShortWatch,
-    judge_list,
-    judge_watch,
     needs_consistent_list,
+    policy_for_list,
+    policy_for_watch,
 )
 from kubemr.controller.informer.listing import ListRefused, list_all
 from kubemr.controller.informer.object_keys import Object, is_older, key_of, strip_managed_fields, version_of
@@ -56,7 +56,7 @@ INITIAL_EVENTS_END = "k8s.io/initial-events-end"
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
 
-class Sink(Protocol):
+class ReflectorStore(Protocol):
     """What a reflector fills."""
 
     def replace(self, objects: list[Object]) -> None:
@@ -75,22 +75,22 @@ class Reflector:
         resource: Resource,
         namespace: str | None = None,
         *,
-        sink: Sink,
+        store: ReflectorStore,
         clock: Clock,
-        backoff: QuietBackoff,
+        backoff: ResettingBackoff,
         label_selector: str = "",
         field_selector: str = "",
         transform: Callable[[Object], Object] = strip_managed_fields,
         streaming: bool = True,
         page_size: int = 500,
-        draw: Callable[[], float] = random.random,
+        uniform: Callable[[], float] = random.random,
     ) -> None:
         self.version = ""
         """The newest version that was seen; everything up to it is in the sink.  Empty before the first list."""
         self._client = client
         self._resource = resource
         self._namespace = namespace
-        self._sink = sink
+        self._store = store
         self._clock = clock
         self._backoff = backoff
         self._selectors = {"labelSelector": label_selector, "fieldSelector": field_selector}
@@ -98,7 +98,7 @@ class Reflector:
         self._transform = transform
         self._streaming = streaming
         self._page_size = page_size
-        self._draw = draw
+        self._uniform = uniform
         self._next = Next.RELIST
         self._log = log.bind(resource=resource.plural, namespace=namespace)
 
@@ -113,7 +113,7 @@ class Reflector:
                 else:
                     await self._list()
             except ListRefused as error:
-                verdict = judge_list(error)
+                verdict = policy_for_list(error)
                 at_once = verdict.next is Next.CONSISTENT and self._next is not Next.CONSISTENT
                 if self._next is not Next.CONSISTENT:  # once it has to be consistent it stays so until it succeeds
                     self._next = verdict.next
@@ -127,7 +127,7 @@ class Reflector:
                 await self._recover(error)
 
     async def _recover(self, error: Exception) -> None:
-        verdict = judge_watch(error)
+        verdict = policy_for_watch(error)
         if self._next is Next.RESUME:
             self._next = verdict.next
         elif isinstance(error, WatchRefused | ErrorEvent) and needs_consistent_list(error.answer):
@@ -159,7 +159,7 @@ class Reflector:
         if is_older(version, self.version):
             # Even a quorum says so: etcd was restored from a backup, and that is the truth now.
             self._log.error("server_went_back", version=self.version, listed=version)
-        self._sink.replace(items)
+        self._store.replace(items)
         self.version = version
         self._next = Next.RESUME
         self._log.debug("listed", objects=len(items), version=version)
@@ -214,7 +214,7 @@ class Reflector:
             if event.type == "BOOKMARK":
                 stream.silence = min(stream.silence, BOOKMARK_SILENCE)
             else:
-                self._sink.apply(event.type, self._transform(obj))
+                self._store.apply(event.type, self._transform(obj))
             if not is_older(version_of(obj), self.version):
                 self.version = version_of(obj)
 
@@ -232,7 +232,7 @@ class Reflector:
 
     def _watch_request(self, query: dict[str, str]) -> tuple[Request, float]:
         """The request, and the silence after which its connection counts as half-open."""
-        timeout = SHORTEST_SERVER_TIMEOUT * (1.0 + self._draw())
+        timeout = SHORTEST_SERVER_TIMEOUT * (1.0 + self._uniform())
         query = {
             **self._selectors,
             "watch": "true",

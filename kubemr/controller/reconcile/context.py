@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import Final, Protocol
 
 from attr import field, frozen
 
 from kubemr.controller.inputs.access import Access
+from kubemr.controller.reconcile.memory import JobMemory
+from kubemr.controller.reconcile.shards.summary import ShardSummary
 from kubemr.coordination.object_store import Store
 from kubemr.locks.effects import Json, Op, Resource
-from kubemr.locks.failure_detectors import Judge
-
-if TYPE_CHECKING:
-    from kubemr.controller.reconcile.shards.summary import Digest
-    from kubemr.controller.reconcile.workers.liveness import Muster
+from kubemr.locks.failure_detectors import FailureDetector
 
 FINALIZER: Final = "kubemr.turbobytes.com/cleanup"
 
@@ -41,7 +39,7 @@ class CleanStore(Store, Protocol):
 class Cache(Protocol):
     """What the operator's informers show.  It lags behind: nothing final is concluded from it."""
 
-    def shards(self, uid: str) -> Sequence[Digest]:
+    def shards(self, uid: str) -> Sequence[ShardSummary]:
         """What is kept of the job's task shards, of any run."""
         ...
 
@@ -98,53 +96,47 @@ class Settings(Protocol):
         """By whose rights the job's inputs are looked for; `keys` as above."""
         ...
 
-    def stamp(self) -> str:
+    def now_string(self) -> str:
         """The wall clock as a Kubernetes Time, for people to read."""
         ...
 
 
 @frozen
-class Operator:
-    """This operator process.  `identity` is what `status.lockholder` names."""
+class ReconcileContext:
+    """What a reconcile step may use besides the job.  `identity` is what `status.lockholder` names."""
 
     identity: str
     settings: Settings
-    judge: Judge
-    """Which operators are dead."""
+    failure_detector: FailureDetector
+    """Decides which operators are dead."""
     cache: Cache
-    musters: dict[str, Muster] = field(factory=dict)
-    """Who of a job's workers is dead, by the job's uid."""
+    memories: dict[str, JobMemory] = field(factory=dict)
+    """What is remembered of each job, by its uid."""
     cleaned: dict[tuple[str, int], float] = field(factory=dict)
     """When this process first found nothing left of a finished run (uid, run); infinity once it looked again."""
+    operator_leases_since: dict[tuple[str, str], float] = field(factory=dict)
+    """When each operator's Lease, by uid and resourceVersion, was first seen."""
+    counters: Counter[str] = field(factory=Counter)
+    """How often each kind of event has happened, for the metrics."""
 
-    ending: dict[str, dict[str, float]] = field(factory=dict)
-    """By the job's uid: since when its pods, by their uids, have been seen to end."""
-    looked: dict[str, float] = field(factory=dict)
-    """When the pods of a job, by its uid, were last looked at."""
-    leases: dict[tuple[str, str], float] = field(factory=dict)
-    """Since when the operators' Leases, by uid and version, have been seen as they are."""
-    counted: dict[str, float] = field(factory=dict)
-    """When the counts in a job's status, by its uid, were last brought up to date."""
-    tally: Counter[str] = field(factory=Counter)
-    """What has happened how often, for the metrics."""
+    def memory(self, uid: str) -> JobMemory:
+        """Return what is remembered of the job with this uid; an empty memory if there is none."""
+        return self.memories.setdefault(uid, JobMemory())
 
     def forget(self, uid: str) -> None:
-        """The job does not exist any more."""
-        self.musters.pop(uid, None)
-        self.ending.pop(uid, None)
-        self.looked.pop(uid, None)
-        self.counted.pop(uid, None)
+        """Drop all that is remembered of a job that does not exist any more."""
+        self.memories.pop(uid, None)
         for key in [key for key in self.cleaned if key[0] == uid]:
             del self.cleaned[key]
 
 
 @frozen
-class After:
-    """When to look at the job again without an event: in `seconds`, or not (None)."""
+class Result:
+    """Result of a reconcile step: run again after `requeue_after` seconds, or only when an event arrives (None)."""
 
-    seconds: float | None = None
+    requeue_after: float | None = None
 
 
-DONE: Final = After()
+WAIT_FOR_EVENT: Final = Result()
 
-Step = Callable[[Json, Operator], Op[After]]
+Step = Callable[[Json, ReconcileContext], Op[Result]]

@@ -1,16 +1,16 @@
 """`status.lockholder`: which operator drives a job.
 
 A lock as in `kubemr.locks.lock_value`, `holder/fence/beat`.  Its holder lives as long as it renews its own
-Lease (`kubemr.locks.failure_detectors.HolderLease`), so that renewing costs one patch per operator and not one per
+Lease (`kubemr.locks.failure_detectors.LeaseDetector`), so that renewing costs one patch per operator and not one per
 job, and the beat stays as it was.  Every patch that the driving operator sends tests the value, so an
 operator that was paused, and whose job another has taken over, can change nothing when it wakes.
 """
 
 from __future__ import annotations
 
-from kubemr.controller.reconcile.context import Operator
+from kubemr.controller.reconcile.context import ReconcileContext
 from kubemr.coordination.job_view import JobView
-from kubemr.locks.conditional import Refused, Verdict, apply, read
+from kubemr.locks.conditional import PatchStatus, RequestRefusedError, apply, read
 from kubemr.locks.effects import Json, Now, Op, Random
 from kubemr.locks.lock_value import LockValue
 from kubemr.locks.patch import Patch, lookup
@@ -18,51 +18,51 @@ from kubemr.locks.patch import Patch, lookup
 PATH = "/status/lockholder"
 
 
-def held(document: Json) -> LockValue:
+def lock_value(document: Json) -> LockValue:
     """The lock as a job shows it."""
     return LockValue.parse(lookup(document, PATH))
 
 
-def is_ours(document: Json, operator: Operator) -> bool:
+def is_ours(document: Json, context: ReconcileContext) -> bool:
     """True when this operator drives the job, as far as `document` shows."""
-    return held(document).holder == operator.identity
+    return lock_value(document).holder == context.identity
 
 
-def driven(job: JobView) -> Patch:
+def guard(job: JobView) -> Patch:
     """The tests that every patch of the driving operator begins with."""
     return (
         Patch()
         .test("/metadata/uid", job.uid)
         .test("/status/run", job.run)
         .test("/status/phase", job.phase)
-        .test(PATH, held(job.document).raw)
+        .test(PATH, lock_value(job.document).raw)
     )
 
 
-def taken(job: JobView, operator: Operator) -> Op[LockValue]:
+def next_acquisition(job: JobView, context: ReconcileContext) -> Op[LockValue]:
     """The value with which this operator becomes the holder."""
-    return held(job.document).taken_by(operator.identity, (yield Random()))
+    return lock_value(job.document).taken_by(context.identity, (yield Random()))
 
 
-def take_over(job: JobView, operator: Operator) -> Op[JobView | None]:
+def take_over(job: JobView, context: ReconcileContext) -> Op[JobView | None]:
     """Drive a job whose holder is dead or absent; the job as it is then, or None when another drives it."""
-    holder = held(job.document)
+    holder = lock_value(job.document)
     if not holder.free:
         now: float = yield Now()
-        if not (yield from operator.judge.dead(holder, now, now)):
+        if not (yield from context.failure_detector.is_dead(holder, now, now)):
             return None
-    mine = yield from taken(job, operator)
-    patch = driven(job).add(PATH, mine.raw)
+    mine = yield from next_acquisition(job, context)
+    patch = guard(job).add(PATH, mine.raw)
     outcome = yield from apply(job.status, patch, lambda document: mine.same_acquisition_as(lookup(document, PATH)))
-    if outcome.verdict is Verdict.REFUSED:
-        raise Refused(f"taking over {job.target}", outcome.answer)
+    if outcome.status is PatchStatus.REFUSED:
+        raise RequestRefusedError(f"taking over {job.target}", outcome.answer)
     return JobView.of(outcome.object) if outcome.won else None
 
 
-def still_driving(job: JobView, operator: Operator) -> Op[bool]:
+def still_holds_lock(job: JobView, context: ReconcileContext) -> Op[bool]:
     """A consistent look before creating pods: one who was paused must not start workers of a job that is over."""
     document: Json = yield from read(job.target)
     if document is None or document["metadata"].get("deletionTimestamp"):
         return False
     now = JobView.of(document)
-    return now.uid == job.uid and now.run == job.run and now.phase == job.phase and is_ours(document, operator)
+    return now.uid == job.uid and now.run == job.run and now.phase == job.phase and is_ours(document, context)

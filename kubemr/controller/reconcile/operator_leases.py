@@ -9,25 +9,25 @@ from __future__ import annotations
 
 from typing import Final
 
-from kubemr.controller.reconcile.context import Operator
+from kubemr.controller.reconcile.context import ReconcileContext
 from kubemr.controller.reconcile.objects.delete import remove
 from kubemr.coordination.pagination import list_all
 from kubemr.locks.effects import Now, Op
 from kubemr.locks.lease import LEASES
 
 SELECTOR: Final = "app.kubernetes.io/managed-by=kubemr,app.kubernetes.io/component=operator"
-DURATIONS: Final = 2.0
+STALE_AFTER_DURATIONS: Final = 2.0
 """How many durations of a Lease without any change leave no doubt; jobs are taken over after one."""
 
 
-def bury(operator: Operator) -> Op[None]:
+def delete_stale_leases(context: ReconcileContext) -> Op[None]:
     """Remove the Leases that have not changed since they were seen long enough ago."""
-    listed = yield from list_all(LEASES, operator.settings.namespace, SELECTOR)
+    listed = yield from list_all(LEASES, context.settings.namespace, SELECTOR)
     now: float = yield Now()
-    before = dict(operator.leases)
-    operator.leases.clear()
+    before = dict(context.operator_leases_since)
+    context.operator_leases_since.clear()
     for lease in listed.items:
         key = (lease["metadata"]["uid"], lease["metadata"]["resourceVersion"])
-        since = operator.leases[key] = before.get(key, now)
-        if now - since >= DURATIONS * operator.settings.lease_seconds:
+        since = context.operator_leases_since[key] = before.get(key, now)
+        if now - since >= STALE_AFTER_DURATIONS * context.settings.lease_seconds:
             yield from remove(LEASES, lease, unchanged=True)

@@ -5,40 +5,40 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from kubemr.controller.reconcile.context import DONE, After, Operator, Step
+from kubemr.controller.reconcile.context import WAIT_FOR_EVENT, ReconcileContext, Result, Step
 from kubemr.controller.reconcile.job_lock import is_ours, take_over
 from kubemr.controller.reconcile.phases.accept import accept
 from kubemr.controller.reconcile.phases.claim import claim
-from kubemr.controller.reconcile.phases.cleanup import tidy
+from kubemr.controller.reconcile.phases.cleanup import clean_up
 from kubemr.controller.reconcile.phases.deletion import delete
 from kubemr.controller.reconcile.phases.deploy import deploy
-from kubemr.controller.reconcile.phases.retry import retry, wanted
+from kubemr.controller.reconcile.phases.retry import retry, retry_requested
 from kubemr.controller.reconcile.phases.supervise import supervise
 from kubemr.coordination.job_view import JobView
 from kubemr.locks.effects import Json, Op
 
-ANYBODY: Final[Mapping[str, Step]] = {"": accept, "PENDING": claim, "COMPLETE": tidy, "FAIL": tidy}
+UNLOCKED_STEPS: Final[Mapping[str, Step]] = {"": accept, "PENDING": claim, "COMPLETE": clean_up, "FAIL": clean_up}
 """Steps that any operator may take: each is decided by one conditional patch, or is harmless twice."""
 
-DRIVER: Final[Mapping[str, Step]] = {"DEPLOYING": deploy, "DEPLOYED": supervise}
+LOCKED_STEPS: Final[Mapping[str, Step]] = {"DEPLOYING": deploy, "DEPLOYED": supervise}
 """Steps that belong to the operator that holds the job's lock."""
 
 
-def reconcile(document: Json, operator: Operator) -> Op[After]:
+def reconcile(document: Json, context: ReconcileContext) -> Op[Result]:
     """Take the step that a job's state calls for.  `document` may be out of date: every change is conditional."""
     job = JobView.of(document)
     if document["metadata"].get("deletionTimestamp"):
-        return (yield from delete(document, operator))
-    if wanted(job):
-        return (yield from retry(document, operator))
-    if job.phase in ANYBODY:
-        return (yield from ANYBODY[job.phase](document, operator))
-    if not is_ours(document, operator):
-        taken = yield from take_over(job, operator)
+        return (yield from delete(document, context))
+    if retry_requested(job):
+        return (yield from retry(document, context))
+    if job.phase in UNLOCKED_STEPS:
+        return (yield from UNLOCKED_STEPS[job.phase](document, context))
+    if not is_ours(document, context):
+        taken = yield from take_over(job, context)
         if taken is None:
-            return After(operator.judge.poll)
+            return Result(context.failure_detector.poll)
         document = taken.document
-        if taken.phase not in DRIVER:
-            return DONE
+        if taken.phase not in LOCKED_STEPS:
+            return WAIT_FOR_EVENT
         job = taken
-    return (yield from DRIVER[job.phase](document, operator))
+    return (yield from LOCKED_STEPS[job.phase](document, context))

@@ -18,13 +18,7 @@ from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
 from typing import Final
 
-from kubemr.local.apiserver import create as creating
-from kubemr.local.apiserver import delete as deleting
-from kubemr.local.apiserver import errors, options
-from kubemr.local.apiserver import garbage_collector as collecting
-from kubemr.local.apiserver import lists as listing
-from kubemr.local.apiserver import scale_subresource as scaling
-from kubemr.local.apiserver import update as updating
+from kubemr.local.apiserver import create, delete, errors, garbage_collector, lists, options, scale_subresource, update
 from kubemr.local.apiserver.custom_resources import CRD_GROUP, Rules
 from kubemr.local.apiserver.errors import ApiError
 from kubemr.local.apiserver.kinds import Kind
@@ -100,22 +94,26 @@ class ApiServer:
         if verb == "create":
             if kind.resource.namespaced and namespace is None:
                 raise errors.method_not_allowed(verb)
-            return creating.create(state, kind, namespace, request.body, request.query)
+            return create.create(state, kind, namespace, request.body, request.query)
         if verb == "list":
-            return listing.list_objects(state, kind, namespace, request.query)
+            return lists.list_objects(state, kind, namespace, request.query)
         if name is None:
             if verb == "delete":
                 if kind.resource.namespaced and namespace is None:
                     raise errors.method_not_allowed(verb)
-                return deleting.delete_collection(state, kind, namespace, request.body, request.query)
+                return delete.delete_collection(state, kind, namespace, request.body, request.query)
             raise errors.bad_request("name must be provided") if kind.custom else errors.method_not_allowed(verb)
         if verb == "delete":
-            return deleting.delete(state, kind, namespace, name, request.body, request.query)
+            return delete.delete(state, kind, namespace, name, request.body, request.query)
         if request.subresource == "scale":
-            return scaling.read(state, kind, request) if verb == "get" else scaling.write(state, kind, request)
+            return (
+                scale_subresource.read(state, kind, request)
+                if verb == "get"
+                else scale_subresource.write(state, kind, request)
+            )
         if verb == "get":
             return self._get(kind, request, name)
-        return (updating.patch if verb == "patch" else updating.replace)(state, kind, request)
+        return (update.patch if verb == "patch" else update.replace)(state, kind, request)
 
     def _get(self, kind: Kind, request: Request, name: str) -> Answer:
         asked = options.resource_version(request.query.get("resourceVersion", ""))
@@ -138,7 +136,7 @@ class ApiServer:
         """
         try:
             kind = self._state.kind(request.resource)
-            return listing.list_at(self._state, kind, request.namespace, request.query, revision)
+            return lists.list_at(self._state, kind, request.namespace, request.query, revision)
         except ApiError as refusal:
             return refusal.answer()
 
@@ -159,7 +157,7 @@ class ApiServer:
         """
         try:
             kind = self._state.kind(resource)
-            return listing.subscribe(
+            return lists.subscribe(
                 self._state,
                 kind,
                 namespace,
@@ -178,4 +176,4 @@ class ApiServer:
 
     def collect_garbage(self) -> int:
         """One run of the garbage collector and the namespace controller; returns the number of writes."""
-        return collecting.collect(self._state)
+        return garbage_collector.collect(self._state)

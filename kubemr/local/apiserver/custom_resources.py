@@ -17,7 +17,7 @@ from kubemr.local.apiserver.errors import Cause
 from kubemr.local.apiserver.kinds import Kind
 from kubemr.local.apiserver.metadata import decode_metadata
 from kubemr.locks.effects import Json, Resource
-from kubemr.resources import structural_schema as structural
+from kubemr.resources import structural_schema
 
 CRD_GROUP = "apiextensions.k8s.io"
 Rules: TypeAlias = Callable[[Json, Json], Sequence[Cause]]
@@ -35,7 +35,7 @@ def copied(value: Json) -> Json:
     return value
 
 
-_BLOCKING: Final = structural.BLOCKING | {structural.NOT_SUPPORTED}
+_BLOCKING: Final = structural_schema.BLOCKING | {structural_schema.NOT_SUPPORTED}
 _UNCHECKED: Final = Cause(
     "FieldValueInvalid",
     "Invalid value: null: some validation rules were not checked because the object was invalid; correct the existing "
@@ -66,17 +66,17 @@ class Custom:
         for key in body:
             if key not in _TYPE_META:
                 body[key] = copied(body[key])
-        return [*structural.prune(body, self.schema), *dropped]
+        return [*structural_schema.prune(body, self.schema), *dropped]
 
     def create(self, obj: Json) -> None:
         """A client cannot create a status where that is a subresource."""
         if self.status:
             obj.pop("status", None)
-        structural.apply_defaults(obj, self.schema)
+        structural_schema.apply_defaults(obj, self.schema)
 
     def update(self, obj: Json, old: Json) -> None:
         """Defaults."""
-        structural.apply_defaults(obj, self.schema)
+        structural_schema.apply_defaults(obj, self.schema)
 
     def check(self, obj: Json, old: Json, subresource: str | None) -> Sequence[Cause]:
         """The schema's refusals."""
@@ -84,7 +84,7 @@ class Custom:
             return self._check_status(obj, old)
         if old is not None and not self._changed_is_wrong(obj, old):
             return self.rules(obj, old)
-        errors = structural.check(_body(obj), self.schema)
+        errors = structural_schema.check(_body(obj), self.schema)
         causes = [Cause(error.kind, error.detail, error.path) for error in errors]
         return self._with_rules([*causes, *self._check_replicas(obj, self.replicas_path)], obj, old)
 
@@ -101,7 +101,7 @@ class Custom:
             return self.rules(obj, old)
         causes = [
             Cause(error.kind, error.detail, "status" if error.path == "<nil>" else f"status.{error.path}")
-            for error in structural.check(obj["status"], schema)
+            for error in structural_schema.check(obj["status"], schema)
         ]
         return self._with_rules([*causes, *self._check_replicas(obj, self.status_path)], obj, old)
 
@@ -112,7 +112,7 @@ class Custom:
         if removed or any(key not in properties for key in changed):
             return True
         part = {"type": "object", "properties": {key: properties[key] for key in changed}}
-        return bool(structural.check(changed, part)) or bool(self._check_replicas(obj, self.replicas_path))
+        return bool(structural_schema.check(changed, part)) or bool(self._check_replicas(obj, self.replicas_path))
 
     @staticmethod
     def _check_replicas(obj: Json, path: tuple[str, ...]) -> list[Cause]:

@@ -23,8 +23,7 @@ from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Final
 
-from kubemr.local.apiserver import discovery, errors, options, routing
-from kubemr.local.apiserver import http1 as wire
+from kubemr.local.apiserver import discovery, errors, http1, options, routing
 from kubemr.local.apiserver.core import HISTORY, ApiServer
 from kubemr.local.apiserver.custom_resources import Rules
 from kubemr.local.apiserver.errors import ApiError
@@ -177,18 +176,18 @@ class _Session:
         self._buffer += data
         try:
             while self._watch is None and self._connection.open:
-                request = wire.take_request(self._buffer)
+                request = http1.take_request(self._buffer)
                 if request is None:
-                    if wire.wants_continue(self._buffer):
+                    if http1.wants_continue(self._buffer):
                         self._connection.send(b"HTTP/1.1 100 Continue\r\n\r\n")
                     return
                 self._keep_alive = request.keep_alive
                 self._answer(request)
                 if not self._keep_alive and self._watch is None:
                     self._connection.finish()
-        except wire.Malformed as problem:
-            body = wire.json_bytes(errors.bad_request(str(problem)).body)
-            self._connection.send(wire.answer_bytes(400, body, extra="Connection: close\r\n"))
+        except http1.Malformed as problem:
+            body = http1.json_bytes(errors.bad_request(str(problem)).body)
+            self._connection.send(http1.answer_bytes(400, body, extra="Connection: close\r\n"))
             self._connection.finish()
 
     def closed(self) -> None:
@@ -224,7 +223,7 @@ class _Session:
         if answer.ok and "as=Table" in request.headers.get("accept", ""):
             body = as_table(self._server.core, body)
         extra = f"Retry-After: {int(answer.retry_after)}\r\n" if answer.retry_after else ""
-        self._connection.send(wire.answer_bytes(answer.status, wire.json_bytes(body), extra=extra))
+        self._connection.send(http1.answer_bytes(answer.status, http1.json_bytes(body), extra=extra))
 
     def _open_watch(self, target: routing.Target, request: HttpRequest, query: dict[str, str]) -> None:
         options.check_list_query(query, watch=True)
@@ -247,7 +246,7 @@ class _Session:
         self._watch = opened
         self._table = "as=Table" in request.headers.get("accept", "")
         self._server.watches.add(self)
-        self._connection.send(wire.stream_head())
+        self._connection.send(http1.stream_head())
         self.deliver()
         if self._watch is not None:
             self._server.loop.at(self._deadline, lambda: self._end(opened))
@@ -263,8 +262,8 @@ class _Session:
         if events:
             if self._table:
                 events = [{**event, "object": as_table(self._server.core, event["object"])} for event in events]
-            data = b"".join(wire.json_bytes(event) + b"\n" for event in events)
-            self._connection.send(wire.chunk(data))
+            data = b"".join(http1.json_bytes(event) + b"\n" for event in events)
+            self._connection.send(http1.chunk(data))
         if self._connection.backlog > _MAX_BACKLOG:
             self._connection.close()
         elif watch.closed:
@@ -276,7 +275,7 @@ class _Session:
             return
         self._server.watches.discard(self)
         self._watch = None
-        self._connection.send(wire.STREAM_END)
+        self._connection.send(http1.STREAM_END)
         if not self._keep_alive:
             self._connection.finish()
         elif self._buffer:
@@ -293,7 +292,7 @@ class _Session:
             if self._watch is watch:
                 self.deliver()
                 if self._server.core.revision > watch.started:  # else it would say what the client said
-                    self._connection.send(wire.chunk(wire.json_bytes(watch.bookmark()) + b"\n"))
+                    self._connection.send(http1.chunk(http1.json_bytes(watch.bookmark()) + b"\n"))
                 self._plan_bookmark(watch)
 
         self._server.loop.at(moment, send)

@@ -20,10 +20,10 @@ from attrs import define, frozen
 from kubemr.coordination.timestamps import timestamp
 from kubemr.local.container_process import LocalProcess
 from kubemr.local.list_watch import Changed, Listed, follow
-from kubemr.local.node import pod as pods
 from kubemr.local.node.container_env import ContainerConfigError, command, environment
 from kubemr.local.node.indexed_job import IndexedJob
-from kubemr.local.output_log import Logbook
+from kubemr.local.node.pod import START_ERROR, container_of, new_pod, running, terminated
+from kubemr.local.output_log import OutputLog
 from kubemr.locks.config import Server
 from kubemr.locks.effects import MERGE_PATCH, Answer, Json, Request, Resource
 from kubemr.locks.http import HttpTransport
@@ -94,14 +94,14 @@ class Node:
         server: Server,
         directory: Path,
         environ: Mapping[str, str],
-        logbook: Logbook,
-        failed: Callable[[Exception], None],
+        output_log: OutputLog,
+        on_failure: Callable[[Exception], None],
     ) -> None:
         self._server = server
         self._directory = directory
         self._environ = environ
-        self._logbook = logbook
-        self._failed = failed
+        self._output_log = output_log
+        self._on_failure = on_failure
         self._transport = HttpTransport(server)
         self._news: queue.SimpleQueue[_News] = queue.SimpleQueue()
         self._stop = Stop()
@@ -146,7 +146,7 @@ class Node:
             while not (self._leaving and not self._pods):
                 self._wait_and_handle()
         except Exception as error:
-            self._failed(error)
+            self._on_failure(error)
         finally:
             for pod in self._pods.values():
                 if pod.process is not None:
@@ -248,7 +248,7 @@ class Node:
             self._report(job)
 
     def _start_pod(self, job: IndexedJob, index: int) -> None:
-        body = pods.new_pod(job.document, index)
+        body = new_pod(job.document, index)
         namespace = body["metadata"]["namespace"]
         answer = self._transport.send(Request("create", PODS, namespace, body=body))
         if not answer.ok:
@@ -262,14 +262,14 @@ class Node:
             pod.process = self._launch(pod)
         except (OSError, ContainerConfigError) as error:
             message = f"cannot start the worker: {error}"
-            self._logbook.add(f"worker {index}", message)
-            self._news.put(_Ended(uid, pods.START_ERROR, message))
+            self._output_log.add(f"worker {index}", message)
+            self._news.put(_Ended(uid, START_ERROR, message))
             return
-        self._write_status(pod, pods.running())
+        self._write_status(pod, running())
 
     def _launch(self, pod: _Pod) -> LocalProcess:
         uid = pod.document["metadata"]["uid"]
-        container = pods.container_of(pod.document)
+        container = container_of(pod.document)
         own = environment(container, pod.document, partial(self._read, pod.document["metadata"]["namespace"]))
         pod.directory.mkdir()
         environ = {
@@ -283,7 +283,7 @@ class Node:
             command(container, own),
             environ,
             container.get("workingDir"),
-            partial(self._logbook.add, f"worker {pod.index}"),
+            partial(self._output_log.add, f"worker {pod.index}"),
             lambda code, message: self._news.put(_Ended(uid, code, message)),
         )
 
@@ -298,7 +298,7 @@ class Node:
         # What a killed worker's own child still holds open goes with the run's whole directory.
         shutil.rmtree(pod.directory, ignore_errors=True)
         reason = "StartError" if pod.process is None else ""
-        answer = self._write_status(pod, pods.terminated(news.code, news.message, reason))
+        answer = self._write_status(pod, terminated(news.code, news.message, reason))
         # It may have been deleted just before it ended, and the news of it be on the way.
         if pod.deleted or (answer.ok and answer.body["metadata"].get("deletionTimestamp")):
             self._remove(pod)

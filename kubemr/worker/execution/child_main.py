@@ -19,7 +19,7 @@ from collections.abc import MutableMapping
 from typing import Final, NoReturn
 
 from kubemr.worker.execution.child_process import CHILD_FD, COUNTS
-from kubemr.worker.execution.ipc import Channel, Turns
+from kubemr.worker.execution.ipc import Channel, StartPermits
 from kubemr.worker.job_worker import JobWorker, require_worker
 
 _PR_SET_PDEATHSIG: Final = 1
@@ -42,7 +42,7 @@ def run_child(worker: JobWorker) -> NoReturn:
     from kubemr.worker.assignment import Assignment, JobInfo
     from kubemr.worker.execution.failure_messages import describe_error
     from kubemr.worker.execution.task_runner import TaskRunner
-    from kubemr.worker.execution.written_bytes import Prints, Taken
+    from kubemr.worker.execution.written_bytes import ReadCounters, WrittenBytes
 
     numbers = _inherited(os.environ)
     connection, turns = (socket.socket(fileno=number) for number in numbers[:2])
@@ -55,7 +55,7 @@ def run_child(worker: JobWorker) -> NoReturn:
         sys.stdout.reconfigure(line_buffering=True)
     _die_with_parent(connection)
     channel = Channel(connection)
-    tasks = Turns(channel, turns)
+    tasks = StartPermits(channel, turns)
     hello = channel.receive()
     if hello is None:
         sys.exit(0)
@@ -67,7 +67,7 @@ def run_child(worker: JobWorker) -> NoReturn:
         why = f"{type(worker).__name__}.worker_init failed: {describe_error(error)}"
         channel.send("broken", body=why)
         sys.exit(1)
-    prints = Prints(Taken(os.path.join(directory, COUNTS)), numbers[2:])
+    prints = WrittenBytes(ReadCounters(os.path.join(directory, COUNTS)), numbers[2:])
     channel.send("ready")
     while (task := tasks.next()) is not None:
         seq = task[0]

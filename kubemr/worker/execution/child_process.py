@@ -22,21 +22,21 @@ from typing import Final
 
 from kubemr.worker.assignment import Assignment
 from kubemr.worker.execution.failure_messages import TAIL
-from kubemr.worker.execution.ipc import TURN_BYTES, BadFrame, Decoder, Kind, Message, Task, encode
-from kubemr.worker.execution.log_buffer import Printed
+from kubemr.worker.execution.ipc import PERMIT_BYTES, Decoder, InvalidFrameError, Kind, Message, Task, encode
+from kubemr.worker.execution.log_buffer import LogBuffer
 from kubemr.worker.execution.process_group import ProcessGroup
 from kubemr.worker.execution.tee import Tee
-from kubemr.worker.execution.written_bytes import Count, Taken
+from kubemr.worker.execution.written_bytes import ReadCounter, ReadCounters
 
 CHILD_FD: Final = "KUBEMR_CHILD_FD"
 """Set in the environment of a child: its file descriptors of channel, turns, stdout and stderr, with commas."""
 COUNTS: Final = "printed"
-"""The file in the child's directory that holds `Taken`."""
+"""The file in the child's directory that holds `ReadCounters`."""
 _LAST_OUTPUT: Final = 2.0
 """How long to wait for the end of a dead child's output, which only a process in another session can withhold."""
-_TURNS: Final = TURN_BYTES << 10
+_PERMITS: Final = PERMIT_BYTES << 10
 """Bytes of more turns than are ever given at once."""
-_TURNS_BUFFER: Final = 1 << 18
+_PERMITS_BUFFER: Final = 1 << 18
 """Of the socket: room for each turn that is ever given, also one by one, so that giving never waits."""
 _CHUNK: Final = 1 << 14
 """Small, as Python takes memory for as much before it knows how much there is to read."""
@@ -69,23 +69,23 @@ class ChildProcess:
             self.directory = tempfile.mkdtemp(prefix="kubemr-worker-")
             undo.callback(_remove_unused, self.directory)
             counts = os.path.join(self.directory, COUNTS)
-            Taken.make(counts)
-            taken = Taken(counts)
+            ReadCounters.make(counts)
+            taken = ReadCounters(counts)
             self.socket, theirs = socket.socketpair()
             undo.enter_context(self.socket)
             given.enter_context(theirs)
             self.socket.setblocking(False)
-            self._turns, self._their_turns = socket.socketpair()
-            undo.enter_context(self._turns)
-            undo.enter_context(self._their_turns)
-            self._turns.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _TURNS_BUFFER)
+            self._permits, self._child_permits = socket.socketpair()
+            undo.enter_context(self._permits)
+            undo.enter_context(self._child_permits)
+            self._permits.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _PERMITS_BUFFER)
             # `exited` becomes readable when the process has ended: its end says so even where processes that it forked
             # keep the socket open.
             self.exited, self._exiting = _pipe(undo, undo)
             pipes = [_pipe(undo, given) for _ in range(2)]
             self.group = ProcessGroup()
             undo.callback(self.group.close)
-            inherited = (theirs.fileno(), self._their_turns.fileno(), *(writing for _, writing in pipes))
+            inherited = (theirs.fileno(), self._child_permits.fileno(), *(writing for _, writing in pipes))
             self._process = subprocess.Popen(
                 command,
                 stdin=subprocess.DEVNULL,
@@ -96,9 +96,16 @@ class ChildProcess:
                 env={**environ, CHILD_FD: ",".join(map(str, inherited))},
             )
             undo.pop_all()
-        self.printed = Printed(log_bytes)
+        self.log_buffer = LogBuffer(log_bytes)
         self._stdout, self._stderr = (
-            Tee(pipes[stream][0], target, TAIL, partial(self.printed.add, name), f"kubemr-{name}", Count(taken, stream))
+            Tee(
+                pipes[stream][0],
+                target,
+                TAIL,
+                partial(self.log_buffer.add, name),
+                f"kubemr-{name}",
+                ReadCounter(taken, stream),
+            )
             for stream, (target, name) in enumerate(((stdout, "stdout"), (stderr, "stderr")))
         )
         threading.Thread(target=self._reap, name=f"kubemr-reap-{self.pid}", daemon=True).start()
@@ -131,7 +138,7 @@ class ChildProcess:
             del self._unsent[:sent]
 
     def receive(self) -> list[Message] | None:
-        """What has arrived, without waiting; None when the child has closed its end.  Raises `BadFrame`."""
+        """What has arrived, without waiting; None when the child has closed its end.  Raises `InvalidFrameError`."""
         messages: list[Message] = []
         while True:
             try:
@@ -144,25 +151,25 @@ class ChildProcess:
                 return messages or None
             try:
                 messages += self._decoder.feed(data)
-            except BadFrame as bad:
+            except InvalidFrameError as bad:
                 bad.before = [*messages, *bad.before]
                 raise
             if len(data) < _CHUNK:
                 return messages
 
-    def give(self, tasks: Sequence[Task]) -> None:
+    def send_tasks(self, tasks: Sequence[Task]) -> None:
         """Tasks to run one after another; `take_back` what shall not begin after all."""
         self.send("tasks", body=tasks)
         # After the tasks themselves, so that a turn never waits for its task.
         with suppress(OSError):  # a dead child, as in `flush`
-            self._turns.sendall(b"".join(task[0].to_bytes(TURN_BYTES, "big") for task in tasks))
+            self._permits.sendall(b"".join(task[0].to_bytes(PERMIT_BYTES, "big") for task in tasks))
 
-    def take_back(self) -> list[int]:
+    def recall(self) -> list[int]:
         """The numbers of the tasks that were given and have not begun; they never will.  Safe in any thread."""
         turns = b""
         with suppress(OSError):
-            turns = self._their_turns.recv(_TURNS, socket.MSG_DONTWAIT)
-        return [int.from_bytes(turns[at : at + TURN_BYTES], "big") for at in range(0, len(turns), TURN_BYTES)]
+            turns = self._child_permits.recv(_PERMITS, socket.MSG_DONTWAIT)
+        return [int.from_bytes(turns[at : at + PERMIT_BYTES], "big") for at in range(0, len(turns), PERMIT_BYTES)]
 
     def silent(self) -> None:
         """It has printed nothing in its attempt."""
@@ -171,7 +178,7 @@ class ChildProcess:
     def go_on(self, attempt: Assignment) -> None:
         """The attempt before printed nothing: whatever was printed since it began belongs to this one."""
         self._caught_up = False
-        self.printed.go_on(attempt)
+        self.log_buffer.go_on(attempt)
 
     def begin(self, attempt: Assignment) -> None:
         """From here on, what it prints belongs to this attempt."""
@@ -179,13 +186,13 @@ class ChildProcess:
             self._catch_up()
         self._caught_up = False
         self._stderr.forget()
-        self.printed.begin(attempt)
+        self.log_buffer.begin(attempt)
 
     def output(self) -> bytes:
         """What it has printed in its attempt, bounded; waits for what is under way."""
         self._catch_up()
         self._caught_up = True
-        return self.printed.kept()
+        return self.log_buffer.kept()
 
     def wait(self, timeout: float) -> bool:
         """Wait until it has ended; False when it has not in `timeout` seconds."""
@@ -197,7 +204,7 @@ class ChildProcess:
         """Close our side of the channel, on which an idle child ends in an orderly way, and give it `grace` seconds."""
         try:
             self.socket.shutdown(socket.SHUT_WR)
-            self._turns.shutdown(socket.SHUT_WR)
+            self._permits.shutdown(socket.SHUT_WR)
         except OSError:
             return
         self.wait(grace)
@@ -228,7 +235,7 @@ class ChildProcess:
         os.close(self._exiting)
 
     def _discard(self) -> None:
-        for each in (self.socket, self._turns, self._their_turns):
+        for each in (self.socket, self._permits, self._child_permits):
             each.close()
         shutil.rmtree(self.directory, ignore_errors=True)
 

@@ -16,8 +16,8 @@ from types import TracebackType
 from kubemr.logs import silent
 from kubemr.worker.assignment import Assignment, JobInfo, Outcome
 from kubemr.worker.execution.child_process import ChildProcess, own_command
-from kubemr.worker.execution.queue import Desk
-from kubemr.worker.execution.supervisor import Driver
+from kubemr.worker.execution.queue import ExecutionQueue
+from kubemr.worker.execution.supervisor import ChildSupervisor
 from kubemr.worker.settings import DEFAULT_LOG_BYTES
 
 
@@ -48,46 +48,46 @@ class ProcessExecutor:
             raise ValueError(f"task timeout {task_timeout} s: must be above 0")
         command = list(command) if command is not None else own_command()
         environ = dict(os.environ if environ is None else environ)
-        self._desk = Desk()
+        self._queue = ExecutionQueue()
         self._starting = threading.Lock()
         self._thread: threading.Thread | None = None
-        self._driver = Driver(
-            self._desk, job, task_timeout, lambda: ChildProcess(command, environ, stdout, stderr, log_bytes), log
+        self._supervisor = ChildSupervisor(
+            self._queue, job, task_timeout, lambda: ChildProcess(command, environ, stdout, stderr, log_bytes), log
         )
 
     def start(self) -> None:
         """Start the child now, so that its imports overlap with the search for a first task."""
         with self._starting:
-            if self._thread is None and not self._desk.stopping:
-                self._driver.early = True
+            if self._thread is None and not self._queue.stopping:
+                self._supervisor.early = True
                 self._start_thread()
 
     def begin(self, assignments: Sequence[Assignment]) -> None:
         """Queue tasks; they run in order, after those that are queued already."""
-        self._desk.begin(assignments)
+        self._queue.begin(assignments)
         with self._starting:
             if self._thread is None:
                 self._start_thread()
 
     def wait(self, timeout: float) -> list[Outcome]:
         """The outcomes since the last call; waits for one, at most `timeout` seconds, until `interrupt` or `stop`."""
-        return self._desk.wait(timeout)
+        return self._queue.wait(timeout)
 
     def interrupt(self) -> None:
         """Make a `wait` that is going on, or the next one, return at once."""
-        self._desk.interrupt()
+        self._queue.interrupt()
 
     def take_back(self) -> list[Assignment]:
         """The tasks that were not begun, in order; they will not be run."""
-        return self._desk.take_back()
+        return self._queue.take_back()
 
     def running(self) -> tuple[Assignment, float] | None:
         """The task in flight and for how many seconds it has been; before it, those of the child's start."""
-        return self._desk.running()
+        return self._queue.running()
 
-    def so_far(self) -> tuple[Assignment, bytes] | None:
+    def current_log(self) -> tuple[Assignment, bytes] | None:
         """The latest attempt that was begun and its log so far; None when it has printed nothing."""
-        return self._driver.so_far()
+        return self._supervisor.current_log()
 
     def cancel(self, assignment: Assignment) -> bool:
         """Let go of an attempt: kill it when it is in flight, forget it when it is queued or its outcome not yet taken.
@@ -95,19 +95,19 @@ class ProcessExecutor:
         No outcome of it is returned from now on.  False when it was not (or no longer) here.  Does not wait for
         the end of the process: what a cancelled attempt still writes lies under its own prefix.
         """
-        return self._desk.cancel(assignment)
+        return self._queue.cancel(assignment)
 
     def stop(self, grace: float = 1.0) -> None:
         """End the child and its process group, and return when they are gone.
 
         An idle child gets `grace` seconds to end in an orderly way (`atexit`); one at work is killed at once.
         """
-        self._driver.grace = grace
-        self._desk.stop()
+        self._supervisor.grace = grace
+        self._queue.stop()
         with self._starting:
             if self._thread is not None:
                 self._thread.join()
-        self._desk.close()
+        self._queue.close()
 
     def __enter__(self) -> ProcessExecutor:
         return self
@@ -118,5 +118,5 @@ class ProcessExecutor:
         self.stop()
 
     def _start_thread(self) -> None:
-        self._thread = threading.Thread(target=self._driver.run, name="kubemr-executor", daemon=True)
+        self._thread = threading.Thread(target=self._supervisor.run, name="kubemr-executor", daemon=True)
         self._thread.start()

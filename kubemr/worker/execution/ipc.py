@@ -31,7 +31,7 @@ Kind = Literal["hello", "tasks", "go", "ready", "broken", "progress", "done", "e
 
 LONGEST: Final = 1 << 30
 """No body is longer than this many bytes: a larger length is not one that we wrote."""
-TURN_BYTES: Final = 8
+PERMIT_BYTES: Final = 8
 _HEADER: Final = struct.Struct(">BBQI")
 """The mark, the kind, the number of the task, the length of the body."""
 _MARK: Final = 0xFF
@@ -52,7 +52,7 @@ Task = Sequence[Any]
 """A task as it is sent: its number, then what an `Assignment` is made of."""
 
 
-class BadFrame(Exception):
+class InvalidFrameError(Exception):
     """The bytes on the channel are none of ours.  `before` are the messages that came before them."""
 
     def __init__(self, why: str, before: Sequence[Message]) -> None:
@@ -75,7 +75,7 @@ class Decoder:
         self._buffer = bytearray()
 
     def feed(self, data: bytes) -> list[Message]:
-        """The messages that are complete with `data`.  Raises `BadFrame`."""
+        """The messages that are complete with `data`.  Raises `InvalidFrameError`."""
         buffer = self._buffer
         buffer += data
         messages: list[Message] = []
@@ -85,7 +85,7 @@ class Decoder:
             complete = body <= len(buffer)
             mark, number, seq, length = _HEADER.unpack_from(buffer, start) if complete else (buffer[start], 0, 0, 0)
             if mark != _MARK or number >= len(_KINDS) or length > LONGEST:
-                raise BadFrame(f"no frame, beginning with {bytes(buffer[start : start + 40])!r}", messages)
+                raise InvalidFrameError(f"no frame, beginning with {bytes(buffer[start : start + 40])!r}", messages)
             if not complete or body + length > len(buffer):
                 break
             start = body + length
@@ -93,7 +93,7 @@ class Decoder:
                 content = json.loads(buffer[body:start].decode("ascii")) if length else None
             except ValueError as error:
                 why = f"no JSON in a frame beginning with {bytes(buffer[body : body + 40])!r}"
-                raise BadFrame(why, messages) from error
+                raise InvalidFrameError(why, messages) from error
             messages.append(Message(_KINDS[number], seq, content))
         del buffer[:start]
         return messages
@@ -126,18 +126,18 @@ class Channel:
         return self._received.pop(0)
 
 
-class Turns:
+class StartPermits:
     """The child's end of tasks: each with its turn, in order."""
 
     def __init__(self, channel: Channel, turns: socket.socket) -> None:
         self._channel = channel
-        self._turns = turns
+        self._permits = turns
         self._tasks: deque[Task] = deque()
 
     def next(self) -> Task | None:
         """The next task, which has begun with this call; None when the parent wants no more or is dead."""
         try:
-            turn = self._turns.recv(TURN_BYTES)
+            turn = self._permits.recv(PERMIT_BYTES)
         except ConnectionError:
             return None
         seq = int.from_bytes(turn, "big")

@@ -19,7 +19,7 @@ _LONG_LINE: Final = 1 << 14
 """A line that has grown to so many bytes is not waited for any more."""
 
 
-class Printed:
+class LogBuffer:
     """Keeps at most `bound` bytes; 0: none.  Every method is safe in any thread."""
 
     def __init__(self, bound: int) -> None:
@@ -74,7 +74,7 @@ class Printed:
         with self._lock:
             return self._kept()
 
-    def so_far(self) -> tuple[Assignment, bytes] | None:
+    def current(self) -> tuple[Assignment, bytes] | None:
         """The attempt that has begun and its log (`log.txt`) as it would be now; None when it printed nothing."""
         with self._lock:
             printed = self._kept()

@@ -14,17 +14,17 @@ from typing import SupportsIndex
 from kubemr.worker.assignment import TaskInfo
 
 
-class WrongReturn(TypeError):
+class InvalidReturnError(TypeError):
     """User code returned something else than its contract says."""
 
 
 def map_outputs(task: TaskInfo, returned: object, partitions: int) -> dict[int, str]:
-    """The outputs of a map task by partition.  Raises `WrongReturn`.
+    """The outputs of a map task by partition.  Raises `InvalidReturnError`.
 
     With `partitions` 0 the job has no reduce stage, and a task has one output at most, under partition 0.
     """
     if not isinstance(returned, Mapping):
-        raise WrongReturn(
+        raise InvalidReturnError(
             f"{task}: map returned {_show(returned)}; return a dict of partition number to output string, "
             f"{{}} for no output{_hint(returned)}"
         )
@@ -36,9 +36,9 @@ def map_outputs(task: TaskInfo, returned: object, partitions: int) -> dict[int, 
 
 
 def reduce_output(task: TaskInfo, returned: object) -> str:
-    """The output of a reduce task, empty for none.  Raises `WrongReturn`."""
+    """The output of a reduce task, empty for none.  Raises `InvalidReturnError`."""
     if not isinstance(returned, str):
-        raise WrongReturn(
+        raise InvalidReturnError(
             f"{task}: reduce returned {_show(returned)}; return the output string, "
             f"'' for success without a result{_hint(returned)}"
         )
@@ -48,7 +48,7 @@ def reduce_output(task: TaskInfo, returned: object) -> str:
 def _partition(task: TaskInfo, key: object, partitions: int) -> int:
     if isinstance(key, bool) or not isinstance(key, SupportsIndex):
         hint = f": int({key!r}) perhaps" if isinstance(key, str) and key.isdecimal() else ""
-        raise WrongReturn(f"{task}: map returned the partition {_show(key)}; partitions are integers{hint}")
+        raise InvalidReturnError(f"{task}: map returned the partition {_show(key)}; partitions are integers{hint}")
     partition = operator.index(key)
     count = max(partitions, 1)
     if 0 <= partition < count:
@@ -60,19 +60,19 @@ def _partition(task: TaskInfo, key: object, partitions: int) -> int:
             f"the job has {partitions} partitions, 0 to {partitions - 1}: "
             "take the key's hash modulo self.job.partitions, or raise spec.partitions"
         )
-    raise WrongReturn(f"{task}: map returned the partition {partition}; {remedy}")
+    raise InvalidReturnError(f"{task}: map returned the partition {partition}; {remedy}")
 
 
 def _text(task: TaskInfo, value: object, what: str) -> str:
     if not isinstance(value, str):
-        raise WrongReturn(
+        raise InvalidReturnError(
             f"{task}: {what} {_show(value)}; outputs are strings: "
             "keep data with self.store(name, data), which returns the URL to return here"
         )
     try:
         value.encode("utf-8")
     except UnicodeEncodeError as error:
-        raise WrongReturn(
+        raise InvalidReturnError(
             f"{task}: {what} a string that is no valid Unicode ({error.reason} at {error.start}): "
             f"{_cut(ascii(value))}; decode bytes with errors='replace', or keep them with self.store(name, data)"
         ) from None

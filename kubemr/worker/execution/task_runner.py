@@ -21,9 +21,9 @@ from kubemr.coordination.outputs import OUTPUTS, encode_outputs
 from kubemr.storage.base import ObjectStore
 from kubemr.worker.assignment import Assignment, JobInfo, Kind, TaskInfo
 from kubemr.worker.execution.failure_messages import describe_error
-from kubemr.worker.execution.return_values import WrongReturn, map_outputs, reduce_output
-from kubemr.worker.input.input_chunks import InputsError, PlannedInputs
-from kubemr.worker.input.shuffle import Gatherer
+from kubemr.worker.execution.return_values import InvalidReturnError, map_outputs, reduce_output
+from kubemr.worker.input.input_chunks import InputChunks, InputsError
+from kubemr.worker.input.shuffle import ShuffleReader
 from kubemr.worker.job_worker import JobWorker
 from kubemr.worker.task_context import TaskContext
 
@@ -40,8 +40,8 @@ class TaskRunner:
         self._directory = directory
         self._open_store = store
         self._opened: ObjectStore | None = None
-        self._gatherer: Gatherer | None = None
-        self._planned: PlannedInputs | None = None
+        self._shuffle_reader: ShuffleReader | None = None
+        self._input_chunks: InputChunks | None = None
         self._progress: Callable[[], None] = _no_progress
         self._pid = os.getpid()
         self._uncollected = 0.0
@@ -68,7 +68,7 @@ class TaskRunner:
         try:
             kind: Kind = self._attempt(assignment, task)
             message = ""
-        except (WrongReturn, InputsError) as error:
+        except (InvalidReturnError, InputsError) as error:
             kind, message = "failed", str(error)
         except BaseException as error:  # SystemExit and KeyboardInterrupt too: user code must not end the process
             kind, message = "failed", describe_error(error)
@@ -91,7 +91,7 @@ class TaskRunner:
         if assignment.stage == "map":
             outputs = map_outputs(task, self._worker.map(self._input(assignment)), assignment.partitions)
         else:
-            inputs = self._gather().inputs(assignment.index_key, assignment.source, assignment.number)
+            inputs = self._open_shuffle_reader().inputs(assignment.index_key, assignment.source, assignment.number)
             if not inputs:
                 return "empty"
             output = reduce_output(task, self._worker.reduce(inputs))
@@ -106,19 +106,19 @@ class TaskRunner:
     def _input(self, assignment: Assignment) -> str:
         if not assignment.chunk_key:
             return assignment.input
-        if self._planned is None:
-            self._planned = PlannedInputs(self._store())
-        return self._planned.text(assignment.chunk_key, assignment.position)
+        if self._input_chunks is None:
+            self._input_chunks = InputChunks(self._store())
+        return self._input_chunks.text(assignment.chunk_key, assignment.position)
 
     def _store(self) -> ObjectStore:
         if self._opened is None:
             self._opened = self._open_store()
         return self._opened
 
-    def _gather(self) -> Gatherer:
-        if self._gatherer is None:
-            self._gatherer = Gatherer(self._store(), lambda: self._progress())
-        return self._gatherer
+    def _open_shuffle_reader(self) -> ShuffleReader:
+        if self._shuffle_reader is None:
+            self._shuffle_reader = ShuffleReader(self._store(), lambda: self._progress())
+        return self._shuffle_reader
 
     def _stop_if_forked(self, assignment: Assignment) -> None:
         if os.getpid() != self._pid:

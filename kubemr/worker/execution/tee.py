@@ -13,7 +13,7 @@ import threading
 from collections.abc import Callable
 from typing import Final
 
-from kubemr.worker.execution.written_bytes import Count, waiting
+from kubemr.worker.execution.written_bytes import ReadCounter, waiting
 
 _CHUNK: Final = 1 << 16
 
@@ -31,7 +31,7 @@ class Tee:
         keep: int,
         note: Callable[[bytes], object],
         name: str,
-        counted: Count,
+        counted: ReadCounter,
     ) -> None:
         self._source = source
         self._target = target

@@ -21,7 +21,7 @@ _STREAMS: Final = 2
 _BYTES: Final = 2 * 8 * _STREAMS
 
 
-class Taken:
+class ReadCounters:
     """How many bytes the parent has taken from each pipe; the file at `path` is the memory that both see."""
 
     @staticmethod
@@ -39,27 +39,27 @@ class Taken:
         self.begun, self.done = counts[:_STREAMS], counts[_STREAMS:]
 
 
-class Count:
+class ReadCounter:
     """The parent's side of one pipe, for the thread that reads it."""
 
-    def __init__(self, taken: Taken, stream: int) -> None:
-        self._taken = taken
+    def __init__(self, taken: ReadCounters, stream: int) -> None:
+        self._counters = taken
         self._stream = stream
 
     def begin(self, count: int) -> None:
         """So many bytes are taken next."""
-        self._taken.begun[self._stream] += count
+        self._counters.begun[self._stream] += count
 
     def end(self) -> None:
         """They have been taken."""
-        self._taken.done[self._stream] = self._taken.begun[self._stream]
+        self._counters.done[self._stream] = self._counters.begun[self._stream]
 
 
-class Prints:
+class WrittenBytes:
     """The child's view.  `pipes` are its own descriptors of the ends that are written to, in the order of streams."""
 
-    def __init__(self, taken: Taken, pipes: Sequence[int]) -> None:
-        self._taken = taken
+    def __init__(self, taken: ReadCounters, pipes: Sequence[int]) -> None:
+        self._counters = taken
         self._pipes = pipes
         self._answer = array.array("i", [0])
         self._before = self._written()
@@ -76,12 +76,12 @@ class Prints:
             return None  # Elsewhere the writing end may not tell.
         total = 0
         for stream, pipe in enumerate(self._pipes):
-            done = self._taken.done[stream]
+            done = self._counters.done[stream]
             try:
                 fcntl.ioctl(pipe, termios.FIONREAD, self._answer)
             except OSError:  # User code has closed it.
                 return None
-            if self._taken.begun[stream] != done:
+            if self._counters.begun[stream] != done:
                 return None
             total += done + self._answer[0]
         return total

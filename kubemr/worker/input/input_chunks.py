@@ -15,7 +15,7 @@ class InputsError(Exception):
     """A chunk that the plan promises is not in the store, or is damaged."""
 
 
-class PlannedInputs:
+class InputChunks:
     """Reads inputs by the key of their chunk and their place in it."""
 
     def __init__(self, store: Source) -> None:

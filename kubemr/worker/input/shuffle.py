@@ -21,7 +21,7 @@ _AHEAD: Final = 256
 """Objects asked for in advance, so that a stage of 100,000 tasks is not 100,000 futures."""
 
 
-class GatherError(Exception):
+class ShuffleError(Exception):
     """What the index promises is not in the store, or is damaged."""
 
 
@@ -37,7 +37,7 @@ class Source(Protocol):
         ...
 
 
-class Gatherer:
+class ShuffleReader:
     """Reads the inputs of reduce tasks, one task after another.  `progress` is called as objects arrive."""
 
     def __init__(self, store: Source, progress: Callable[[], None], cache_bytes: int = CACHE_BYTES) -> None:
@@ -52,7 +52,7 @@ class Gatherer:
     def inputs(self, index_key: str, source: str, partition: int) -> list[str]:
         """The outputs of `partition`, in order of map task number.
 
-        Raises `GatherError` when the outputs of an attempt in the index are missing or damaged: such a task
+        Raises `ShuffleError` when the outputs of an attempt in the index are missing or damaged: such a task
         is never taken for one without output.
         """
         if self._stage != index_key:
@@ -66,7 +66,7 @@ class Gatherer:
         try:
             return Index.decode(self._store.get(key))
         except ValueError as error:
-            raise GatherError(f"{self._store.url(key)}: {error}; retry the job, which writes it anew") from error
+            raise ShuffleError(f"{self._store.url(key)}: {error}; retry the job, which writes it anew") from error
 
     def _all(self, keys: list[str]) -> Iterator[Mapping[int, str]]:
         if all(key in self._kept for key in keys):
@@ -85,14 +85,14 @@ class Gatherer:
         try:
             data = self._store.get(key)
         except NoSuchKey as error:
-            raise GatherError(
+            raise ShuffleError(
                 f"{self._store.url(key)}: missing, although this attempt is the one that counts; "
                 "it was deleted since, so the job has to be run anew"
             ) from error
         try:
             outputs = decode_outputs(data)
         except ValueError as error:
-            raise GatherError(f"{self._store.url(key)}: {error}; retry the job, which writes it anew") from error
+            raise ShuffleError(f"{self._store.url(key)}: {error}; retry the job, which writes it anew") from error
         # Threads may overdraw the room by one object each.
         if self._room >= len(data):
             self._room -= len(data)

@@ -14,11 +14,11 @@ from __future__ import annotations
 from attr import define, field
 
 from kubemr.locks.effects import Now, Op
-from kubemr.worker.scheduling.contention import turn
+from kubemr.worker.scheduling.contention import advance_delay
 
 
 @define
-class Turns:
+class AdvanceSchedule:
     """Of the worker with this index; a stage is named by its key.  Times in seconds of its monotonic clock."""
 
     index: int
@@ -32,5 +32,5 @@ class Turns:
         if self.worked:
             self._of[stage] = now
         elif stage not in self._of:
-            self._of[stage] = now + turn(self.index)
+            self._of[stage] = now + advance_delay(self.index)
         return max(0.0, self._of[stage] - now)

@@ -15,12 +15,12 @@ from typing import Generic, Literal, Protocol, TypeVar
 
 from attr import define, field
 
-from kubemr.coordination.attempt_records import ERROR, LOG, AttemptError, keep
+from kubemr.coordination.attempt_records import ERROR, LOG, AttemptError, write_best_effort
 from kubemr.coordination.object_store import Store
 from kubemr.locks.conditional import read
 from kubemr.locks.effects import Do, Now, Op, Random
 from kubemr.logs import silent
-from kubemr.tasks.claims import Change, ShardGone, settle
+from kubemr.tasks.claims import Change, ShardNotFoundError, commit_and_claim
 from kubemr.tasks.shard import Shard
 from kubemr.tasks.state import TaskState, Token
 
@@ -38,7 +38,7 @@ LOG_SECONDS = 15.0
 what its worker prints last before it dies with its pod cannot be kept afterwards."""
 
 
-class Assignment(Protocol):
+class AssignmentLike(Protocol):
     """One attempt at one task, as handed to the executor."""
 
     @property
@@ -52,11 +52,11 @@ class Assignment(Protocol):
         ...
 
 
-A = TypeVar("A", bound=Assignment)
-A_co = TypeVar("A_co", bound=Assignment, covariant=True)
+A = TypeVar("A", bound=AssignmentLike)
+A_co = TypeVar("A_co", bound=AssignmentLike, covariant=True)
 
 
-class Outcome(Protocol[A_co]):
+class OutcomeLike(Protocol[A_co]):
     """How an attempt ended."""
 
     @property
@@ -97,7 +97,7 @@ class Executor(Protocol[A]):
         """Queue attempts; returns at once."""
         ...
 
-    def wait(self, timeout: float) -> Sequence[Outcome[A]]:
+    def wait(self, timeout: float) -> Sequence[OutcomeLike[A]]:
         """The attempts that ended since; waits `timeout` seconds for the first."""
         ...
 
@@ -105,7 +105,7 @@ class Executor(Protocol[A]):
         """Those that have not begun; they will not."""
         ...
 
-    def so_far(self) -> tuple[A, bytes] | None:
+    def current_log(self) -> tuple[A, bytes] | None:
         """The latest that was begun, and its log until now; None when it has printed nothing."""
         ...
 
@@ -147,7 +147,7 @@ class Batch(Generic[A]):
     """Told of each attempt that failed: its task's number and its epoch."""
 
     def run(self, assignments: Sequence[A]) -> Op[None]:
-        """Run `assignments` to their ends.  Raises `ShardGone`, and what `check` raises."""
+        """Run `assignments` to their ends.  Raises `ShardNotFoundError`, and what `check` raises."""
         self.left = {each.number: each for each in assignments}
         self.ended, self.durations = 0, []
         self.executor.begin(assignments)
@@ -156,7 +156,7 @@ class Batch(Generic[A]):
         looks, next_look = 0, quiet_since + FIRST_LOOK_SECONDS
         log_after = LOG_SECONDS
         while self.left:
-            outcomes: Sequence[Outcome[A]] = yield Do(lambda: self.executor.wait(WAIT_SECONDS), "wait for tasks")
+            outcomes: Sequence[OutcomeLike[A]] = yield Do(lambda: self.executor.wait(WAIT_SECONDS), "wait for tasks")
             now: float = yield Now()
             for outcome in outcomes:
                 yield from self._note(outcome, (now - quiet_since) / len(outcomes))
@@ -166,11 +166,11 @@ class Batch(Generic[A]):
                 return
             hoarding = now - quiet_since > HOARDING_SECONDS or now - settled > LONGEST_BATCH_SECONDS
             if hoarding and (self.changes or len(self.left) > 1):
-                yield from self.unload()
+                yield from self.commit_early()
                 settled = now
             if now - quiet_since >= log_after:
                 log_after *= 2
-                yield from self._keep_log_so_far()
+                yield from self._write_current_log()
             if not outcomes and now >= next_look:
                 yield from self.look()
                 looks += 1
@@ -183,7 +183,7 @@ class Batch(Generic[A]):
         """Read the shard, and stop what cannot count any more."""
         document = yield from read(self.shard.target)
         if document is None:
-            raise ShardGone(f"{self.shard.target} is gone")
+            raise ShardNotFoundError(f"{self.shard.target} is gone")
         self._see(Shard.parse(document))
 
     def _see(self, shard: Shard) -> None:
@@ -203,19 +203,19 @@ class Batch(Generic[A]):
             self.executor.cancel(assignment)
         self.left, self.changes = {}, {}
 
-    def unload(self) -> Op[None]:
+    def commit_early(self) -> Op[None]:
         """Send what is finished, and give back what has not begun."""
         for assignment in self.executor.take_back():
             del self.left[assignment.number]
             self.changes[assignment.number] = self._release
         if not self.changes:
             return
-        # Kept until they are settled: `hand_back` sends them should the worker be told to go in the middle of it.
-        settled = yield from settle(self.shard, self.token, self.changes)
+        # Kept until they are settled: `release_all` sends them should the worker be told to go in the middle of it.
+        settled = yield from commit_and_claim(self.shard, self.token, self.changes)
         self.changes = {}
         self._see(settled.shard)
 
-    def hand_back(self) -> Op[None]:
+    def release_all(self) -> Op[None]:
         """Stop everything, commit what is finished and give back the rest: the worker was told to go.
 
         It begins with a fresh look, because it may be called in the middle of a change whose fate is unknown.
@@ -232,16 +232,16 @@ class Batch(Generic[A]):
             finished = number in self.changes and before.tasks[number].epoch == state.epoch
             changes[number] = self.changes[number] if finished else self._release
         self.left, self.changes = {}, {}
-        yield from settle(self.shard, self.token, changes)
+        yield from commit_and_claim(self.shard, self.token, changes)
 
-    def _note(self, outcome: Outcome[A], seconds: float) -> Op[None]:
+    def _note(self, outcome: OutcomeLike[A], seconds: float) -> Op[None]:
         number, prefix = outcome.assignment.number, outcome.assignment.prefix
         if self.left.get(number) is not outcome.assignment:
             return  # Of a batch that was given up, because its shard was gone.
         self.ended += 1
         del self.left[number]
         if outcome.log:
-            yield from keep(self.store, prefix + LOG, outcome.log, self.warn)
+            yield from write_best_effort(self.store, prefix + LOG, outcome.log, self.warn)
         if outcome.kind == "failed":
             self.failures += 1
             self.failed(number, self.shard.tasks[number].epoch)
@@ -254,15 +254,15 @@ class Batch(Generic[A]):
 
     def running_log(self) -> tuple[str, bytes] | None:
         """Key and content of the log, until now, of the attempt that runs; None when it has printed nothing."""
-        running = self.executor.so_far()
+        running = self.executor.current_log()
         if running is None or self.left.get(running[0].number) != running[0]:
             return None
         return running[0].prefix + LOG, running[1]
 
-    def _keep_log_so_far(self) -> Op[None]:
+    def _write_current_log(self) -> Op[None]:
         log = self.running_log()
         if log is not None:
-            yield from keep(self.store, *log, self.warn)
+            yield from write_best_effort(self.store, *log, self.warn)
 
     def _release(self, state: TaskState) -> TaskState:
         return state.release(self.token)

@@ -15,7 +15,7 @@ GROWTH = 4
 
 
 @define
-class Pace:
+class BatchSizer:
     """`size` is the number of tasks for the next claim."""
 
     size: int = 1

@@ -34,17 +34,17 @@ WATCHED_HOLDERS: Final = 16
 """The most holders that one idle worker keeps an eye on."""
 
 
-def between_looks(replicas: int) -> float:
+def idle_poll_interval(replicas: int) -> float:
     """Seconds from one look of an idle worker at the job to its next, on average."""
     return replicas / LOOKS_PER_SECOND
 
 
-def herd_delay(replicas: int) -> float:
+def jitter_window(replicas: int) -> float:
     """Within so many seconds, evenly drawn, workers act on what all of them have noticed."""
     return max(0, replicas - FEW_WORKERS) / WAKES_PER_SECOND
 
 
-def watched(observer: Token, epoch: int, holders: Iterable[Token], replicas: int) -> list[Token]:
+def leases_to_watch(observer: Token, epoch: int, holders: Iterable[Token], replicas: int) -> list[Token]:
     """The holders that this observer keeps an eye on during this epoch of its own.
 
     Of n idle workers each watches each holder with the chance WATCHERS/n, so that about so many watch it, however
@@ -63,7 +63,7 @@ def _rank(observer: Token, epoch: int, token: Token) -> float:
     return int.from_bytes(digest[:6], "big") / 2.0**48
 
 
-def turn(index: int) -> float:
+def advance_delay(index: int) -> float:
     """Seconds until the worker with this index does what one is enough for, unless it is done by then.
 
     After t seconds about sqrt(t) of them have had their turn, and from `SPARSE` of them on one more each second: what
@@ -72,7 +72,7 @@ def turn(index: int) -> float:
     return float(index**2 if index < SPARSE else SPARSE**2 + index - SPARSE)
 
 
-def own_shards(index: int, replicas: int, shards: int) -> range:
+def initial_shards(index: int, replicas: int, shards: int) -> range:
     """The numbers of the shards that worker `index` begins with.
 
     Where there are more workers than shards, several begin with the same one.
@@ -83,17 +83,17 @@ def own_shards(index: int, replicas: int, shards: int) -> range:
     return range(first, max((position + 1) * shards // workers, min(first + 1, shards)))
 
 
-def sharers(replicas: int, shards: int) -> int:
+def workers_per_shard(replicas: int, shards: int) -> int:
     """How many workers there are to a shard, where they are more than shards; else 1."""
     return max(1, -(-replicas // max(shards, 1)))
 
 
-def share(job: JobView, stage: Stage, shard: Shard) -> int:
+def claim_quota(job: JobView, stage: Stage, shard: Shard) -> int:
     """One worker's part of a shard's pending tasks, where several workers have one shard between them."""
-    return max(1, -(-len(shard.pending) // sharers(job.replicas, stage.shards)))
+    return max(1, -(-len(shard.pending) // workers_per_shard(job.replicas, stage.shards)))
 
 
-def place(index: int, job: JobView, stage: Stage) -> float:
+def claim_offset(index: int, job: JobView, stage: Stage) -> float:
     """From where in a shard worker `index` claims, from 0 to 1: who share one begin at different tasks."""
-    number = sharers(job.replicas, stage.shards)
+    number = workers_per_shard(job.replicas, stage.shards)
     return index % number / number

@@ -11,8 +11,8 @@ There is no master, so every worker does all of it, and each decision rests on w
 5. else wait on one watch for a shard to open, and look again from time to time: the more workers there are,
    the more seldom each of them (`kubemr.worker.scheduling.contention`).
 
-The loop is a generator without I/O (`kubemr.locks.effects`).  It ends with an `Ending`, or with
-`LeaseLost` / `Refused`.
+The loop is a generator without I/O (`kubemr.locks.effects`).  It ends with an `ExitReason`, or with
+`LeaseLostError` / `RequestRefusedError`.
 """
 
 from __future__ import annotations
@@ -26,41 +26,41 @@ from attr import define, field, frozen
 
 from kubemr.coordination import lost_attempts as losses
 from kubemr.coordination import names
-from kubemr.coordination.advance import Means, advance
-from kubemr.coordination.first_seen import Sightings
+from kubemr.coordination.advance import Dependencies, advance
+from kubemr.coordination.first_seen import FirstSeen
 from kubemr.coordination.job_view import JobView, Stage
-from kubemr.coordination.stage_snapshot import Unfinished, survey, unfinished
+from kubemr.coordination.stage_snapshot import Unfinished, take_snapshot, unfinished
 from kubemr.locks.backoff import Backoff
 from kubemr.locks.conditional import Target, read
 from kubemr.locks.effects import Now, Op, Random, Sleep, Watch, WatchEvent
-from kubemr.locks.lease import LEASES, RENEWALS_PER_DURATION, Census
+from kubemr.locks.lease import LEASES, RENEWALS_PER_DURATION, LeaseFailureDetector
 from kubemr.logs import silent
-from kubemr.tasks.claims import ShardGone, back_up, choose, lose, repair_hint, settle
+from kubemr.tasks.claims import ShardNotFoundError, back_up, choose, commit_and_claim, mark_lost, repair_hint
 from kubemr.tasks.shard import LABEL_STAGE, LABEL_TASKS, SHARDS, Shard
 from kubemr.tasks.state import TaskState, Token, parse_token
-from kubemr.worker.scheduling import contention as crowd
-from kubemr.worker.scheduling.advance_turns import Turns
+from kubemr.worker.scheduling import contention
+from kubemr.worker.scheduling.advance_turns import AdvanceSchedule
 from kubemr.worker.scheduling.batch import A, Batch, Executor, assignments
-from kubemr.worker.scheduling.batch_size import Pace
+from kubemr.worker.scheduling.batch_size import BatchSizer
 from kubemr.worker.scheduling.scale_down import workers_needed
-from kubemr.worker.scheduling.shard_search import seek
+from kubemr.worker.scheduling.shard_search import find_open_shard
 from kubemr.worker.scheduling.stragglers import Stragglers
-from kubemr.worker.scheduling.untouched_shard import fresh
+from kubemr.worker.scheduling.untouched_shard import untouched_shard
 
 CLAIM_TRIES = 3
 """Lost claims in one shard before going elsewhere."""
-CROWDED_SECONDS = 0.2
-LONGEST_CROWDED_SECONDS = 5.0
+CONTENTION_SECONDS = 0.2
+LONGEST_CONTENTION_SECONDS = 5.0
 """The longest pause after so many lost claims: at first, and in the end, when it was doubled from one to the next."""
-GLANCE = 64
+UNFINISHED_SAMPLE = 64
 """Shards that are not done to look at when idle.  Where there are more, workers are busy, and one look in
-`WHOLE_LOOK` is at all of them."""
-WHOLE_LOOK = 16
+`FULL_LIST_EVERY` is at all of them."""
+FULL_LIST_EVERY = 16
 EPOCH_DURATIONS = 4
 """Lease durations after which an idle worker watches other holders."""
 
 
-class Ending(Enum):
+class ExitReason(Enum):
     """Why a worker is done."""
 
     COMPLETE = "COMPLETE"
@@ -70,10 +70,10 @@ class Ending(Enum):
     LEFT = "the job goes on and has no use for this worker any more"
 
 
-class Over(Exception):
+class JobOver(Exception):
     """The job needs no worker any more, or not this one."""
 
-    def __init__(self, ending: Ending) -> None:
+    def __init__(self, ending: ExitReason) -> None:
         super().__init__(ending.value)
         self.ending = ending
 
@@ -100,7 +100,7 @@ class Identity:
         return Target(LEASES, self.namespace, names.lease(base, parse_token(token)[0]))
 
 
-Held = Mapping[int, TaskState]
+HeldTasks = Mapping[int, TaskState]
 
 
 @define
@@ -109,39 +109,41 @@ class Worker(Generic[A]):
 
     identity: Identity
     executor: Executor[A]
-    means: Means
+    dependencies: Dependencies
     assign: Callable[[JobView, Stage, int, TaskState], A]
-    pace: Pace = field(factory=Pace)
+    batch_sizer: BatchSizer = field(factory=BatchSizer)
     batch: Batch[A] | None = None
     warn: Callable[..., object] = silent
     """Takes an event name and fields, for the log."""
     cut_short: tuple[str, bytes] | None = None
     """Key and content of the log of the attempt that an orderly stop has cut short."""
-    _crowded: Backoff = field(factory=lambda: Backoff(CROWDED_SECONDS, LONGEST_CROWDED_SECONDS), init=False)
-    _rounds: set[str] = field(factory=set, init=False)
+    _contention_backoff: Backoff = field(
+        factory=lambda: Backoff(CONTENTION_SECONDS, LONGEST_CONTENTION_SECONDS), init=False
+    )
+    _initial_rounds_done: set[str] = field(factory=set, init=False)
     """The stages in which the worker's own round is over."""
-    _census: Census = field(init=False)
+    _failure_detector: LeaseFailureDetector = field(init=False)
     _next_read: float = field(default=float("-inf"), init=False)
     """Until then the job as it was read last will do for an idle worker."""
-    _next_look: float = field(default=float("-inf"), init=False)
+    _next_check: float = field(default=float("-inf"), init=False)
     """Until then there is nothing to be found out by a worker that has not worked since its last look."""
-    _turns: Turns = field(init=False)
+    _advance_schedule: AdvanceSchedule = field(init=False)
     _stragglers: Stragglers = field(init=False)
-    _sightings: Sightings = field(factory=Sightings, init=False)
+    _first_seen: FirstSeen = field(factory=FirstSeen, init=False)
 
     @_stragglers.default
-    def _no_stragglers(self) -> Stragglers:
+    def _new_stragglers(self) -> Stragglers:
         return Stragglers(self.identity.token)
 
-    @_turns.default
-    def _no_turns(self) -> Turns:
-        return Turns(self.identity.index)
+    @_advance_schedule.default
+    def _new_advance_schedule(self) -> AdvanceSchedule:
+        return AdvanceSchedule(self.identity.index)
 
-    @_census.default
-    def _new_census(self) -> Census:
-        return Census(self.identity.lease_of, self.identity.lease_seconds)
+    @_failure_detector.default
+    def _new_failure_detector(self) -> LeaseFailureDetector:
+        return LeaseFailureDetector(self.identity.lease_of, self.identity.lease_seconds)
 
-    def run(self) -> Op[Ending]:
+    def run(self) -> Op[ExitReason]:
         """Work until the job is over, or has no use for this worker.  The Lease must be held already."""
         try:
             job = yield from self._read()
@@ -149,26 +151,26 @@ class Worker(Generic[A]):
                 stage = job.current
                 if stage is not None and job.phase == "DEPLOYED":
                     version = yield from self._work(job, stage)
-                    job = yield from self._idle(job, stage, version)
+                    job = yield from self._when_idle(job, stage, version)
                 else:
                     yield Sleep(self._idle_seconds(job.replicas, alone=True) * (0.5 + 0.5 * (yield Random())))
                     job = yield from self._read()
-        except Over as over:
+        except JobOver as over:
             return over.ending
 
-    def hand_back(self) -> Op[None]:
+    def release_all(self) -> Op[None]:
         """Give back what is held, in an orderly stop."""
         if self.batch is not None:
-            with suppress(ShardGone):
+            with suppress(ShardNotFoundError):
                 self.cut_short = self.batch.running_log()
-                yield from self.batch.hand_back()
+                yield from self.batch.release_all()
             self.batch = None
 
     # -- the job ---------------------------------------------------------------------------------------
 
     def _read(self) -> Op[JobView]:
         job = yield from read_job(self.identity)
-        self._next_read = (yield Now()) + crowd.between_looks(job.replicas) * (0.5 + (yield Random()))
+        self._next_read = (yield Now()) + contention.idle_poll_interval(job.replicas) * (0.5 + (yield Random()))
         return job
 
     # -- tasks -----------------------------------------------------------------------------------------
@@ -178,18 +180,20 @@ class Worker(Generic[A]):
 
         Gives the resourceVersion at which none was.
         """
-        if stage.key not in self._rounds:
-            self.pace.restart()
+        if stage.key not in self._initial_rounds_done:
+            self.batch_sizer.restart()
             self._stragglers.restart()
-            for number in crowd.own_shards(self.identity.index, job.replicas, stage.shards):
-                shard = fresh(job, stage, number, self.pace.size) or (yield from self._look_at(job, stage, number))
+            for number in contention.initial_shards(self.identity.index, job.replicas, stage.shards):
+                shard = untouched_shard(job, stage, number, self.batch_sizer.size) or (
+                    yield from self._look_at(job, stage, number)
+                )
                 if shard is not None:
                     yield from self._work_shard(job, stage, shard)
-            self._rounds.add(stage.key)
-        found = yield from seek(job, stage, many=False)
+            self._initial_rounds_done.add(stage.key)
+        found = yield from find_open_shard(job, stage, more_open=False)
         while found.shard is not None:
             yield from self._work_shard(job, stage, found.shard)
-            found = yield from seek(job, stage, many=found.many)
+            found = yield from find_open_shard(job, stage, more_open=found.more_open)
         return found.resource_version
 
     def _look_at(self, job: JobView, stage: Stage, number: int) -> Op[Shard | None]:
@@ -208,7 +212,7 @@ class Worker(Generic[A]):
             token,
             shard,
             self.executor,
-            self.means.store,
+            self.dependencies.store,
             job.max_attempts,
             self._check,
             self.identity.lease_seconds / 2,
@@ -217,71 +221,75 @@ class Worker(Generic[A]):
             failed=self._stragglers.failed,
         )
         try:
-            held: Held = shard.held_by(token)
+            held: HeldTasks = shard.held_by(token)
             if straggler is not None:
                 joined = yield from back_up(shard, straggler, token)
                 batch.shard, held = joined.shard, joined.held
             while True:
-                self._sightings.see(batch.shard, (yield Now()), token)
+                self._first_seen.record(batch.shard, (yield Now()), token)
                 if not held:
                     if not batch.shard.pending:
                         return
                     if tries == CLAIM_TRIES:
-                        yield Sleep(self._crowded.next((yield Random())))
+                        yield Sleep(self._contention_backoff.next((yield Random())))
                         return
-                    place = yield from self._place(job, stage, tries)
+                    place = yield from self._claim_offset(job, stage, tries)
                     # Of one entry, whoever is first takes from all others the claims of other tasks: once, so no loss.
-                    tries += 0 if batch.shard.together else 1
-                    settled = yield from settle(batch.shard, token, {}, self._choose(job, stage, place)(batch.shard))
+                    tries += 0 if batch.shard.collapsed else 1
+                    settled = yield from commit_and_claim(
+                        batch.shard, token, {}, self._choose(job, stage, place)(batch.shard)
+                    )
                     batch.shard, held = settled.shard, settled.held
                     continue
                 tries = 0
-                self._crowded.reset()
-                self._next_look = float("-inf")
-                self._turns.worked = True
+                self._contention_backoff.reset()
+                self._next_check = float("-inf")
+                self._advance_schedule.worked = True
                 held = yield from self._run(job, stage, batch, held)
-        except ShardGone:
+        except ShardNotFoundError:
             batch.give_up()
             yield from self._read()
         self.batch = None
 
-    def _run(self, job: JobView, stage: Stage, batch: Batch[A], held: Held) -> Op[Held]:
+    def _run(self, job: JobView, stage: Stage, batch: Batch[A], held: HeldTasks) -> Op[HeldTasks]:
         """Run what is held, settle it, and claim more in the same patch; gives what is held then."""
         from_time: float = yield Now()
         yield from batch.run(assignments(held, lambda number, state: self.assign(job, stage, number, state)))
         to_time: float = yield Now()
-        self.pace.observe(batch.ended, to_time - from_time)
+        self.batch_sizer.observe(batch.ended, to_time - from_time)
         self._stragglers.ran(batch.durations)
         failures, batch.failures = batch.failures, 0
         if failures:
-            settled = yield from settle(batch.shard, self.identity.token, batch.changes)
+            settled = yield from commit_and_claim(batch.shard, self.identity.token, batch.changes)
         else:
-            claim = self._choose(job, stage, (yield from self._place(job, stage)))(batch.shard)
+            claim = self._choose(job, stage, (yield from self._claim_offset(job, stage)))(batch.shard)
             instead = self._choose(job, stage, (yield Random()))
-            settled = yield from settle(batch.shard, self.identity.token, batch.changes, claim, instead)
+            settled = yield from commit_and_claim(batch.shard, self.identity.token, batch.changes, claim, instead)
         batch.shard, batch.changes = settled.shard, {}
         if settled.shard.failed:
-            yield from advance(job, (yield from survey(job, stage)), self.means)
+            yield from advance(job, (yield from take_snapshot(job, stage)), self.dependencies)
             yield from self._read()
         if failures:
             worst = max((state.failures for state in settled.shard.tasks.values()), default=0)
             yield Sleep(Backoff(first=0.2, attempts=worst).next((yield Random())))
         return settled.held
 
-    def _place(self, job: JobView, stage: Stage, lost: int = 0) -> Op[float]:
+    def _claim_offset(self, job: JobView, stage: Stage, lost: int = 0) -> Op[float]:
         """Where in a shard to claim from; after one's own round, or `lost` claims, anywhere.
 
         Two who went from task to task at the same place would meet at each.
         """
-        if lost or stage.key in self._rounds:
+        if lost or stage.key in self._initial_rounds_done:
             draw: float = yield Random()
             return draw
-        return crowd.place(self.identity.index, job, stage)
+        return contention.claim_offset(self.identity.index, job, stage)
 
     def _choose(self, job: JobView, stage: Stage, place: float) -> Callable[[Shard], list[int]]:
         """Chooses what to claim of a shard, from `place` on (0 is its first pending task, 1 is after the last)."""
-        size = self.pace.size
-        return lambda shard: choose(shard, min(size, crowd.share(job, stage, shard)), int(place * len(shard.pending)))
+        size = self.batch_sizer.size
+        return lambda shard: choose(
+            shard, min(size, contention.claim_quota(job, stage, shard)), int(place * len(shard.pending))
+        )
 
     def _check(self) -> Op[None]:
         """Called now and then while a task lasts: is the job still there?"""
@@ -289,42 +297,42 @@ class Worker(Generic[A]):
 
     # -- nothing open ----------------------------------------------------------------------------------
 
-    def _idle(self, job: JobView, stage: Stage, version: str) -> Op[JobView]:
+    def _when_idle(self, job: JobView, stage: Stage, version: str) -> Op[JobView]:
         """Move the stage on if it can be; else wait a little.  Gives the job as it is then.
 
         At the resourceVersion `version` no shard was open.
         """
         now: float = yield Now()
-        if now < self._next_look:
+        if now < self._next_check:
             return (yield from self._wait(job, stage, version))
-        rest = yield from self._glance(job, stage)
+        rest = yield from self._list_unfinished(job, stage)
         # Of a glance that may not have shown all, nothing follows about how much is left.
-        tail = bool(rest.shards) and len(rest.shards) != GLANCE
+        tail = bool(rest.shards) and len(rest.shards) != UNFINISHED_SAMPLE
         needed = workers_needed(job, stage, rest.shards) if tail else job.replicas
         workers = min(job.replicas, needed)  # The others leave.
         epoch = int(now / (EPOCH_DURATIONS * self.identity.lease_seconds))
         suspects = {token for shard in rest.shards for token in shard.holders} - {self.identity.token}
-        watched = crowd.watched(self.identity.token, epoch, suspects, workers)
-        dead = yield from self._census.look(watched)
+        watched = contention.leases_to_watch(self.identity.token, epoch, suspects, workers)
+        dead = yield from self._failure_detector.find_dead(watched)
         candidates: list[Shard] = []
         shards: list[Shard] = []
         for seen_shard in rest.shards:
-            shard = yield from lose(seen_shard, dead, job.max_attempts)
-            lost = list(losses.lost(seen_shard, shard, dead, self._sightings))
+            shard = yield from mark_lost(seen_shard, dead, job.max_attempts)
+            lost = list(losses.lost_attempts(seen_shard, shard, dead, self._first_seen))
             if lost:
-                yield from losses.record(job, stage, lost, self.means, self.warn)
+                yield from losses.write_lost_records(job, stage, lost, self.dependencies, self.warn)
             yield from repair_hint(shard)
-            self._sightings.see(shard, (yield Now()), self.identity.token)
+            self._first_seen.record(shard, (yield Now()), self.identity.token)
             shards.append(shard)
             if shard.pending or shard.held_by(self.identity.token):
                 candidates.append(shard)
         if not rest.shards or any(shard.failed for shard in shards):
-            until = yield from self._turns.wait(stage.key)
+            until = yield from self._advance_schedule.wait(stage.key)
             if until > 0:
-                self._next_look = now + min(until, self._idle_seconds(workers, alone=True))
+                self._next_check = now + min(until, self._idle_seconds(workers, alone=True))
                 return (yield from self._wait(job, stage, rest.resource_version))
-            seen = yield from survey(job, stage)
-            if (yield from advance(job, seen, self.means)):
+            seen = yield from take_snapshot(job, stage)
+            if (yield from advance(job, seen, self.dependencies)):
                 return (yield from self._read())
             for shard in seen.mislabelled:  # All hints say "done", and they are wrong.
                 yield from repair_hint(shard)
@@ -338,15 +346,15 @@ class Worker(Generic[A]):
                 yield from self._work_shard(job, stage, *straggler)
                 return (yield from self._read())
             if self.identity.index >= needed:
-                raise Over(Ending.LEFT)
-        self._turns.worked = False
-        self._next_look = now + self._idle_seconds(workers, alone=not watched) * (0.5 + 0.5 * (yield Random()))
+                raise JobOver(ExitReason.LEFT)
+        self._advance_schedule.worked = False
+        self._next_check = now + self._idle_seconds(workers, alone=not watched) * (0.5 + 0.5 * (yield Random()))
         return (yield from self._wait(job, stage, rest.resource_version))
 
-    def _glance(self, job: JobView, stage: Stage) -> Op[Unfinished]:
+    def _list_unfinished(self, job: JobView, stage: Stage) -> Op[Unfinished]:
         """The shards that are not done, or some of them."""
-        rest = yield from unfinished(job, stage, GLANCE)
-        if len(rest.shards) == GLANCE and (yield Random()) * WHOLE_LOOK < 1.0:
+        rest = yield from unfinished(job, stage, UNFINISHED_SAMPLE)
+        if len(rest.shards) == UNFINISHED_SAMPLE and (yield Random()) * FULL_LIST_EVERY < 1.0:
             rest = yield from unfinished(job, stage)
         return rest
 
@@ -366,25 +374,25 @@ class Worker(Generic[A]):
     def _idle_seconds(self, workers: int, *, alone: bool) -> float:
         """How long one of so many waits at most; observing others (not `alone`) tolerates no gap."""
         interval = self.identity.lease_seconds / RENEWALS_PER_DURATION
-        return max(interval, crowd.between_looks(workers)) if alone else interval
+        return max(interval, contention.idle_poll_interval(workers)) if alone else interval
 
     def _wait(self, job: JobView, stage: Stage, version: str) -> Op[JobView]:
         """Wait until it is time to look again, or a shard opens; gives the job as it is then, or was a moment ago."""
-        seconds: float = max(0.0, self._next_look - (yield Now()))
+        seconds: float = max(0.0, self._next_check - (yield Now()))
         # Of any stage: the next one's shards are labelled when another worker has sealed this one.
         selector = names.selector(job.uid, job.run, f"{LABEL_TASKS}=open")
         event: WatchEvent | None = yield Watch(SHARDS, self.identity.namespace, version, seconds, selector)
         if event is None or event.type == "ERROR":
             # A watch that is refused is over at once: what is left of the time must pass all the same.
-            left: float = self._next_look - (yield Now())
+            left: float = self._next_check - (yield Now())
             if left > 0:
                 yield Sleep(left)
             return (yield from self._read())
-        delay = crowd.herd_delay(job.replicas)
+        delay = contention.jitter_window(job.replicas)
         if delay:
             yield Sleep(delay * (yield Random()))
         else:
-            self._next_look = float("-inf")  # So few can afford to look closely at whatever has changed.
+            self._next_check = float("-inf")  # So few can afford to look closely at whatever has changed.
         labels = event.object.get("metadata", {}).get("labels") or {}
         if labels.get(LABEL_STAGE) == stage.label and (yield Now()) < self._next_read:
             return job
@@ -392,24 +400,24 @@ class Worker(Generic[A]):
 
 
 def read_job(identity: Identity) -> Op[JobView]:
-    """The job as it is; raises `Over` when it needs no worker any more."""
+    """The job as it is; raises `JobOver` when it needs no worker any more."""
     document = yield from read(Target(names.JOBS, identity.namespace, identity.job))
     if document is None or document["metadata"]["uid"] != identity.uid:
-        raise Over(Ending.GONE)
+        raise JobOver(ExitReason.GONE)
     job = JobView.of(document)
     if document["metadata"].get("deletionTimestamp"):
-        raise Over(Ending.GONE)
+        raise JobOver(ExitReason.GONE)
     if job.run != identity.run:
-        raise Over(Ending.SUPERSEDED)
+        raise JobOver(ExitReason.SUPERSEDED)
     if job.final:
-        raise Over(Ending(job.phase))
+        raise JobOver(ExitReason(job.phase))
     return job
 
 
 def begin(identity: Identity) -> Op[JobView]:
     """The first read; where there are many workers, it takes a moment, so that they do not all go on at once."""
     job = yield from read_job(identity)
-    delay = crowd.herd_delay(job.replicas)
+    delay = contention.jitter_window(job.replicas)
     if delay:
         yield Sleep(delay * (yield Random()))
     return job

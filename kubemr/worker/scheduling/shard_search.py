@@ -25,28 +25,28 @@ DRAWS: Final = 4
 
 
 @frozen
-class Found:
+class OpenShard:
     """A shard with pending tasks, or None: then no shard was open at `resource_version`.  `many`: there may be more."""
 
     shard: Shard | None
     resource_version: str
-    many: bool
+    more_open: bool
 
 
-def seek(job: JobView, stage: Stage, *, many: bool) -> Op[Found]:
+def find_open_shard(job: JobView, stage: Stage, *, more_open: bool) -> Op[OpenShard]:
     """A shard to work on; `many` as the last one found said."""
-    for _ in range(DRAWS if many else 0):
+    for _ in range(DRAWS if more_open else 0):
         number = int((yield Random()) * stage.shards)
         document = yield from read(Target(SHARDS, job.namespace, job.shard_name(stage, number)))
         if document is not None and (drawn := Shard.parse(document)).pending:
-            return Found(drawn, "", many)
+            return OpenShard(drawn, "", more_open)
     sample = yield from open_shards(job, stage, SAMPLE)
     candidates = [shard for shard in sample.shards if shard.pending]
     for shard in sample.shards:
         if not shard.pending:
             yield from repair_hint(shard)
-    many = len(sample.shards) == SAMPLE
+    more_open = len(sample.shards) == SAMPLE
     if not candidates:
-        return Found(None, sample.resource_version, many)
+        return OpenShard(None, sample.resource_version, more_open)
     draw: float = yield Random()
-    return Found(candidates[int(draw * len(candidates))], sample.resource_version, many)
+    return OpenShard(candidates[int(draw * len(candidates))], sample.resource_version, more_open)

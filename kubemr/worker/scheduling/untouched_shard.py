@@ -11,7 +11,7 @@ from kubemr.tasks.shard import Shard
 from kubemr.tasks.state import TaskState
 
 
-def fresh(job: JobView, stage: Stage, number: int, claim: int) -> Shard | None:
+def untouched_shard(job: JobView, stage: Stage, number: int, claim: int) -> Shard | None:
     """The stage's shard of that number, if a claim of so many tasks takes all of it; else None.
 
     None, too, where it is a retry's, which may have been deployed with tasks that are done, or where several workers
@@ -21,4 +21,4 @@ def fresh(job: JobView, stage: Stage, number: int, claim: int) -> Shard | None:
     if job.run > 1 or claim < len(tasks) or len(tasks) < 2 or job.shares(stage):
         return None
     states = dict.fromkeys(tasks, TaskState("pending", 1))
-    return Shard(job.namespace, job.shard_name(stage, number), states, "open", together=True)
+    return Shard(job.namespace, job.shard_name(stage, number), states, "open", collapsed=True)

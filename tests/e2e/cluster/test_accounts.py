@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 import yaml
 
-from kubemr.controller.reconcile.objects import rbac as rights
+from kubemr.controller.reconcile.objects import rbac
 from kubemr.coordination import names
 from kubemr.locks.effects import Resource
 from kubemr.locks.lease import LEASES
-from kubemr.tasks import encoding as taskmap
+from kubemr.tasks import encoding
 from kubemr.tasks.shard import SHARDS
 from support.accounts import CONFINED, confined, rendered, workers_rights
 from support.audit import granted
@@ -51,7 +51,7 @@ def tasks(job: Job) -> dict[int, tuple[str, str]]:
         number: (state, path[each["metadata"]["name"]])
         for each in found
         if "-map-" in each["metadata"]["name"]
-        for number, state in taskmap.texts(each["tasks"]).items()
+        for number, state in encoding.texts(each["tasks"]).items()
     }
 
 
@@ -95,7 +95,7 @@ def test_a_worker_that_has_gone_astray(
         Question("GET", SECRETS.path(cluster_namespace, names.secret(other.view.base))),
         Question("GET", SECRETS.path(NAMESPACE, "kubemr-storage")),
         Question("POST", PODS.path(cluster_namespace), pod),
-        Question("POST", f"{rights.SERVICE_ACCOUNTS.path(NAMESPACE, 'kubemr-operator')}/token", {"spec": {}}),
+        Question("POST", f"{rbac.SERVICE_ACCOUNTS.path(NAMESPACE, 'kubemr-operator')}/token", {"spec": {}}),
         Question("GET", LEASES.path(cluster_namespace, names.lease(other.view.base, 0))),
         Question("GET", names.JOBS.path(cluster_namespace, other.name)),
         Question("DELETE", names.JOBS.path(cluster_namespace, own.name)),

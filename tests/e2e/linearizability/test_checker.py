@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from kubemr.tasks import encoding as taskmap
+from kubemr.tasks import encoding
 from kubemr.tasks.shard import Shard
 from kubemr.tasks.state import Token
 from support.binaries import CHECKER
@@ -123,13 +123,11 @@ def test_a_task_is_lost_only_where_it_has_another_state(verdict: Verdict, outcom
 @pytest.mark.parametrize(("together", "result"), [(True, "linearizable"), (False, "not linearizable")])
 def test_a_claim_in_one_entry_is_lost_to_one_of_another_task(verdict: Verdict, together: bool, result: str) -> None:
     """As it tests all of them; where each task has an entry, the two would not have met."""
-    form = taskmap.shortest if together else taskmap.one_by_one
+    form = encoding.collapse if together else encoding.expand
     document = {"metadata": {"namespace": "n", "name": "s"}, "tasks": form(dict.fromkeys(range(TASKS), FRESH))}
     shard = Shard.parse(document)
     first, second = ({task: shard.tasks[task].claim(Token(f"w{task}-aaaaaa"))} for task in range(2))
-    shown = seen(
-        Shard.parse(document | {"tasks": taskmap.one_by_one(dict(enumerate(seen(shard))) | {0: str(first[0])})})
-    )
+    shown = seen(Shard.parse(document | {"tasks": encoding.expand(dict(enumerate(seen(shard))) | {0: str(first[0])})}))
     won = line("shard-1", "swap", 1, 2, "won", swaps=swaps(shard, first))
     lost = line("shard-1", "swap", 1, 3, "lost", swaps=swaps(shard, second), seen=shown)
     assert verdict(won, lost) == result

@@ -14,7 +14,7 @@ from kubemr.local.apiserver.http import HttpServer, new_server
 from kubemr.locks import HttpTransport, Server
 from kubemr.locks.conditional import Target
 from kubemr.locks.effects import Answer, Request
-from kubemr.locks.lock import Fate, Held, Lock, release, try_acquire
+from kubemr.locks.lock import Acquisition, Lock, LockStatus, release, try_acquire
 from kubemr.locks.threads import run
 from support.linearizability.contender import CONFIG_MAPS, Scattered
 from support.linearizability.history import Recorder
@@ -59,23 +59,23 @@ def transport(server: Server) -> Iterator[HttpTransport]:
         yield transport
 
 
-def hold(transport: HttpTransport) -> Held:
+def hold(transport: HttpTransport) -> Acquisition:
     """An object, and its lock held by `me`."""
     target = Target(CONFIG_MAPS, "default", "lock-1")
     body = {"metadata": {"name": target.name}}
     assert transport.send(Request("create", CONFIG_MAPS, "default", body=body)).status == 201
-    held = run(try_acquire(Lock(target, "/data/lock", "me")), transport).held
+    held = run(try_acquire(Lock(target, "/data/lock", "me")), transport).acquisition
     assert held is not None
     return held
 
 
-def written(held: Held, scattered: Scattered) -> list[dict[str, Any]]:
+def written(held: Acquisition, scattered: Scattered) -> list[dict[str, Any]]:
     """What is written down of a release that finds the lock in other hands."""
     sink = io.StringIO()
     recorder = Recorder(0, sink)
     recorder.call()
     result = run(release(held), scattered)
-    assert result.fate is Fate.LOST
+    assert result.status is LockStatus.LOST
     recorder.released("lock-1", held, result, missed=scattered.missed)
     return [json.loads(line) for line in sink.getvalue().splitlines()]
 

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from kubemr.coordination import names
 from kubemr.coordination.outputs import OUTPUTS
-from kubemr.tasks import encoding as taskmap
+from kubemr.tasks import encoding
 from kubemr.tasks.state import TaskState, Token, attempt_of, parse_token
 from support.cluster import Cluster
 from support.cluster_access import KubectlError
@@ -47,7 +47,7 @@ class History:
         """A shard has changed."""
         stage = shard["metadata"]["labels"][names.LABEL_STAGE]
         with self._lock:
-            for number, text in taskmap.texts(shard["tasks"]).items():
+            for number, text in encoding.texts(shard["tasks"]).items():
                 seen = self.states.setdefault((stage, number), [])
                 state = TaskState.parse(text)
                 if not seen or seen[-1] != state:

@@ -21,13 +21,13 @@ from attr import evolve
 
 from kubemr.locks.conditional import Target, read
 from kubemr.locks.config import Server
-from kubemr.locks.deadline import within
+from kubemr.locks.deadline import with_deadline
 from kubemr.locks.effects import Answer, Op, Request, Resource, Watch, WatchEvent
 from kubemr.locks.http import HttpTransport
 from kubemr.locks.identity import unique
-from kubemr.locks.lock import Fate, Held, Lock, Result, release, try_acquire
+from kubemr.locks.lock import Acquisition, Lock, LockResult, LockStatus, release, try_acquire
 from kubemr.locks.threads import Stop, run
-from kubemr.tasks.claims import Change, choose, lose, settle
+from kubemr.tasks.claims import Change, choose, commit_and_claim, mark_lost
 from kubemr.tasks.shard import SHARDS, Shard
 from kubemr.tasks.state import TaskState, Token, make_token
 from support.linearizability.history import Recorder, swaps
@@ -119,19 +119,19 @@ class Contender:
             return
         if self._chance.random() < 0.3:
             self._contend_for_tasks()
-        if self._release(name, held, self._timeout()).fate is Fate.UNKNOWN:
+        if self._release(name, held, self._timeout()).status is LockStatus.UNKNOWN:
             again = self._acquire(name, lock, PATIENCE)
             if again is not None:
                 self._release(name, again, PATIENCE)
 
-    def _acquire(self, name: str, lock: Lock, timeout: float) -> Held | None:
+    def _acquire(self, name: str, lock: Lock, timeout: float) -> Acquisition | None:
         result = self._run(try_acquire(lock, timeout=timeout))
         self._recorder.acquired(name, lock, result)
-        if result.fate is Fate.UNKNOWN:
+        if result.status is LockStatus.UNKNOWN:
             return self._acquire(name, lock, PATIENCE)  # who does not know what it holds tries again
-        return result.held
+        return result.acquisition
 
-    def _release(self, name: str, held: Held, timeout: float) -> Result:
+    def _release(self, name: str, held: Acquisition, timeout: float) -> LockResult:
         result = self._run(release(held, timeout=timeout))
         self._recorder.released(name, held, result, missed=self._transport.missed)
         return result
@@ -171,8 +171,8 @@ class Contender:
         after = {task: change(shard.tasks[task]) for task, change in changes.items()}
         done = swaps(shard, after)
         wanted = done + swaps(shard, {task: shard.tasks[task].claim(self._token) for task in claim})
-        op: Op[Any] = settle(shard, self._token, changes, claim)
-        settled = self._run(within(op, self._timeout(), None, each=EACH))
+        op: Op[Any] = commit_and_claim(shard, self._token, changes, claim)
+        settled = self._run(with_deadline(op, self._timeout(), None, each=EACH))
         if settled is None:
             self._recorder.doubtful(name, wanted, done)
             self._die(name)
@@ -193,11 +193,11 @@ class Contender:
         """Live on under a new token, and take the tasks of the former self away, whose patch may be under way."""
         dead, self._token = self._token, self._new_token()
         shard = self._read(name)
-        lost = {task: state.lose({dead}, MAX_LOSSES) for task, state in shard.held_by(dead).items()}
+        lost = {task: state.mark_lost({dead}, MAX_LOSSES) for task, state in shard.held_by(dead).items()}
         if not lost:
             return
         wanted = swaps(shard, lost)
-        after = self._run(lose(shard, {dead}, MAX_LOSSES))
+        after = self._run(mark_lost(shard, {dead}, MAX_LOSSES))
         if any(after.tasks[task] == state for task, state in lost.items()):
             self._recorder.swapped(name, wanted)
         else:

@@ -19,7 +19,7 @@ from kubemr.local.apiserver.kubemr_server import definitions
 from kubemr.locks.config import Server
 from kubemr.locks.effects import Request
 from kubemr.locks.http import HttpTransport
-from kubemr.tasks import encoding as taskmap
+from kubemr.tasks import encoding
 from kubemr.tasks.shard import LABEL_TASKS, SHARDS
 from support.accounts import until
 from support.binaries import CHECKER
@@ -153,7 +153,7 @@ class Contest:
             requests.append(Request("create", CONFIG_MAPS, namespace, body=body))
         fresh = dict.fromkeys(range(TASKS), FRESH)
         for number in range(SHARDS_COUNT):
-            tasks = taskmap.shortest(fresh) if mixed and number % 2 else taskmap.one_by_one(fresh)
+            tasks = encoding.collapse(fresh) if mixed and number % 2 else encoding.expand(fresh)
             body = {"apiVersion": f"{SHARDS.group}/{SHARDS.version}", "kind": "MapReduceTaskShard", "tasks": tasks}
             body["metadata"] = {"name": f"shard-{number}", "labels": {LABEL_TASKS: "open"}}
             requests.append(Request("create", SHARDS, namespace, body=body))

@@ -15,7 +15,7 @@ import time
 from collections.abc import Mapping
 from typing import Any, TextIO
 
-from kubemr.locks.lock import Fate, Held, Lock, Result
+from kubemr.locks.lock import Acquisition, Lock, LockResult, LockStatus
 from kubemr.tasks.shard import Shard
 from kubemr.tasks.state import TaskState
 
@@ -34,17 +34,17 @@ class Recorder:
         """An operation begins."""
         self._called = time.monotonic_ns()
 
-    def acquired(self, key: str, lock: Lock, result: Result) -> None:
+    def acquired(self, key: str, lock: Lock, result: LockResult) -> None:
         """An attempt to take a lock ended."""
         fields: dict[str, Any] = {"me": lock.identity}
-        if result.fate is not Fate.UNKNOWN and result.value is not None:
+        if result.status is not LockStatus.UNKNOWN and result.value is not None:
             fields |= {"fence": result.value.fence, "holder": result.value.holder}
-        self._write("acquire", key, result.fate.value, **fields)
+        self._write("acquire", key, result.status.value, **fields)
 
-    def released(self, key: str, held: Held, result: Result, *, missed: bool) -> None:
+    def released(self, key: str, held: Acquisition, result: LockResult, *, missed: bool) -> None:
         """An attempt to give it back ended."""
-        outcome = result.fate.value
-        if result.fate is Fate.LOST and result.value is not None:
+        outcome = result.status.value
+        if result.status is LockStatus.LOST and result.value is not None:
             outcome = "either" if missed else outcome
             self._write("read", key, "won", holder=result.value.holder, fence=result.value.fence)
         self._write("release", key, outcome, me=held.lock.identity, fence=held.fence)
@@ -73,7 +73,7 @@ class Recorder:
         self._write("swap", key, "unknown", swaps=swaps, rest=rest or [])
 
     def _write(self, kind: str, key: str, outcome: str, **fields: Any) -> None:
-        returned = None if outcome == Fate.UNKNOWN.value else time.monotonic_ns()
+        returned = None if outcome == LockStatus.UNKNOWN.value else time.monotonic_ns()
         line = {"key": key, "kind": kind, "client": self._client, "call": self._called, "return": returned}
         self._sink.write(json.dumps(line | {"outcome": outcome} | fields) + "\n")
         self.operations += kind != "read"
@@ -86,5 +86,5 @@ def seen(shard: Shard) -> list[str]:
 
 def swaps(shard: Shard, states: Mapping[int, TaskState]) -> Swaps:
     """What a patch of `shard` tests and writes for these tasks; of one entry for all, the others are tested too."""
-    after = {**shard.tasks, **states} if shard.together and states else states
+    after = {**shard.tasks, **states} if shard.collapsed and states else states
     return [{"task": task, "old": str(shard.tasks[task]), "new": str(after[task])} for task in after]

@@ -14,21 +14,21 @@ from types import MappingProxyType
 from attr import define, evolve, field
 
 from kubemr.controller.inputs.access import Access
-from kubemr.controller.reconcile.context import CONFIG_MAPS, KUBERNETES_JOBS, PODS, Operator, StorageSettings
-from kubemr.controller.reconcile.objects.create import InTheWay
+from kubemr.controller.reconcile.context import CONFIG_MAPS, KUBERNETES_JOBS, PODS, ReconcileContext, StorageSettings
+from kubemr.controller.reconcile.objects.create import NameConflictError
 from kubemr.controller.reconcile.reconciler import reconcile
-from kubemr.controller.reconcile.shards.summary import Digest, digest
+from kubemr.controller.reconcile.shards.summary import ShardSummary, summary_of
 from kubemr.controller.reconcile.workers.worker_job import ended
 from kubemr.coordination import names
-from kubemr.coordination.advance import Means
-from kubemr.locks.conditional import Refused, Target
+from kubemr.coordination.advance import Dependencies
+from kubemr.locks.conditional import RequestRefusedError, Target
 from kubemr.locks.effects import JSON_PATCH, Answer, Do, Json, Op, Random, Request, Resource, Sleep
-from kubemr.locks.failure_detectors import HolderLease
-from kubemr.locks.lease import LEASES, keep, release, take
-from kubemr.locks.threads import Stopped
+from kubemr.locks.failure_detectors import LeaseDetector
+from kubemr.locks.lease import LEASES, keep_renewed, release, take
+from kubemr.locks.threads import StoppedError
 from kubemr.tasks.shard import SHARDS
 from kubemr.tasks.state import Token, make_token
-from kubemr.worker.scheduling.loop import Ending, Identity, Worker
+from kubemr.worker.scheduling.loop import ExitReason, Identity, Worker
 from support.simulation.store import MemoryStore, StoreFailed
 from support.simulation.user_code import SimulatedExecutor, UserCode, assign
 from support.simulation.world import Group, World
@@ -63,9 +63,9 @@ class SimulatedSettings:
         """Jobs in the world list their inputs themselves."""
         return Access({})
 
-    def stamp(self) -> str:
+    def now_string(self) -> str:
         """Virtual wall-clock time."""
-        return stamp(self.world)
+        return now_string(self.world)
 
 
 @define
@@ -86,10 +86,10 @@ class StaleCache:
         """The jobs of all namespaces."""
         return self._list(Request("list", names.JOBS))
 
-    def shards(self, uid: str) -> Sequence[Digest]:
+    def shards(self, uid: str) -> Sequence[ShardSummary]:
         """The job's shards."""
         found = self._list(Request("list", SHARDS, query={"labelSelector": f"{names.LABEL_UID}={uid}"}))
-        return [digest(each) for each in found]
+        return [summary_of(each) for each in found]
 
     def worker_jobs(self, uid: str) -> Sequence[Json]:
         """The job's Kubernetes Jobs."""
@@ -180,14 +180,14 @@ class Cluster:
 
     def _operator(self, identity: str) -> Op[None]:
         cache = StaleCache(self.world)
-        judge = HolderLease(operator_lease, LEASE_SECONDS)
-        operator = Operator(identity, SimulatedSettings(self.world), judge, cache)
+        judge = LeaseDetector(operator_lease, LEASE_SECONDS)
+        operator = ReconcileContext(identity, SimulatedSettings(self.world), judge, cache)
         while True:
             yield Do(cache.refresh, "refresh cache")
             for document in cache.jobs():
                 try:
                     yield from reconcile(document, operator)
-                except (Refused, InTheWay, StoreFailed) as problem:
+                except (RequestRefusedError, NameConflictError, StoreFailed) as problem:
                     self.world.note(f"{identity}: reconcile failed: {problem}")
             yield Sleep(0.2 + (yield Random()))
 
@@ -203,9 +203,9 @@ class Cluster:
         while not answer.ok and answer.status != 409:
             answer = yield Request("create", LEASES, OPERATOR_NAMESPACE, body=body)
             yield Sleep(0.1)
-        clock = partial(stamp, self.world)
+        clock = partial(now_string, self.world)
         yield from take(target, Token(identity), clock)
-        yield from keep(target, Token(identity), LEASE_SECONDS, alive=lambda: True, stamp=clock)
+        yield from keep_renewed(target, Token(identity), LEASE_SECONDS, alive=lambda: True, now_string=clock)
 
     # -- pods ------------------------------------------------------------------------------------------
 
@@ -253,18 +253,18 @@ class Cluster:
         executor = SimulatedExecutor(
             self.world.store, self.world.random, lambda: self.world.faults, lambda: self.world.now, token, self.code
         )
-        clock = partial(stamp, self.world)
-        worker = Worker(identity, executor, Means(self.world.store, clock, readers=1), assign(token))
+        clock = partial(now_string, self.world)
+        worker = Worker(identity, executor, Dependencies(self.world.store, clock, readers=1), assign(token))
         lease = identity.lease_of(token)
         held = [False]
 
-        def life() -> Op[Ending]:
+        def life() -> Op[ExitReason]:
             yield from take(lease, token, clock)
             held[0] = True
             try:
                 ending = yield from worker.run()
-            except Stopped:
-                yield from worker.hand_back()
+            except StoppedError:
+                yield from worker.release_all()
                 yield from release(lease, token)
                 raise
             yield from release(lease, token)
@@ -273,14 +273,14 @@ class Cluster:
         def keeper() -> Op[None]:
             while not held[0]:
                 yield Sleep(0.1)
-            yield from keep(lease, token, LEASE_SECONDS, alive=lambda: True, stamp=clock)
+            yield from keep_renewed(lease, token, LEASE_SECONDS, alive=lambda: True, now_string=clock)
 
         def over(result: object) -> None:
             self.endings.append(result)
             self.world.server.handle(Request("delete", PODS, NAMESPACE, f"pod-{token}"))
             if key in self._pods:
                 self._pods[key] = None
-            if isinstance(result, Ending):
+            if isinstance(result, ExitReason):
                 self._succeeded.add(key)
 
         self.processes += 1
@@ -303,7 +303,7 @@ def operator_lease(identity: str) -> Target:
     return Target(LEASES, OPERATOR_NAMESPACE, f"kubemr-{identity}")
 
 
-def stamp(world: World) -> str:
+def now_string(world: World) -> str:
     """Virtual wall-clock time; every call gives another, as a heartbeat must change something."""
     micros = int(world.now * 1e6)
     seconds = micros // 1_000_000

@@ -9,10 +9,9 @@ from random import Random
 
 from attr import frozen
 
-from kubemr.coordination import job_view as job
-from kubemr.coordination import names
+from kubemr.coordination import job_view, names
 from kubemr.locks.effects import Json, Request
-from kubemr.worker.scheduling.loop import Ending
+from kubemr.worker.scheduling.loop import ExitReason
 from support.simulation.cluster import JOB, NAMESPACE, Cluster
 from support.simulation.faults import Faults
 from support.simulation.user import Deed, User
@@ -117,12 +116,12 @@ def code_of(seed: int) -> UserCode:
 @contextmanager
 def shards_of(size: int | None) -> Iterator[None]:
     """In the block, stages have shards of so many tasks."""
-    before = vars(job)["SHARD_SIZES"]
-    vars(job)["SHARD_SIZES"] = before if size is None else (size,)
+    before = vars(job_view)["SHARD_SIZES"]
+    vars(job_view)["SHARD_SIZES"] = before if size is None else (size,)
     try:
         yield
     finally:
-        vars(job)["SHARD_SIZES"] = before
+        vars(job_view)["SHARD_SIZES"] = before
 
 
 def play(seed: int, faults: Faults | None = None) -> Story:
@@ -162,7 +161,7 @@ def _play(seed: int, faults: Faults | None) -> Story:
         world.now,
         cluster.processes,
         world.referee.backups,
-        cluster.endings.count(Ending.LEFT),
+        cluster.endings.count(ExitReason.LEFT),
         phase,
         sum(len(each.tasks) for each in user.kept),
         world.met,

@@ -121,7 +121,7 @@ class SimulatedExecutor:
         queue, self.queue = self.queue, []
         return queue
 
-    def so_far(self) -> tuple[Work, bytes] | None:
+    def current_log(self) -> tuple[Work, bytes] | None:
         """Every second task prints."""
         if self.current is None or self.current[0].number % 2:
             return None

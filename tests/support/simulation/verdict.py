@@ -15,7 +15,7 @@ from attr import frozen
 from kubemr.coordination import names
 from kubemr.coordination.job_view import JobView
 from kubemr.locks.effects import Json
-from kubemr.tasks import encoding as taskmap
+from kubemr.tasks import encoding
 from kubemr.tasks.shard import SHARDS
 from support.simulation.cluster import Cluster
 from support.simulation.user_code import check_results
@@ -104,5 +104,5 @@ def _states(cluster: Cluster, job: JobView) -> dict[str, str]:
     return {
         f"{stages[item['metadata']['labels'][names.LABEL_STAGE]]}/{number}": text
         for item in cluster.list(SHARDS, names.selector(job.uid, job.run))
-        for number, text in taskmap.texts(item["tasks"]).items()
+        for number, text in encoding.texts(item["tasks"]).items()
     }

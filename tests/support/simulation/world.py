@@ -21,7 +21,7 @@ from kubemr.coordination.job_view import JobView
 from kubemr.local.apiserver.core import ApiServer
 from kubemr.locks.effects import Answer, Do, Effect, Json, Now, Op, Request, Sleep, Watch
 from kubemr.locks.effects import Random as Draw
-from kubemr.locks.threads import Stopped
+from kubemr.locks.threads import StoppedError
 from kubemr.resources import crd
 from kubemr.tasks.shard import SHARDS
 from support.simulation import forms
@@ -119,7 +119,7 @@ class World:
     ) -> Group:
         """Start a group of processes; the first of `ops` is the one whose result counts.
 
-        An `orderly` one may be told to end: `Stopped` is raised in its first process.
+        An `orderly` one may be told to end: `StoppedError` is raised in its first process.
         """
         group = Group(name, ended, immune=immune, told=not orderly)
         for part, op in ops.items():
@@ -185,7 +185,7 @@ class World:
             return
         if process is group.members[0] and process.started and not group.told and self.random.random() < faults.stop:
             group.told = True
-            process.error = Stopped("told to end")
+            process.error = StoppedError("told to end")
             self.note(f"{group.name} told to end")
         try:
             if not process.started:

@@ -11,8 +11,7 @@ import pytest
 from click.testing import CliRunner, Result
 from minio import Minio
 
-from kubemr.cli import job_location as place
-from kubemr.cli import main
+from kubemr.cli import find_job, main
 from kubemr.controller.reconcile.context import CONFIG_MAPS, SECRETS
 from kubemr.coordination import names
 from kubemr.coordination.attempt_records import AttemptLog
@@ -126,7 +125,7 @@ def test_ones_own_keys_and_an_address_that_is_reached_from_here(
 
 def test_a_store_that_is_not_reached_from_here(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
     """What to do is said, soon."""
-    monkeypatch.setattr(place, "RETRY_SECONDS", 0.1)
+    monkeypatch.setattr(find_job, "RETRY_SECONDS", 0.1)
     cluster.bench.submit(storage=in_s3("http://127.0.0.1:9"))
     cluster.environ |= {"KUBEMR_S3_ACCESS_KEY_ID": "a", "KUBEMR_S3_SECRET_ACCESS_KEY": "b"}
     cluster.start()

@@ -7,8 +7,15 @@ import json
 
 import pytest
 
-from kubemr.controller.client import Client, WatchBroken, WatchError, WatchGarbled, WatchRefused, WatchSilent
-from kubemr.controller.client import watch_stream as stream_module
+from kubemr.controller.client import (
+    Client,
+    WatchBroken,
+    WatchError,
+    WatchGarbled,
+    WatchRefused,
+    WatchSilent,
+    watch_stream,
+)
 from kubemr.locks.effects import Request, Resource, WatchEvent
 from support.fakeserver import Exchange, FakeServer, refuse, watching
 
@@ -161,7 +168,7 @@ async def test_leaving_early_closes_the_connection(server: FakeServer, client: C
 
 async def test_an_endless_line_is_given_up(server: FakeServer, client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     """Memory is bounded, whatever the server sends."""
-    monkeypatch.setattr(stream_module, "MAX_LINE", 100_000)
+    monkeypatch.setattr(watch_stream, "MAX_LINE", 100_000)
 
     async def answer(exchange: Exchange) -> None:
         await exchange.open_stream()

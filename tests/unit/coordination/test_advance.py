@@ -12,8 +12,8 @@ from kubemr.coordination.attempt_records import AttemptError
 from kubemr.coordination.job_view import JobView
 from kubemr.coordination.outputs import encode_outputs
 from kubemr.coordination.results import Results
-from kubemr.coordination.stage_snapshot import survey
-from kubemr.locks import Refused
+from kubemr.coordination.stage_snapshot import take_snapshot
+from kubemr.locks import RequestRefusedError
 from kubemr.locks.effects import Json, Op
 from support.bench import DENIED, SILENCE, Bench, patches
 from support.simulation.referee import Referee
@@ -42,7 +42,7 @@ def look_and_advance(bench: Bench, job: JobView) -> Op[bool]:
     """What a worker does that finds nothing open."""
     stage = job.current
     assert stage is not None
-    return (yield from advance(job, (yield from survey(job, stage)), bench.means))
+    return (yield from advance(job, (yield from take_snapshot(job, stage)), bench.means))
 
 
 def at_reduce(bench: Bench, **spec: Json) -> JobView:
@@ -130,7 +130,7 @@ def test_the_end_in_one_patch(bench: Bench) -> None:
     assert (found["phase"], found["results"], found["resultCount"]) == ("COMPLETE", ["s3://b/0", "s3://b/2"], 2)
     assert found["progress"] == "5/5"
     assert [stage["done"] for stage in found["stages"]] == [2, 3]
-    assert found["completionTime"] == found["stages"][1]["completionTime"] == bench.stamp()
+    assert found["completionTime"] == found["stages"][1]["completionTime"] == bench.now_string()
     kinds = [each["type"] for each in found["conditions"]]
     assert kinds == ["Valid", "Deployed", "Complete"]
     assert "resultsManifest" not in found
@@ -161,9 +161,9 @@ def test_results_that_do_not_fit_go_to_a_manifest(bench: Bench) -> None:
 def test_a_job_that_is_over_is_not_finished_again(bench: Bench) -> None:
     """COMPLETE and FAIL are final."""
     job = at_reduce(bench)
-    bench.run(fail(job, "first", bench.stamp))
-    assert bench.run(complete(job, Results(["r"], 1), bench.stamp()))
-    assert bench.run(fail(job, "second", bench.stamp))
+    bench.run(fail(job, "first", bench.now_string))
+    assert bench.run(complete(job, Results(["r"], 1), bench.now_string()))
+    assert bench.run(fail(job, "second", bench.now_string))
     assert (status(bench)["phase"], status(bench)["error"]) == ("FAIL", "first")
     assert "results" not in status(bench)
 
@@ -177,7 +177,7 @@ def test_conditions_are_not_lost_to_somebody_elses(bench: Bench) -> None:
         "status": "False",
         "reason": "Working",
         "message": "",
-        "lastTransitionTime": bench.stamp(),
+        "lastTransitionTime": bench.now_string(),
     }
     old = status(bench)["conditions"]
     bench.meanwhile(patches("mapreducejobs"), lambda: bench.set(job.status, "/status/conditions", [*old, other]))
@@ -213,7 +213,7 @@ def test_the_cause_is_this_runs(bench: Bench, own: bool) -> None:
     """
     job = bench.deployed(maxAttempts=2)
     bench.write_tasks(job, {0: "failed/5/2/1/"})
-    told = bench.run(survey(job, job.stages[0]))
+    told = bench.run(take_snapshot(job, job.stages[0]))
     bench.set(job.status, "/status/run", 2)
     write_error(bench, job, "1-w0-aaaaaa", AttemptError("ValueError: old", "w0-aaaaaa").encode())
     write_error(bench, job, "2-w0-aaaaaa", AttemptError("ValueError: old", "w0-aaaaaa").encode())
@@ -314,7 +314,7 @@ def test_a_task_whose_holders_died_has_no_error_to_read(bench: Bench) -> None:
 def test_a_long_error_is_cut(bench: Bench) -> None:
     """To what the field holds."""
     job = bench.deployed()
-    bench.run(fail(job, "x" * 5000, bench.stamp))
+    bench.run(fail(job, "x" * 5000, bench.now_string))
     assert len(status(bench)["error"]) == MAX_ERROR
     assert status(bench)["error"].endswith("…")
 
@@ -333,11 +333,11 @@ def test_a_refused_status_patch_is_an_error(bench: Bench) -> None:
     """Also after an answer that was not heard."""
     job = bench.deployed()
     bench.answer(patches("mapreducejobs"), DENIED)
-    with pytest.raises(Refused, match="patching the status of mapreducejobs default/words"):
-        bench.run(fail(job, "x", bench.stamp))
+    with pytest.raises(RequestRefusedError, match="patching the status of mapreducejobs default/words"):
+        bench.run(fail(job, "x", bench.now_string))
     bench.answer(patches("mapreducejobs"), SILENCE, DENIED)
-    with pytest.raises(Refused):
-        bench.run(fail(job, "x", bench.stamp))
+    with pytest.raises(RequestRefusedError):
+        bench.run(fail(job, "x", bench.now_string))
 
 
 def test_a_job_that_is_gone_has_changed(bench: Bench) -> None:
@@ -345,7 +345,7 @@ def test_a_job_that_is_gone_has_changed(bench: Bench) -> None:
     job = bench.deployed()
     bench.patch(job.target, {"op": "remove", "path": "/metadata/finalizers"})
     bench.delete(job.target)
-    assert bench.run(fail(job, "x", bench.stamp))
+    assert bench.run(fail(job, "x", bench.now_string))
 
 
 @pytest.mark.parametrize("requests", range(1, 4))

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from kubemr.coordination import pagination as listing
+from kubemr.coordination import pagination
 from kubemr.coordination.pagination import Pages, list_all
-from kubemr.locks import Answer, Op, Refused, Resource
+from kubemr.locks import Answer, Op, RequestRefusedError, Resource
 from kubemr.locks.conditional import Target
 from support.bench import DENIED, SILENCE, UNAVAILABLE, Bench, asks
 
@@ -16,7 +16,7 @@ MAPS = Resource("", "v1", "configmaps")
 @pytest.fixture
 def seven(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> Bench:
     """Seven objects, three to a page."""
-    monkeypatch.setattr(listing, "PAGE", 3)
+    monkeypatch.setattr(pagination, "PAGE", 3)
     for number in range(7):
         bench.create(MAPS, {"metadata": {"name": f"m{number}", "labels": {"a": "b"}}})
     bench.create(MAPS, {"metadata": {"name": "other"}})
@@ -74,7 +74,7 @@ def test_what_is_transient_is_sat_out(seven: Bench) -> None:
 def test_what_is_not_is_an_error(seven: Bench, answer: Answer) -> None:
     """A 410 of the first page would not pass either."""
     seven.answer(asks("list", "configmaps"), answer)
-    with pytest.raises(Refused, match=r"listing configmaps of a=b"):
+    with pytest.raises(RequestRefusedError, match=r"listing configmaps of a=b"):
         listed(seven)
 
 

@@ -10,7 +10,7 @@ from kubemr.coordination.attempt_history import attempts, history
 from kubemr.coordination.attempt_records import AttemptError
 from kubemr.coordination.lost_attempts import MESSAGE
 from kubemr.locks.conditional import Target
-from kubemr.worker.scheduling.loop import Ending
+from kubemr.worker.scheduling.loop import ExitReason
 from support.bench import Bench
 from support.planned import worker_of
 from support.simulation.referee import Referee
@@ -32,13 +32,13 @@ def test_a_worker_tells_of_those_that_it_takes_away(bench: Bench) -> None:
     worker, executor = worker_of(bench, job)
     executor.kind = lambda piece: "empty"
     executor.seconds = lambda piece: 30.0 if piece.number == 0 else 0.01
-    began = bench.stamp()
-    assert bench.run(worker.run()) is Ending.COMPLETE
+    began = bench.now_string()
+    assert bench.run(worker.run()) is ExitReason.COMPLETE
     (found,) = attempts(bench.store, job.storage_prefix)
     assert str(found) == f"map/1/3-{A}"
     told = history(bench.store, found)
     assert (told.outcome, told.message, told.start, told.log) == ("lost", MESSAGE, began, None)
-    assert told.end == bench.stamp() == "2026-01-01T00:17:10Z"
+    assert told.end == bench.now_string() == "2026-01-01T00:17:10Z"
     assert AttemptError.decode(bench.store.objects[f"{found.prefix}lost.json"]).run == job.run
 
 
@@ -47,7 +47,7 @@ def test_one_that_it_had_not_seen_before(bench: Bench) -> None:
     job = bench.deployed(inputs=[str(number) for number in range(33)], partitions=0, replicas=2)
     bench.write_tasks(job, {32: f"running/1/0/0/{A}"}, 0, 1)
     worker, _ = worker_of(bench, job)
-    assert bench.run(worker.run()) is Ending.COMPLETE
+    assert bench.run(worker.run()) is ExitReason.COMPLETE
     (found,) = (each for each in attempts(bench.store, job.storage_prefix) if each.worker == A)
     assert (history(bench.store, found).outcome, history(bench.store, found).start) == ("lost", "")
 
@@ -61,7 +61,7 @@ def test_the_operator_tells_too(bench: Bench) -> None:
     bench.step(operator)
     (found,) = attempts(bench.store, job.storage_prefix)
     assert str(found) == f"map/0/1-{A}"
-    assert (history(bench.store, found).start, history(bench.store, found).end) == ("", bench.stamp())
+    assert (history(bench.store, found).start, history(bench.store, found).end) == ("", bench.now_string())
 
 
 def test_of_two_holders_the_dead_one(bench: Bench) -> None:

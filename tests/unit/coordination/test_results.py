@@ -12,12 +12,12 @@ import pytest
 from attr import define, evolve
 
 from kubemr.coordination import names, results
-from kubemr.coordination.advance import Means, finish
+from kubemr.coordination.advance import Dependencies, finish
 from kubemr.coordination.job_view import JobView
 from kubemr.coordination.outputs import Index, encode_outputs
-from kubemr.coordination.results import SLICE, Gathered, gather
+from kubemr.coordination.results import SLICE, CollectedResults, collect_results
 from kubemr.locks.effects import Do, Op
-from kubemr.worker.watchdog import Pulse
+from kubemr.worker.watchdog import Watchdog
 from support.bench import Bench
 from support.simulation.referee import Referee
 from support.simulation.store import MemoryStore, StoreFailed
@@ -79,7 +79,7 @@ def test_all_in_order(bench: Bench, job: JobView) -> None:
     """Whichever reader is the first; a slice is one effect."""
     count = 2 * SLICE + 1
     seen: list[str] = []
-    found = bench.run(counted(gather(job, job.stages[0], attempts(count), store_of(), 8), seen))
+    found = bench.run(counted(collect_results(job, job.stages[0], attempts(count), store_of(), 8), seen))
     assert found is not None
     assert json.loads(b"".join(found.manifest())) == keys(job, count)
     assert seen == ["read results"] * 3
@@ -88,22 +88,22 @@ def test_all_in_order(bench: Bench, job: JobView) -> None:
 def test_several_are_read_at_the_same_time(bench: Bench, job: JobView) -> None:
     """Each read waits for seven others."""
     together = threading.Barrier(8)
-    found = bench.run(gather(job, job.stages[0], attempts(16), store_of(lambda: together.wait(60)), 8))
+    found = bench.run(collect_results(job, job.stages[0], attempts(16), store_of(lambda: together.wait(60)), 8))
     assert found is not None
     assert found.first == keys(job, 16)
 
 
 def test_a_worker_that_reads_very_many_does_not_look_stuck(bench: Bench, job: JobView) -> None:
     """In all it takes ten minutes."""
-    pulse = Pulse(lambda: bench.now)
+    pulse = Watchdog(lambda: bench.now)
     alive: list[bool] = []
 
     def reading() -> None:
         bench.now += 0.1
         alive.append(pulse.alive())
 
-    means = Means(store_of(reading), bench.stamp, readers=1)
-    assert bench.run(pulse.felt(finish(job, job.stages[0], Index(attempts(6000)), means)))
+    means = Dependencies(store_of(reading), bench.now_string, readers=1)
+    assert bench.run(pulse.watch(finish(job, job.stages[0], Index(attempts(6000)), means)))
     assert bench.job().document["status"]["resultCount"] == 6000
     assert all(alive)
 
@@ -115,7 +115,7 @@ def test_a_slow_store_makes_an_effect_no_longer(
     """When time is up it ends with what it has, and the next goes on there."""
     monkeypatch.setattr(results, "SLICE_SECONDS", 0.0)
     seen: list[str] = []
-    found = bench.run(counted(gather(job, job.stages[0], attempts(10), store_of(), readers), seen))
+    found = bench.run(counted(collect_results(job, job.stages[0], attempts(10), store_of(), readers), seen))
     assert found is not None
     assert found.first == keys(job, 10)
     assert seen == ["read results"] * 10
@@ -149,7 +149,9 @@ def test_who_reads_for_nothing_stops(bench: Bench, job: JobView, happens: Callab
             happens(bench, job)
 
     store = store_of(reading)
-    assert bench.run(finish(job, job.stages[0], Index(attempts(6000)), Means(store, bench.stamp, readers=1)))
+    assert bench.run(
+        finish(job, job.stages[0], Index(attempts(6000)), Dependencies(store, bench.now_string, readers=1))
+    )
     assert len(read) == SLICE
     assert store.objects == {}
 
@@ -157,7 +159,7 @@ def test_who_reads_for_nothing_stops(bench: Bench, job: JobView, happens: Callab
 def test_the_job_is_not_asked_for_after_each_slice(bench: Bench, job: JobView) -> None:
     """A thousand may be reading."""
     before = len(bench.requests)
-    bench.run(gather(job, job.stages[0], attempts(6000), store_of(), 8))
+    bench.run(collect_results(job, job.stages[0], attempts(6000), store_of(), 8))
     assert len(bench.requests) == before
 
 
@@ -165,7 +167,7 @@ def test_one_that_is_missing_is_an_error(bench: Bench, job: JobView) -> None:
     """Never taken for no result."""
     store = store_of()
     with pytest.raises(StoreFailed):
-        bench.run(gather(job, job.stages[0], attempts(20), evolve(store, fails=lambda: True), 8))
+        bench.run(collect_results(job, job.stages[0], attempts(20), evolve(store, fails=lambda: True), 8))
 
 
 @pytest.mark.parametrize(
@@ -186,7 +188,7 @@ def test_one_that_is_missing_is_an_error(bench: Bench, job: JobView) -> None:
 )
 def test_what_fits_on_the_object(given: list[str], fits: int) -> None:
     """256 results, 1,024 bytes each, 64 KiB together; the manifest has all."""
-    found = Gathered()
+    found = CollectedResults()
     for result in given:
         found.add([result])
     assert (found.first, found.count, found.fit) == (given[:fits], len(given), fits == len(given))
@@ -195,7 +197,7 @@ def test_what_fits_on_the_object(given: list[str], fits: int) -> None:
 
 def test_little_is_kept() -> None:
     """Of results that are addresses a fraction, also while they are written."""
-    found = Gathered()
+    found = CollectedResults()
     tracemalloc.start()
     try:
         for number in range(100_000):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kubemr.coordination.first_seen import REMEMBERED, Sightings
+from kubemr.coordination.first_seen import REMEMBERED, FirstSeen
 from kubemr.tasks.shard import Shard
 from kubemr.tasks.state import TaskState, Token
 
@@ -16,30 +16,30 @@ def shard(*states: str, name: str = "s") -> Shard:
 
 def test_an_attempt_is_known_by_task_epoch_and_holder() -> None:
     """A backup does not begin its holder's attempt anew, and the next epoch is another attempt."""
-    seen = Sightings()
-    seen.see(shard(f"running/1/0/0/{A}", "pending/1/0/0/"), 1.0, C)
-    seen.see(shard(f"running/1/0/0/{A}+{B}", f"running/1/0/0/{A}"), 2.0, C)
-    seen.see(shard(f"running/2/1/1/{A}", f"done/1/0/0/{A}"), 3.0, C)
-    known = [seen.first(shard(), *attempt) for attempt in ((0, 1, A), (0, 1, B), (1, 1, A), (0, 2, A), (1, 2, A))]
+    seen = FirstSeen()
+    seen.record(shard(f"running/1/0/0/{A}", "pending/1/0/0/"), 1.0, C)
+    seen.record(shard(f"running/1/0/0/{A}+{B}", f"running/1/0/0/{A}"), 2.0, C)
+    seen.record(shard(f"running/2/1/1/{A}", f"done/1/0/0/{A}"), 3.0, C)
+    known = [seen.since(shard(), *attempt) for attempt in ((0, 1, A), (0, 1, B), (1, 1, A), (0, 2, A), (1, 2, A))]
     assert known == [1.0, 2.0, 2.0, 3.0, None]
-    assert seen.first(shard(name="other"), 0, 1, A) is None
+    assert seen.since(shard(name="other"), 0, 1, A) is None
 
 
 def test_its_own_are_not_remembered() -> None:
     """Of them it need not be told."""
-    seen = Sightings()
-    seen.see(shard(f"running/1/0/0/{A}+{B}"), 1.0, A)
-    assert (seen.first(shard(), 0, 1, A), seen.first(shard(), 0, 1, B)) == (None, 1.0)
+    seen = FirstSeen()
+    seen.record(shard(f"running/1/0/0/{A}+{B}"), 1.0, A)
+    assert (seen.since(shard(), 0, 1, A), seen.since(shard(), 0, 1, B)) == (None, 1.0)
 
 
 def test_many_are_not_remembered_for_ever() -> None:
     """Those that were seen first are forgotten first; seen again, they had begun by then."""
-    seen = Sightings()
+    seen = FirstSeen()
     first, others = shard(f"running/1/0/0/{A}"), [f"running/1/0/0/{B}"] * REMEMBERED
-    seen.see(first, 1.0, C)
-    seen.see(shard(*others[1:], name="others"), 2.0, C)
-    assert seen.first(first, 0, 1, A) == 1.0
-    seen.see(shard(*others, name="others"), 3.0, C)
-    assert seen.first(first, 0, 1, A) is None
-    seen.see(first, 4.0, C)
-    assert seen.first(first, 0, 1, A) == 4.0
+    seen.record(first, 1.0, C)
+    seen.record(shard(*others[1:], name="others"), 2.0, C)
+    assert seen.since(first, 0, 1, A) == 1.0
+    seen.record(shard(*others, name="others"), 3.0, C)
+    assert seen.since(first, 0, 1, A) is None
+    seen.record(first, 4.0, C)
+    assert seen.since(first, 0, 1, A) == 4.0

@@ -6,7 +6,7 @@ import pytest
 
 from kubemr.coordination import names
 from kubemr.coordination.job_view import JobView
-from kubemr.coordination.stage_snapshot import Survey, open_shards, survey, unfinished
+from kubemr.coordination.stage_snapshot import StageSnapshot, open_shards, take_snapshot, unfinished
 from kubemr.tasks.shard import SHARDS
 from support.bench import Bench
 
@@ -22,9 +22,9 @@ def job(bench: Bench) -> JobView:
     return job
 
 
-def look(bench: Bench, job: JobView) -> Survey:
+def look(bench: Bench, job: JobView) -> StageSnapshot:
     """A survey of the first stage."""
-    return bench.run(survey(job, job.stages[0]))
+    return bench.run(take_snapshot(job, job.stages[0]))
 
 
 def test_a_complete_stage(bench: Bench, job: JobView) -> None:

@@ -85,7 +85,7 @@ async def test_a_mark_is_reached_when_what_was_before_it_has_been_dealt_with() -
     reached: list[str] = []
     buffer.put("a", Added(A1, True))
     buffer.put("b", Added(pod("b", 1), True))
-    buffer.mark(lambda: reached.append("mark"))
+    buffer.add_sync_marker(lambda: reached.append("mark"))
     buffer.put("c", Added(pod("c", 1), False))
     assert len(buffer) == 3
     await buffer.take()

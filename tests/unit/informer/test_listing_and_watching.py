@@ -65,7 +65,7 @@ async def test_server_timeouts_are_drawn_from_5_to_10_minutes(server: FakeServer
     """Each watch draws anew."""
     draws = iter([0.0, 0.5, 0.999])
     server.expect(reply(pods(10)), watching(then="end", after=2), watching(then="end", after=2))
-    async with running(client, draw=lambda: next(draws)):
+    async with running(client, uniform=lambda: next(draws)):
         await server.wait_for(3)
     assert [r.query["timeoutSeconds"] for r in server.requests[1:]] == ["300", "450", "599"]
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from kubemr.local.output_log import KEPT_CHARACTERS, KEPT_LINES, Logbook
+from kubemr.local.output_log import KEPT_CHARACTERS, KEPT_LINES, OutputLog
 
 
 def test_the_last_lines_are_kept_with_their_sources() -> None:
     """In the order in which they came; each of bounded length; no more than so many."""
     passed_on: list[tuple[str, str]] = []
-    book = Logbook(lambda source, line: passed_on.append((source, line)))
+    book = OutputLog(lambda source, line: passed_on.append((source, line)))
     for number in range(KEPT_LINES + 10):
         book.add(f"worker {number % 2}", f"{number} {'x' * KEPT_CHARACTERS * 2}")
     kept = book.last()

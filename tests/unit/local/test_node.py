@@ -14,7 +14,7 @@ from kubemr.local.list_watch import Listed
 from kubemr.local.node.container_env import CONFIG_MAPS
 from kubemr.local.node.node import JOBS, PODS, Node, _JobNews, _PodNews
 from kubemr.local.node.pod import INDEX
-from kubemr.local.output_log import Logbook
+from kubemr.local.output_log import OutputLog
 from kubemr.locks.config import Server
 from kubemr.locks.effects import MERGE_PATCH
 from support.embeddedclient import Api
@@ -27,7 +27,7 @@ class Lab:
     def __init__(self, api: Api, directory: Path) -> None:
         self.api = api
         self.directory = directory
-        self.logbook = Logbook()
+        self.logbook = OutputLog()
         self.failures: list[Exception] = []
         environ = {"PATH": os.environ["PATH"], "FROM_USER": "yes"}
         self.node = Node(api.server, directory, environ, self.logbook, self.failures.append)
@@ -264,7 +264,7 @@ def test_stop_ends_all_processes(api: Api, tmp_path: Path) -> None:
 def test_a_refusal_ends_the_node_with_an_error(api: Api, tmp_path: Path) -> None:
     """What the apiserver will never grant is not tried for ever."""
     failed: queue.SimpleQueue[Exception] = queue.SimpleQueue()
-    node = Node(Server(api.server.url, token="wrong"), tmp_path, {}, Logbook(), failed.put)
+    node = Node(Server(api.server.url, token="wrong"), tmp_path, {}, OutputLog(), failed.put)
     node.start()
     assert "HTTP 401" in str(failed.get(timeout=PATIENCE))
     node.stop()

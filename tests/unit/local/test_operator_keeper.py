@@ -7,8 +7,8 @@ import queue
 import signal
 from pathlib import Path
 
-from kubemr.local.operator_process import HOPELESS, OperatorFailed, OperatorKeeper
-from kubemr.local.output_log import Logbook
+from kubemr.local.operator_process import HOPELESS, OperatorFailed, OperatorSupervisor
+from kubemr.local.output_log import OutputLog
 from support.embeddedclient import Api
 from support.workerharness import PATIENCE, ROOT, wait_for_end
 
@@ -20,10 +20,10 @@ class Kept:
         self.lines: queue.SimpleQueue[str] = queue.SimpleQueue()
         self.failures: queue.SimpleQueue[Exception] = queue.SimpleQueue()
         path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
-        self.keeper = OperatorKeeper(
+        self.keeper = OperatorSupervisor(
             {**os.environ, "PYTHONPATH": path, **environ},
             str(directory),
-            Logbook(lambda source, line: self.lines.put(line)),
+            OutputLog(lambda source, line: self.lines.put(line)),
             self.failures.put,
         )
 

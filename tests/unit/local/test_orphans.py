@@ -9,7 +9,7 @@ from support.workerharness import ROOT
 
 PROGRAM = """
 import subprocess, sys
-from kubemr.local import subreaper as orphans
+from kubemr.local import subreaper
 orphans.adopt()
 # The middle one starts a process in a session of its own, and dies.
 middle = subprocess.run(

@@ -4,7 +4,19 @@ from __future__ import annotations
 
 import pytest
 
-from kubemr.locks import Answer, HttpTransport, Patch, Refused, Request, Resource, Target, Verdict, apply, read, run
+from kubemr.locks import (
+    Answer,
+    HttpTransport,
+    Patch,
+    PatchStatus,
+    Request,
+    RequestRefusedError,
+    Resource,
+    Target,
+    apply,
+    read,
+    run,
+)
 from kubemr.locks.effects import UNKNOWN, Json
 from support.gadgets import Gadgets
 from support.locktime import Scripted, VirtualTime
@@ -34,41 +46,41 @@ def mine(document: Json) -> bool:
 @pytest.mark.parametrize(
     ("answers", "verdict"),
     [
-        ([MINE], Verdict.WON),
-        ([NOT_FOUND], Verdict.GONE),
-        ([DENIED], Verdict.REFUSED),
-        ([SCHEMA], Verdict.REFUSED),
+        ([MINE], PatchStatus.WON),
+        ([NOT_FOUND], PatchStatus.GONE),
+        ([DENIED], PatchStatus.REFUSED),
+        ([SCHEMA], PatchStatus.REFUSED),
         # A 422 without details: look.  One's own mark (a proxy sent the patch twice); another's; nobody's, twice.
-        ([FAILED_TEST, MINE], Verdict.WON),
-        ([FAILED_TEST, OTHERS], Verdict.LOST),
-        ([FAILED_TEST, UNCHANGED, FAILED_TEST, UNCHANGED], Verdict.REFUSED),
-        ([FAILED_TEST, UNCHANGED, MINE], Verdict.WON),
-        ([FAILED_TEST, NOT_FOUND], Verdict.GONE),
+        ([FAILED_TEST, MINE], PatchStatus.WON),
+        ([FAILED_TEST, OTHERS], PatchStatus.LOST),
+        ([FAILED_TEST, UNCHANGED, FAILED_TEST, UNCHANGED], PatchStatus.REFUSED),
+        ([FAILED_TEST, UNCHANGED, MINE], PatchStatus.WON),
+        ([FAILED_TEST, NOT_FOUND], PatchStatus.GONE),
         # No answer, or one that says nothing: look, and repeat until it is definite.
-        ([SILENCE, MINE], Verdict.WON),
-        ([SILENCE, OTHERS], Verdict.LOST),
-        ([SILENCE, UNCHANGED, MINE], Verdict.WON),
-        ([TIMEOUT, UNCHANGED, FAILED_TEST, MINE], Verdict.WON),
-        ([SILENCE, SILENCE, TIMEOUT, NOT_SENT, BUSY, UNCHANGED, SILENCE, OTHERS], Verdict.LOST),
-        ([CONFLICT, UNCHANGED, MINE], Verdict.WON),
+        ([SILENCE, MINE], PatchStatus.WON),
+        ([SILENCE, OTHERS], PatchStatus.LOST),
+        ([SILENCE, UNCHANGED, MINE], PatchStatus.WON),
+        ([TIMEOUT, UNCHANGED, FAILED_TEST, MINE], PatchStatus.WON),
+        ([SILENCE, SILENCE, TIMEOUT, NOT_SENT, BUSY, UNCHANGED, SILENCE, OTHERS], PatchStatus.LOST),
+        ([CONFLICT, UNCHANGED, MINE], PatchStatus.WON),
         # Certainly not carried out: the patch itself tells as much as a read would.
-        ([BUSY, MINE], Verdict.WON),
-        ([NOT_SENT, MINE], Verdict.WON),
-        ([BUSY, FAILED_TEST, OTHERS], Verdict.LOST),
-        ([SILENCE, UNCHANGED, BUSY, FAILED_TEST, MINE], Verdict.WON),
-        ([SILENCE, UNCHANGED, NOT_SENT, DENIED, MINE], Verdict.WON),
+        ([BUSY, MINE], PatchStatus.WON),
+        ([NOT_SENT, MINE], PatchStatus.WON),
+        ([BUSY, FAILED_TEST, OTHERS], PatchStatus.LOST),
+        ([SILENCE, UNCHANGED, BUSY, FAILED_TEST, MINE], PatchStatus.WON),
+        ([SILENCE, UNCHANGED, NOT_SENT, DENIED, MINE], PatchStatus.WON),
         # Refused, but an earlier attempt may have landed: look first.
-        ([SILENCE, UNCHANGED, DENIED, MINE], Verdict.WON),
-        ([SILENCE, UNCHANGED, DENIED, UNCHANGED], Verdict.REFUSED),
-        ([SILENCE, UNCHANGED, SCHEMA, OTHERS], Verdict.LOST),
+        ([SILENCE, UNCHANGED, DENIED, MINE], PatchStatus.WON),
+        ([SILENCE, UNCHANGED, DENIED, UNCHANGED], PatchStatus.REFUSED),
+        ([SILENCE, UNCHANGED, SCHEMA, OTHERS], PatchStatus.LOST),
     ],
 )
-def test_every_sequence_has_one_verdict(time: VirtualTime, answers: list[Answer], verdict: Verdict) -> None:
+def test_every_sequence_has_one_verdict(time: VirtualTime, answers: list[Answer], verdict: PatchStatus) -> None:
     """And all answers are needed for it."""
     script = Scripted(answers)
     outcome = time.run(apply(TARGET, PATCH, mine), script)
-    assert outcome.verdict is verdict
-    assert outcome.won is (verdict is Verdict.WON)
+    assert outcome.status is verdict
+    assert outcome.won is (verdict is PatchStatus.WON)
     assert script.answers == []
 
 
@@ -99,7 +111,9 @@ def test_a_server_that_is_away_is_not_asked_in_a_hot_loop(time: VirtualTime) -> 
 
 def test_a_denied_read_is_an_error(time: VirtualTime) -> None:
     """Nothing is known then, and nothing is assumed."""
-    with pytest.raises(Refused, match=r"reading gadgets default/g: the apiserver refused it with 403 Forbidden: no"):
+    with pytest.raises(
+        RequestRefusedError, match=r"reading gadgets default/g: the apiserver refused it with 403 Forbidden: no"
+    ):
         time.run(read(TARGET), Scripted([DENIED]))
 
 
@@ -114,13 +128,13 @@ def test_the_real_server_says_what_the_table_says(gadgets: Gadgets, transport: H
     target = gadgets.create(lockholder="old")
     path = "/lockholder"
 
-    def attempt(patch: Patch) -> Verdict:
-        return run(apply(target, patch, lambda document: document.get("lockholder") == "mine"), transport).verdict
+    def attempt(patch: Patch) -> PatchStatus:
+        return run(apply(target, patch, lambda document: document.get("lockholder") == "mine"), transport).status
 
-    assert attempt(Patch().swap(path, "other", "mine")) is Verdict.LOST
-    assert attempt(Patch().swap(path, "old", "x" * 500)) is Verdict.REFUSED
-    assert attempt(Patch().test(path, "old").add("/no/such/parent", 1)) is Verdict.REFUSED
-    assert attempt(Patch().swap(path, "old", "mine")) is Verdict.WON
+    assert attempt(Patch().swap(path, "other", "mine")) is PatchStatus.LOST
+    assert attempt(Patch().swap(path, "old", "x" * 500)) is PatchStatus.REFUSED
+    assert attempt(Patch().test(path, "old").add("/no/such/parent", 1)) is PatchStatus.REFUSED
+    assert attempt(Patch().swap(path, "old", "mine")) is PatchStatus.WON
     gadgets.delete(target)
-    assert attempt(Patch().swap(path, "mine", "old")) is Verdict.GONE
+    assert attempt(Patch().swap(path, "mine", "old")) is PatchStatus.GONE
     assert run(read(target), transport) is None

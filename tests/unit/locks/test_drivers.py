@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from kubemr.locks import Answer, Op, Request, Resource, Stop, Stopped, aio, run
+from kubemr.locks import Answer, Op, Request, Resource, Stop, StoppedError, aio, run
 from kubemr.locks.effects import Do, Now, Random, Sleep, Watch, WatchEvent
-from kubemr.locks.threads import draw
+from kubemr.locks.threads import uniform
 from support.locktime import Scripted, VirtualTime
 
 PODS = Resource("", "v1", "pods")
@@ -150,7 +150,7 @@ def test_a_stop_ends_a_sleep_and_is_raised_once(time: VirtualTime) -> None:
         try:
             yield Sleep(3600)
             yield Now()
-        except Stopped:
+        except StoppedError:
             yield Sleep(1)
             cleaned.append((yield Now()))
         return "clean"
@@ -169,7 +169,7 @@ def test_a_stop_that_nobody_handles_ends_the_run() -> None:
         yield GET
 
     script = Scripted()
-    with pytest.raises(Stopped):
+    with pytest.raises(StoppedError):
         run(op(), script, stop=stop)
     assert script.seen == []
 
@@ -191,6 +191,6 @@ def test_a_stop_calls_back_once() -> None:
 
 def test_draws_are_between_zero_and_one() -> None:
     """One excluded, and not always the same."""
-    draws = {draw() for _ in range(1000)}
+    draws = {uniform() for _ in range(1000)}
     assert len(draws) > 990
     assert all(0 <= one < 1 for one in draws)

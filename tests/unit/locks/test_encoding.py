@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 
 from kubemr.controller.client import Client, PlainConnection
-from kubemr.locks import HttpTransport, Patch, Server, Target, apply, run
-from kubemr.locks import aio as locks_aio
+from kubemr.locks import HttpTransport, Patch, Server, Target, aio, apply, run
 from kubemr.locks.encoding import encode
 from support.gadgets import Gadgets
 
@@ -40,7 +39,7 @@ async def test_the_operators_client_says_it_in_the_same_words(server: Server, ga
         for value in AWKWARD:
             target: Target = gadgets.create(lockholder=value)
             patch = Patch().swap("/lockholder", value, "changed")
-            assert (await locks_aio.run(apply(target, patch, lambda _: False), client)).won, value
+            assert (await aio.run(apply(target, patch, lambda _: False), client)).won, value
 
 
 def test_a_lone_surrogate_is_replaced() -> None:

@@ -8,19 +8,19 @@ import pytest
 
 from kubemr.locks import (
     Answer,
-    Fate,
-    Holding,
+    HeldLock,
     HttpTransport,
     Lock,
-    LockLost,
-    NotAcquired,
+    LockLostError,
+    LockNotAcquiredError,
+    LockStatus,
     Patch,
-    Refused,
+    RequestRefusedError,
     Resource,
     Stop,
-    Stopped,
+    StoppedError,
     Target,
-    held,
+    hold,
     try_acquire,
 )
 from kubemr.locks.effects import UNKNOWN, Request
@@ -34,7 +34,7 @@ TAKEN = {"op": "replace", "path": "/lockholder", "value": "you/2/0"}
 def test_the_block_holds_the_lock_and_gives_it_back(gadgets: Gadgets, transport: HttpTransport) -> None:
     """Inside it is held, with its fence; afterwards it is free."""
     target = gadgets.create()
-    with held(Lock(target, "/lockholder", "me"), transport) as holding:
+    with hold(Lock(target, "/lockholder", "me"), transport) as holding:
         assert holding.fence == 1
         holding.check()
         assert gadgets.get(target)["lockholder"].startswith("me/1/")
@@ -45,7 +45,7 @@ def test_it_is_renewed_beside_the_block(gadgets: Gadgets, transport: HttpTranspo
     """A real thread with real time: the string changes while the block only waits for that."""
     target = gadgets.create()
     lock = Lock(target, "/lockholder", "me", 1.0)
-    with held(lock, transport) as holding:
+    with hold(lock, transport) as holding:
         before = gadgets.get(target)["lockholder"]
         while gadgets.get(target)["lockholder"] == before:
             holding.check()
@@ -55,10 +55,10 @@ def test_it_is_renewed_beside_the_block(gadgets: Gadgets, transport: HttpTranspo
 def test_a_write_goes_through_the_lock(gadgets: Gadgets, transport: HttpTransport) -> None:
     """And counts as a renewal."""
     target = gadgets.create()
-    with held(Lock(target, "/lockholder", "me"), transport) as holding:
+    with hold(Lock(target, "/lockholder", "me"), transport) as holding:
         before = gadgets.get(target)["lockholder"]
         assert holding.write(Patch().add("/made", 1)).won
-        assert holding.write(Patch().test("/made", 2).add("/made", 3)).fate is Fate.LOST
+        assert holding.write(Patch().test("/made", 2).add("/made", 3)).status is LockStatus.LOST
         shown = gadgets.get(target)
         assert shown["made"] == 1
         assert shown["lockholder"] != before
@@ -69,15 +69,15 @@ def test_a_loss_is_signalled_inside_and_raised_at_the_end(gadgets: Gadgets, tran
     target = gadgets.create()
 
     def block() -> None:
-        with held(Lock(target, "/lockholder", "me", 1.0), transport) as holding:
+        with hold(Lock(target, "/lockholder", "me", 1.0), transport) as holding:
             gadgets.patch(target, TAKEN)
             assert holding.lost.wait(30)
-            with pytest.raises(LockLost, match=r"fence 1.*you/2/0"):
+            with pytest.raises(LockLostError, match=r"fence 1.*you/2/0"):
                 holding.check()
-            with pytest.raises(LockLost):
+            with pytest.raises(LockLostError):
                 holding.write(Patch())
 
-    with pytest.raises(LockLost, match=r"lost by me \(fence 1\): now 'you/2/0'"):
+    with pytest.raises(LockLostError, match=r"lost by me \(fence 1\): now 'you/2/0'"):
         block()
     assert gadgets.get(target)["lockholder"] == "you/2/0"
 
@@ -87,7 +87,7 @@ def test_an_error_in_the_block_releases_and_is_passed_on(gadgets: Gadgets, trans
     target = gadgets.create()
 
     def block() -> None:
-        with held(Lock(target, "/lockholder", "me"), transport):
+        with hold(Lock(target, "/lockholder", "me"), transport):
             raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
@@ -98,18 +98,18 @@ def test_an_error_in_the_block_releases_and_is_passed_on(gadgets: Gadgets, trans
 def test_not_acquired_in_time(gadgets: Gadgets, transport: HttpTransport) -> None:
     """The error names the holder."""
     target = gadgets.create(lockholder="you/7/0")
-    context = held(Lock(target, "/lockholder", "me"), transport, timeout=0.05)
-    with pytest.raises(NotAcquired, match="not acquired by me: lost, held by you") as caught:
+    context = hold(Lock(target, "/lockholder", "me"), transport, timeout=0.05)
+    with pytest.raises(LockNotAcquiredError, match="not acquired by me: lost, held by you") as caught:
         context.__enter__()
-    assert caught.value.result.fate is Fate.LOST
+    assert caught.value.result.status is LockStatus.LOST
 
 
 def test_an_object_that_does_not_exist(gadgets: Gadgets, transport: HttpTransport) -> None:
     """Nothing to lock."""
     target = gadgets.create()
     gadgets.delete(target)
-    with pytest.raises(NotAcquired, match="gone"):
-        held(Lock(target, "/lockholder", "me"), transport).__enter__()
+    with pytest.raises(LockNotAcquiredError, match="gone"):
+        hold(Lock(target, "/lockholder", "me"), transport).__enter__()
 
 
 def test_waiting_is_stopped_from_outside(gadgets: Gadgets, transport: HttpTransport) -> None:
@@ -117,17 +117,17 @@ def test_waiting_is_stopped_from_outside(gadgets: Gadgets, transport: HttpTransp
     target = gadgets.create(lockholder="you/7/0")
     stop = Stop()
     threading.Timer(0.1, stop.set).start()
-    with pytest.raises(Stopped):
-        held(Lock(target, "/lockholder", "me", 600), transport, stop=stop).__enter__()
+    with pytest.raises(StoppedError):
+        hold(Lock(target, "/lockholder", "me", 600), transport, stop=stop).__enter__()
 
 
-def holding_of(script: Scripted, time: VirtualTime) -> Holding:
+def holding_of(script: Scripted, time: VirtualTime) -> HeldLock:
     """A lock of 12 seconds that was acquired now."""
     shown = {"metadata": {"uid": "u", "resourceVersion": "1"}, "lock": None}
     taken = Scripted([Answer(200, shown), Answer(200, shown)])
-    mine = time.run(try_acquire(Lock(TARGET, "/lock", "me", 12)), taken).held
+    mine = time.run(try_acquire(Lock(TARGET, "/lock", "me", 12)), taken).acquisition
     assert mine is not None
-    return Holding(mine, script, time.now, time.clock)
+    return HeldLock(mine, script, time.now, time.clock)
 
 
 def away(time: VirtualTime, seconds: float) -> Scripted:
@@ -143,17 +143,17 @@ def away(time: VirtualTime, seconds: float) -> Scripted:
 
 
 def test_a_holder_without_answers_gives_up_before_others_may_take_over(time: VirtualTime) -> None:
-    """After `patience`, two thirds of the duration, the lock counts as lost."""
+    """After `renew_deadline`, two thirds of the duration, the lock counts as lost."""
     holding = holding_of(away(time, 1.0), time)
 
     def pass_time(interval: float) -> bool:
         time.sleep(interval)
         return False
 
-    holding.keep(pass_time)
+    holding.keep_renewed(pass_time)
     assert holding.lost.is_set()
     assert 8 <= time.now - 1000 < 12
-    with pytest.raises(LockLost, match="no renewal was confirmed for 8 s"):
+    with pytest.raises(LockLostError, match="no renewal was confirmed for 8 s"):
         holding.check()
 
 
@@ -162,7 +162,7 @@ def test_an_interpreter_that_stood_still_notices_at_the_next_check(time: Virtual
     holding = holding_of(Scripted(), time)
     holding.check()
     time.now += 8
-    with pytest.raises(LockLost):
+    with pytest.raises(LockLostError):
         holding.check()
 
 
@@ -170,17 +170,17 @@ def test_a_renewal_that_is_refused_loses_the_lock(time: VirtualTime) -> None:
     """Say, the right to patch was withdrawn: the reason is kept."""
     denied = Answer(403, {"kind": "Status", "reason": "Forbidden", "message": "no more"})
     holding = holding_of(Scripted([denied]), time)
-    holding.keep(lambda interval: False)
-    with pytest.raises(LockLost, match="no more"):
+    holding.keep_renewed(lambda interval: False)
+    with pytest.raises(LockLostError, match="no more"):
         holding.check()
-    with pytest.raises(Refused):
+    with pytest.raises(RequestRefusedError):
         holding_of(Scripted([denied]), time).renew()
 
 
 def test_a_deleted_object_loses_the_lock(time: VirtualTime) -> None:
     """There is nothing to hold any more."""
     holding = holding_of(Scripted([Answer(404)]), time)
-    with pytest.raises(LockLost, match="deleted"):
+    with pytest.raises(LockLostError, match="deleted"):
         holding.renew()
 
 
@@ -193,7 +193,7 @@ def test_renewing_ends_when_told(time: VirtualTime) -> None:
         asked.append(interval)
         return True
 
-    holding.keep(told)
+    holding.keep_renewed(told)
     assert asked == [3.0]
     assert not holding.lost.is_set()
 
@@ -214,6 +214,6 @@ def test_a_lock_won_long_ago_is_renewed_first(time: VirtualTime) -> None:
 
     script = Scripted([Answer(200, shown), lands_unanswered, lambda _: Answer(200, dict(landed)), renewed, renewed])
     lock = Lock(TARGET, "/lock", "me", 12)
-    with held(lock, script, clock=time.clock) as holding:
+    with hold(lock, script, clock=time.clock) as holding:
         holding.check()
     assert not script.answers

@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 
 from kubemr.locks import (
-    BadLock,
-    Fate,
     HttpTransport,
+    InvalidLockError,
     Lock,
+    LockStatus,
     Patch,
-    Refused,
+    RequestRefusedError,
     Target,
     acquire,
     release,
@@ -29,9 +29,9 @@ def test_a_lock_that_was_never_taken_is_taken_with_the_first_fence(gadgets: Gadg
     target = gadgets.create()
     result = run(try_acquire(Lock(target, "/lockholder", "me")), transport)
     assert result.won
-    assert result.held is not None
-    assert result.held.fence == 1
-    assert gadgets.get(target)["lockholder"] == result.held.value.raw
+    assert result.acquisition is not None
+    assert result.acquisition.fence == 1
+    assert gadgets.get(target)["lockholder"] == result.acquisition.value.raw
     assert gadgets.get(target)["lockholder"].startswith("me/1/")
 
 
@@ -41,8 +41,8 @@ def test_of_two_the_second_loses_and_learns_who_holds_it(gadgets: Gadgets, trans
     run(try_acquire(Lock(target, "/lockholder", "me")), transport)
     before = gadgets.get(target)
     result = run(try_acquire(Lock(target, "/lockholder", "you")), transport)
-    assert result.fate is Fate.LOST
-    assert result.held is None
+    assert result.status is LockStatus.LOST
+    assert result.acquisition is None
     assert result.value is not None
     assert result.value.holder == "me"
     assert gadgets.get(target) == before
@@ -56,7 +56,7 @@ def test_the_seeds_plain_patch_and_the_library_respect_each_other(gadgets: Gadge
         {"op": "add", "path": "/lockholder", "value": "me"},
     )
     gadgets.patch(target, *plain)
-    assert run(try_acquire(Lock(target, "/lockholder", "you")), transport).fate is Fate.LOST
+    assert run(try_acquire(Lock(target, "/lockholder", "you")), transport).status is LockStatus.LOST
     gadgets.patch(target, {"op": "remove", "path": "/lockholder"})
     assert run(try_acquire(Lock(target, "/lockholder", "you")), transport).won
     with pytest.raises(AssertionError, match="422"):
@@ -67,7 +67,7 @@ def test_fences_rise_over_releases(gadgets: Gadgets, transport: HttpTransport) -
     """A release frees the lock and keeps the fence, so the next acquisition's is greater."""
     target = gadgets.create()
     for turn in range(1, 4):
-        held = run(try_acquire(Lock(target, "/lockholder", f"w{turn}")), transport).held
+        held = run(try_acquire(Lock(target, "/lockholder", f"w{turn}")), transport).acquisition
         assert held is not None
         assert held.fence == turn
         assert run(release(held), transport).won
@@ -77,18 +77,18 @@ def test_fences_rise_over_releases(gadgets: Gadgets, transport: HttpTransport) -
 def test_a_renewal_changes_the_beat_and_nothing_else(gadgets: Gadgets, transport: HttpTransport) -> None:
     """Others see a changed string; holder and fence stay."""
     target = gadgets.create()
-    held = run(try_acquire(Lock(target, "/lockholder", "me")), transport).held
+    held = run(try_acquire(Lock(target, "/lockholder", "me")), transport).acquisition
     assert held is not None
-    renewed = run(renew(held), transport).held
+    renewed = run(renew(held), transport).acquisition
     assert renewed is not None
     assert (renewed.fence, renewed.value.holder) == (held.fence, "me")
-    assert renewed.value.beat > held.value.beat
+    assert renewed.value.heartbeat > held.value.heartbeat
     assert gadgets.get(target)["lockholder"] == renewed.value.raw
 
 
 def test_who_renews_with_an_old_beat_finds_the_new_one(gadgets: Gadgets, transport: HttpTransport) -> None:
     """A renewal whose answer never came is recognised as one's own: same holder, same fence."""
-    held = run(try_acquire(Lock(gadgets.create(), "/lockholder", "me")), transport).held
+    held = run(try_acquire(Lock(gadgets.create(), "/lockholder", "me")), transport).acquisition
     assert held is not None
     run(renew(held), transport)
     assert run(renew(held), transport).won
@@ -98,47 +98,47 @@ def test_who_renews_with_an_old_beat_finds_the_new_one(gadgets: Gadgets, transpo
 def test_renewing_or_releasing_a_lock_that_another_took_is_lost(gadgets: Gadgets, transport: HttpTransport) -> None:
     """The former holder learns it from the server, and changes nothing."""
     target = gadgets.create()
-    held = run(try_acquire(Lock(target, "/lockholder", "me")), transport).held
+    held = run(try_acquire(Lock(target, "/lockholder", "me")), transport).acquisition
     assert held is not None
     gadgets.patch(target, {"op": "replace", "path": "/lockholder", "value": "you/2/0"})
-    assert run(renew(held), transport).fate is Fate.LOST
-    assert run(release(held), transport).fate is Fate.LOST
+    assert run(renew(held), transport).status is LockStatus.LOST
+    assert run(release(held), transport).status is LockStatus.LOST
     assert gadgets.get(target)["lockholder"] == "you/2/0"
 
 
 def test_ones_own_lock_is_taken_anew_with_a_higher_fence(gadgets: Gadgets, transport: HttpTransport) -> None:
     """Who does not know what it holds asks again; its former acquisition ends at once."""
     lock = Lock(gadgets.create(), "/lockholder", "me")
-    first = run(try_acquire(lock), transport).held
-    second = run(try_acquire(lock), transport).held
+    first = run(try_acquire(lock), transport).acquisition
+    second = run(try_acquire(lock), transport).acquisition
     assert first is not None
     assert second is not None
     assert second.fence == first.fence + 1
-    assert run(renew(first), transport).fate is Fate.LOST
+    assert run(renew(first), transport).status is LockStatus.LOST
 
 
 def test_a_deleted_object_has_no_lock(gadgets: Gadgets, transport: HttpTransport) -> None:
     """GONE, whatever one tries."""
     target = gadgets.create()
-    held = run(try_acquire(Lock(target, "/lockholder", "me")), transport).held
+    held = run(try_acquire(Lock(target, "/lockholder", "me")), transport).acquisition
     assert held is not None
     gadgets.delete(target)
-    assert run(renew(held), transport).fate is Fate.GONE
-    assert run(release(held), transport).fate is Fate.GONE
-    assert run(acquire(held.lock), transport).fate is Fate.GONE
+    assert run(renew(held), transport).status is LockStatus.GONE
+    assert run(release(held), transport).status is LockStatus.GONE
+    assert run(acquire(held.lock), transport).status is LockStatus.GONE
 
 
 def test_the_lock_of_an_object_made_again_is_another_one(gadgets: Gadgets, transport: HttpTransport) -> None:
     """A holder's patches name the uid, so they never touch the successor of the object."""
     target = gadgets.create()
-    held = run(try_acquire(Lock(target, "/lockholder", "me")), transport).held
+    held = run(try_acquire(Lock(target, "/lockholder", "me")), transport).acquisition
     assert held is not None
     gadgets.delete(target)
     document = {"apiVersion": "example.com/v1", "kind": "Gadget", "metadata": {"name": target.name}}
     again = transport.send(target.get().__class__("create", target.resource, target.namespace, body=document))
     assert again.status == 201
     gadgets.patch(target, {"op": "add", "path": "/lockholder", "value": held.value.raw})
-    assert run(renew(held), transport).fate is Fate.LOST
+    assert run(renew(held), transport).status is LockStatus.LOST
 
 
 @pytest.mark.parametrize(
@@ -159,15 +159,15 @@ def test_any_path_can_hold_a_lock(
     """Missing parents are made, escapes and lists work, the status subresource too; neighbours are left alone."""
     target = gadgets.create(subresource=subresource, **fields)
     lock = Lock(target, path, "me")
-    held = run(try_acquire(lock), transport).held
+    held = run(try_acquire(lock), transport).acquisition
     assert held is not None
     assert held.shows(gadgets.get(target))
     assert lock.held_in(gadgets.get(target)) == held
-    renewed = run(renew(held), transport).held
+    renewed = run(renew(held), transport).acquisition
     assert renewed is not None
-    assert run(try_acquire(Lock(target, path, "you")), transport).fate is Fate.LOST
+    assert run(try_acquire(Lock(target, path, "you")), transport).status is LockStatus.LOST
     assert run(release(renewed), transport).won
-    again = run(try_acquire(Lock(target, path, "you")), transport).held
+    again = run(try_acquire(Lock(target, path, "you")), transport).acquisition
     assert again is not None
     assert again.fence == 2
     if path.startswith("/spec/there"):
@@ -193,49 +193,49 @@ def test_parents_made_by_another_meanwhile_are_kept(
 def test_a_write_lands_only_while_the_lock_is_held(gadgets: Gadgets, transport: HttpTransport) -> None:
     """The server refuses what a former holder writes into the locked object."""
     target = gadgets.create()
-    held = run(try_acquire(Lock(target, "/lockholder", "me")), transport).held
+    held = run(try_acquire(Lock(target, "/lockholder", "me")), transport).acquisition
     assert held is not None
     wrote = run(write(held, Patch().add("/made", 1)), transport)
     assert wrote.won
-    assert wrote.held is not None
+    assert wrote.acquisition is not None
     assert gadgets.get(target)["made"] == 1
     gadgets.patch(target, {"op": "replace", "path": "/lockholder", "value": "you/2/0"})
-    assert run(write(wrote.held, Patch().add("/made", 2)), transport).fate is Fate.LOST
+    assert run(write(wrote.acquisition, Patch().add("/made", 2)), transport).status is LockStatus.LOST
     assert gadgets.get(target)["made"] == 1
 
 
 def test_a_write_whose_own_test_fails_keeps_the_lock(gadgets: Gadgets, transport: HttpTransport) -> None:
     """LOST with `held` still set: the condition was the caller's own."""
-    held = run(try_acquire(Lock(gadgets.create(), "/lockholder", "me")), transport).held
+    held = run(try_acquire(Lock(gadgets.create(), "/lockholder", "me")), transport).acquisition
     assert held is not None
     result = run(write(held, Patch().test("/made", 7).add("/made", 8)), transport)
-    assert result.fate is Fate.LOST
-    assert result.held == held
+    assert result.status is LockStatus.LOST
+    assert result.acquisition == held
     assert run(renew(held), transport).won
 
 
 def test_what_the_server_will_never_take_is_an_error(gadgets: Gadgets, transport: HttpTransport) -> None:
     """Schema violations raise, naming the lock and the server's message."""
     target = gadgets.create()
-    with pytest.raises(Refused, match=r"lock /lockholder of gadgets .*Too long"):
+    with pytest.raises(RequestRefusedError, match=r"lock /lockholder of gadgets .*Too long"):
         run(try_acquire(Lock(target, "/lockholder", "x" * 200)), transport)
-    held = run(try_acquire(Lock(target, "/lockholder", "me")), transport).held
+    held = run(try_acquire(Lock(target, "/lockholder", "me")), transport).acquisition
     assert held is not None
-    with pytest.raises(Refused, match="made"):
+    with pytest.raises(RequestRefusedError, match="made"):
         run(write(held, Patch().add("/made", "text")), transport)
 
 
 def test_a_subresource_that_does_not_exist_is_an_error(gadgets: Gadgets, transport: HttpTransport) -> None:
     """A 404 to the patch of an object that exists is not taken for its deletion."""
     target = Target(gadgets.create().resource, gadgets.namespace, gadgets.create().name, "scale")
-    with pytest.raises(Refused, match="not its subresource 'scale'"):
+    with pytest.raises(RequestRefusedError, match="not its subresource 'scale'"):
         run(try_acquire(Lock(target, "/lockholder", "me")), transport)
 
 
 def test_a_path_that_holds_something_else_is_an_error(gadgets: Gadgets, transport: HttpTransport) -> None:
     """Numbers and objects are nobody's lock; the error names path, object and value."""
     target = gadgets.create(made=3)
-    with pytest.raises(BadLock, match=r"lock /made of gadgets .* 3 is no lock"):
+    with pytest.raises(InvalidLockError, match=r"lock /made of gadgets .* 3 is no lock"):
         run(try_acquire(Lock(target, "/made", "me")), transport)
 
 
@@ -245,7 +245,7 @@ def test_a_path_that_holds_something_else_is_an_error(gadgets: Gadgets, transpor
 )
 def test_nonsense_is_refused_when_the_lock_is_made(path: str, identity: str, duration: float) -> None:
     """Before any request is sent."""
-    with pytest.raises(BadLock):
+    with pytest.raises(InvalidLockError):
         Lock(Target(GADGETS, "n", "x"), path, identity, duration)
 
 

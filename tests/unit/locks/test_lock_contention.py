@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 
-from kubemr.locks import HttpTransport, Lock, Server, acquire, held, release, run
+from kubemr.locks import HttpTransport, Lock, Server, acquire, hold, release, run
 from support.gadgets import Gadgets
 
 THREADS = 12
@@ -27,7 +27,7 @@ def test_one_at_a_time_and_fences_strictly_increase(gadgets: Gadgets, server: Se
         try:
             start.wait()
             for _ in range(TURNS):
-                mine = run(acquire(lock), transport).held
+                mine = run(acquire(lock), transport).acquisition
                 assert mine is not None
                 with counting:
                     inside += 1
@@ -60,8 +60,8 @@ def test_threads_that_share_an_identity_are_told_apart(gadgets: Gadgets, server:
     def take() -> None:
         start.wait()
         result = run(acquire(lock), transport)
-        assert result.held is not None
-        fences.append(result.held.fence)
+        assert result.acquisition is not None
+        fences.append(result.acquisition.fence)
 
     with HttpTransport(server) as transport:
         threads = [threading.Thread(target=take) for _ in range(8)]
@@ -80,12 +80,12 @@ def test_a_with_block_waits_for_the_other(gadgets: Gadgets, server: Server) -> N
 
     def second() -> None:
         waiting.set()
-        with held(Lock(target, "/lockholder", "second", 60), transport):
+        with hold(Lock(target, "/lockholder", "second", 60), transport):
             order.append("second")
 
     with HttpTransport(server) as transport:
         thread = threading.Thread(target=second)
-        with held(Lock(target, "/lockholder", "first", 60), transport):
+        with hold(Lock(target, "/lockholder", "first", 60), transport):
             thread.start()
             waiting.wait()
             order.append("first")

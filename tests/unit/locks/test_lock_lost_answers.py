@@ -42,7 +42,7 @@ def test_every_operation_finds_its_own_write(
     """Acquire, renew, write and release are WON though no patch was ever answered, and none was sent twice."""
     target = gadgets.create()
     gadgets.get(target)
-    held = time.run(try_acquire(Lock(target, "/lockholder", "me")), lossy).held
+    held = time.run(try_acquire(Lock(target, "/lockholder", "me")), lossy).acquisition
     assert held is not None
     assert held.fence == 1
     assert proxy.lost == 1
@@ -51,7 +51,7 @@ def test_every_operation_finds_its_own_write(
         result = time.run(operation(held), lossy)
         assert result.won
         assert proxy.lost == 1
-        held = result.held or held
+        held = result.acquisition or held
     assert [request.verb for request in lossy.requests].count("patch") == 4
     shown = gadgets.get(target)
     assert (shown["lockholder"], shown["made"]) == ("/1/0", 1)

@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
-from kubemr.locks import Answer, Fate, HolderLease, HttpTransport, Lock, Target, acquire, renew, run, try_acquire
+from kubemr.locks import (
+    Answer,
+    HttpTransport,
+    LeaseDetector,
+    Lock,
+    LockStatus,
+    Target,
+    acquire,
+    renew,
+    run,
+    try_acquire,
+)
 from kubemr.locks.effects import UNKNOWN, Request
 from support.gadgets import LEASES, Gadgets
 from support.locktime import NoWatch, Scripted, VirtualTime
@@ -13,13 +24,13 @@ def test_a_killed_holder_is_succeeded_after_the_duration(
 ) -> None:
     """Takeover comes after one whole duration of silence and soon after it, with a higher fence; the old one is out."""
     target = gadgets.create()
-    old = run(try_acquire(Lock(target, "/lockholder", "old", 10)), transport).held
+    old = run(try_acquire(Lock(target, "/lockholder", "old", 10)), transport).acquisition
     assert old is not None
     result = time.run(acquire(Lock(target, "/lockholder", "new", 10)), NoWatch(transport, time))
-    assert result.held is not None
-    assert result.held.fence == old.fence + 1
+    assert result.acquisition is not None
+    assert result.acquisition.fence == old.fence + 1
     assert 10 <= time.now - 1000 <= 15
-    assert run(renew(old), transport).fate is Fate.LOST
+    assert run(renew(old), transport).status is LockStatus.LOST
 
 
 def test_a_plain_string_is_a_holder_that_never_renews(
@@ -28,15 +39,15 @@ def test_a_plain_string_is_a_holder_that_never_renews(
     """The seed's "me" is waited for, then succeeded."""
     target = gadgets.create(lockholder="me")
     result = time.run(acquire(Lock(target, "/lockholder", "new", 10)), NoWatch(transport, time))
-    assert result.held is not None
-    assert result.held.fence == 1
+    assert result.acquisition is not None
+    assert result.acquisition.fence == 1
     assert time.now - 1000 >= 10
 
 
 def test_a_holder_that_renews_keeps_its_lock(gadgets: Gadgets, transport: HttpTransport, time: VirtualTime) -> None:
     """However long others wait."""
     target = gadgets.create()
-    held = run(try_acquire(Lock(target, "/lockholder", "old", 10)), transport).held
+    held = run(try_acquire(Lock(target, "/lockholder", "old", 10)), transport).acquisition
     assert held is not None
     waiting = NoWatch(transport, time)
     renewed_at = [time.now]
@@ -45,12 +56,12 @@ def test_a_holder_that_renews_keeps_its_lock(gadgets: Gadgets, transport: HttpTr
         nonlocal held
         if time.now - renewed_at[0] >= 2.5:
             assert held is not None
-            held = run(renew(held), transport).held
+            held = run(renew(held), transport).acquisition
             renewed_at[0] = time.now
 
     waiting.before = renew_in_time
     result = time.run(acquire(Lock(target, "/lockholder", "new", 10), timeout=200), waiting)
-    assert result.fate is Fate.LOST
+    assert result.status is LockStatus.LOST
     assert time.now - 1000 >= 200
 
 
@@ -80,7 +91,7 @@ def test_a_renewal_that_comes_just_before_the_takeover_wins(
 ) -> None:
     """The takeover's patch tests the whole string as it was seen, so it fails, and the window starts again."""
     target = gadgets.create()
-    held = run(try_acquire(Lock(target, "/lockholder", "old", 10)), transport).held
+    held = run(try_acquire(Lock(target, "/lockholder", "old", 10)), transport).acquisition
     waiting = NoWatch(transport, time)
     takeovers: list[float] = []
 
@@ -100,7 +111,7 @@ def test_waiting_ends_when_the_time_is_over(gadgets: Gadgets, transport: HttpTra
     """LOST, with the holder's name, and not before the timeout."""
     target = gadgets.create(lockholder="me")
     result = time.run(acquire(Lock(target, "/lockholder", "new", 10), timeout=3), NoWatch(transport, time))
-    assert result.fate is Fate.LOST
+    assert result.status is LockStatus.LOST
     assert result.value is not None
     assert result.value.holder == "me"
     assert time.now - 1000 == 3
@@ -110,7 +121,7 @@ def test_no_answer_in_the_time_given_is_unknown(time: VirtualTime) -> None:
     """The patch may have landed."""
     away = Scripted([Answer(UNKNOWN, error="away")] * 100)
     target = Target(LEASES, "n", "x")
-    assert time.run(acquire(Lock(target, "/lock", "me"), timeout=5), away).fate is Fate.UNKNOWN
+    assert time.run(acquire(Lock(target, "/lock", "me"), timeout=5), away).status is LockStatus.UNKNOWN
     assert time.now - 1000 <= 6
 
 
@@ -134,7 +145,7 @@ def test_a_lease_that_is_renewed_keeps_all_locks_of_its_holder(
                 gadgets.patch(lease, {"op": "replace", "path": "/spec/renewTime", "value": stamp(number)})
 
     waiting.before = renew_lease
-    judge = HolderLease(lambda identity: lease, 10)
+    judge = LeaseDetector(lambda identity: lease, 10)
     result = time.run(acquire(Lock(target, "/lockholder", "new", 10), judge), waiting)
     assert result.won
     assert time.now - dies_at[0] >= 7.5
@@ -147,46 +158,46 @@ def test_who_is_not_its_leases_holder_is_dead_at_once(
     """A Lease given up, taken by another, or deleted: no waiting."""
     lease = gadgets.create(LEASES, spec={"holderIdentity": "someone"})
     target = gadgets.create(lockholder="old/4/0")
-    judge = HolderLease(lambda identity: lease, 10)
+    judge = LeaseDetector(lambda identity: lease, 10)
     result = time.run(try_acquire(Lock(target, "/lockholder", "new", 10), judge), NoWatch(transport, time))
-    assert result.held is not None
-    assert result.held.fence == 5
+    assert result.acquisition is not None
+    assert result.acquisition.fence == 5
     assert time.now == 1000
 
 
 def test_a_lease_is_read_once_for_many_locks(gadgets: Gadgets, transport: HttpTransport, time: VirtualTime) -> None:
     """Looking at a hundred locks of one holder at once costs one read of its Lease."""
     lease = gadgets.create(LEASES, spec={"holderIdentity": "old", "renewTime": stamp(0)})
-    judge = HolderLease(lambda identity: lease, 10)
+    judge = LeaseDetector(lambda identity: lease, 10)
     target = gadgets.create(lockholder="old/4/0")
     looking = NoWatch(transport, time)
     for _ in range(10):
-        assert time.run(try_acquire(Lock(target, "/lockholder", "new", 10), judge), looking).fate is Fate.LOST
+        assert time.run(try_acquire(Lock(target, "/lockholder", "new", 10), judge), looking).status is LockStatus.LOST
     assert [request.resource for request in looking.requests].count(LEASES) == 1
 
 
 def test_holders_nobody_asks_about_are_forgotten(gadgets: Gadgets, transport: HttpTransport, time: VirtualTime) -> None:
     """A judge that runs for months does not keep every identity it met; asked again, it starts a new window."""
     lease = gadgets.create(LEASES, spec={"holderIdentity": "a", "renewTime": stamp(0)})
-    judge = HolderLease(lambda identity: lease, 10)
+    judge = LeaseDetector(lambda identity: lease, 10)
     looking = NoWatch(transport, time)
     first, second = gadgets.create(lockholder="a/1/0"), gadgets.create(lockholder="b/1/0")
     lock = Lock(first, "/lockholder", "new", 10)
-    assert time.run(try_acquire(lock, judge), looking).fate is Fate.LOST
+    assert time.run(try_acquire(lock, judge), looking).status is LockStatus.LOST
     time.now += 11
     assert time.run(try_acquire(Lock(second, "/lockholder", "new", 10), judge), looking).won
-    assert time.run(try_acquire(lock, judge), looking).fate is Fate.LOST
+    assert time.run(try_acquire(lock, judge), looking).status is LockStatus.LOST
 
 
 def test_a_lease_that_cannot_be_read_condemns_nobody(
     gadgets: Gadgets, transport: HttpTransport, time: VirtualTime
 ) -> None:
     """Nor does a lock that cannot be read."""
-    judge = HolderLease(lambda identity: Target(LEASES, "n", "x"), 10)
+    judge = LeaseDetector(lambda identity: Target(LEASES, "n", "x"), 10)
     shown = Answer(200, {"metadata": {"uid": "u", "resourceVersion": "1"}, "lock": "old/1/0"})
     away = Answer(503, error="away")
     lock = Lock(Target(LEASES, "n", "y"), "/lock", "new", 10)
-    assert time.run(try_acquire(lock, judge), Scripted([away, shown, away])).fate is Fate.LOST
+    assert time.run(try_acquire(lock, judge), Scripted([away, shown, away])).status is LockStatus.LOST
 
 
 def stamp(second: int) -> str:

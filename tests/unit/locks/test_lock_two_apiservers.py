@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from kubemr.locks import Fate, HttpTransport, Lock, Server, acquire, release, run, try_acquire
+from kubemr.locks import HttpTransport, Lock, LockStatus, Server, acquire, release, run, try_acquire
 from support.controlplane import ApiServer, ControlPlane
 from support.gadgets import define_gadgets
 
@@ -32,9 +32,9 @@ def test_one_holder_through_two_apiservers(transports: list[HttpTransport]) -> N
     target = gadgets.create()
     for turn in range(20):
         winner, loser = transports[turn % 2], transports[1 - turn % 2]
-        held = run(try_acquire(Lock(target, "/lockholder", f"w{turn}")), winner).held
+        held = run(try_acquire(Lock(target, "/lockholder", f"w{turn}")), winner).acquisition
         assert held is not None
-        assert run(try_acquire(Lock(target, "/lockholder", "other")), loser).fate is Fate.LOST
+        assert run(try_acquire(Lock(target, "/lockholder", "other")), loser).status is LockStatus.LOST
         assert run(release(held), loser).won
 
     fences: list[int] = []
@@ -47,7 +47,7 @@ def test_one_holder_through_two_apiservers(transports: list[HttpTransport]) -> N
         try:
             start.wait()
             for _ in range(3):
-                held = run(acquire(Lock(target, "/lockholder", f"t{number}", 60)), transport).held
+                held = run(acquire(Lock(target, "/lockholder", f"t{number}", 60)), transport).acquisition
                 assert held is not None
                 inside.append(number)
                 assert inside == [number]

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kubemr.locks import MISSING, BadLock, LockValue
+from kubemr.locks import MISSING, InvalidLockError, LockValue
 from kubemr.locks.effects import Json
-from kubemr.locks.set_path import place
+from kubemr.locks.set_path import set_at_path
 
 
 @pytest.mark.parametrize(
@@ -29,7 +29,7 @@ from kubemr.locks.set_path import place
 def test_reading(found: Json, holder: str, fence: int, beat: int) -> None:
     """What is not written by the library is a holder by that name, with no fence."""
     value = LockValue.parse(found)
-    assert (value.holder, value.fence, value.beat) == (holder, fence, beat)
+    assert (value.holder, value.fence, value.heartbeat) == (holder, fence, beat)
     assert value.free is (holder == "")
     assert value.same_acquisition_as(found) is (found is not MISSING)
 
@@ -37,7 +37,7 @@ def test_reading(found: Json, holder: str, fence: int, beat: int) -> None:
 @pytest.mark.parametrize("found", [3, True, {}, ["me"]])
 def test_what_is_no_string_is_no_lock(found: Json) -> None:
     """And nobody's to overwrite."""
-    with pytest.raises(BadLock, match="no lock"):
+    with pytest.raises(InvalidLockError, match="no lock"):
         LockValue.parse(found)
 
 
@@ -70,7 +70,7 @@ def test_a_life(identity: str, draw: float, fence: int) -> None:
 )
 def test_the_topmost_missing_parent_is_made_under_a_test(document: Json, path: str, operation: Json) -> None:
     """With everything below it, at once; elements of lists are replaced, never inserted."""
-    assert place(document, path, None, "new").body == [
+    assert set_at_path(document, path, None, "new").body == [
         {"op": "test", "path": operation["path"], "value": None},
         operation,
     ]
@@ -89,5 +89,5 @@ def test_the_topmost_missing_parent_is_made_under_a_test(document: Json, path: s
 )
 def test_paths_that_cannot_hold_a_lock(document: Json, path: str, message: str) -> None:
     """The error names the path and what is in the way."""
-    with pytest.raises(BadLock, match=message):
-        place(document, path, None, "new")
+    with pytest.raises(InvalidLockError, match=message):
+        set_at_path(document, path, None, "new")

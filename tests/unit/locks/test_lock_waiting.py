@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from kubemr.locks import Answer, Fate, Lock, Refused, Resource, Target, acquire, try_acquire
+from kubemr.locks import Answer, Lock, LockStatus, RequestRefusedError, Resource, Target, acquire, try_acquire
 from kubemr.locks.effects import Watch, WatchEvent
 from support.locktime import Scripted, VirtualTime
 
@@ -52,20 +52,20 @@ def test_a_deletion_ends_the_wait(time: VirtualTime) -> None:
     """The next read finds the object gone."""
     script = Scripted([shows("old/1/5"), Answer(404)])
     script.events = [event("old/1/5", 2, "DELETED")]
-    assert time.run(acquire(Lock(TARGET, "/lock", "me", 8)), script).fate is Fate.GONE
+    assert time.run(acquire(Lock(TARGET, "/lock", "me", 8)), script).status is LockStatus.GONE
 
 
 def test_a_denied_read_is_an_error(time: VirtualTime) -> None:
     """It says which object, and the server's reason."""
     denied = Answer(403, {"kind": "Status", "reason": "Forbidden", "message": "no right to get gadgets"})
-    with pytest.raises(Refused, match=r"reading gadgets default/g.*no right to get"):
+    with pytest.raises(RequestRefusedError, match=r"reading gadgets default/g.*no right to get"):
         time.run(acquire(Lock(TARGET, "/lock", "me", 8)), Scripted([denied]))
 
 
 def test_an_object_deleted_between_read_and_patch_is_gone(time: VirtualTime) -> None:
     """Its 404 is checked by another read."""
     script = Scripted([shows("/1/0"), Answer(404), Answer(404)])
-    assert time.run(acquire(Lock(TARGET, "/lock", "me", 8)), script).fate is Fate.GONE
+    assert time.run(acquire(Lock(TARGET, "/lock", "me", 8)), script).status is LockStatus.GONE
 
 
 def test_a_read_that_fails_is_repeated(time: VirtualTime) -> None:
@@ -83,5 +83,5 @@ def test_no_time_to_wait_is_no_wait(time: VirtualTime) -> None:
         return shows("old/1/5")
 
     script = Scripted([slowly])
-    assert time.run(acquire(Lock(TARGET, "/lock", "me", 40), timeout=5), script).fate is Fate.LOST
+    assert time.run(acquire(Lock(TARGET, "/lock", "me", 40), timeout=5), script).status is LockStatus.LOST
     assert not [effect for effect in script.seen if isinstance(effect, Watch)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from kubemr.locks import Answer, Op, Request, Resource
-from kubemr.locks.deadline import within
+from kubemr.locks.deadline import with_deadline
 from kubemr.locks.effects import Do, Now, Sleep, Watch, WatchEvent
 from support.locktime import Scripted, VirtualTime
 
@@ -20,7 +20,7 @@ def test_what_ends_in_time_is_untouched(time: VirtualTime) -> None:
         return answer
 
     script = Scripted([Answer(200)])
-    assert time.run(within(op(), 10, Answer(0), each=3), script) == Answer(200)
+    assert time.run(with_deadline(op(), 10, Answer(0), each=3), script) == Answer(200)
     assert [effect.timeout for effect in script.seen if isinstance(effect, Request)] == [3]
 
 
@@ -41,7 +41,7 @@ def test_the_last_request_gets_the_time_that_is_left(time: VirtualTime) -> None:
 
     script = Scripted([Answer(200)])
     script.events = [WatchEvent("ADDED", {})]
-    assert time.run(within(op(), 10, "late", each=3), script) == "late"
+    assert time.run(with_deadline(op(), 10, "late", each=3), script) == "late"
     assert [effect.timeout for effect in script.seen if isinstance(effect, Request | Watch)] == [2, 2]
     assert time.slept == [8, 2]
     assert closed == [1010]
@@ -60,4 +60,4 @@ def test_exceptions_reach_the_operation(time: VirtualTime) -> None:
             return f"{problem} {(yield Now())}"
         return ""
 
-    assert time.run(within(op(), None, "", each=3), Scripted()) == "disk full 1000.0"
+    assert time.run(with_deadline(op(), None, "", each=3), Scripted()) == "disk full 1000.0"

@@ -11,7 +11,7 @@ import pytest
 
 from kubemr.controller.client import Client, PlainConnection
 from kubemr.controller.health import Health
-from kubemr.controller.operator import OperatorProcess
+from kubemr.controller.operator import Operator
 from kubemr.controller.reconcile.phases.deletion import UNSWEPT
 from kubemr.controller.reconcile.storage.orphaned_prefixes import SWEPT
 from kubemr.controller.settings import OperatorSettings
@@ -31,7 +31,7 @@ async def test_ready_while_it_takes_jobs_on(cluster: Cluster) -> None:
     health, stop = Health(), asyncio.Event()
     settings = OperatorSettings.from_environment(cluster.environ)
     async with Client(PlainConnection(cluster.server.url, TOKEN)) as client:
-        process = OperatorProcess(client, settings, metrics=health.metrics)
+        process = Operator(client, settings, metrics=health.metrics)
         health.show(process)
         async with health.served(HERE, 0, lambda: process.ready) as port:
             assert await ask(port, "/livez") == (200, "ok\n")
@@ -57,7 +57,7 @@ async def test_what_an_operator_has_counted_is_told() -> None:
     """A deleted job whose objects could not be removed, say."""
 
     class Observed:
-        tally: ClassVar = {UNSWEPT: 3, SWEPT: 1}
+        counters: ClassVar = {UNSWEPT: 3, SWEPT: 1}
         cached: ClassVar = {"jobs": 2}
 
     health = Health()

@@ -9,12 +9,12 @@ import pytest
 
 from kubemr.controller import operator as module
 from kubemr.controller.client import Client, PlainConnection
-from kubemr.controller.operator import OperatorProcess
+from kubemr.controller.operator import Operator
 from kubemr.controller.settings import OperatorSettings
 from kubemr.coordination import names
-from kubemr.locks import Refused
+from kubemr.locks import RequestRefusedError
 from kubemr.locks.effects import Json, Request, Resource
-from kubemr.locks.lease import LEASES, LeaseLost
+from kubemr.locks.lease import LEASES, LeaseLostError
 from support.operating import Cluster
 
 CONFIG_MAPS = Resource("", "v1", "configmaps")
@@ -60,12 +60,12 @@ async def test_a_job_of_an_operator_that_stopped_is_taken_over(cluster: Cluster)
 async def test_the_loss_of_its_lease_stops_it(cluster: Cluster) -> None:
     """It must not go on: others have its jobs by then.  The error is that one, and no group of errors."""
     settings = OperatorSettings.from_environment(cluster.environ)
-    process = OperatorProcess(cluster.client, settings)
+    process = Operator(cluster.client, settings)
     running = asyncio.create_task(process.run(asyncio.Event()))
     lease = await cluster.lease_taken()
     await cluster.set(LEASES, lease["metadata"]["name"], "/spec/holderIdentity", "somebody-else")
     async with asyncio.timeout(30):
-        with pytest.raises(LeaseLost, match="is held by somebody-else"):
+        with pytest.raises(LeaseLostError, match="is held by somebody-else"):
             await running
 
 
@@ -73,7 +73,7 @@ async def test_a_lease_that_may_not_be_made(cluster: Cluster) -> None:
     """The namespace does not exist: an error that names it."""
     settings = OperatorSettings.from_environment({**cluster.environ, "KUBEMR_NAMESPACE": "nowhere"})
     with pytest.raises(PermissionError, match=r"creating leases nowhere/kubemr-op-.*: the apiserver refused it"):
-        await OperatorProcess(cluster.client, settings).run(asyncio.Event())
+        await Operator(cluster.client, settings).run(asyncio.Event())
 
 
 async def test_it_can_be_stopped_while_the_apiserver_is_away(environ: dict[str, str]) -> None:
@@ -82,7 +82,7 @@ async def test_it_can_be_stopped_while_the_apiserver_is_away(environ: dict[str, 
         port = taken.getsockname()[1]
     stop = asyncio.Event()
     async with Client(PlainConnection(f"http://127.0.0.1:{port}", "x")) as client, asyncio.timeout(20):
-        process = OperatorProcess(client, OperatorSettings.from_environment(environ))
+        process = Operator(client, OperatorSettings.from_environment(environ))
         running = asyncio.create_task(process.run(stop))
         await asyncio.sleep(0)
         stop.set()
@@ -128,7 +128,7 @@ async def test_a_job_that_is_gone_is_forgotten(cluster: Cluster) -> None:
         await cluster.until(names.JOBS, lambda jobs: [phase(job) for job in jobs] == ["COMPLETE"])
         await process._reconcile("default/words")
         assert list(process._uids) == ["default/next"]
-        assert len(process._operator.cleaned) <= 1
+        assert len(process._context.cleaned) <= 1
 
 
 def phase(job: Json) -> str:
@@ -138,8 +138,8 @@ def phase(job: Json) -> str:
 
 def test_what_went_wrong_first() -> None:
     """The loss of the Lease before all else, however deep."""
-    lost = LeaseLost("gone")
+    lost = LeaseLostError("gone")
     group = ExceptionGroup("", [ValueError("x"), ExceptionGroup("", [lost])])
     assert module._first(group) is lost
-    refused = Refused.__new__(Refused)
+    refused = RequestRefusedError.__new__(RequestRefusedError)
     assert module._first(ExceptionGroup("", [refused])) is refused

@@ -145,4 +145,4 @@ def test_a_store_is_opened_once(tmp_path: Path) -> None:
     store = settings.store(job())
     assert isinstance(store, DirectoryStore)
     assert settings.store({"spec": {"image": "other"}}) is store
-    assert settings.stamp().endswith("Z")
+    assert settings.now_string().endswith("Z")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from kubemr.controller.reconcile.context import Operator
+from kubemr.controller.reconcile.context import ReconcileContext
 from support.bench import Bench
 
 
@@ -15,6 +15,6 @@ def bench() -> Bench:
 
 
 @pytest.fixture
-def operator(bench: Bench) -> Operator:
+def operator(bench: Bench) -> ReconcileContext:
     """An operator that lives and whose caches are up to date."""
     return bench.operator()

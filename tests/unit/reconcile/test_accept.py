@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kubemr.controller.reconcile.context import FINALIZER, Operator
+from kubemr.controller.reconcile.context import FINALIZER, ReconcileContext
 from kubemr.controller.reconcile.phases.accept import SHOWN_PROBLEMS, summary
 from kubemr.controller.reconcile.reconciler import reconcile
 from kubemr.coordination.advance import MAX_ERROR
@@ -23,7 +23,7 @@ def conditions(bench: Bench) -> dict[str, tuple[str, str]]:
     return by_type
 
 
-def test_a_valid_job_is_pending(bench: Bench, operator: Operator) -> None:
+def test_a_valid_job_is_pending(bench: Bench, operator: ReconcileContext) -> None:
     """It has the finalizer before anything exists that would have to be cleaned up."""
     bench.submit()
     seen: list[Json] = []
@@ -37,7 +37,7 @@ def test_a_valid_job_is_pending(bench: Bench, operator: Operator) -> None:
     assert bench.events() == [("Accepted", "the job is valid")]
 
 
-def test_a_finalizer_of_somebody_else_stays(bench: Bench, operator: Operator) -> None:
+def test_a_finalizer_of_somebody_else_stays(bench: Bench, operator: ReconcileContext) -> None:
     """Ours is added to it, once."""
     job = bench.submit()
     bench.set(job.target, "/metadata/finalizers", ["example.com/mine"])
@@ -45,19 +45,19 @@ def test_a_finalizer_of_somebody_else_stays(bench: Bench, operator: Operator) ->
     assert bench.job().document["metadata"]["finalizers"] == ["example.com/mine", FINALIZER]
 
 
-def test_an_invalid_job_fails_with_the_reasons(bench: Bench, operator: Operator) -> None:
+def test_an_invalid_job_fails_with_the_reasons(bench: Bench, operator: ReconcileContext) -> None:
     """It holds nothing that would have to be cleaned up, so it needs no finalizer; its time to live begins."""
     bench.submit(steps=None, partitions=1, files=[{"name": "f", "configMapKeyRef": {"name": "m", "key": "k"}}])
     bench.step(operator)
     assert status(bench)["phase"] == "FAIL"
     assert "spec.files" in status(bench)["error"]
-    assert status(bench)["completionTime"] == bench.stamp()
+    assert status(bench)["completionTime"] == bench.now_string()
     assert conditions(bench) == {"Valid": ("False", "Invalid"), "Failed": ("True", "Invalid")}
     assert "finalizers" not in bench.job().document["metadata"]
     assert bench.events()[0][0] == "Invalid"
 
 
-def test_an_invalid_job_goes_when_its_time_to_live_is_over(bench: Bench, operator: Operator) -> None:
+def test_an_invalid_job_goes_when_its_time_to_live_is_over(bench: Bench, operator: ReconcileContext) -> None:
     """As any finished job."""
     bench.submit(files=[{"name": "f", "configMapKeyRef": {"name": "m", "key": "k"}}], ttlSecondsAfterFinished=60)
     bench.step(operator)
@@ -67,7 +67,7 @@ def test_an_invalid_job_goes_when_its_time_to_live_is_over(bench: Bench, operato
     assert bench.objects(bench.requests[0].resource) == []
 
 
-def test_more_problems_than_fit_are_counted(bench: Bench, operator: Operator) -> None:
+def test_more_problems_than_fit_are_counted(bench: Bench, operator: ReconcileContext) -> None:
     """Those that are shown are whole."""
     env = [{"name": f"KUBEMR_{number}", "value": "x"} for number in range(15)]
     bench.submit(template={"spec": {"containers": [{"name": "worker", "env": env}]}})
@@ -109,15 +109,15 @@ def test_two_operators_accept_at_once(bench: Bench) -> None:
     assert len(bench.events()) == 1
 
 
-def test_a_job_that_changed_meanwhile_is_looked_at_again(bench: Bench, operator: Operator) -> None:
+def test_a_job_that_changed_meanwhile_is_looked_at_again(bench: Bench, operator: ReconcileContext) -> None:
     """The finalizers are not what they were: nothing is done, the change itself brings the job back."""
     job = bench.submit()
     bench.set(job.target, "/metadata/finalizers", ["example.com/mine"])
-    assert bench.run(reconcile(job.document, operator)).seconds is None
+    assert bench.run(reconcile(job.document, operator)).requeue_after is None
     assert status(bench) == {}
 
 
-def test_a_job_with_a_status_that_somebody_made(bench: Bench, operator: Operator) -> None:
+def test_a_job_with_a_status_that_somebody_made(bench: Bench, operator: ReconcileContext) -> None:
     """A status at creation is dropped by the server; one without a phase, set later, is replaced as a whole."""
     job = bench.submit()
     bench.set(job.status, "/status", {"error": "made up", "run": 7})
@@ -126,7 +126,7 @@ def test_a_job_with_a_status_that_somebody_made(bench: Bench, operator: Operator
     assert "error" not in status(bench)
 
 
-def test_an_event_that_cannot_be_written_changes_nothing(bench: Bench, operator: Operator) -> None:
+def test_an_event_that_cannot_be_written_changes_nothing(bench: Bench, operator: ReconcileContext) -> None:
     """It is for people."""
     bench.submit()
     bench.answer(asks("create", "events"), DENIED)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from kubemr.controller.reconcile.context import KUBERNETES_JOBS, Operator
+from kubemr.controller.reconcile.context import KUBERNETES_JOBS, ReconcileContext
 from kubemr.controller.reconcile.objects.builders import SUSPENDED_BY_US
 from kubemr.coordination import names
 from kubemr.coordination.job_view import JobView
-from kubemr.locks import Refused
+from kubemr.locks import RequestRefusedError
 from kubemr.locks.conditional import Target
 from kubemr.locks.effects import Json
 from kubemr.locks.lease import LEASES
@@ -32,7 +32,7 @@ def leases(bench: Bench) -> int:
 
 
 @pytest.mark.parametrize(("replicas", "kept"), [(5, 5), (1, 2)])
-def test_more_or_fewer_workers(bench: Bench, operator: Operator, replicas: int, kept: int) -> None:
+def test_more_or_fewer_workers(bench: Bench, operator: ReconcileContext, replicas: int, kept: int) -> None:
     """Leases first, then completions and parallelism in one patch; a worker that has to go leaves its Lease behind."""
     job = bench.deployed(operator)
     bench.set(job.target, "/spec/replicas", replicas)
@@ -50,7 +50,7 @@ def test_more_or_fewer_workers(bench: Bench, operator: Operator, replicas: int, 
     assert not [each for each in bench.requests if each.verb == "patch"]
 
 
-def test_a_look_that_is_out_of_date_changes_nothing(bench: Bench, operator: Operator) -> None:
+def test_a_look_that_is_out_of_date_changes_nothing(bench: Bench, operator: ReconcileContext) -> None:
     """Somebody else has changed it since."""
     job = bench.deployed(operator)
     bench.set(job.target, "/spec/replicas", 5)
@@ -63,16 +63,16 @@ def test_a_look_that_is_out_of_date_changes_nothing(bench: Bench, operator: Oper
     assert bench.get(workers(bench, job))["spec"]["completions"] == 7
 
 
-def test_a_change_that_is_refused_is_an_error(bench: Bench, operator: Operator) -> None:
+def test_a_change_that_is_refused_is_an_error(bench: Bench, operator: ReconcileContext) -> None:
     """It names the object."""
     job = bench.deployed(operator)
     bench.set(job.target, "/spec/replicas", 5)
     bench.answer(patches("jobs"), DENIED)
-    with pytest.raises(Refused, match=f"changing jobs default/{job.base}-workers"):
+    with pytest.raises(RequestRefusedError, match=f"changing jobs default/{job.base}-workers"):
         bench.step(operator)
 
 
-def test_a_later_generation_has_all_its_leases(bench: Bench, operator: Operator) -> None:
+def test_a_later_generation_has_all_its_leases(bench: Bench, operator: ReconcileContext) -> None:
     """The number was changed while the Kubernetes Job had already ended."""
     job = bench.deployed(operator)
     bench.hold_lease(job, 0, "w0-aaaaaa")
@@ -86,7 +86,7 @@ def test_a_later_generation_has_all_its_leases(bench: Bench, operator: Operator)
     assert leases(bench) == 4
 
 
-def test_suspend_and_resume(bench: Bench, operator: Operator) -> None:
+def test_suspend_and_resume(bench: Bench, operator: ReconcileContext) -> None:
     """A condition says so; time begins anew."""
     job = bench.deployed(operator, activeDeadlineSeconds=100)
     bench.set(job.target, "/spec/suspend", True)
@@ -104,11 +104,11 @@ def test_suspend_and_resume(bench: Bench, operator: Operator) -> None:
     assert bench.get(workers(bench, job))["spec"]["suspend"] is False
     assert SUSPENDED_BY_US not in bench.get(workers(bench, job))["metadata"].get("annotations", {})
     assert condition(bench) == ("False", "Resumed")
-    assert (bench.job().phase, bench.job().document["status"]["startTime"]) == ("DEPLOYED", bench.stamp())
+    assert (bench.job().phase, bench.job().document["status"]["startTime"]) == ("DEPLOYED", bench.now_string())
     assert [reason for reason, _ in bench.events()][-2:] == ["Suspended", "Resumed"]
 
 
-def test_suspended_from_the_start(bench: Bench, operator: Operator) -> None:
+def test_suspended_from_the_start(bench: Bench, operator: ReconcileContext) -> None:
     """All is deployed, without any pod."""
     job = bench.deployed(operator, suspend=True)
     assert bench.get(workers(bench, job))["spec"]["suspend"] is True
@@ -119,7 +119,7 @@ def test_suspended_from_the_start(bench: Bench, operator: Operator) -> None:
     assert bench.get(workers(bench, job))["spec"]["suspend"] is False
 
 
-def test_a_queue_suspends_the_kubernetes_job(bench: Bench, operator: Operator) -> None:
+def test_a_queue_suspends_the_kubernetes_job(bench: Bench, operator: ReconcileContext) -> None:
     """It is not ours to resume, and the job is neither late nor failed."""
     job = bench.deployed(operator, activeDeadlineSeconds=100)
     bench.set(workers(bench, job), "/spec/suspend", True)
@@ -135,7 +135,7 @@ def test_a_queue_suspends_the_kubernetes_job(bench: Bench, operator: Operator) -
     assert (bench.job().phase, condition(bench)) == ("DEPLOYED", ("False", "Resumed"))
 
 
-def test_labels_and_annotations_of_the_job(bench: Bench, operator: Operator) -> None:
+def test_labels_and_annotations_of_the_job(bench: Bench, operator: ReconcileContext) -> None:
     """They reach the Kubernetes Job and its pods; a queue's name only the Job, which is queued as a whole."""
     metadata: Json = {
         "name": "words",

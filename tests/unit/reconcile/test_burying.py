@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from kubemr.controller.reconcile.context import Operator
-from kubemr.controller.reconcile.operator_leases import bury
+from kubemr.controller.reconcile.context import ReconcileContext
+from kubemr.controller.reconcile.operator_leases import delete_stale_leases
 from kubemr.coordination import names
 from kubemr.locks.lease import LEASES
 from support.bench import LEASE_SECONDS, Bench, asks, operator_lease
@@ -14,7 +14,7 @@ OPERATORS = {"app.kubernetes.io/managed-by": "kubemr", "app.kubernetes.io/compon
 
 
 @pytest.fixture
-def looking(bench: Bench) -> Operator:
+def looking(bench: Bench) -> ReconcileContext:
     """An operator that looks; its own Lease is not labelled in this bench."""
     return bench.operator("op-looks")
 
@@ -30,27 +30,27 @@ def names_of(bench: Bench) -> set[str]:
     return {item["metadata"]["name"] for item in bench.objects(LEASES, namespace="kubemr")}
 
 
-def test_what_does_not_change_for_two_durations_is_removed(bench: Bench, looking: Operator) -> None:
+def test_what_does_not_change_for_two_durations_is_removed(bench: Bench, looking: ReconcileContext) -> None:
     """Nothing else is: not what is renewed or is no operator's, and nothing at first sight, however old it is."""
     lease(bench, "op-dead")
     lease(bench, "op-lives")
     lease(bench, "worker", {"app.kubernetes.io/managed-by": "kubemr", names.LABEL_UID: "u"})
     bench.now += 1000
     for _ in range(5):
-        bench.run(bury(looking))
+        bench.run(delete_stale_leases(looking))
         assert "kubemr-op-dead" in names_of(bench)
         bench.now += 2 * LEASE_SECONDS / 5
         bench.set(operator_lease("op-lives"), "/spec/renewTime", bench.micro_stamp())
-    bench.run(bury(looking))
+    bench.run(delete_stale_leases(looking))
     assert names_of(bench) == {"kubemr-op-looks", "kubemr-op-lives", "kubemr-worker"}
 
 
-def test_one_that_is_renewed_at_the_last_moment_stays(bench: Bench, looking: Operator) -> None:
+def test_one_that_is_renewed_at_the_last_moment_stays(bench: Bench, looking: ReconcileContext) -> None:
     """The removal names the version that was looked at."""
     lease(bench, "op-slow")
-    bench.run(bury(looking))
+    bench.run(delete_stale_leases(looking))
     bench.now += 10 * LEASE_SECONDS
     renewed = lambda: bench.set(operator_lease("op-slow"), "/spec/renewTime", bench.micro_stamp())  # noqa: E731
     bench.meanwhile(asks("delete", "leases"), renewed)
-    bench.run(bury(looking))
+    bench.run(delete_stale_leases(looking))
     assert "kubemr-op-slow" in names_of(bench)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from kubemr.controller.reconcile.context import Operator
+from kubemr.controller.reconcile.context import ReconcileContext
 from kubemr.coordination.job_view import JobView
 from kubemr.locks.effects import Request
 from support.bench import LEASE_SECONDS, UNAVAILABLE, Bench, asks
@@ -18,7 +18,7 @@ def tokens() -> list[str]:
 
 
 @pytest.fixture
-def job(bench: Bench, operator: Operator) -> JobView:
+def job(bench: Bench, operator: ReconcileContext) -> JobView:
     """Ten workers hold one task each."""
     job = bench.deployed(operator, inputs=list("abcdefghij"), replicas=WORKERS, partitions=0)
     for index, token in enumerate(tokens()):
@@ -34,7 +34,7 @@ def looks(bench: Bench) -> list[Request]:
 
 
 def test_many_leases_are_read_by_one_list_at_a_quarter_of_their_duration(
-    bench: Bench, operator: Operator, job: JobView
+    bench: Bench, operator: ReconcileContext, job: JobView
 ) -> None:
     """Not by a GET each, and not whenever the operator looks at the job."""
     began = bench.now
@@ -49,7 +49,7 @@ def test_many_leases_are_read_by_one_list_at_a_quarter_of_their_duration(
 
 
 def test_the_silent_one_among_many_is_found(
-    bench: Bench, operator: Operator, job: JobView, monkeypatch: pytest.MonkeyPatch
+    bench: Bench, operator: ReconcileContext, job: JobView, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """After a whole duration, and not before; also when the list takes several pages."""
     monkeypatch.setattr("kubemr.controller.reconcile.workers.liveness.PAGE", 4)
@@ -65,7 +65,9 @@ def test_the_silent_one_among_many_is_found(
     assert len(bench.shard(job).holders) == WORKERS - 1
 
 
-def test_a_page_that_is_not_given_starts_all_windows_again(bench: Bench, operator: Operator, job: JobView) -> None:
+def test_a_page_that_is_not_given_starts_all_windows_again(
+    bench: Bench, operator: ReconcileContext, job: JobView
+) -> None:
     """While the apiserver was away nobody could renew."""
     began = bench.now
     while bench.now - began < LEASE_SECONDS - 1.0:

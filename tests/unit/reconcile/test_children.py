@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from kubemr.controller.reconcile.context import StorageSettings
-from kubemr.controller.reconcile.objects import builders as children
+from kubemr.controller.reconcile.objects import builders
 from kubemr.locks.effects import Json
 from support.bench import Bench
 
@@ -16,7 +16,7 @@ LENT = StorageSettings({}, {"KUBEMR_S3_SECRET_ACCESS_KEY": "hush"})
 
 def pod(bench: Bench, storage: StorageSettings = PLAIN, **spec: Json) -> Json:
     """The pod template of a job."""
-    return children.workers(bench.submit(**spec), 2, storage)["spec"]["template"]
+    return builders.workers(bench.submit(**spec), 2, storage)["spec"]["template"]
 
 
 def test_the_users_template_stays(bench: Bench) -> None:
@@ -31,7 +31,7 @@ def test_the_users_template_stays(bench: Bench) -> None:
     made = pod(bench, storage=LENT, template=template, resources={"requests": {"cpu": "1"}})
     assert made["metadata"]["annotations"] == {"a": "b"}
     assert made["metadata"]["labels"]["team"] == "search"
-    assert made["metadata"]["labels"][children.LABEL_GENERATION] == "2"
+    assert made["metadata"]["labels"][builders.LABEL_GENERATION] == "2"
     proxy, worker = made["spec"]["containers"]
     assert proxy == {"name": "proxy", "image": "p"}
     assert worker["image"] == "i"
@@ -52,7 +52,7 @@ def test_a_job_of_another_form_has_no_image(bench: Bench) -> None:
     """Then the template's own counts."""
     job = bench.submit()
     del job.document["spec"]["image"]
-    made = children.workers(job, 0, PLAIN)["spec"]["template"]
+    made = builders.workers(job, 0, PLAIN)["spec"]["template"]
     assert "image" not in made["spec"]["containers"][0]
 
 
@@ -69,10 +69,10 @@ def test_tasks_have_one_entry_unless_workers_share_their_shard(bench: Bench, wor
 
 def test_the_kubernetes_job_is_indexed_and_puts_up_with_some_failures(bench: Bench) -> None:
     """One pod per worker; a disruption is not counted as a failure."""
-    made = children.workers(bench.submit(replicas=3), 0, PLAIN)["spec"]
+    made = builders.workers(bench.submit(replicas=3), 0, PLAIN)["spec"]
     assert (made["completionMode"], made["completions"], made["parallelism"]) == ("Indexed", 3, 3)
     assert made["backoffLimit"] == 18
-    patient = children.workers(bench.submit("patient", replicas=3, maxAttempts=10), 0, PLAIN)["spec"]
+    patient = builders.workers(bench.submit("patient", replicas=3, maxAttempts=10), 0, PLAIN)["spec"]
     assert patient["backoffLimit"] == 36, "a task may kill eleven workers, and then it is named"
     assert made["podFailurePolicy"]["rules"][0]["action"] == "Ignore"
 
@@ -99,5 +99,5 @@ def test_keys_come_from_the_secret_that_the_job_names(bench: Bench) -> None:
 def test_leases_of_large_jobs_last_longer(bench: Bench, workers: int, seconds: int) -> None:
     """So that what renewals cost grows no further; workers are told, and so does each Lease."""
     job = bench.submit(replicas=workers)
-    assert children.lease(job, 3, 15.0)["spec"]["leaseDurationSeconds"] == seconds
-    assert children.config_map(job, PLAIN, 15.0)["data"]["KUBEMR_LEASE_SECONDS"] == str(seconds)
+    assert builders.lease(job, 3, 15.0)["spec"]["leaseDurationSeconds"] == seconds
+    assert builders.config_map(job, PLAIN, 15.0)["data"]["KUBEMR_LEASE_SECONDS"] == str(seconds)

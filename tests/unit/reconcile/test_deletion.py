@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import pytest
 
-from kubemr.controller.reconcile.context import CONFIG_MAPS, FINALIZER, KUBERNETES_JOBS, PODS, Operator
+from kubemr.controller.reconcile.context import CONFIG_MAPS, FINALIZER, KUBERNETES_JOBS, PODS, ReconcileContext
 from kubemr.controller.reconcile.reconciler import reconcile
 from kubemr.controller.reconcile.storage.orphaned_prefixes import record, sweep
 from kubemr.coordination import names
 from kubemr.coordination.job_view import JobView
-from kubemr.locks.conditional import Refused, Target
+from kubemr.locks.conditional import RequestRefusedError, Target
 from kubemr.locks.effects import Json
 from support.bench import DENIED, NAMESPACE, Bench, asks, patches
 
 
-def deleted(bench: Bench, operator: Operator, **spec: Json) -> JobView:
+def deleted(bench: Bench, operator: ReconcileContext, **spec: Json) -> JobView:
     """A deployed job with a pod and an object in storage, that somebody deletes."""
     job = bench.deployed(operator, **spec)
     labels = names.labels(job.uid, job.run)
@@ -31,7 +31,7 @@ def exists(bench: Bench) -> bool:
     return bool(bench.objects(names.JOBS))
 
 
-def test_the_order(bench: Bench, operator: Operator) -> None:
+def test_the_order(bench: Bench, operator: ReconcileContext) -> None:
     """As long as a pod is left storage is not touched; the finalizer goes last."""
     deleted(bench, operator)
     assert bench.step(operator) == 1.0
@@ -47,7 +47,7 @@ def test_the_order(bench: Bench, operator: Operator) -> None:
     assert bench.everything() == {}
 
 
-def test_storage_that_fails_holds_the_job_back(bench: Bench, operator: Operator) -> None:
+def test_storage_that_fails_holds_the_job_back(bench: Bench, operator: ReconcileContext) -> None:
     """It is said, once, and tried again, ever less often."""
     deleted(bench, operator)
     bench.delete(Target(PODS, NAMESPACE, "p"))
@@ -71,7 +71,9 @@ def test_storage_that_fails_holds_the_job_back(bench: Bench, operator: Operator)
 
 
 @pytest.mark.parametrize("what", ["storage", "a pod"])
-def test_after_the_deadline_the_job_is_released_and_swept_later(bench: Bench, operator: Operator, what: str) -> None:
+def test_after_the_deadline_the_job_is_released_and_swept_later(
+    bench: Bench, operator: ReconcileContext, what: str
+) -> None:
     """An Event names the prefix, a counter counts, and a list that outlives this operator has it."""
     job = deleted(bench, operator)
     other = bench.deployed(operator, "other")
@@ -87,14 +89,14 @@ def test_after_the_deadline_the_job_is_released_and_swept_later(bench: Bench, op
     assert [item["metadata"]["name"] for item in bench.objects(names.JOBS)] == ["other"]
     (said,) = [message for reason, message in bench.events() if reason == "StorageLeft"]
     assert said.startswith(f"released with objects left below {job.storage_prefix}: ")
-    assert operator.tally == {"unswept_prefixes": 1}
+    assert operator.counters == {"unswept_prefixes": 1}
     restarted = bench.operator("op-b")
     if what == "storage":
         assert list(bench.run(sweep(restarted))) == [job.uid]
         bench.storage_fails = False
     bench.store.put(f"{job.storage_prefix}late", b"")
     assert bench.run(sweep(restarted)) == {}
-    assert restarted.tally == {"swept_prefixes": 1}
+    assert restarted.counters == {"swept_prefixes": 1}
     assert list(bench.store.objects) == [f"{other.storage_prefix}kept"]
     (listed,) = bench.objects(CONFIG_MAPS, namespace="kubemr")
     assert not listed.get("data")
@@ -104,14 +106,14 @@ def test_after_the_deadline_the_job_is_released_and_swept_later(bench: Bench, op
     assert set(listed["data"]) == {job.uid, other.uid}
 
 
-def test_a_list_of_prefixes_that_may_not_be_written_keeps_the_job(bench: Bench, operator: Operator) -> None:
+def test_a_list_of_prefixes_that_may_not_be_written_keeps_the_job(bench: Bench, operator: ReconcileContext) -> None:
     """Nothing is left behind unseen."""
     deleted(bench, operator)
     bench.delete(Target(PODS, NAMESPACE, "p"))
     bench.storage_fails = True
     bench.now += 600
     bench.answer(asks("create", "configmaps"), DENIED)
-    with pytest.raises(Refused, match="creating configmaps kubemr/kubemr-unswept"):
+    with pytest.raises(RequestRefusedError, match="creating configmaps kubemr/kubemr-unswept"):
         bench.step(operator)
     assert exists(bench)
     bench.lose(asks("create", "configmaps"))
@@ -119,7 +121,7 @@ def test_a_list_of_prefixes_that_may_not_be_written_keeps_the_job(bench: Bench, 
     assert not exists(bench)
 
 
-def test_a_job_that_never_ran_needs_no_storage_to_be_deleted(bench: Bench, operator: Operator) -> None:
+def test_a_job_that_never_ran_needs_no_storage_to_be_deleted(bench: Bench, operator: ReconcileContext) -> None:
     """Its bucket may never have existed."""
     job = bench.submit()
     bench.step(operator)
@@ -132,7 +134,7 @@ def test_a_job_that_never_ran_needs_no_storage_to_be_deleted(bench: Bench, opera
     assert not exists(bench)
 
 
-def test_a_look_that_is_out_of_date_does_not_release_the_job(bench: Bench, operator: Operator) -> None:
+def test_a_look_that_is_out_of_date_does_not_release_the_job(bench: Bench, operator: ReconcileContext) -> None:
     """It shows DEPLOYING, and the workers have written since."""
     bench.submit()
     bench.step(operator)
@@ -149,7 +151,7 @@ def test_a_look_that_is_out_of_date_does_not_release_the_job(bench: Bench, opera
     assert (exists(bench), bench.store.objects) == (False, {})
 
 
-def test_somebody_elses_finalizer_stays(bench: Bench, operator: Operator) -> None:
+def test_somebody_elses_finalizer_stays(bench: Bench, operator: ReconcileContext) -> None:
     """Ours is taken off, and from then on nothing is done."""
     job = bench.deployed(operator)
     bench.set(job.target, "/metadata/finalizers", ["example.com/mine", FINALIZER])
@@ -161,7 +163,7 @@ def test_somebody_elses_finalizer_stays(bench: Bench, operator: Operator) -> Non
     assert bench.requests == []
 
 
-def test_a_job_without_our_finalizer_is_not_ours_to_clean(bench: Bench, operator: Operator) -> None:
+def test_a_job_without_our_finalizer_is_not_ours_to_clean(bench: Bench, operator: ReconcileContext) -> None:
     """It was never accepted."""
     job = bench.submit()
     bench.set(job.target, "/metadata/finalizers", ["example.com/mine"])
@@ -171,7 +173,7 @@ def test_a_job_without_our_finalizer_is_not_ours_to_clean(bench: Bench, operator
     assert bench.requests == []
 
 
-def test_any_operator_may_do_it_and_two_may_at_once(bench: Bench, operator: Operator) -> None:
+def test_any_operator_may_do_it_and_two_may_at_once(bench: Bench, operator: ReconcileContext) -> None:
     """The finalizer is taken off once; who is slower finds the job gone."""
     deleted(bench, operator)
     bench.delete(Target(PODS, NAMESPACE, "p"))
@@ -198,7 +200,7 @@ def test_a_crash_after_each_request(requests: int) -> None:
 
 
 @pytest.mark.parametrize("steps", [0, 1, 2])
-def test_a_job_that_is_deleted_before_it_is_deployed(bench: Bench, operator: Operator, steps: int) -> None:
+def test_a_job_that_is_deleted_before_it_is_deployed(bench: Bench, operator: ReconcileContext, steps: int) -> None:
     """New, PENDING, DEPLOYING."""
     job = bench.submit()
     for _ in range(steps):
@@ -209,7 +211,9 @@ def test_a_job_that_is_deleted_before_it_is_deployed(bench: Bench, operator: Ope
     assert not exists(bench)
 
 
-def test_a_deployment_that_goes_on_while_the_job_is_deleted_leaves_nothing(bench: Bench, operator: Operator) -> None:
+def test_a_deployment_that_goes_on_while_the_job_is_deleted_leaves_nothing(
+    bench: Bench, operator: ReconcileContext
+) -> None:
     """What it creates afterwards has an owner that does not exist, and is collected."""
     job = bench.submit()
     bench.step(operator)
@@ -227,9 +231,9 @@ def test_a_deployment_that_goes_on_while_the_job_is_deleted_leaves_nothing(bench
     assert bench.everything() == {}
 
 
-def test_what_was_remembered_of_it_is_forgotten(bench: Bench, operator: Operator) -> None:
+def test_what_was_remembered_of_it_is_forgotten(bench: Bench, operator: ReconcileContext) -> None:
     """By every operator that sees it go."""
     job = deleted(bench, operator)
     operator.cleaned[job.uid, 1] = 3.0
     bench.step(operator)
-    assert (operator.musters, operator.cleaned) == ({}, {})
+    assert (operator.memories, operator.cleaned) == ({}, {})

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from kubemr.controller.reconcile.context import CONFIG_MAPS, KUBERNETES_JOBS, SECRETS, Operator
-from kubemr.controller.reconcile.objects.create import InTheWay
+from kubemr.controller.reconcile.context import CONFIG_MAPS, KUBERNETES_JOBS, SECRETS, ReconcileContext
+from kubemr.controller.reconcile.objects.create import NameConflictError
 from kubemr.controller.reconcile.reconciler import reconcile
 from kubemr.coordination import names
 from kubemr.coordination.job_view import JobView
-from kubemr.locks import Refused
+from kubemr.locks import RequestRefusedError
 from kubemr.locks.conditional import Target
 from kubemr.locks.effects import Json
 from kubemr.locks.lease import LEASES
@@ -19,7 +19,7 @@ from support.bench import DENIED, INVALID, NAMESPACE, SILENCE, UNAVAILABLE, Benc
 SPEC: Json = {"inputs": [str(number) for number in range(40)], "partitions": 3, "replicas": 2}
 
 
-def deploying(bench: Bench, operator: Operator, **spec: Json) -> JobView:
+def deploying(bench: Bench, operator: ReconcileContext, **spec: Json) -> JobView:
     """A job that `operator` drives."""
     bench.submit(**{**SPEC, **spec})
     bench.step(operator)
@@ -29,14 +29,14 @@ def deploying(bench: Bench, operator: Operator, **spec: Json) -> JobView:
     return job
 
 
-def secretive(operator: Operator) -> Operator:
+def secretive(operator: ReconcileContext) -> ReconcileContext:
     """An operator whose store needs keys."""
     assert isinstance(operator.settings, BenchSettings)
     operator.settings.secret = {"KUBEMR_S3_SECRET_ACCESS_KEY": "hush"}
     return operator
 
 
-def test_everything_is_there_before_the_pods_are(bench: Bench, operator: Operator) -> None:
+def test_everything_is_there_before_the_pods_are(bench: Bench, operator: ReconcileContext) -> None:
     """And nothing else: settings, keys, a Lease per worker, the shards of all stages, the Kubernetes Job."""
     job = deploying(bench, secretive(operator))
     seen: list[set[str]] = []
@@ -58,10 +58,10 @@ def test_everything_is_there_before_the_pods_are(bench: Bench, operator: Operato
     assert seen == [means]
     assert set(bench.everything()) == means | {f"jobs/{base}-workers"}
     assert bench.job().phase == "DEPLOYED"
-    assert bench.job().document["status"]["stages"][0]["startTime"] == bench.stamp()
+    assert bench.job().document["status"]["stages"][0]["startTime"] == bench.now_string()
 
 
-def test_the_children_carry_labels_and_their_owner(bench: Bench, operator: Operator) -> None:
+def test_the_children_carry_labels_and_their_owner(bench: Bench, operator: ReconcileContext) -> None:
     """docs/protocol.md, "Names"."""
     job = deploying(bench, operator)
     bench.step(operator)
@@ -77,7 +77,7 @@ def test_the_children_carry_labels_and_their_owner(bench: Bench, operator: Opera
     assert (first.hint, bench.shard(job, 1).hint) == ("open", "waiting")
 
 
-def test_without_keys_there_is_no_secret(bench: Bench, operator: Operator) -> None:
+def test_without_keys_there_is_no_secret(bench: Bench, operator: ReconcileContext) -> None:
     """And the pods do not ask for one."""
     job = deploying(bench, operator)
     bench.step(operator)
@@ -86,7 +86,7 @@ def test_without_keys_there_is_no_secret(bench: Bench, operator: Operator) -> No
     assert pod["containers"][0]["envFrom"] == [{"configMapRef": {"name": f"{job.base}-config"}}]
 
 
-def test_without_inputs_there_are_no_children(bench: Bench, operator: Operator) -> None:
+def test_without_inputs_there_are_no_children(bench: Bench, operator: ReconcileContext) -> None:
     """Nothing has to be cleaned up either."""
     deploying(bench, operator, inputs=[])
     bench.step(operator)
@@ -125,7 +125,7 @@ def test_a_crash_after_each_request_leads_to_the_same_end(requests: int) -> None
 @pytest.mark.parametrize("answer", [SILENCE, UNAVAILABLE])
 @pytest.mark.parametrize("plural", ["configmaps", "leases", "mapreducetaskshards", "jobs"])
 def test_a_create_without_a_definite_answer_is_repeated(
-    bench: Bench, operator: Operator, plural: str, answer: object
+    bench: Bench, operator: ReconcileContext, plural: str, answer: object
 ) -> None:
     """Whether it was carried out or not: there is one of each."""
     deploying(bench, operator)
@@ -136,16 +136,16 @@ def test_a_create_without_a_definite_answer_is_repeated(
     assert len(bench.everything()) == 10
 
 
-def test_a_name_that_is_taken_by_another_is_in_the_way(bench: Bench, operator: Operator) -> None:
+def test_a_name_that_is_taken_by_another_is_in_the_way(bench: Bench, operator: ReconcileContext) -> None:
     """It is never taken for ours; the error says what to do."""
     job = deploying(bench, operator)
     bench.create(CONFIG_MAPS, {"metadata": {"name": names.config_map(job.base)}})
-    with pytest.raises(InTheWay, match=f"exists and does not belong to .*{job.uid}.*; remove or rename it"):
+    with pytest.raises(NameConflictError, match=f"exists and does not belong to .*{job.uid}.*; remove or rename it"):
         bench.step(operator)
     assert bench.objects(KUBERNETES_JOBS) == []
 
 
-def test_a_child_that_is_still_being_deleted_is_in_the_way(bench: Bench, operator: Operator) -> None:
+def test_a_child_that_is_still_being_deleted_is_in_the_way(bench: Bench, operator: ReconcileContext) -> None:
     """It would be gone in a moment."""
     job = deploying(bench, operator)
     target = job.lease_of(0)
@@ -153,11 +153,11 @@ def test_a_child_that_is_still_being_deleted_is_in_the_way(bench: Bench, operato
     metadata = {"name": target.name, "ownerReferences": [owner], "finalizers": ["example.com/slow"]}
     bench.create(LEASES, {"metadata": metadata})
     bench.delete(target)
-    with pytest.raises(InTheWay, match="is still being deleted"):
+    with pytest.raises(NameConflictError, match="is still being deleted"):
         bench.step(operator)
 
 
-def test_a_child_that_goes_between_two_requests_is_made_again(bench: Bench, operator: Operator) -> None:
+def test_a_child_that_goes_between_two_requests_is_made_again(bench: Bench, operator: ReconcileContext) -> None:
     """409, then 404: somebody removed it just now."""
     job = deploying(bench, operator)
     target = Target(CONFIG_MAPS, NAMESPACE, names.config_map(job.base))
@@ -167,7 +167,7 @@ def test_a_child_that_goes_between_two_requests_is_made_again(bench: Bench, oper
     assert bench.job().phase == "DEPLOYED"
 
 
-def test_a_look_that_fails_is_repeated(bench: Bench, operator: Operator) -> None:
+def test_a_look_that_fails_is_repeated(bench: Bench, operator: ReconcileContext) -> None:
     """409, and then no answer to the question whose it is."""
     deploying(bench, operator)
     bench.lose(asks("create", "configmaps"))
@@ -176,19 +176,21 @@ def test_a_look_that_fails_is_repeated(bench: Bench, operator: Operator) -> None
     assert bench.job().phase == "DEPLOYED"
 
 
-def test_rights_that_are_missing_are_an_error(bench: Bench, operator: Operator) -> None:
+def test_rights_that_are_missing_are_an_error(bench: Bench, operator: ReconcileContext) -> None:
     """They may be granted: the job waits."""
     deploying(bench, operator)
     bench.answer(asks("create", "leases"), DENIED)
-    with pytest.raises(Refused, match=r"creating leases default/words-.*: the apiserver refused it with 403"):
+    with pytest.raises(
+        RequestRefusedError, match=r"creating leases default/words-.*: the apiserver refused it with 403"
+    ):
         bench.step(operator)
     bench.answer(asks("create", "jobs"), DENIED)
-    with pytest.raises(Refused, match="creating jobs"):
+    with pytest.raises(RequestRefusedError, match="creating jobs"):
         bench.step(operator)
     assert bench.job().phase == "DEPLOYING"
 
 
-def test_a_pod_template_that_the_server_refuses_fails_the_job(bench: Bench, operator: Operator) -> None:
+def test_a_pod_template_that_the_server_refuses_fails_the_job(bench: Bench, operator: ReconcileContext) -> None:
     """Repeating it would not help, and its author would never hear of it."""
     deploying(bench, operator)
     bench.answer(asks("create", "jobs"), INVALID)
@@ -199,7 +201,7 @@ def test_a_pod_template_that_the_server_refuses_fails_the_job(bench: Bench, oper
 
 
 @pytest.mark.parametrize("what", ["deleted", "driven by another", "failed", "gone"])
-def test_no_pods_for_a_job_that_is_over_or_anothers(bench: Bench, operator: Operator, what: str) -> None:
+def test_no_pods_for_a_job_that_is_over_or_anothers(bench: Bench, operator: ReconcileContext, what: str) -> None:
     """Who was paused in the middle of the deployment looks once more, consistently, before it starts any."""
     job = deploying(bench, operator)
 
@@ -220,19 +222,19 @@ def test_no_pods_for_a_job_that_is_over_or_anothers(bench: Bench, operator: Oper
     assert operator.cleaned == {}
 
 
-def test_a_cache_that_lags_behind_does_not_bring_a_deleted_shard_back(bench: Bench, operator: Operator) -> None:
+def test_a_cache_that_lags_behind_does_not_bring_a_deleted_shard_back(bench: Bench, operator: ReconcileContext) -> None:
     """It shows the job as it was before its deployment: tasks that ran would run again under their attempts' names."""
     job = deploying(bench, operator)
     bench.step(operator)
     shard = Target(SHARDS, NAMESPACE, job.shard_name(job.stages[0], 0))
     bench.delete(shard)
-    assert bench.run(reconcile(job.document, operator)).seconds is None
+    assert bench.run(reconcile(job.document, operator)).requeue_after is None
     assert bench.get(shard) is None
     assert bench.step(operator) is None
     assert bench.job().document["status"]["error"].startswith(f"the shard {shard.name} was deleted")
 
 
-def test_the_status_patch_is_lost_to_another_driver(bench: Bench, operator: Operator) -> None:
+def test_the_status_patch_is_lost_to_another_driver(bench: Bench, operator: ReconcileContext) -> None:
     """It tests the lock: nothing is recorded, and no Event either."""
     job = deploying(bench, operator)
     bench.meanwhile(

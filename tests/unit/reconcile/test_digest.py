@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from kubemr.controller.informer.object_keys import key_of
-from kubemr.controller.reconcile.objects import builders as children
-from kubemr.controller.reconcile.shards.summary import condense, condensed, counted, digest, of_stage
+from kubemr.controller.reconcile.objects import builders
+from kubemr.controller.reconcile.shards.summary import of_stage, summarize, summarized, summary_of, total_counts
 from kubemr.coordination.names import LABEL_UID
 from support.bench import Bench
 
@@ -19,12 +19,12 @@ def test_a_digest_counts_states_and_names_holders(bench: Bench) -> None:
         3: "failed/4/4/0/",
     }
     shard = bench.write_tasks(job, states)
-    found = digest(bench.get(shard.target))
-    assert counted([found]) == {"pending": 3, "running": 1, "done": 2, "failed": 1}
+    found = summary_of(bench.get(shard.target))
+    assert total_counts([found]) == {"pending": 3, "running": 1, "done": 2, "failed": 1}
     assert found.holders == {"w1-bbbbbb", "w2-cccccc"} == shard.holders
     assert (found.failed, found.committed) == (True, False)
     assert (found.name, found.run) == (shard.name, 1)
-    reduce = digest(bench.get(bench.shard(job, 1).target))
+    reduce = summary_of(bench.get(bench.shard(job, 1).target))
     assert of_stage(job, job.stages[1], [found, reduce]) == [reduce]
 
 
@@ -33,9 +33,9 @@ def test_one_entry_counts_for_all_tasks_that_it_tells_of(bench: Bench) -> None:
     job = bench.deployed(inputs=list("abcdefg"), replicas=1)
     document = bench.get(bench.shard(job).target)
     assert document["tasks"] == {"0-6": "pending/1/0/0/"}
-    assert counted([digest(document)]) == {"pending": 7, "running": 0, "done": 0, "failed": 0}
-    running = digest({**document, "tasks": {"0-6": "running/1/0/0/w1-bbbbbb"}})
-    assert counted([running]) == {"pending": 0, "running": 7, "done": 0, "failed": 0}
+    assert total_counts([summary_of(document)]) == {"pending": 7, "running": 0, "done": 0, "failed": 0}
+    running = summary_of({**document, "tasks": {"0-6": "running/1/0/0/w1-bbbbbb"}})
+    assert total_counts([running]) == {"pending": 0, "running": 7, "done": 0, "failed": 0}
     assert running.holders == {"w1-bbbbbb"}
 
 
@@ -43,26 +43,26 @@ def test_committed_is_said_of_what_is_all_committed(bench: Bench) -> None:
     """With output or without."""
     job = bench.deployed(inputs=list("ab"))
     shard = bench.write_tasks(job, {0: "done/1/0/0/w0-aaaaaa", 1: "empty/1/0/0/w0-aaaaaa"})
-    assert digest(bench.get(shard.target)).committed
+    assert summary_of(bench.get(shard.target)).committed
 
 
 def test_a_condensed_object_is_one_that_a_store_can_hold(bench: Bench) -> None:
     """Its key, its version and the label that it is found by stay; tasks, owners and managedFields do not."""
     job = bench.deployed()
-    document = next(iter(children.shards(job, job.stages[0], open_=True)))
+    document = next(iter(builders.shards(job, job.stages[0], open_=True)))
     document["metadata"] |= {"uid": "u", "resourceVersion": "7", "managedFields": [{"manager": "kubemr"}]}
-    found = condense(document)
+    found = summarize(document)
     assert key_of(found) == key_of(document)
     assert set(found["metadata"]) == {"namespace", "name", "uid", "resourceVersion", "labels"}
     assert found["metadata"]["labels"] == {LABEL_UID: job.uid}
     assert "tasks" not in found
-    assert condensed(found) == digest(document)
+    assert summarized(found) == summary_of(document)
 
 
 def test_what_is_the_same_of_all_shards_is_kept_once(bench: Bench) -> None:
     """There may be 31,250 of a job."""
     job = bench.deployed(inputs=["x"] * 70)
-    one, other = (condense(bench.get(bench.shard(job, 0, number).target)) for number in range(2))
+    one, other = (summarize(bench.get(bench.shard(job, 0, number).target)) for number in range(2))
     assert one["metadata"]["labels"] is other["metadata"]["labels"]
     assert one["metadata"]["namespace"] is other["metadata"]["namespace"]
-    assert condensed(one).stage is condensed(other).stage
+    assert summarized(one).stage is summarized(other).stage

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from kubemr.controller.reconcile.context import CONFIG_MAPS, KUBERNETES_JOBS, PODS, SECRETS, Operator
-from kubemr.controller.reconcile.objects import rbac as rights
-from kubemr.controller.reconcile.phases.cleanup import SETTLE_SECONDS, superfluous
+from kubemr.controller.reconcile.context import CONFIG_MAPS, KUBERNETES_JOBS, PODS, SECRETS, ReconcileContext
+from kubemr.controller.reconcile.objects import rbac
+from kubemr.controller.reconcile.phases.cleanup import SETTLE_SECONDS, prefixes_to_delete
 from kubemr.coordination import names
 from kubemr.coordination.job_view import JobView
-from kubemr.locks import Refused
+from kubemr.locks import RequestRefusedError
 from kubemr.locks.conditional import Target
 from kubemr.locks.effects import Json, Resource
 from kubemr.locks.lease import LEASES
@@ -24,12 +24,12 @@ MORE: dict[str, Json] = {
 """What objects of these kinds cannot do without."""
 
 
-def finished(bench: Bench, operator: Operator, phase: str = "COMPLETE", **spec: Json) -> JobView:
+def finished(bench: Bench, operator: ReconcileContext, phase: str = "COMPLETE", **spec: Json) -> JobView:
     """A job that was deployed, and is over."""
     job = bench.deployed(operator, **spec)
     for stage in ("map", "reduce", "run-1"):
         bench.store.put(f"{job.storage_prefix}0/{stage}/0/x", b"")
-    bench.set(job.status, "/status/completionTime", bench.stamp())
+    bench.set(job.status, "/status/completionTime", bench.now_string())
     bench.set(job.status, "/status/phase", phase)
     return bench.job()
 
@@ -40,7 +40,7 @@ def stages_left(bench: Bench) -> list[str]:
 
 
 @pytest.mark.parametrize("phase", ["COMPLETE", "FAIL"])
-def test_everything_of_the_run_is_removed(bench: Bench, operator: Operator, phase: str) -> None:
+def test_everything_of_the_run_is_removed(bench: Bench, operator: ReconcileContext, phase: str) -> None:
     """The job stays."""
     finished(bench, operator, phase)
     bench.step(operator)
@@ -49,7 +49,7 @@ def test_everything_of_the_run_is_removed(bench: Bench, operator: Operator, phas
     assert bench.job().phase == phase
 
 
-def test_any_operator_may_do_it(bench: Bench, operator: Operator) -> None:
+def test_any_operator_may_do_it(bench: Bench, operator: ReconcileContext) -> None:
     """Also while the driver lives; twice does no harm."""
     finished(bench, operator)
     bench.step(bench.operator("op-b"))
@@ -69,7 +69,7 @@ def test_any_operator_may_do_it(bench: Bench, operator: Operator) -> None:
     ],
 )
 def test_the_retention_policy(
-    bench: Bench, operator: Operator, policy: str | None, phase: str, left: list[str]
+    bench: Bench, operator: ReconcileContext, policy: str | None, phase: str, left: list[str]
 ) -> None:
     """Results keeps the last stage; of a failed job everything, for a retry and for whoever looks why."""
     spec: Json = {} if policy is None else {"storage": {"retentionPolicy": policy}}
@@ -79,7 +79,9 @@ def test_the_retention_policy(
 
 
 @pytest.mark.parametrize(("policy", "left"), [("Results", 3), ("None", 0)])
-def test_logs_and_errors_stay_with_the_results(bench: Bench, operator: Operator, policy: str, left: int) -> None:
+def test_logs_and_errors_stay_with_the_results(
+    bench: Bench, operator: ReconcileContext, policy: str, left: int
+) -> None:
     """Of every stage, and nothing of users' that is called the same elsewhere; None keeps nothing."""
     job = finished(bench, operator, storage={"retentionPolicy": policy})
     attempt = names.attempt_prefix(job.storage_prefix, 0, "map", 0, "1-w0-aaaaaa")
@@ -92,10 +94,10 @@ def test_logs_and_errors_stay_with_the_results(bench: Bench, operator: Operator,
 
 def test_a_job_that_never_had_stages_has_nothing_to_clear(bench: Bench) -> None:
     """It failed before."""
-    assert superfluous(bench.submit(storage={"retentionPolicy": "None"})) == []
+    assert prefixes_to_delete(bench.submit(storage={"retentionPolicy": "None"})) == []
 
 
-def test_storage_is_not_cleared_while_pods_are_left(bench: Bench, operator: Operator) -> None:
+def test_storage_is_not_cleared_while_pods_are_left(bench: Bench, operator: ReconcileContext) -> None:
     """What a worker writes after its prefix was cleared would stay until the job is deleted.
 
     Nor are its shards removed: one that was long under way to be created would come back, and the worker would begin
@@ -109,16 +111,16 @@ def test_storage_is_not_cleared_while_pods_are_left(bench: Bench, operator: Oper
     bench.create(PODS, pod)
     assert bench.step(operator) == 1.0
     assert "map" in stages_left(bench)
-    rights = {f"{plural}/{job.base}-worker" for plural in ("serviceaccounts", "roles", "rolebindings")}
+    rbac = {f"{plural}/{job.base}-worker" for plural in ("serviceaccounts", "roles", "rolebindings")}
     shards = {f"mapreducetaskshards/{job.shard_name(stage, 0)}" for stage in job.stages}
-    assert set(bench.everything()) == {f"configmaps/{job.base}-config", "pods/p", *rights, *shards}
+    assert set(bench.everything()) == {f"configmaps/{job.base}-config", "pods/p", *rbac, *shards}
     bench.delete(Target(PODS, NAMESPACE, "p"))
     bench.step(operator)
     assert "map" not in stages_left(bench)
     assert bench.objects(SHARDS) == []
 
 
-def test_a_pod_that_never_goes_is_not_waited_for_for_ever(bench: Bench, operator: Operator) -> None:
+def test_a_pod_that_never_goes_is_not_waited_for_for_ever(bench: Bench, operator: ReconcileContext) -> None:
     """Its node may be unreachable."""
     job = finished(bench, operator)
     pod = {
@@ -133,7 +135,7 @@ def test_a_pod_that_never_goes_is_not_waited_for_for_ever(bench: Bench, operator
     assert bench.objects(CONFIG_MAPS) == []
 
 
-def test_storage_that_fails_is_tried_again(bench: Bench, operator: Operator) -> None:
+def test_storage_that_fails_is_tried_again(bench: Bench, operator: ReconcileContext) -> None:
     """The ConfigMap goes last: as long as it is there, whoever looks goes on."""
     finished(bench, operator)
     bench.storage_fails = True
@@ -146,7 +148,7 @@ def test_storage_that_fails_is_tried_again(bench: Bench, operator: Operator) -> 
     assert bench.objects(CONFIG_MAPS) == []
 
 
-def test_what_is_created_late_is_removed(bench: Bench, operator: Operator) -> None:
+def test_what_is_created_late_is_removed(bench: Bench, operator: ReconcileContext) -> None:
     """By a request that was long under way: every operator looks once more; and whenever its cache shows something."""
     job = finished(bench, operator)
     late = {
@@ -170,7 +172,7 @@ def test_what_is_created_late_is_removed(bench: Bench, operator: Operator) -> No
     assert bench.objects(KUBERNETES_JOBS) == []
 
 
-def test_what_is_created_late_for_an_earlier_run_is_removed(bench: Bench, operator: Operator) -> None:
+def test_what_is_created_late_for_an_earlier_run_is_removed(bench: Bench, operator: ReconcileContext) -> None:
     """Its names are of that run, and some kinds the operator may not list."""
     job = finished(bench, operator)
     bench.step(operator)
@@ -178,7 +180,7 @@ def test_what_is_created_late_for_an_earlier_run_is_removed(bench: Bench, operat
     assert bench.step(operator) == SETTLE_SECONDS
     owned = {"labels": names.labels(job.uid, 1), "ownerReferences": [names.owner(job.name, job.uid)]}
     late: dict[Resource, str] = {CONFIG_MAPS: names.config_map(job.base), SECRETS: names.secret(job.base)}
-    late |= dict.fromkeys(rights.KINDS, names.account(job.base))
+    late |= dict.fromkeys(rbac.KINDS, names.account(job.base))
     for resource, name in late.items():
         bench.create(resource, {"metadata": {"name": name, **owned}, **MORE.get(resource.plural, {})})
     bench.now += SETTLE_SECONDS
@@ -186,7 +188,7 @@ def test_what_is_created_late_for_an_earlier_run_is_removed(bench: Bench, operat
     assert bench.everything() == {}
 
 
-def test_the_time_to_live(bench: Bench, operator: Operator) -> None:
+def test_the_time_to_live(bench: Bench, operator: ReconcileContext) -> None:
     """From the end on; the deletion names the uid."""
     job = finished(bench, operator, ttlSecondsAfterFinished=200)
     assert bench.step(operator) == SETTLE_SECONDS
@@ -203,20 +205,20 @@ def test_the_time_to_live(bench: Bench, operator: Operator) -> None:
     }
 
 
-def test_what_was_counted_of_its_workers_is_forgotten(bench: Bench, operator: Operator) -> None:
+def test_what_was_counted_of_its_workers_is_forgotten(bench: Bench, operator: ReconcileContext) -> None:
     """The memory of an operator does not grow with the jobs it has seen."""
     job = bench.deployed(operator)
     bench.step(operator)
-    assert job.uid in operator.musters
+    assert operator.memory(job.uid).liveness is not None
     bench.set(job.status, "/status/phase", "FAIL")
     bench.step(operator)
-    assert operator.musters == {}
+    assert operator.memory(job.uid).liveness is None
     operator.cleaned["another", 1] = 7.0
     operator.forget(job.uid)
-    assert operator.cleaned == {("another", 1): 7.0}
+    assert (operator.memories, operator.cleaned) == ({}, {("another", 1): 7.0})
 
 
-def test_a_delete_without_an_answer_is_repeated(bench: Bench, operator: Operator) -> None:
+def test_a_delete_without_an_answer_is_repeated(bench: Bench, operator: ReconcileContext) -> None:
     """404 then says that it is gone; a 409, that another object has the name by now."""
     finished(bench, operator)
     bench.lose(asks("delete", "leases"))
@@ -225,15 +227,17 @@ def test_a_delete_without_an_answer_is_repeated(bench: Bench, operator: Operator
     assert bench.everything() == {}
 
 
-def test_a_delete_that_is_denied_is_an_error(bench: Bench, operator: Operator) -> None:
+def test_a_delete_that_is_denied_is_an_error(bench: Bench, operator: ReconcileContext) -> None:
     """With the object's name."""
     job = finished(bench, operator)
     bench.answer(asks("delete", "jobs"), DENIED)
-    with pytest.raises(Refused, match=f"deleting jobs default/{job.base}-workers: the apiserver refused it with 403"):
+    with pytest.raises(
+        RequestRefusedError, match=f"deleting jobs default/{job.base}-workers: the apiserver refused it with 403"
+    ):
         bench.step(operator)
 
 
-def test_only_children_of_this_job_are_removed(bench: Bench, operator: Operator) -> None:
+def test_only_children_of_this_job_are_removed(bench: Bench, operator: ReconcileContext) -> None:
     """Another job's are left alone, and so is whoever has no label of ours."""
     bench.deployed(operator, "other")
     before = bench.everything()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from kubemr.controller.reconcile.context import KUBERNETES_JOBS, PODS, Operator
+from kubemr.controller.reconcile.context import KUBERNETES_JOBS, PODS, ReconcileContext
 from kubemr.controller.reconcile.workers.worker_job import MAX_GENERATIONS
 from kubemr.coordination import names
 from kubemr.coordination.job_view import JobView
@@ -39,7 +39,7 @@ def generations(bench: Bench) -> list[str]:
     return sorted(item["metadata"]["name"].partition("-workers")[2] for item in bench.objects(KUBERNETES_JOBS))
 
 
-def test_workers_that_worked_are_started_again(bench: Bench, operator: Operator) -> None:
+def test_workers_that_worked_are_started_again(bench: Bench, operator: ReconcileContext) -> None:
     """What ended them may pass; an Event says so."""
     job = bench.deployed(operator)
     bench.hold_lease(job, 0, "w0-aaaaaa")
@@ -54,7 +54,7 @@ def test_workers_that_worked_are_started_again(bench: Bench, operator: Operator)
     )
 
 
-def test_a_few_times_and_no_more(bench: Bench, operator: Operator) -> None:
+def test_a_few_times_and_no_more(bench: Bench, operator: ReconcileContext) -> None:
     """Then the job fails with what the last pod said."""
     job = bench.deployed(operator)
     bench.hold_lease(job, 0, "w0-aaaaaa")
@@ -69,7 +69,7 @@ def test_a_few_times_and_no_more(bench: Bench, operator: Operator) -> None:
 
 
 @pytest.mark.parametrize("said", ["", "No module named 'words'"])
-def test_workers_that_never_worked_are_not(bench: Bench, operator: Operator, said: str) -> None:
+def test_workers_that_never_worked_are_not(bench: Bench, operator: ReconcileContext, said: str) -> None:
     """No pod will ever do better: the job fails with its words, or else with those of Kubernetes."""
     job = bench.deployed(operator)
     if said:
@@ -81,7 +81,7 @@ def test_workers_that_never_worked_are_not(bench: Bench, operator: Operator, sai
     assert bench.job().phase == "FAIL"
 
 
-def test_the_last_words_are_those_of_a_pod_that_failed_by_itself(bench: Bench, operator: Operator) -> None:
+def test_the_last_words_are_those_of_a_pod_that_failed_by_itself(bench: Bench, operator: ReconcileContext) -> None:
     """When Kubernetes gives up it ends the pods that still run; others have left, with exit code 0."""
     job = bench.deployed(operator)
     pod(bench, job, "first", "2026-01-01T00:00:01Z", "no module x")
@@ -92,7 +92,7 @@ def test_the_last_words_are_those_of_a_pod_that_failed_by_itself(bench: Bench, o
     assert bench.job().document["status"]["error"] == "no worker ever started its work: pod first: no module x"
 
 
-def test_whose_pods_were_all_told_to_end(bench: Bench, operator: Operator) -> None:
+def test_whose_pods_were_all_told_to_end(bench: Bench, operator: ReconcileContext) -> None:
     """Then that is what they said last."""
     job = bench.deployed(operator)
     pod(bench, job, "told", "2026-01-01T00:00:02Z", "", code=143)
@@ -109,7 +109,7 @@ def failures(bench: Bench, job: JobView, failed: int, **status: int) -> None:
 
 @pytest.mark.parametrize(("replicas", "bound"), [(1, 4), (3, 6)])
 def test_no_worker_ever_started_and_enough_pods_have_failed(
-    bench: Bench, operator: Operator, replicas: int, bound: int
+    bench: Bench, operator: ReconcileContext, replicas: int, bound: int
 ) -> None:
     """Twice as many as there are workers, `maxAttempts` at least: Kubernetes would go on for hours."""
     job = bench.deployed(operator, replicas=replicas)
@@ -123,7 +123,7 @@ def test_no_worker_ever_started_and_enough_pods_have_failed(
 
 
 @pytest.mark.parametrize("case", ["one is ready", "one has started", "it was over just then"])
-def test_it_is_not_hopeless_when(bench: Bench, operator: Operator, case: str) -> None:
+def test_it_is_not_hopeless_when(bench: Bench, operator: ReconcileContext, case: str) -> None:
     """A pod runs now, or a worker has held its Lease, or the job has ended meanwhile."""
     job = bench.deployed(operator, replicas=1)
     failures(bench, job, 10, **({"ready": 1} if case == "one is ready" else {}))
@@ -135,7 +135,7 @@ def test_it_is_not_hopeless_when(bench: Bench, operator: Operator, case: str) ->
     assert bench.job().phase == ("COMPLETE" if case == "it was over just then" else "DEPLOYED")
 
 
-def test_a_stale_cache_starts_nothing(bench: Bench, operator: Operator) -> None:
+def test_a_stale_cache_starts_nothing(bench: Bench, operator: ReconcileContext) -> None:
     """It does not show the end; or it shows an older generation only, whose successor is there."""
     cache = operator.cache
     assert isinstance(cache, LiveCache)
@@ -151,7 +151,7 @@ def test_a_stale_cache_starts_nothing(bench: Bench, operator: Operator) -> None:
     assert generations(bench) == ["", "-1"]
 
 
-def test_one_whose_workers_have_all_exited_with_0_is_started_again(bench: Bench, operator: Operator) -> None:
+def test_one_whose_workers_have_all_exited_with_0_is_started_again(bench: Bench, operator: ReconcileContext) -> None:
     """It should not happen, as some always stay; a worker of another make may do it all the same."""
     job = bench.deployed(operator)
     bench.hold_lease(job, 0, "w0-aaaaaa")
@@ -162,7 +162,7 @@ def test_one_whose_workers_have_all_exited_with_0_is_started_again(bench: Bench,
     assert generations(bench) == ["", "-1"]
 
 
-def test_a_kubernetes_job_that_somebody_deleted_is_made_again(bench: Bench, operator: Operator) -> None:
+def test_a_kubernetes_job_that_somebody_deleted_is_made_again(bench: Bench, operator: ReconcileContext) -> None:
     """Without it no worker would ever come back, and the job would hang."""
     job = bench.deployed(operator)
     bench.delete(kubernetes_job(job))
@@ -171,7 +171,7 @@ def test_a_kubernetes_job_that_somebody_deleted_is_made_again(bench: Bench, oper
     assert bench.events()[-1][0] == "WorkersRestarted"
 
 
-def test_one_that_the_cache_does_not_show_yet_is_not_made_again(bench: Bench, operator: Operator) -> None:
+def test_one_that_the_cache_does_not_show_yet_is_not_made_again(bench: Bench, operator: ReconcileContext) -> None:
     """A consistent list decides."""
     cache = operator.cache
     assert isinstance(cache, LiveCache)
@@ -181,7 +181,7 @@ def test_one_that_the_cache_does_not_show_yet_is_not_made_again(bench: Bench, op
     assert "WorkersRestarted" not in dict(bench.events())
 
 
-def test_one_that_goes_while_it_is_looked_at(bench: Bench, operator: Operator) -> None:
+def test_one_that_goes_while_it_is_looked_at(bench: Bench, operator: ReconcileContext) -> None:
     """The next look makes it again."""
     job = bench.deployed(operator)
     end(bench, job)
@@ -193,7 +193,7 @@ def test_one_that_goes_while_it_is_looked_at(bench: Bench, operator: Operator) -
 
 
 @pytest.mark.parametrize("deleted", [True, False], ids=["deleted", "ended"])
-def test_no_workers_for_a_job_that_was_over_just_then(bench: Bench, operator: Operator, deleted: bool) -> None:
+def test_no_workers_for_a_job_that_was_over_just_then(bench: Bench, operator: ReconcileContext, deleted: bool) -> None:
     """They exited because it was: the last look is a consistent one."""
     job = bench.deployed(operator)
     bench.hold_lease(job, 0, "w0-aaaaaa")
@@ -206,7 +206,7 @@ def test_no_workers_for_a_job_that_was_over_just_then(bench: Bench, operator: Op
     assert generations(bench) == ([] if deleted else [""])
 
 
-def test_a_condition_that_is_not_true_is_no_end(bench: Bench, operator: Operator) -> None:
+def test_a_condition_that_is_not_true_is_no_end(bench: Bench, operator: ReconcileContext) -> None:
     """Nor is one of another type."""
     job = bench.deployed(operator)
     conditions = [{"type": "Failed", "status": "False"}, {"type": "Suspended", "status": "True"}]

@@ -11,16 +11,16 @@ from pathlib import Path
 import pytest
 
 from kubemr.controller.inputs.plan import Plan
-from kubemr.controller.reconcile.context import Operator
-from kubemr.controller.reconcile.phases import plan_inputs as planning
+from kubemr.controller.reconcile.context import ReconcileContext
+from kubemr.controller.reconcile.phases import plan_inputs
 from kubemr.controller.reconcile.reconciler import reconcile
 from kubemr.coordination.job_view import JobView
-from kubemr.locks.conditional import Refused
+from kubemr.locks.conditional import RequestRefusedError
 from kubemr.locks.effects import Answer, Json, Request
 from support.bench import DENIED, INVALID, SILENCE, Bench, BenchSettings, asks, operator_lease, patches
 
 
-def planned(bench: Bench, root: Path, operator: Operator, files: int = 40, **spec: Json) -> JobView:
+def planned(bench: Bench, root: Path, operator: ReconcileContext, files: int = 40, **spec: Json) -> JobView:
     """A job that is DEPLOYING and whose inputs are so many files; nobody has looked yet."""
     for number in range(files):
         (root / f"{number:02d}.txt").write_text("x")
@@ -48,7 +48,7 @@ def plans(bench: Bench) -> set[str]:
     return {key.split("/")[2] for key in bench.store.objects if "/inputs/" in key}
 
 
-def test_the_inputs_are_found_and_the_job_deployed(bench: Bench, operator: Operator, tmp_path: Path) -> None:
+def test_the_inputs_are_found_and_the_job_deployed(bench: Bench, operator: ReconcileContext, tmp_path: Path) -> None:
     """First the plan is recorded with the numbers of tasks, then shards are made for them, then pods."""
     planned(bench, tmp_path, operator)
     assert bench.step(operator) == 0.0
@@ -64,7 +64,9 @@ def test_the_inputs_are_found_and_the_job_deployed(bench: Bench, operator: Opera
 
 
 @pytest.mark.parametrize("fate", ["lost answer", "done"])
-def test_the_plan_that_counts_is_the_recorded_one(bench: Bench, operator: Operator, tmp_path: Path, fate: str) -> None:
+def test_the_plan_that_counts_is_the_recorded_one(
+    bench: Bench, operator: ReconcileContext, tmp_path: Path, fate: str
+) -> None:
     """A listing may change: who comes later finds a plan and looks no more."""
     planned(bench, tmp_path, operator)
     if fate == "lost answer":
@@ -98,7 +100,7 @@ def test_another_operator_begins_anew(bench: Bench, tmp_path: Path, requests: in
     assert len(inputs(bench)) == job.inputs.tasks == job.stages[0].total == (41 if recorded is None else 40)
 
 
-def test_a_plan_is_of_the_driver(bench: Bench, operator: Operator, tmp_path: Path) -> None:
+def test_a_plan_is_of_the_driver(bench: Bench, operator: ReconcileContext, tmp_path: Path) -> None:
     """Who was paused, and whose job another drives by now, records nothing and takes its objects away."""
     job = planned(bench, tmp_path, operator)
     bench.meanwhile(patches("mapreducejobs"), lambda: bench.set(job.status, "/status/lockholder", "op-b/2/1"))
@@ -109,7 +111,7 @@ def test_a_plan_is_of_the_driver(bench: Bench, operator: Operator, tmp_path: Pat
 
 @pytest.mark.parametrize("what", ["deleted", "another drives it"])
 def test_a_long_listing_ends_when_the_job_is_not_ours_any_more(
-    bench: Bench, operator: Operator, tmp_path: Path, what: str, monkeypatch: pytest.MonkeyPatch
+    bench: Bench, operator: ReconcileContext, tmp_path: Path, what: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It looks once a second; what it wrote is removed, since who deletes the job may have been there before."""
     job = planned(bench, tmp_path, operator, files=200)
@@ -134,11 +136,11 @@ def slow(bench: Bench, monkeypatch: pytest.MonkeyPatch, seconds: float = 3.0) ->
         bench.now += seconds
         return bench.now
 
-    monkeypatch.setattr(planning, "Plan", partial(Plan, clock=clock))
+    monkeypatch.setattr(plan_inputs, "Plan", partial(Plan, clock=clock))
 
 
 def test_a_long_listing_says_how_far_it_is(
-    bench: Bench, operator: Operator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    bench: Bench, operator: ReconcileContext, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Every few seconds, by a condition; the job is deployed all the same."""
     planned(bench, tmp_path, operator, files=200)
@@ -170,7 +172,7 @@ def test_a_long_listing_says_how_far_it_is(
         ({"manifest": "file:///no/list"}, 'spec.inputsFrom[0].manifest: "file:///no/list": '),
     ],
 )
-def test_inputs_that_are_wrong_fail_the_job(bench: Bench, operator: Operator, source: Json, error: str) -> None:
+def test_inputs_that_are_wrong_fail_the_job(bench: Bench, operator: ReconcileContext, source: Json, error: str) -> None:
     """With field, value and remedy; nothing was created that would have to go."""
     bench.submit(inputs=None, inputsFrom=[source])
     for _ in range(3):
@@ -184,7 +186,9 @@ def test_inputs_that_are_wrong_fail_the_job(bench: Bench, operator: Operator, so
     assert bench.everything() == {}
 
 
-def test_a_line_that_is_wrong_leaves_no_part_of_a_plan(bench: Bench, operator: Operator, tmp_path: Path) -> None:
+def test_a_line_that_is_wrong_leaves_no_part_of_a_plan(
+    bench: Bench, operator: ReconcileContext, tmp_path: Path
+) -> None:
     """Chunks were written before it was found."""
     (tmp_path / "list").write_text("s3://b/x\n" * 3000 + "foo\n")
     bench.submit(inputs=None, inputsFrom=[{"manifest": (tmp_path / "list").as_uri()}])
@@ -205,7 +209,7 @@ def test_where_an_operator_may_not_look(bench: Bench, tmp_path: Path) -> None:
     assert "may not look there with rights of its own" in bench.job().document["status"]["error"]
 
 
-def test_a_store_that_fails_is_waited_for(bench: Bench, operator: Operator, tmp_path: Path) -> None:
+def test_a_store_that_fails_is_waited_for(bench: Bench, operator: ReconcileContext, tmp_path: Path) -> None:
     """The job says so, and goes on when it is back."""
     planned(bench, tmp_path, operator)
     bench.storage_fails = True
@@ -220,7 +224,7 @@ def test_a_store_that_fails_is_waited_for(bench: Bench, operator: Operator, tmp_
     assert (job.phase, job.document["status"].get("error")) == ("DEPLOYED", None)
 
 
-def test_a_secret_that_is_missing_is_waited_for(bench: Bench, operator: Operator, tmp_path: Path) -> None:
+def test_a_secret_that_is_missing_is_waited_for(bench: Bench, operator: ReconcileContext, tmp_path: Path) -> None:
     """The inputs are looked for with the job's own keys."""
     storage = {"s3": {"bucket": "abc", "secretRef": {"name": "keys"}}}
     planned(bench, tmp_path, operator, storage=storage)
@@ -228,7 +232,7 @@ def test_a_secret_that_is_missing_is_waited_for(bench: Bench, operator: Operator
     assert "the Secret 'keys' in namespace 'default' does not exist" in bench.job().document["status"]["error"]
 
 
-def test_a_retry_keeps_the_plan(bench: Bench, operator: Operator, tmp_path: Path) -> None:
+def test_a_retry_keeps_the_plan(bench: Bench, operator: ReconcileContext, tmp_path: Path) -> None:
     """Tasks keep their numbers: what was committed stays true, whatever a listing would say today."""
     planned(bench, tmp_path, operator)
     bench.step(operator)
@@ -249,7 +253,7 @@ def test_a_retry_keeps_the_plan(bench: Bench, operator: Operator, tmp_path: Path
     assert len(inputs(bench)) == 40
 
 
-def test_the_plan_goes_when_the_job_is_complete(bench: Bench, operator: Operator, tmp_path: Path) -> None:
+def test_the_plan_goes_when_the_job_is_complete(bench: Bench, operator: ReconcileContext, tmp_path: Path) -> None:
     """It is of no more use than the outputs of the map stage."""
     planned(bench, tmp_path, operator)
     bench.step(operator)
@@ -260,7 +264,7 @@ def test_the_plan_goes_when_the_job_is_complete(bench: Bench, operator: Operator
     assert plans(bench) == set()
 
 
-def test_silence_while_it_is_recorded(bench: Bench, operator: Operator, tmp_path: Path) -> None:
+def test_silence_while_it_is_recorded(bench: Bench, operator: ReconcileContext, tmp_path: Path) -> None:
     """The patch had no clear answer and did not land: it is sent again."""
     planned(bench, tmp_path, operator)
     bench.answer(patches("mapreducejobs"), SILENCE)
@@ -279,7 +283,7 @@ def failed(bench: Bench) -> tuple[str, str]:
 
 @pytest.mark.parametrize("sizes", [[2**53 + 1], [2**53, 1]])
 def test_sizes_that_no_status_can_hold_fail_the_job(
-    bench: Bench, operator: Operator, tmp_path: Path, sizes: list[int]
+    bench: Bench, operator: ReconcileContext, tmp_path: Path, sizes: list[int]
 ) -> None:
     """One by one and together, before anything is patched that would be refused."""
     (tmp_path / "list").write_text("".join(f"s3://b/x\t{size}\n" for size in sizes))
@@ -292,7 +296,9 @@ def test_sizes_that_no_status_can_hold_fail_the_job(
     assert plans(bench) == set()
 
 
-def test_a_plan_that_is_refused_for_good_fails_the_job(bench: Bench, operator: Operator, tmp_path: Path) -> None:
+def test_a_plan_that_is_refused_for_good_fails_the_job(
+    bench: Bench, operator: ReconcileContext, tmp_path: Path
+) -> None:
     """By the schema or a policy: the job says what they said, and nothing of the plan stays."""
     planned(bench, tmp_path, operator)
     bench.answer(patches("mapreducejobs"), INVALID)
@@ -305,7 +311,9 @@ def test_a_plan_that_is_refused_for_good_fails_the_job(bench: Bench, operator: O
     assert plans(bench) == set()
 
 
-def test_a_plan_for_which_a_right_is_missing_is_made_again(bench: Bench, operator: Operator, tmp_path: Path) -> None:
+def test_a_plan_for_which_a_right_is_missing_is_made_again(
+    bench: Bench, operator: ReconcileContext, tmp_path: Path
+) -> None:
     """The job says so, and goes on when the right is there; each try takes away what it wrote."""
     planned(bench, tmp_path, operator)
     for _ in range(2):
@@ -330,7 +338,7 @@ def test_a_plan_for_which_a_right_is_missing_is_made_again(bench: Bench, operato
     ],
 )
 def test_a_plan_that_may_have_been_recorded_stays(
-    bench: Bench, operator: Operator, tmp_path: Path, lands: bool, denied: Callable[[Request], bool]
+    bench: Bench, operator: ReconcileContext, tmp_path: Path, lands: bool, denied: Callable[[Request], bool]
 ) -> None:
     """The answer was lost, and then the right: nobody knows whether the job names it, or will."""
     planned(bench, tmp_path, operator)
@@ -339,7 +347,7 @@ def test_a_plan_that_may_have_been_recorded_stays(
     else:
         bench.answer(patches("mapreducejobs"), SILENCE)
     bench.answer(denied, DENIED)
-    with suppress(Refused):
+    with suppress(RequestRefusedError):
         bench.step(operator)
     assert len(plans(bench)) == 1
     assert (bench.job().inputs is not None) == lands
@@ -351,13 +359,13 @@ def test_a_plan_that_may_have_been_recorded_stays(
 
 
 def test_a_plan_goes_when_nothing_may_be_said_of_it(
-    bench: Bench, operator: Operator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    bench: Bench, operator: ReconcileContext, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Not even how far it is: whoever tries again writes another."""
     planned(bench, tmp_path, operator, files=200)
     slow(bench, monkeypatch)
     monkeypatch.setattr("kubemr.controller.inputs.plan.TASKS_PER_CHUNK", 16)
     bench.answer(patches("mapreducejobs"), DENIED)
-    with pytest.raises(Refused, match="403"):
+    with pytest.raises(RequestRefusedError, match="403"):
         bench.step(operator)
     assert plans(bench) == set()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from kubemr.controller.reconcile.context import Operator
+from kubemr.controller.reconcile.context import ReconcileContext
 from kubemr.controller.reconcile.objects import delete as removing
 from kubemr.controller.reconcile.objects.delete import remove_all
 from kubemr.coordination import names
@@ -16,7 +16,7 @@ from support.largestage import LargeStage
 
 
 @pytest.fixture
-def job(bench: Bench, operator: Operator, monkeypatch: pytest.MonkeyPatch) -> JobView:
+def job(bench: Bench, operator: ReconcileContext, monkeypatch: pytest.MonkeyPatch) -> JobView:
     """Five shards, two to a page."""
     monkeypatch.setattr(removing, "LARGE_SHARDS_A_PAGE", 2)
     return bench.deployed(operator, inputs=["x"] * 150, partitions=0)

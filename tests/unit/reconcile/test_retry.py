@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from kubemr.controller.reconcile.context import KUBERNETES_JOBS, PODS, Operator
+from kubemr.controller.reconcile.context import KUBERNETES_JOBS, PODS, ReconcileContext
 from kubemr.controller.reconcile.phases.cleanup import SETTLE_SECONDS
 from kubemr.controller.reconcile.reconciler import reconcile
 from kubemr.coordination import names
@@ -15,14 +15,14 @@ from kubemr.locks.conditional import Target
 from kubemr.locks.effects import Json, Request
 from kubemr.locks.lease import LEASES
 from kubemr.tasks.shard import SHARDS
-from kubemr.worker.scheduling.loop import Ending
+from kubemr.worker.scheduling.loop import ExitReason
 from support.bench import NAMESPACE, Bench, asks
 from support.planned import worker_of
 
 A = "w0-aaaaaa"
 
 
-def failed(bench: Bench, operator: Operator, **spec: Json) -> JobView:
+def failed(bench: Bench, operator: ReconcileContext, **spec: Json) -> JobView:
     """A job of three inputs that failed when one was done and one was running."""
     job = bench.deployed(operator, inputs=list("abc"), maxAttempts=2, **spec)
     bench.hold_lease(job, 0, A)
@@ -38,7 +38,7 @@ def runs(bench: Bench, job: JobView) -> set[str]:
     return {item["metadata"]["labels"][names.LABEL_RUN] for item in bench.objects(SHARDS)}
 
 
-def test_what_was_committed_is_not_done_again(bench: Bench, operator: Operator) -> None:
+def test_what_was_committed_is_not_done_again(bench: Bench, operator: ReconcileContext) -> None:
     """The rest is pending in an epoch of its own, with no failures held against it."""
     job = failed(bench, operator)
     bench.step(operator)
@@ -68,7 +68,7 @@ def test_what_was_committed_is_not_done_again(bench: Bench, operator: Operator) 
 
 
 def test_what_was_committed_is_found_on_every_page(
-    bench: Bench, operator: Operator, monkeypatch: pytest.MonkeyPatch
+    bench: Bench, operator: ReconcileContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Also when their list expires in the middle and is begun again."""
     monkeypatch.setattr("kubemr.controller.reconcile.shards.previous_run.LARGE_SHARDS_A_PAGE", 1)
@@ -101,14 +101,14 @@ def test_what_was_committed_is_found_on_every_page(
     assert str(bench.shard(again).tasks[2]) == "pending/2/0/0/"
 
 
-def test_the_cause_of_a_later_run_is_its_own(bench: Bench, operator: Operator) -> None:
+def test_the_cause_of_a_later_run_is_its_own(bench: Bench, operator: ReconcileContext) -> None:
     """The error of the run before is still in storage, and not what `status.error` tells."""
     job = bench.deployed(operator, inputs=["a"], partitions=0, replicas=1, maxAttempts=1)
     for run in (1, 2):
         worker, executor = worker_of(bench, bench.job(), entropy=run)
         executor.kind = lambda piece: "failed"
         executor.printed = lambda piece: b"printed"
-        assert bench.run(worker.run()) is Ending.FAIL
+        assert bench.run(worker.run()) is ExitReason.FAIL
         log = f"{job.storage_prefix}0/map/0/{run}-{worker.identity.token}/log.txt"
         error = bench.job().document["status"]["error"]
         assert error == f"map/0 failed once: ValueError: no\nlog: {bench.store.url(log)}"
@@ -117,7 +117,9 @@ def test_the_cause_of_a_later_run_is_its_own(bench: Bench, operator: Operator) -
             bench.step(operator)
 
 
-def test_an_operator_that_still_sees_the_failed_run_does_not_touch_the_next(bench: Bench, operator: Operator) -> None:
+def test_an_operator_that_still_sees_the_failed_run_does_not_touch_the_next(
+    bench: Bench, operator: ReconcileContext
+) -> None:
     """It removes what belongs to runs up to the one that it sees, and deletes no job that has changed."""
     job = failed(bench, operator, ttlSecondsAfterFinished=5)
     bench.set(job.target, "/spec/restarts", 1)
@@ -148,7 +150,7 @@ def test_a_crash_after_each_request_leads_to_the_same_run() -> None:
 
 
 @pytest.mark.parametrize("why", ["policy", "invalid"])
-def test_a_job_that_cannot_be_retried_says_so_once(bench: Bench, operator: Operator, why: str) -> None:
+def test_a_job_that_cannot_be_retried_says_so_once(bench: Bench, operator: ReconcileContext, why: str) -> None:
     """Nothing is kept of it, or it would be refused again."""
     storage = {"storage": {"retentionPolicy": "None"}} if why == "policy" else {}
     job = failed(bench, operator, **storage)
@@ -173,7 +175,7 @@ def told(bench: Bench) -> tuple[str, str, str]:
 
 
 @pytest.mark.parametrize("position", [0, 1])
-def test_what_is_not_known_any_more_is_not_made_anew(bench: Bench, operator: Operator, position: int) -> None:
+def test_what_is_not_known_any_more_is_not_made_anew(bench: Bench, operator: ReconcileContext, position: int) -> None:
     """The tasks of a deleted shard would run again, when others have read their first attempts."""
     job = bench.deployed(operator)
     shard = bench.shard(job, position).target
@@ -194,7 +196,7 @@ def test_what_is_not_known_any_more_is_not_made_anew(bench: Bench, operator: Ope
     assert [each for each in bench.events() if each[0] == "NotRetried"] == [("NotRetried", message)]
 
 
-def test_a_shard_that_is_deleted_while_the_next_run_is_made(bench: Bench, operator: Operator) -> None:
+def test_a_shard_that_is_deleted_while_the_next_run_is_made(bench: Bench, operator: ReconcileContext) -> None:
     """It fails before it has any pods, and for good."""
     job = failed(bench, operator)
     bench.set(job.target, "/spec/restarts", 1)
@@ -215,7 +217,7 @@ def test_a_shard_that_is_deleted_while_the_next_run_is_made(bench: Bench, operat
     assert told(bench)[1] == "NotRetried"
 
 
-def test_whoever_took_the_job_over_does_not_hear_of_it(bench: Bench, operator: Operator) -> None:
+def test_whoever_took_the_job_over_does_not_hear_of_it(bench: Bench, operator: ReconcileContext) -> None:
     """An operator that was paused before it looked fails nothing that another drives by now."""
     job = failed(bench, operator)
     bench.set(job.target, "/spec/restarts", 1)
@@ -234,7 +236,7 @@ def test_whoever_took_the_job_over_does_not_hear_of_it(bench: Bench, operator: O
     assert bench.job().phase == "DEPLOYING"
 
 
-def test_where_all_is_lost_all_is_done_again(bench: Bench, operator: Operator) -> None:
+def test_where_all_is_lost_all_is_done_again(bench: Bench, operator: ReconcileContext) -> None:
     """No stage reads then what another run made."""
     job = failed(bench, operator)
     bench.set(job.target, "/spec/restarts", 1)
@@ -249,7 +251,7 @@ def test_where_all_is_lost_all_is_done_again(bench: Bench, operator: Operator) -
     assert states == {"pending/1/0/0/"}
 
 
-def test_a_run_that_never_had_shards_leaves_none(bench: Bench, operator: Operator, tmp_path: Path) -> None:
+def test_a_run_that_never_had_shards_leaves_none(bench: Bench, operator: ReconcileContext, tmp_path: Path) -> None:
     """It failed while it was deployed; the cause has been corrected since."""
     listed = tmp_path / "list"
     bench.submit(inputs=None, inputsFrom=[{"manifest": listed.as_uri()}])
@@ -275,7 +277,9 @@ def lingering(bench: Bench, job: JobView) -> Target:
 
 
 @pytest.mark.parametrize("tidied", [0, 30, 200])
-def test_a_pod_that_never_ends_is_not_waited_for_for_ever(bench: Bench, operator: Operator, tidied: int) -> None:
+def test_a_pod_that_never_ends_is_not_waited_for_for_ever(
+    bench: Bench, operator: ReconcileContext, tidied: int
+) -> None:
     """It is removed by force, waited for as long as after any run, and named meanwhile, once."""
     job = failed(bench, operator)
     error = job.document["status"]["error"]
@@ -300,7 +304,7 @@ def test_a_pod_that_never_ends_is_not_waited_for_for_ever(bench: Bench, operator
     assert "Retried" not in {each["type"] for each in bench.job().document["status"]["conditions"]}
 
 
-def test_pods_that_end_are_waited_for(bench: Bench, operator: Operator) -> None:
+def test_pods_that_end_are_waited_for(bench: Bench, operator: ReconcileContext) -> None:
     """The next run begins when the last of them has."""
     job = failed(bench, operator)
     pod = lingering(bench, job)
@@ -313,7 +317,7 @@ def test_pods_that_end_are_waited_for(bench: Bench, operator: Operator) -> None:
     assert bench.job().run == 2
 
 
-def test_a_new_job_with_restarts_has_been_restarted_already(bench: Bench, operator: Operator) -> None:
+def test_a_new_job_with_restarts_has_been_restarted_already(bench: Bench, operator: ReconcileContext) -> None:
     """Only raising it asks for another run."""
     job = failed(bench, operator, restarts=2)
     assert job.document["status"]["observedRestarts"] == 2

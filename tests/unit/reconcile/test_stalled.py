@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from kubemr.controller.reconcile.context import KUBERNETES_JOBS, PODS, Operator
-from kubemr.controller.reconcile.workers.pod_problems import PATIENCE_SECONDS, trouble
+from kubemr.controller.reconcile.context import KUBERNETES_JOBS, PODS, ReconcileContext
+from kubemr.controller.reconcile.workers.pod_problems import UNREADY_SECONDS, diagnose_pods
 from kubemr.coordination import names
 from kubemr.coordination.job_view import JobView
 from kubemr.locks.conditional import Target
@@ -64,7 +64,7 @@ def deployed(bench: Bench) -> tuple[str, str]:
     ],
 )
 def test_what_kubernetes_says_is_passed_on(
-    bench: Bench, operator: Operator, status: Json, reason: str, message: str
+    bench: Bench, operator: ReconcileContext, status: Json, reason: str, message: str
 ) -> None:
     """At the next look: once as an Event, and as long as it lasts on the job.  It goes when a pod runs."""
     job = bench.deployed(operator)
@@ -82,7 +82,7 @@ def test_what_kubernetes_says_is_passed_on(
     assert bench.events()[-1][0] == "GettingOn"
 
 
-def test_one_pod_that_runs_is_enough(bench: Bench, operator: Operator) -> None:
+def test_one_pod_that_runs_is_enough(bench: Bench, operator: ReconcileContext) -> None:
     """The job is getting on."""
     job = bench.deployed(operator)
     pod(bench, job, UNSCHEDULABLE)
@@ -93,20 +93,23 @@ def test_one_pod_that_runs_is_enough(bench: Bench, operator: Operator) -> None:
 
 def test_pods_that_are_starting_are_no_trouble() -> None:
     """Nothing is said of them yet."""
-    assert trouble([{"metadata": {"name": "p"}, "status": {"phase": "Pending"}}, {"metadata": {"name": "q"}}]) is None
+    assert (
+        diagnose_pods([{"metadata": {"name": "p"}, "status": {"phase": "Pending"}}, {"metadata": {"name": "q"}}])
+        is None
+    )
 
 
-def test_no_pods_at_all(bench: Bench, operator: Operator) -> None:
+def test_no_pods_at_all(bench: Bench, operator: ReconcileContext) -> None:
     """A quota, a policy: the Kubernetes Job knows more."""
     job = bench.deployed(operator)
     bench.step(operator)
     assert error(bench) is None
-    bench.now += PATIENCE_SECONDS
+    bench.now += UNREADY_SECONDS
     bench.step(operator)
     assert error(bench) == f"Kubernetes has created no pods yet; kubectl describe job {job.base}-workers tells why"
 
 
-def test_pods_that_are_ready_are_not_listed(bench: Bench, operator: Operator) -> None:
+def test_pods_that_are_ready_are_not_listed(bench: Bench, operator: ReconcileContext) -> None:
     """The Kubernetes Job tells."""
     job = bench.deployed(operator)
     workers = Target(KUBERNETES_JOBS, NAMESPACE, names.workers(job.base, 0), "status")
@@ -116,7 +119,7 @@ def test_pods_that_are_ready_are_not_listed(bench: Bench, operator: Operator) ->
     assert not [each for each in bench.requests if asks("list", "pods")(each)]
 
 
-def test_what_held_the_job_up_is_gone_when_it_is_complete(bench: Bench, operator: Operator) -> None:
+def test_what_held_the_job_up_is_gone_when_it_is_complete(bench: Bench, operator: ReconcileContext) -> None:
     """Whoever completes it takes it off."""
     job = bench.deployed(operator)
     pod(bench, job, UNSCHEDULABLE)
@@ -131,7 +134,7 @@ def test_what_held_the_job_up_is_gone_when_it_is_complete(bench: Bench, operator
     assert [each for each in bench.events() if each[0] == "Complete"] == [("Complete", "0 results")]
 
 
-def test_a_shard_that_was_deleted_fails_the_job(bench: Bench, operator: Operator) -> None:
+def test_a_shard_that_was_deleted_fails_the_job(bench: Bench, operator: ReconcileContext) -> None:
     """It is named; a cache that merely lags does not."""
     job = bench.deployed(operator)
     bench.delete(bench.shard(job, 1).target)
@@ -145,7 +148,7 @@ def test_a_shard_that_was_deleted_fails_the_job(bench: Bench, operator: Operator
 
 
 def test_shards_that_are_missing_are_told_by_one_list(
-    bench: Bench, operator: Operator, monkeypatch: pytest.MonkeyPatch
+    bench: Bench, operator: ReconcileContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What the pages of one that has expired showed does not count."""
     monkeypatch.setattr("kubemr.controller.reconcile.shards.missing.LARGE_SHARDS_A_PAGE", 1)
@@ -165,8 +168,8 @@ def test_pods_of_workers_that_have_left_do_not_hide_that_all_others_fail() -> No
     """They succeeded, and are not what the job waits for."""
     left = {"metadata": {"name": "left"}, "status": {"phase": "Succeeded"}}
     failed = {"metadata": {"name": "p"}, "status": FAILED}
-    assert trouble([left, failed]) == (
+    assert diagnose_pods([left, failed]) == (
         "PodsFail",
         "1 of 2 pods have failed and none runs, the last one: pod p: no module x",
     )
-    assert trouble([left]) is None
+    assert diagnose_pods([left]) is None

@@ -6,7 +6,7 @@ import base64
 
 import pytest
 
-from kubemr.controller.reconcile.context import KUBERNETES_JOBS, SECRETS, Operator
+from kubemr.controller.reconcile.context import KUBERNETES_JOBS, SECRETS, ReconcileContext
 from kubemr.controller.reconcile.phases.deploy import STORAGE_POLL_SECONDS
 from kubemr.locks.conditional import Target
 from kubemr.locks.effects import Json
@@ -20,7 +20,7 @@ MISSING = (
 )
 
 
-def deploying(bench: Bench, operator: Operator, **spec: Json) -> None:
+def deploying(bench: Bench, operator: ReconcileContext, **spec: Json) -> None:
     """A job that `operator` drives."""
     bench.submit(**spec)
     for _ in range(2):
@@ -39,13 +39,13 @@ def shown(bench: Bench) -> Json:
     return found
 
 
-def settings(operator: Operator) -> BenchSettings:
+def settings(operator: ReconcileContext) -> BenchSettings:
     """The bench's."""
     assert isinstance(operator.settings, BenchSettings)
     return operator.settings
 
 
-def test_a_missing_secret_is_waited_for(bench: Bench, operator: Operator) -> None:
+def test_a_missing_secret_is_waited_for(bench: Bench, operator: ReconcileContext) -> None:
     """Said once, with its name; the job goes on when it appears, and nothing of it is copied."""
     deploying(bench, operator, **NAMED)
     for _ in range(3):
@@ -73,7 +73,7 @@ def test_a_missing_secret_is_waited_for(bench: Bench, operator: Operator) -> Non
     }
 
 
-def test_a_secret_that_may_not_be_read_is_waited_for(bench: Bench, operator: Operator) -> None:
+def test_a_secret_that_may_not_be_read_is_waited_for(bench: Bench, operator: ReconcileContext) -> None:
     """The right may be granted."""
     deploying(bench, operator, **NAMED)
     bench.answer(asks("get", "secrets"), DENIED)
@@ -82,7 +82,7 @@ def test_a_secret_that_may_not_be_read_is_waited_for(bench: Bench, operator: Ope
     assert "reading secrets default/s3-keys: the apiserver refused it with 403" in error
 
 
-def test_a_key_that_is_no_text(bench: Bench, operator: Operator) -> None:
+def test_a_key_that_is_no_text(bench: Bench, operator: ReconcileContext) -> None:
     """It is named, and not shown."""
     deploying(bench, operator, **NAMED)
     data = {"accessKeyId": base64.b64encode(b"\xff").decode(), "secretAccessKey": encoded("hush")}
@@ -91,7 +91,7 @@ def test_a_key_that_is_no_text(bench: Bench, operator: Operator) -> None:
     assert bench.job().document["status"]["error"].endswith("its accessKeyId is no text; correct it")
 
 
-def test_a_store_that_cannot_be_used_holds_the_deployment_up(bench: Bench, operator: Operator) -> None:
+def test_a_store_that_cannot_be_used_holds_the_deployment_up(bench: Bench, operator: ReconcileContext) -> None:
     """A missing bucket, denied keys: what the store says, before any pod is started."""
     deploying(bench, operator)
     bench.storage_fails = True
@@ -103,7 +103,7 @@ def test_a_store_that_cannot_be_used_holds_the_deployment_up(bench: Bench, opera
     assert bench.job().phase == "DEPLOYED"
 
 
-def test_workers_with_an_identity_of_their_own_are_not_held_up(bench: Bench, operator: Operator) -> None:
+def test_workers_with_an_identity_of_their_own_are_not_held_up(bench: Bench, operator: ReconcileContext) -> None:
     """They may be allowed what the operator is not."""
     settings(operator).own_identity = True
     deploying(bench, operator)
@@ -113,7 +113,7 @@ def test_workers_with_an_identity_of_their_own_are_not_held_up(bench: Bench, ope
 
 
 @pytest.mark.parametrize("stage_done", [False, True])
-def test_a_secret_that_goes_while_the_job_runs(bench: Bench, operator: Operator, stage_done: bool) -> None:
+def test_a_secret_that_goes_while_the_job_runs(bench: Bench, operator: ReconcileContext, stage_done: bool) -> None:
     """The operator needs it only when it has to move the job on itself, and says so then."""
     deploying(bench, operator, **NAMED)
     data = {"accessKeyId": encoded("me"), "secretAccessKey": encoded("hush")}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from kubemr.controller.reconcile.context import Operator
+from kubemr.controller.reconcile.context import ReconcileContext
 from kubemr.coordination.job_view import JobView
 from kubemr.locks.effects import Answer, Json, Request
 from support.bench import LEASE_SECONDS, Bench, LiveCache, asks, patches
@@ -22,7 +22,7 @@ def finish(bench: Bench, job: JobView, position: int = 0) -> None:
     bench.write_tasks(job, {task: f"empty/1/0/0/{A}" for task in bench.shard(job, position).tasks}, position)
 
 
-def test_tasks_are_counted_for_people(bench: Bench, operator: Operator) -> None:
+def test_tasks_are_counted_for_people(bench: Bench, operator: ReconcileContext) -> None:
     """By stage; `done` is what is committed, with an output or without."""
     job = bench.deployed(operator, inputs=list("abcde"))
     bench.hold_lease(job, 0, A)
@@ -33,7 +33,7 @@ def test_tasks_are_counted_for_people(bench: Bench, operator: Operator) -> None:
     assert status(bench)["progress"] == "2/7"
 
 
-def test_nothing_new_is_no_patch(bench: Bench, operator: Operator) -> None:
+def test_nothing_new_is_no_patch(bench: Bench, operator: ReconcileContext) -> None:
     """The status is patched in proportion to time, not to tasks."""
     bench.deployed(operator)
     bench.requests.clear()
@@ -41,7 +41,9 @@ def test_nothing_new_is_no_patch(bench: Bench, operator: Operator) -> None:
     assert not [request for request in bench.requests if request.verb == "patch"]
 
 
-def test_counts_that_change_all_the_time_are_patched_every_two_seconds(bench: Bench, operator: Operator) -> None:
+def test_counts_that_change_all_the_time_are_patched_every_two_seconds(
+    bench: Bench, operator: ReconcileContext
+) -> None:
     """Each patch is an event of the job, and so a look at it: they must not chase each other."""
     job = bench.deployed(operator, inputs=list("abcdef"))
     bench.requests.clear()
@@ -55,7 +57,7 @@ def test_counts_that_change_all_the_time_are_patched_every_two_seconds(bench: Be
     assert status(bench)["progress"] == "4/8"
 
 
-def test_a_cache_that_does_not_show_everything_is_not_counted(bench: Bench, operator: Operator) -> None:
+def test_a_cache_that_does_not_show_everything_is_not_counted(bench: Bench, operator: ReconcileContext) -> None:
     """It lags behind: the counts would not add up."""
     cache = operator.cache
     assert isinstance(cache, LiveCache)
@@ -66,7 +68,7 @@ def test_a_cache_that_does_not_show_everything_is_not_counted(bench: Bench, oper
     assert status(bench)["progress"] == "0/4"
 
 
-def test_the_tasks_of_the_dead_are_taken_away(bench: Bench, operator: Operator) -> None:
+def test_the_tasks_of_the_dead_are_taken_away(bench: Bench, operator: ReconcileContext) -> None:
     """A token that is not its Lease's holder is dead at once; one that is silent, after a whole duration."""
     job = bench.deployed(operator)
     bench.hold_lease(job, 1, B)
@@ -81,7 +83,7 @@ def test_the_tasks_of_the_dead_are_taken_away(bench: Bench, operator: Operator) 
     assert str(bench.shard(job).tasks[1]) == "pending/2/0/1/"
 
 
-def test_a_stale_cache_condemns_nobody(bench: Bench, operator: Operator) -> None:
+def test_a_stale_cache_condemns_nobody(bench: Bench, operator: ReconcileContext) -> None:
     """It shows a holder that has committed long ago: the patch tests the state, and is lost."""
     job = bench.deployed(operator)
     bench.write_tasks(job, {0: f"running/1/0/0/{A}"})
@@ -93,7 +95,7 @@ def test_a_stale_cache_condemns_nobody(bench: Bench, operator: Operator) -> None
     assert str(bench.shard(job).tasks[0]) == f"done/1/0/0/{A}"
 
 
-def test_a_shard_that_is_gone_is_left_alone(bench: Bench, operator: Operator) -> None:
+def test_a_shard_that_is_gone_is_left_alone(bench: Bench, operator: ReconcileContext) -> None:
     """The job is being deleted; its own event is on the way."""
     job = bench.deployed(operator)
     bench.write_tasks(job, {0: f"running/1/0/0/{A}"})
@@ -102,7 +104,7 @@ def test_a_shard_that_is_gone_is_left_alone(bench: Bench, operator: Operator) ->
     assert bench.step(operator) is not None
 
 
-def test_a_stage_whose_workers_all_died_is_moved_on(bench: Bench, operator: Operator) -> None:
+def test_a_stage_whose_workers_all_died_is_moved_on(bench: Bench, operator: ReconcileContext) -> None:
     """The operator seals it, and the next, and records the end."""
     job = bench.deployed(operator)
     finish(bench, job)
@@ -114,7 +116,7 @@ def test_a_stage_whose_workers_all_died_is_moved_on(bench: Bench, operator: Oper
     assert (status(bench)["phase"], status(bench)["resultCount"]) == ("COMPLETE", 0)
 
 
-def test_a_failed_task_fails_the_job_while_others_are_running(bench: Bench, operator: Operator) -> None:
+def test_a_failed_task_fails_the_job_while_others_are_running(bench: Bench, operator: ReconcileContext) -> None:
     """Whoever reads it flips the job: the operator too, when the worker that wrote it died right after."""
     job = bench.deployed(operator, inputs=[str(number) for number in range(40)], maxAttempts=1)
     bench.hold_lease(job, 0, A)
@@ -125,7 +127,7 @@ def test_a_failed_task_fails_the_job_while_others_are_running(bench: Bench, oper
     assert status(bench)["error"] == "map/0 failed once: no attempt left an error"
 
 
-def test_no_inputs_complete_with_no_results(bench: Bench, operator: Operator) -> None:
+def test_no_inputs_complete_with_no_results(bench: Bench, operator: ReconcileContext) -> None:
     """At once."""
     bench.deployed(operator, inputs=[])
     assert bench.step(operator) is None
@@ -133,7 +135,7 @@ def test_no_inputs_complete_with_no_results(bench: Bench, operator: Operator) ->
 
 
 @pytest.mark.parametrize(("seconds", "late"), [(100, False), (101, True)])
-def test_the_deadline(bench: Bench, operator: Operator, seconds: int, late: bool) -> None:
+def test_the_deadline(bench: Bench, operator: ReconcileContext, seconds: int, late: bool) -> None:
     """`activeDeadlineSeconds` from the deployment on, and never early: a status has whole seconds."""
     bench.deployed(operator, activeDeadlineSeconds=100)
     bench.now += seconds
@@ -145,7 +147,7 @@ def test_the_deadline(bench: Bench, operator: Operator, seconds: int, late: bool
         assert {each["type"]: each["reason"] for each in status(bench)["conditions"]}["Failed"] == "DeadlineExceeded"
 
 
-def test_a_stage_that_nobody_knows(bench: Bench, operator: Operator) -> None:
+def test_a_stage_that_nobody_knows(bench: Bench, operator: ReconcileContext) -> None:
     """Somebody set the status by hand: nothing is moved on, and nothing breaks."""
     job = bench.deployed(operator)
     bench.set(job.status, "/status/stage", "combine")
@@ -153,7 +155,7 @@ def test_a_stage_that_nobody_knows(bench: Bench, operator: Operator) -> None:
     assert status(bench)["phase"] == "DEPLOYED"
 
 
-def test_a_lease_that_cannot_be_read_condemns_nobody(bench: Bench, operator: Operator) -> None:
+def test_a_lease_that_cannot_be_read_condemns_nobody(bench: Bench, operator: ReconcileContext) -> None:
     """Whatever else the apiserver shows."""
     job = bench.deployed(operator)
     bench.hold_lease(job, 0, A)
@@ -166,7 +168,9 @@ def test_a_lease_that_cannot_be_read_condemns_nobody(bench: Bench, operator: Ope
 
 
 @pytest.mark.parametrize("case", ["there", "gone", "another"])
-def test_records_of_a_job_that_was_deleted_meanwhile_do_not_stay(bench: Bench, operator: Operator, case: str) -> None:
+def test_records_of_a_job_that_was_deleted_meanwhile_do_not_stay(
+    bench: Bench, operator: ReconcileContext, case: str
+) -> None:
     """An operator that is held up in the middle may write after the job's prefix was cleared, and clears it again."""
     job = bench.deployed(operator)
     bench.write_tasks(job, {0: f"running/1/0/0/{A}"})
@@ -187,7 +191,7 @@ def test_records_of_a_job_that_was_deleted_meanwhile_do_not_stay(bench: Bench, o
 
 @pytest.mark.parametrize("case", ["there", "gone", "another"])
 def test_the_index_of_a_job_that_was_deleted_meanwhile_does_not_stay(
-    bench: Bench, operator: Operator, case: str
+    bench: Bench, operator: ReconcileContext, case: str
 ) -> None:
     """A stage that is complete is sealed before the job is asked: what was sealed of a job that is gone goes too."""
     job = bench.deployed(operator)

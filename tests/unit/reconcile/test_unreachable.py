@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from kubemr.controller.reconcile.context import KUBERNETES_JOBS, PODS, Operator
+from kubemr.controller.reconcile.context import KUBERNETES_JOBS, PODS, ReconcileContext
 from kubemr.controller.reconcile.workers.stuck_pods import DISRUPTED, INDEX
 from kubemr.coordination import names
 from kubemr.coordination.job_view import JobView
@@ -38,7 +38,7 @@ def forced(bench: Bench) -> list[Request]:
 
 
 @pytest.mark.parametrize("held", [True, False])
-def test_a_pod_whose_worker_is_silent(bench: Bench, operator: Operator, held: bool) -> None:
+def test_a_pod_whose_worker_is_silent(bench: Bench, operator: ReconcileContext, held: bool) -> None:
     """After its time to end and its Lease's duration; under its uid."""
     job = bench.deployed(operator)
     if held:
@@ -54,13 +54,15 @@ def test_a_pod_whose_worker_is_silent(bench: Bench, operator: Operator, held: bo
     bench.patch(POD, {"op": "remove", "path": "/metadata/finalizers"})
     bench.step(operator)
     assert bench.objects(names.JOBS) == []
-    assert operator.ending == {}
+    assert operator.memories == {}
 
 
 @pytest.mark.parametrize("lease_seconds", [2.0, 4.0, 15.0])
 def test_while_the_job_goes_on(bench: Bench, lease_seconds: float) -> None:
     """Others run; the silent ones' pods are seen often enough to tell that their Leases have expired, however short."""
-    operator = Operator("op-a", BenchSettings(bench, lease_seconds), bench.operator().judge, LiveCache(bench))
+    operator = ReconcileContext(
+        "op-a", BenchSettings(bench, lease_seconds), bench.operator().failure_detector, LiveCache(bench)
+    )
     job = bench.deployed(operator, replicas=2)
     bench.hold_lease(job, 0, TOKEN)
     living = bench.hold_lease(job, 1, "w1-bbbbbb")
@@ -78,7 +80,7 @@ def test_while_the_job_goes_on(bench: Bench, lease_seconds: float) -> None:
 @pytest.mark.parametrize(
     "conditions", [None, [{"type": "Ready", "status": "False"}], [{"type": DISRUPTED, "status": "True"}]]
 )
-def test_it_is_marked_as_failed_first(bench: Bench, operator: Operator, conditions: list[Json] | None) -> None:
+def test_it_is_marked_as_failed_first(bench: Bench, operator: ReconcileContext, conditions: list[Json] | None) -> None:
     """Through no fault of its own: its Kubernetes Job lets go of it, and does not count it."""
     job = bench.deployed(operator)
     ending(bench, job)
@@ -96,7 +98,7 @@ def test_it_is_marked_as_failed_first(bench: Bench, operator: Operator, conditio
 
 
 @pytest.mark.parametrize("phase", ["Failed", "Succeeded"])
-def test_what_has_ended_is_not_marked(bench: Bench, operator: Operator, phase: str) -> None:
+def test_what_has_ended_is_not_marked(bench: Bench, operator: ReconcileContext, phase: str) -> None:
     """Its node said so before it fell silent."""
     job = bench.deployed(operator)
     ending(bench, job)
@@ -107,7 +109,7 @@ def test_what_has_ended_is_not_marked(bench: Bench, operator: Operator, phase: s
     assert bench.get(POD)["status"] == {"phase": phase}
 
 
-def test_a_mark_that_is_refused_keeps_nothing_up(bench: Bench, operator: Operator) -> None:
+def test_a_mark_that_is_refused_keeps_nothing_up(bench: Bench, operator: ReconcileContext) -> None:
     """The pod is deleted all the same, and marked at the next look."""
     job = bench.deployed(operator)
     ending(bench, job)
@@ -118,7 +120,7 @@ def test_a_mark_that_is_refused_keeps_nothing_up(bench: Bench, operator: Operato
     assert bench.get(POD)["status"]["phase"] == "Failed"
 
 
-def test_of_a_job_that_is_over_no_lease_is_read(bench: Bench, operator: Operator) -> None:
+def test_of_a_job_that_is_over_no_lease_is_read(bench: Bench, operator: ReconcileContext) -> None:
     """It has none any more, and a thousand pods may end at once; the silent ones are removed all the same."""
     job = bench.deployed(operator)
     bench.set(job.status, "/status/phase", "FAIL")
@@ -130,7 +132,7 @@ def test_of_a_job_that_is_over_no_lease_is_read(bench: Bench, operator: Operator
     assert not [each for each in bench.requests if each.verb == "get" and each.name == job.lease_of(0).name]
 
 
-def test_a_worker_that_lives_is_left_alone(bench: Bench, operator: Operator) -> None:
+def test_a_worker_that_lives_is_left_alone(bench: Bench, operator: ReconcileContext) -> None:
     """It takes its time, and renews its Lease."""
     job = bench.deployed(operator)
     lease = bench.hold_lease(job, 0, TOKEN)
@@ -142,7 +144,7 @@ def test_a_worker_that_lives_is_left_alone(bench: Bench, operator: Operator) -> 
     assert forced(bench) == []
 
 
-def test_a_pod_of_an_earlier_run_holds_no_lease_of_this(bench: Bench, operator: Operator) -> None:
+def test_a_pod_of_an_earlier_run_holds_no_lease_of_this(bench: Bench, operator: ReconcileContext) -> None:
     """Its worker has nothing to say any more."""
     job = bench.deployed(operator)
     bench.hold_lease(job, 0, TOKEN)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 import pytest
 
-from kubemr.tasks import encoding as taskmap
+from kubemr.tasks import encoding
 from kubemr.tasks.shard import LABEL_RUN, LABEL_STAGE, LABEL_TASKS, LABEL_UID, SHARDS, Shard
 from support.bench import Bench
 
@@ -27,7 +27,7 @@ def make_shard(bench: Bench) -> Callable[..., Shard]:
             "apiVersion": "turbobytes.com/v1alpha1",
             "kind": "MapReduceTaskShard",
             "metadata": {"name": "s", "labels": labels},
-            "tasks": (taskmap.shortest if together else taskmap.one_by_one)(tasks),
+            "tasks": (encoding.collapse if together else encoding.expand)(tasks),
         }
         return Shard.parse(bench.create(SHARDS, body))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from kubemr.locks.conditional import Target
-from kubemr.locks.lease import LEASES, Census, duration_of
+from kubemr.locks.lease import LEASES, LeaseFailureDetector, duration_of
 from kubemr.tasks.state import Token, parse_token
 from support.bench import SILENCE, UNAVAILABLE, Bench, asks
 
@@ -19,12 +19,12 @@ def lease_of(token: Token) -> Target:
 
 
 @pytest.fixture
-def census(bench: Bench) -> Census:
+def census(bench: Bench) -> LeaseFailureDetector:
     """A and B hold their Leases."""
     for token in (A, B):
         spec = {"holderIdentity": token, "renewTime": "2026-01-01T00:00:00.000000Z"}
         bench.create(LEASES, {"metadata": {"name": lease_of(token).name}, "spec": spec})
-    return Census(lease_of, DURATION)
+    return LeaseFailureDetector(lease_of, DURATION)
 
 
 def renew(bench: Bench, token: Token) -> None:
@@ -32,13 +32,13 @@ def renew(bench: Bench, token: Token) -> None:
     bench.set(lease_of(token), "/spec/renewTime", bench.micro_stamp())
 
 
-def look_after(bench: Bench, census: Census, seconds: float, *tokens: Token) -> set[Token]:
+def look_after(bench: Bench, census: LeaseFailureDetector, seconds: float, *tokens: Token) -> set[Token]:
     """Some time passes, then one look."""
     bench.now += seconds
-    return bench.run(census.look(tokens))
+    return bench.run(census.find_dead(tokens))
 
 
-def test_silence_for_the_whole_duration_is_death(bench: Bench, census: Census) -> None:
+def test_silence_for_the_whole_duration_is_death(bench: Bench, census: LeaseFailureDetector) -> None:
     """Of the silent one only."""
     for _ in range(4):
         assert look_after(bench, census, 2.0, A, B) == set()
@@ -46,14 +46,14 @@ def test_silence_for_the_whole_duration_is_death(bench: Bench, census: Census) -
     assert look_after(bench, census, 2.0, A, B) == {A}
 
 
-def test_the_time_in_the_lease_is_never_compared(bench: Bench, census: Census) -> None:
+def test_the_time_in_the_lease_is_never_compared(bench: Bench, census: LeaseFailureDetector) -> None:
     """A renewTime of last year, or of next year, is a sign of life like any other when it changes."""
     for year in (2020, 2031, 2020, 2031, 2020, 2031):
         bench.set(lease_of(A), "/spec/renewTime", f"{year}-01-01T00:00:00.000000Z")
         assert look_after(bench, census, 3.0, A) == set()
 
 
-def test_who_is_not_the_holder_is_dead_at_once(bench: Bench, census: Census) -> None:
+def test_who_is_not_the_holder_is_dead_at_once(bench: Bench, census: LeaseFailureDetector) -> None:
     """A restarted worker has taken over; or the Lease was given up; or there is none."""
     assert look_after(bench, census, 0.0, OTHER) == {OTHER}
     bench.patch(lease_of(A), {"op": "remove", "path": "/spec/holderIdentity"})
@@ -62,7 +62,7 @@ def test_who_is_not_the_holder_is_dead_at_once(bench: Bench, census: Census) -> 
     assert look_after(bench, census, 0.0, B) == {B}
 
 
-def test_a_failed_read_starts_the_window_again(bench: Bench, census: Census) -> None:
+def test_a_failed_read_starts_the_window_again(bench: Bench, census: LeaseFailureDetector) -> None:
     """While the apiserver was away nobody could renew: nobody is dead before a whole duration has passed after it."""
     for _ in range(4):
         look_after(bench, census, 2.0, A)
@@ -74,7 +74,7 @@ def test_a_failed_read_starts_the_window_again(bench: Bench, census: Census) -> 
     assert look_after(bench, census, 2.0, A) == {A}
 
 
-def test_a_gap_in_the_reads_starts_the_window_again(bench: Bench, census: Census) -> None:
+def test_a_gap_in_the_reads_starts_the_window_again(bench: Bench, census: LeaseFailureDetector) -> None:
     """The observer itself was paused, or had other things to do."""
     look_after(bench, census, 2.0, A)
     assert look_after(bench, census, 100.0, A) == set()
@@ -83,7 +83,7 @@ def test_a_gap_in_the_reads_starts_the_window_again(bench: Bench, census: Census
     assert look_after(bench, census, 2.0, A) == {A}
 
 
-def test_who_was_not_asked_about_for_a_while_is_forgotten(bench: Bench, census: Census) -> None:
+def test_who_was_not_asked_about_for_a_while_is_forgotten(bench: Bench, census: LeaseFailureDetector) -> None:
     """So nothing is kept of workers that are gone."""
     look_after(bench, census, 2.0, A, B)
     look_after(bench, census, 2.0, B)
@@ -92,7 +92,7 @@ def test_who_was_not_asked_about_for_a_while_is_forgotten(bench: Bench, census: 
     assert look_after(bench, census, 2.5, A, B) == {B}
 
 
-def test_looks_at_different_workers_do_not_disturb_each_other(bench: Bench, census: Census) -> None:
+def test_looks_at_different_workers_do_not_disturb_each_other(bench: Bench, census: LeaseFailureDetector) -> None:
     """Two parts of an operator ask about one worker each, in turn: both windows stay open."""
     for _ in range(4):
         assert look_after(bench, census, 1.0, A) == set()
@@ -101,7 +101,7 @@ def test_looks_at_different_workers_do_not_disturb_each_other(bench: Bench, cens
     assert look_after(bench, census, 1.0, B) == {B}
 
 
-def test_a_lease_is_judged_by_its_own_duration(bench: Bench, census: Census) -> None:
+def test_a_lease_is_judged_by_its_own_duration(bench: Bench, census: LeaseFailureDetector) -> None:
     """It may be longer than the observer's, in a job of many workers; fractions of a second are the observer's."""
     bench.set(lease_of(A), "/spec/leaseDurationSeconds", 20)
     bench.set(lease_of(B), "/spec/leaseDurationSeconds", 8)
@@ -116,7 +116,7 @@ def test_a_lease_is_judged_by_its_own_duration(bench: Bench, census: Census) -> 
     assert duration_of({"spec": {"leaseDurationSeconds": 3}}, 1.6) == 3.0
 
 
-def test_a_slow_answer_does_not_lengthen_the_window(bench: Bench, census: Census) -> None:
+def test_a_slow_answer_does_not_lengthen_the_window(bench: Bench, census: LeaseFailureDetector) -> None:
     """It opens with the first answer and closes with the last question."""
 
     def slow(request: object) -> None:
@@ -129,7 +129,7 @@ def test_a_slow_answer_does_not_lengthen_the_window(bench: Bench, census: Census
     assert look_after(bench, census, 0.0, A) == {A}
 
 
-def test_each_lease_is_read_once(bench: Bench, census: Census) -> None:
+def test_each_lease_is_read_once(bench: Bench, census: LeaseFailureDetector) -> None:
     """However often a token is named."""
     look_after(bench, census, 0.0, A, B, A)
     assert len(bench.requests) == 2

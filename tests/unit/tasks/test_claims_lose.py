@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
-from kubemr.locks import Refused
-from kubemr.tasks.claims import ShardGone, lose
+from kubemr.locks import RequestRefusedError
+from kubemr.tasks.claims import ShardNotFoundError, mark_lost
 from kubemr.tasks.shard import Shard
 from kubemr.tasks.state import Token
 from support.bench import DENIED, Bench, patches
@@ -25,7 +25,7 @@ def texts(shard: Shard) -> list[str]:
 def test_all_of_a_dead_holders_tasks_in_one_patch(bench: Bench, make_shard: Make) -> None:
     """A loss is counted where nobody is left; one too many fails the task; a commit stays."""
     shard = make_shard(TASKS, hint="drained")
-    after = bench.run(lose(shard, {A}, max_losses=2))
+    after = bench.run(mark_lost(shard, {A}, max_losses=2))
     assert texts(after) == ["pending/2/0/1/", "failed/1/0/3/", f"running/1/0/1/{B}", f"done/1/0/0/{A}"]
     assert Shard.parse(bench.get(shard.target)).hint == "open"
     assert len(bench.requests) == 1
@@ -34,7 +34,7 @@ def test_all_of_a_dead_holders_tasks_in_one_patch(bench: Bench, make_shard: Make
 def test_nobody_of_it_is_dead(bench: Bench, make_shard: Make) -> None:
     """Then nothing is asked."""
     shard = make_shard(TASKS)
-    assert bench.run(lose(shard, {C}, 2)) is shard
+    assert bench.run(mark_lost(shard, {C}, 2)) is shard
     assert bench.requests == []
 
 
@@ -42,7 +42,7 @@ def test_a_lost_race_gives_the_shard_as_it_is(bench: Bench, make_shard: Make) ->
     """The holder committed after all, or somebody else took the task away: nothing is counted twice."""
     shard = make_shard(TASKS)
     bench.set(shard.target, "/tasks/0", f"done/1/0/0/{A}")
-    after = bench.run(lose(shard, {A}, 2))
+    after = bench.run(mark_lost(shard, {A}, 2))
     assert texts(after)[:2] == [f"done/1/0/0/{A}", f"running/1/0/2/{A}"]
 
 
@@ -50,14 +50,14 @@ def test_a_loss_whose_answer_was_lost_is_counted_once(bench: Bench, make_shard: 
     """The look afterwards shows it."""
     shard = make_shard({0: TASKS[0]})
     bench.lose(patches("mapreducetaskshards"))
-    assert texts(bench.run(lose(shard, {A}, 2))) == ["pending/2/0/1/"]
+    assert texts(bench.run(mark_lost(shard, {A}, 2))) == ["pending/2/0/1/"]
 
 
 def test_a_hint_is_repaired_in_passing(bench: Bench, make_shard: Make) -> None:
     """The answer shows more than this observer knew."""
     shard = make_shard({0: TASKS[0], 1: "pending/1/0/0/"})
     bench.set(shard.target, "/tasks/1", "failed/1/4/0/")
-    bench.run(lose(shard, {A}, 0))
+    bench.run(mark_lost(shard, {A}, 0))
     assert Shard.parse(bench.get(shard.target)).hint == "drained"
 
 
@@ -65,8 +65,8 @@ def test_a_shard_that_is_gone_and_one_that_must_not_be_changed(bench: Bench, mak
     """The job was deleted; rights were taken away."""
     shard = make_shard(TASKS)
     bench.answer(patches("mapreducetaskshards"), DENIED)
-    with pytest.raises(Refused):
-        bench.run(lose(shard, {A}, 2))
+    with pytest.raises(RequestRefusedError):
+        bench.run(mark_lost(shard, {A}, 2))
     bench.delete(shard.target)
-    with pytest.raises(ShardGone):
-        bench.run(lose(shard, {A}, 2))
+    with pytest.raises(ShardNotFoundError):
+        bench.run(mark_lost(shard, {A}, 2))

@@ -7,8 +7,8 @@ from functools import partial
 
 import pytest
 
-from kubemr.locks import Answer, Refused, Request
-from kubemr.tasks.claims import ShardGone, settle
+from kubemr.locks import Answer, Request, RequestRefusedError
+from kubemr.tasks.claims import ShardNotFoundError, commit_and_claim
 from kubemr.tasks.shard import Shard
 from kubemr.tasks.state import TaskState, Token
 from support.bench import DENIED, INVALID, SILENCE, UNAVAILABLE, Bench, patches
@@ -47,7 +47,7 @@ def texts(shard: Shard) -> dict[int, str]:
 def test_finishing_and_claiming_go_in_one_patch(bench: Bench, make_shard: Make) -> None:
     """One request for all of it."""
     shard = make_shard(HELD)
-    settled = bench.run(settle(shard, A, {0: commit, 1: release}, [2, 3]))
+    settled = bench.run(commit_and_claim(shard, A, {0: commit, 1: release}, [2, 3]))
     assert len(bench.requests) == 1
     assert texts(settled.shard) == {
         0: f"done/1/0/0/{A}",
@@ -56,7 +56,7 @@ def test_finishing_and_claiming_go_in_one_patch(bench: Bench, make_shard: Make) 
         3: f"running/1/0/0/{A}",
     }
     assert list(settled.held) == [2, 3]
-    assert settled.late == []
+    assert settled.superseded == []
 
 
 ALIKE = dict.fromkeys(range(4), "pending/1/0/0/")
@@ -65,18 +65,18 @@ ALIKE = dict.fromkeys(range(4), "pending/1/0/0/")
 def test_a_whole_shard_is_claimed_and_committed_by_one_entry(bench: Bench, make_shard: Make) -> None:
     """However many tasks it has, a patch is as small as that of one."""
     shard = make_shard(ALIKE, together=True)
-    settled = bench.run(settle(shard, A, {}, list(ALIKE)))
+    settled = bench.run(commit_and_claim(shard, A, {}, list(ALIKE)))
     assert bench.get(shard.target)["tasks"] == {"0-3": f"running/1/0/0/{A}"}
     assert list(settled.held) == [0, 1, 2, 3]
-    settled = bench.run(settle(settled.shard, A, dict.fromkeys(ALIKE, commit)))
+    settled = bench.run(commit_and_claim(settled.shard, A, dict.fromkeys(ALIKE, commit)))
     assert bench.get(shard.target)["tasks"] == {"0-3": f"done/1/0/0/{A}"}
-    assert (settled.held, settled.late) == ({}, [])
+    assert (settled.held, settled.superseded) == ({}, [])
 
 
 def test_a_part_of_what_was_claimed_by_one_entry_is_committed(bench: Bench, make_shard: Make) -> None:
     """And the rest given back: from then on each task has its own entry."""
     shard = make_shard(dict.fromkeys(ALIKE, f"running/1/0/0/{A}"), together=True)
-    settled = bench.run(settle(shard, A, {0: commit, 1: commit, 2: release}))
+    settled = bench.run(commit_and_claim(shard, A, {0: commit, 1: commit, 2: release}))
     assert texts(settled.shard) == {
         0: f"done/1/0/0/{A}",
         1: f"done/1/0/0/{A}",
@@ -93,11 +93,11 @@ def test_of_two_who_claim_from_one_entry_the_second_takes_what_is_left(
 ) -> None:
     """It is told that it has nothing, and may choose anew of what the shard shows."""
     shard = make_shard(ALIKE, together=True)
-    bench.run(settle(shard, B, {}, others))
-    settled = bench.run(settle(shard, A, {}, mine))
+    bench.run(commit_and_claim(shard, B, {}, others))
+    settled = bench.run(commit_and_claim(shard, A, {}, mine))
     assert settled.held == {}
     assert list(settled.shard.held_by(B)) == others
-    settled = bench.run(settle(settled.shard, A, {}, settled.shard.pending))
+    settled = bench.run(commit_and_claim(settled.shard, A, {}, settled.shard.pending))
     assert list(settled.held) == [number for number in ALIKE if number not in others]
 
 
@@ -112,7 +112,7 @@ def test_a_claim_from_one_entry_whose_answer_was_lost(
         bench.lose(shards)
     else:
         bench.answer(shards, SILENCE)
-    settled = bench.run(settle(shard, A, {}, claim))
+    settled = bench.run(commit_and_claim(shard, A, {}, claim))
     assert [request.verb for request in bench.requests] == ["patch", "get", *([] if landed else ["patch"])]
     assert list(settled.held) == claim
 
@@ -121,8 +121,8 @@ def test_a_commit_of_one_entry_whose_answer_was_lost_is_not_late(bench: Bench, m
     """The entry shows it."""
     shard = make_shard(dict.fromkeys(ALIKE, f"running/1/0/0/{A}"), together=True)
     bench.lose(shards)
-    settled = bench.run(settle(shard, A, dict.fromkeys(ALIKE, commit)))
-    assert (settled.held, settled.late) == ({}, [])
+    settled = bench.run(commit_and_claim(shard, A, dict.fromkeys(ALIKE, commit)))
+    assert (settled.held, settled.superseded) == ({}, [])
     assert [request.verb for request in bench.requests][:2] == ["patch", "get"]
 
 
@@ -135,17 +135,17 @@ def test_a_claim_whose_answer_was_lost_is_found_after_others_have_changed_the_fo
 
     def take_away() -> None:
         seen = Shard.parse(bench.get(shard.target))
-        bench.patch(shard.target, *seen.change({1: seen.tasks[1].lose({A}, 4)}).body)
+        bench.patch(shard.target, *seen.change({1: seen.tasks[1].mark_lost({A}, 4)}).body)
 
     bench.meanwhile(lambda request: request.verb == "get", take_away)
-    settled = bench.run(settle(shard, A, {}, list(ALIKE)))
+    settled = bench.run(commit_and_claim(shard, A, {}, list(ALIKE)))
     assert list(settled.held) == [0, 2, 3]
     assert [request.verb for request in bench.requests] == ["patch", "get"]
 
 
 def test_nothing_to_change_asks_nothing(bench: Bench, make_shard: Make) -> None:
     """What is held is known already."""
-    settled = bench.run(settle(make_shard(HELD), A, {}))
+    settled = bench.run(commit_and_claim(make_shard(HELD), A, {}))
     assert bench.requests == []
     assert list(settled.held) == [0, 1]
 
@@ -154,11 +154,11 @@ def test_a_claim_that_cannot_be_had_does_not_hold_up_a_commit(bench: Bench, make
     """Partly lost: the rest goes again without the claim, and claiming is left to the next call."""
     shard = make_shard(HELD)
     bench.set(shard.target, "/tasks/2", f"running/1/0/0/{B}")
-    settled = bench.run(settle(shard, A, {0: commit, 1: commit}, [2, 3]))
+    settled = bench.run(commit_and_claim(shard, A, {0: commit, 1: commit}, [2, 3]))
     assert texts(settled.shard)[0] == texts(settled.shard)[1] == f"done/1/0/0/{A}"
     assert texts(settled.shard)[3] == "pending/1/0/0/"
     assert settled.held == {}
-    assert settled.late == []
+    assert settled.superseded == []
 
 
 @pytest.mark.parametrize("times", [1, 2])
@@ -168,19 +168,19 @@ def test_another_claim_goes_with_the_commit_once(bench: Bench, make_shard: Make,
     for number in range(2, 2 + times):
         taken = f"running/1/0/0/{B}"
         bench.meanwhile(of_claim(number), partial(bench.set, shard.target, f"/tasks/{number}", taken))
-    settled = bench.run(settle(shard, A, {0: commit, 1: commit}, [2], lambda seen: seen.pending[:1]))
+    settled = bench.run(commit_and_claim(shard, A, {0: commit, 1: commit}, [2], lambda seen: seen.pending[:1]))
     assert [request.verb for request in bench.requests] == ["patch", "get"] * times + ["patch"]
     assert texts(settled.shard)[0] == texts(settled.shard)[1] == f"done/1/0/0/{A}"
     assert list(settled.held) == ([3] if times == 1 else [])
-    assert settled.late == []
+    assert settled.superseded == []
 
 
 def test_nothing_is_claimed_instead_where_nothing_is_left_to_commit(bench: Bench, make_shard: Make) -> None:
     """The caller chooses anew."""
     shard = make_shard(HELD)
     bench.set(shard.target, "/tasks/0", "pending/2/0/1/")
-    settled = bench.run(settle(shard, A, {0: commit}, [2], lambda seen: seen.pending))
-    assert settled.late == [0]
+    settled = bench.run(commit_and_claim(shard, A, {0: commit}, [2], lambda seen: seen.pending))
+    assert settled.superseded == [0]
     assert list(settled.held) == [1]
 
 
@@ -188,8 +188,8 @@ def test_a_task_that_was_taken_away_does_not_take_its_neighbour_along(bench: Ben
     """It comes too late for one, and is committed for the other."""
     shard = make_shard(HELD)
     bench.set(shard.target, "/tasks/0", "pending/2/0/1/")
-    settled = bench.run(settle(shard, A, {0: commit, 1: commit}, [2]))
-    assert settled.late == [0]
+    settled = bench.run(commit_and_claim(shard, A, {0: commit, 1: commit}, [2]))
+    assert settled.superseded == [0]
     assert texts(settled.shard)[0] == "pending/2/0/1/"
     assert texts(settled.shard)[1] == f"done/1/0/0/{A}"
 
@@ -198,8 +198,8 @@ def test_the_same_task_held_again_is_another_attempt(bench: Bench, make_shard: M
     """A commit speaks of the epoch it was made in: the outputs of that attempt lie under its name."""
     shard = make_shard(HELD)
     bench.set(shard.target, "/tasks/0", f"running/2/0/1/{A}")
-    settled = bench.run(settle(shard, A, {0: commit}))
-    assert settled.late == [0]
+    settled = bench.run(commit_and_claim(shard, A, {0: commit}))
+    assert settled.superseded == [0]
     assert list(settled.held) == [0, 1]
     assert texts(settled.shard)[0] == f"running/2/0/1/{A}"
 
@@ -208,8 +208,8 @@ def test_a_backup_that_joined_is_no_loss(bench: Bench, make_shard: Make) -> None
     """A 422 with one's own token still there is tested again, not lost."""
     shard = make_shard(HELD)
     bench.set(shard.target, "/tasks/0", f"running/1/0/0/{A}+{B}")
-    settled = bench.run(settle(shard, A, {0: commit}))
-    assert settled.late == []
+    settled = bench.run(commit_and_claim(shard, A, {0: commit}))
+    assert settled.superseded == []
     assert texts(settled.shard)[0] == f"done/1/0/0/{A}"
 
 
@@ -217,7 +217,7 @@ def test_a_claim_whose_answer_was_lost_is_adopted(bench: Bench, make_shard: Make
     """It landed: the tasks are held, and nothing is claimed twice."""
     shard = make_shard(HELD)
     bench.lose(shards)
-    settled = bench.run(settle(shard, A, {0: commit}, [2]))
+    settled = bench.run(commit_and_claim(shard, A, {0: commit}, [2]))
     assert [request.verb for request in bench.requests] == ["patch", "get"]
     assert list(settled.held) == [1, 2]
     assert texts(settled.shard)[0] == f"done/1/0/0/{A}"
@@ -230,7 +230,7 @@ def test_a_claim_that_landed_and_was_lost_to_a_judge_is_not_held(bench: Bench, m
     bench.meanwhile(
         lambda request: request.verb == "get", lambda: bench.set(shard.target, "/tasks/2", "pending/2/0/1/")
     )
-    settled = bench.run(settle(shard, A, {}, [2]))
+    settled = bench.run(commit_and_claim(shard, A, {}, [2]))
     assert list(settled.held) == [0, 1]
 
 
@@ -241,16 +241,16 @@ def test_a_failure_is_counted_once_though_its_answer_was_lost(bench: Bench, make
     bench.meanwhile(
         lambda request: request.verb == "get", lambda: bench.set(shard.target, "/tasks/0", f"running/2/1/0/{B}")
     )
-    settled = bench.run(settle(shard, A, {0: fail}))
+    settled = bench.run(commit_and_claim(shard, A, {0: fail}))
     assert texts(settled.shard)[0] == f"running/2/1/0/{B}"
-    assert settled.late == [0]
+    assert settled.superseded == [0]
 
 
 def test_a_patch_that_did_not_land_is_sent_again_identically(bench: Bench, make_shard: Make) -> None:
     """503 and silence say nothing; the repetition cannot do harm, as it tests what the first tested."""
     shard = make_shard(HELD)
     bench.answer(shards, UNAVAILABLE, SILENCE)
-    settled = bench.run(settle(shard, A, {0: commit}, [2]))
+    settled = bench.run(commit_and_claim(shard, A, {0: commit}, [2]))
     sent = [request for request in bench.requests if request.verb == "patch"]
     assert len(sent) == 3
     assert sent[0] == sent[1] == sent[2]
@@ -261,9 +261,9 @@ def test_a_patch_that_lands_late_changes_nothing_more(bench: Bench, make_shard: 
     """The sender gave up on it, sent it again, and went on; when the first arrives its tests fail."""
     shard = make_shard(HELD)
     bench.answer(shards, SILENCE)
-    first = bench.run(settle(shard, A, {}, [2]))
+    first = bench.run(commit_and_claim(shard, A, {}, [2]))
     late = next(request for request in bench.requests if request.verb == "patch")
-    bench.run(settle(first.shard, A, {2: release}))
+    bench.run(commit_and_claim(first.shard, A, {2: release}))
     assert bench.server.handle(late).status == 422
     assert texts(Shard.parse(bench.get(shard.target)))[2] == "pending/2/0/0/"
 
@@ -272,8 +272,8 @@ def test_what_the_schema_refuses_is_an_error_and_not_a_race(bench: Bench, make_s
     """With a cause in the answer: at once."""
     shard = make_shard(HELD)
     bench.answer(shards, INVALID)
-    with pytest.raises(Refused, match=r"patching mapreducetaskshards default/s: .* 422 Invalid"):
-        bench.run(settle(shard, A, {0: commit}))
+    with pytest.raises(RequestRefusedError, match=r"patching mapreducetaskshards default/s: .* 422 Invalid"):
+        bench.run(commit_and_claim(shard, A, {0: commit}))
     assert len(bench.requests) == 1
 
 
@@ -282,24 +282,24 @@ def test_a_422_without_a_cause_is_a_refusal_when_every_test_holds(bench: Bench, 
     plain = Answer(422, {"kind": "Status", "reason": "Invalid", "message": "the server rejected our request"})
     shard = make_shard(HELD)
     bench.answer(shards, plain, plain)
-    with pytest.raises(Refused):
-        bench.run(settle(shard, A, {0: commit}))
+    with pytest.raises(RequestRefusedError):
+        bench.run(commit_and_claim(shard, A, {0: commit}))
 
 
 def test_a_denied_patch_is_an_error(bench: Bench, make_shard: Make) -> None:
     """403 in the middle of a run."""
     shard = make_shard(HELD)
     bench.answer(shards, DENIED)
-    with pytest.raises(Refused, match="403 Forbidden"):
-        bench.run(settle(shard, A, {0: commit}))
+    with pytest.raises(RequestRefusedError, match="403 Forbidden"):
+        bench.run(commit_and_claim(shard, A, {0: commit}))
 
 
 def test_a_shard_that_is_gone(bench: Bench, make_shard: Make) -> None:
     """The job was deleted."""
     shard = make_shard(HELD)
     bench.delete(shard.target)
-    with pytest.raises(ShardGone, match="mapreducetaskshards default/s is gone"):
-        bench.run(settle(shard, A, {0: commit}))
+    with pytest.raises(ShardNotFoundError, match="mapreducetaskshards default/s is gone"):
+        bench.run(commit_and_claim(shard, A, {0: commit}))
 
 
 def test_a_shard_that_goes_between_the_patch_and_the_look(bench: Bench, make_shard: Make) -> None:
@@ -307,15 +307,15 @@ def test_a_shard_that_goes_between_the_patch_and_the_look(bench: Bench, make_sha
     shard = make_shard(HELD)
     bench.lose(shards)
     bench.meanwhile(lambda request: request.verb == "get", lambda: bench.delete(shard.target))
-    with pytest.raises(ShardGone):
-        bench.run(settle(shard, A, {0: commit}))
+    with pytest.raises(ShardNotFoundError):
+        bench.run(commit_and_claim(shard, A, {0: commit}))
 
 
 def test_a_hint_that_others_made_wrong_is_repaired(bench: Bench, make_shard: Make) -> None:
     """The label was computed from what this worker knew; the answer shows that the last open task is gone."""
     shard = make_shard({0: f"running/1/0/0/{A}", 1: "pending/1/0/0/"})
     bench.set(shard.target, "/tasks/1", f"done/1/0/0/{B}")
-    bench.run(settle(shard, A, {0: commit}))
+    bench.run(commit_and_claim(shard, A, {0: commit}))
     assert Shard.parse(bench.get(shard.target)).hint == "done"
 
 
@@ -324,5 +324,5 @@ def test_a_repair_is_tried_once(bench: Bench, make_shard: Make) -> None:
     shard = make_shard({0: f"running/1/0/0/{A}", 1: "pending/1/0/0/"})
     bench.set(shard.target, "/tasks/1", f"done/1/0/0/{B}")
     bench.answer(lambda request: shards(request) and request.body[0]["path"] == "/tasks", UNAVAILABLE)
-    bench.run(settle(shard, A, {0: commit}))
+    bench.run(commit_and_claim(shard, A, {0: commit}))
     assert Shard.parse(bench.get(shard.target)).hint == "open"

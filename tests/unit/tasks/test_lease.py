@@ -6,10 +6,10 @@ import socket
 
 import pytest
 
-from kubemr.locks import HttpTransport, Refused, Server, run
+from kubemr.locks import HttpTransport, RequestRefusedError, Server, run
 from kubemr.locks.conditional import Target
 from kubemr.locks.effects import Answer
-from kubemr.locks.lease import LEASES, LeaseLost, keep, release, renew, take
+from kubemr.locks.lease import LEASES, LeaseLostError, keep_renewed, release, renew, take
 from kubemr.tasks.state import Token
 from support.bench import DENIED, SILENCE, UNAVAILABLE, Bench, asks, patches
 from support.rawserver import RawServer, read_request, reply, serving, until_client_leaves
@@ -62,7 +62,7 @@ def test_taking_survives_lost_answers(bench: Bench) -> None:
 
 def test_there_is_no_lease_to_take(bench: Bench) -> None:
     """The job is over, or was never deployed."""
-    with pytest.raises(LeaseLost, match="leases default/words-w-0 does not exist"):
+    with pytest.raises(LeaseLostError, match="leases default/words-w-0 does not exist"):
         bench.run(take(LEASE, A, bench.micro_stamp))
 
 
@@ -70,10 +70,10 @@ def test_there_is_no_lease_to_take(bench: Bench) -> None:
 def test_a_lease_that_goes_while_it_is_taken(bench: Bench) -> None:
     """Or may not be changed."""
     bench.answer(leases, DENIED)
-    with pytest.raises(Refused, match="patching leases default/words-w-0"):
+    with pytest.raises(RequestRefusedError, match="patching leases default/words-w-0"):
         bench.run(take(LEASE, A, bench.micro_stamp))
     bench.meanwhile(leases, lambda: bench.delete(LEASE))
-    with pytest.raises(LeaseLost):
+    with pytest.raises(LeaseLostError):
         bench.run(take(LEASE, A, bench.micro_stamp))
 
 
@@ -84,7 +84,7 @@ def test_a_renewal_tests_the_own_token(bench: Bench) -> None:
     bench.run(renew(LEASE, A, "2026-02-02T00:00:00.000000Z"))
     assert bench.get(LEASE)["spec"]["renewTime"] == "2026-02-02T00:00:00.000000Z"
     bench.run(take(LEASE, B, bench.micro_stamp))
-    with pytest.raises(LeaseLost, match=f"is held by {B}, not by {A}"):
+    with pytest.raises(LeaseLostError, match=f"is held by {B}, not by {A}"):
         bench.run(renew(LEASE, A, "2026-02-02T00:00:01.000000Z"))
 
 
@@ -107,7 +107,7 @@ def test_a_renewal_whose_answer_was_lost_before_another_took_the_lease(bench: Be
     bench.run(take(LEASE, A, bench.micro_stamp))
     bench.lose(leases)
     bench.meanwhile(leases, lambda: bench.run(take(LEASE, B, bench.micro_stamp)))
-    with pytest.raises(LeaseLost, match=f"is held by {B}, not by {A}"):
+    with pytest.raises(LeaseLostError, match=f"is held by {B}, not by {A}"):
         bench.run(renew(LEASE, A, "2026-02-02T00:00:00.000000Z"))
 
 
@@ -119,7 +119,7 @@ def test_a_renewal_whose_test_is_said_to_fail_though_it_holds(bench: Bench) -> N
     bench.answer(leases, failed)
     bench.run(renew(LEASE, A, "2026-02-02T00:00:00.000000Z"))
     bench.answer(leases, failed, failed)
-    with pytest.raises(Refused, match="renewing leases default/words-w-0"):
+    with pytest.raises(RequestRefusedError, match="renewing leases default/words-w-0"):
         bench.run(renew(LEASE, A, "2026-02-02T00:00:01.000000Z"))
 
 
@@ -128,13 +128,13 @@ def test_a_renewal_may_be_forbidden(bench: Bench) -> None:
     """Nobody renews it then."""
     bench.run(take(LEASE, A, bench.micro_stamp))
     bench.answer(leases, DENIED)
-    with pytest.raises(Refused, match="renewing leases default/words-w-0"):
+    with pytest.raises(RequestRefusedError, match="renewing leases default/words-w-0"):
         bench.run(renew(LEASE, A, "2026-02-02T00:00:00.000000Z"))
 
 
 def test_a_renewal_of_a_lease_that_is_gone(bench: Bench) -> None:
     """404 means stop."""
-    with pytest.raises(LeaseLost, match="does not exist"):
+    with pytest.raises(LeaseLostError, match="does not exist"):
         bench.run(renew(LEASE, A, "2026-02-02T00:00:00.000000Z"))
 
 
@@ -148,7 +148,7 @@ def test_a_release_frees_the_lease_only_if_it_is_the_own(bench: Bench) -> None:
     bench.run(release(LEASE, A))
     assert holder(bench) is None
     bench.answer(leases, DENIED)
-    with pytest.raises(Refused, match="releasing leases default/words-w-0"):
+    with pytest.raises(RequestRefusedError, match="releasing leases default/words-w-0"):
         bench.run(release(LEASE, A))
     bench.delete(LEASE)
     bench.run(release(LEASE, A))
@@ -167,7 +167,7 @@ def test_keeping_renews_at_least_four_times_per_duration(bench: Bench, draw: flo
         return left[0] >= 0
 
     before = bench.get(LEASE)["metadata"]["resourceVersion"]
-    bench.run(keep(LEASE, A, 10.0, alive=alive, stamp=bench.micro_stamp))
+    bench.run(keep_renewed(LEASE, A, 10.0, alive=alive, now_string=bench.micro_stamp))
     assert int(bench.get(LEASE)["metadata"]["resourceVersion"]) == int(before) + 8
     assert all(2.0 <= pause <= 2.5 for pause in bench.slept)
     assert sum(bench.slept[:4]) <= 10.0
@@ -178,8 +178,8 @@ def test_keeping_ends_when_another_takes_the_lease(bench: Bench) -> None:
     """At the next renewal."""
     bench.run(take(LEASE, A, bench.micro_stamp))
     bench.run(take(LEASE, B, bench.micro_stamp))
-    with pytest.raises(LeaseLost):
-        bench.run(keep(LEASE, A, 10.0, alive=lambda: True, stamp=bench.micro_stamp))
+    with pytest.raises(LeaseLostError):
+        bench.run(keep_renewed(LEASE, A, 10.0, alive=lambda: True, now_string=bench.micro_stamp))
     assert len(bench.slept) == 1
 
 
@@ -191,7 +191,7 @@ def test_after_an_outage_the_lease_is_renewed_within_an_interval(bench: Bench, d
     bench.run(take(LEASE, A, bench.micro_stamp))
     bench.answer(lambda request: True, *[Answer(503)] * 40)
     alive = iter([True, False])
-    bench.run(keep(LEASE, A, duration, alive=lambda: next(alive), stamp=bench.micro_stamp))
+    bench.run(keep_renewed(LEASE, A, duration, alive=lambda: next(alive), now_string=bench.micro_stamp))
     outage = bench.slept[1:-1]
     assert len(outage) == 40
     assert max(outage) <= duration / 4
@@ -204,7 +204,7 @@ def test_a_busy_apiserver_may_ask_for_more_time_than_the_lease_has(bench: Bench)
     bench.requests.clear()
     bench.answer(leases, *[Answer(429, retry_after=32.0)] * 3)
     alive = iter([True, False])
-    bench.run(keep(LEASE, A, 15.0, alive=lambda: next(alive), stamp=bench.micro_stamp))
+    bench.run(keep_renewed(LEASE, A, 15.0, alive=lambda: next(alive), now_string=bench.micro_stamp))
     assert [request.verb for request in bench.requests] == ["patch"] * 4
     assert max(bench.slept) <= 15.0 / 4
 
@@ -215,8 +215,8 @@ def test_no_request_of_a_renewal_lasts_longer_than_an_interval(bench: Bench) -> 
     bench.run(take(LEASE, A, bench.micro_stamp))
     bench.requests.clear()
     bench.meanwhile(leases, lambda: bench.set(LEASE, "/spec/holderIdentity", B))
-    with pytest.raises(LeaseLost):
-        bench.run(keep(LEASE, A, 10.0, alive=lambda: True, stamp=bench.micro_stamp))
+    with pytest.raises(LeaseLostError):
+        bench.run(keep_renewed(LEASE, A, 10.0, alive=lambda: True, now_string=bench.micro_stamp))
     assert [(request.verb, request.timeout) for request in bench.requests] == [("patch", 2.5), ("get", 2.5)]
 
 
@@ -232,7 +232,7 @@ def test_a_connection_that_has_gone_silent_is_given_up_for_another(bench: Bench)
     alive = iter([True, True, False])
     try:
         with HttpTransport(Server(server.url)) as transport:
-            run(keep(LEASE, A, 1.0, alive=lambda: next(alive), stamp=bench.micro_stamp), transport)
+            run(keep_renewed(LEASE, A, 1.0, alive=lambda: next(alive), now_string=bench.micro_stamp), transport)
     finally:
         server.close()
     assert server.connections == 2

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kubemr.tasks.shard import HINT_PATH, LARGEST_SHARD, Shard, hint_of
-from kubemr.tasks.state import BadState, TaskState, Token
+from kubemr.tasks.state import InvalidStateError, TaskState, Token
 from support.bench import Bench
 
 A, B = Token("w0-aaaaaa"), Token("w1-bbbbbb")
@@ -51,7 +51,7 @@ def test_a_shard_without_labels_has_no_hint() -> None:
 
 def test_a_string_that_is_no_state_is_an_error() -> None:
     """Nothing is guessed."""
-    with pytest.raises(BadState, match="'lost'"):
+    with pytest.raises(InvalidStateError, match="'lost'"):
         parse({0: "lost"})
 
 
@@ -109,7 +109,7 @@ def test_one_entry_stays_one_while_all_tasks_go_the_same_way(bench: Bench, make_
     )
     after = Shard.parse(bench.patch(shard.target, *patch.body))
     assert list(after.held_by(A)) == [3, 4, 5, 6]
-    assert after.together
+    assert after.collapsed
 
 
 def test_one_entry_becomes_one_for_each_for_good(bench: Bench, make_shard: Callable[..., Shard]) -> None:
@@ -127,7 +127,7 @@ def test_one_entry_becomes_one_for_each_for_good(bench: Bench, make_shard: Calla
             {"op": "replace", "path": "/tasks", "value": after},
         )
         shard = Shard.parse(bench.patch(shard.target, *patch.body))
-        assert not shard.together
+        assert not shard.collapsed
         done = shard.change({number: TaskState.parse(f"done/1/0/0/{A}") for number in ALIKE})
         assert set(done.operations[1]["value"]) == {"3", "4", "5", "6"}
         bench.delete(shard.target)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from kubemr.controller.reconcile.shards.summary import counted, digest
-from kubemr.coordination.task_table import Ledger
-from kubemr.tasks import encoding as taskmap
+from kubemr.controller.reconcile.shards.summary import summary_of, total_counts
+from kubemr.coordination.task_table import TaskTable
+from kubemr.tasks import encoding
 from kubemr.tasks.shard import Shard
-from kubemr.tasks.state import BadState
+from kubemr.tasks.state import InvalidStateError
 
 PENDING = "pending/1/0/0/"
 STRANGE = ["-1", "1-", "01", "x", "3-3", "4-3", "0-01", " 1", "1_0", "٣", "9" * 5000, f"1-{'9' * 5000}"]
@@ -18,23 +18,25 @@ STRANGE = ["-1", "1-", "01", "x", "3-3", "4-3", "0-01", " 1", "1_0", "٣", "9" *
 @pytest.mark.parametrize("beside", [{}, {"7": PENDING}], ids=["alone", "beside 7"])
 def test_a_key_that_names_no_tasks_is_refused(key: str, beside: dict[str, str]) -> None:
     """By its name."""
-    with pytest.raises(BadState, match=f"{key!r} (does not name tasks|is not the only entry): expected"):
-        taskmap.texts({key: PENDING, **beside})
+    with pytest.raises(InvalidStateError, match=f"{key!r} (does not name tasks|is not the only entry): expected"):
+        encoding.texts({key: PENDING, **beside})
 
 
 def test_one_entry_for_several_tasks_is_the_only_one() -> None:
     """Who took it for tasks one by one would test for what never stands there, again and again."""
     document = {"metadata": {"namespace": "default", "name": "s"}, "tasks": {"0-3": PENDING, "4": PENDING}}
-    with pytest.raises(BadState, match="'0-3' is not the only entry: expected it alone, or the number of a task"):
+    with pytest.raises(
+        InvalidStateError, match="'0-3' is not the only entry: expected it alone, or the number of a task"
+    ):
         Shard.parse(document)
 
 
 @pytest.mark.parametrize("key", [*STRANGE, "0-3"])
 def test_a_stage_with_such_a_key_is_not_complete(key: str) -> None:
     """It has a task that is not there, or not once."""
-    ledger = Ledger(5)
-    ledger.note({"4": "done/1/0/0/w0-aaaaaa", key: "done/1/0/0/w0-aaaaaa"})
-    assert ledger.strange
+    ledger = TaskTable(5)
+    ledger.add_shard({"4": "done/1/0/0/w0-aaaaaa", key: "done/1/0/0/w0-aaaaaa"})
+    assert ledger.has_unknown_tasks
 
 
 @pytest.mark.parametrize(
@@ -43,5 +45,5 @@ def test_a_stage_with_such_a_key_is_not_complete(key: str) -> None:
 )
 def test_an_operator_counts_whatever_is_there(keys: list[str], tasks: int) -> None:
     """Its cache has all shards of a cluster, by whomever they were made."""
-    found = digest({"metadata": {"name": "s"}, "tasks": dict.fromkeys(keys, PENDING)})
-    assert counted([found])["pending"] == tasks
+    found = summary_of({"metadata": {"name": "s"}, "tasks": dict.fromkeys(keys, PENDING)})
+    assert total_counts([found])["pending"] == tasks

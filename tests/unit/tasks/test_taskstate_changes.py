@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kubemr.tasks.state import IllegalChange, TaskState, Token, attempt_of
+from kubemr.tasks.state import IllegalChangeError, TaskState, Token, attempt_of
 from support.simulation.referee import legal
 
 TOKENS = [Token(text) for text in ("w0-aaaaaa", "w1-bbbbbb", "w2-cccccc")]
@@ -34,7 +34,7 @@ def test_no_history_breaks_the_table(history: list[tuple[str, Change]]) -> None:
     for name, change in history:
         try:
             after = change(state)
-        except IllegalChange:
+        except IllegalChangeError:
             continue
         assert legal(str(state), str(after)), f"{name}: {state} -> {after}"
         assert str(after) != str(state)
@@ -52,7 +52,7 @@ def test_no_string_ever_comes_back(history: list[tuple[str, Change]]) -> None:
     for _, change in history:
         try:
             state = change(state)
-        except IllegalChange:
+        except IllegalChangeError:
             continue
         assert str(state) not in seen
         seen.add(str(state))
@@ -102,7 +102,7 @@ def test_each_row_of_the_table(before: str, change: Change, after: str) -> None:
 )
 def test_what_is_not_in_the_table_is_refused(text: str, change: Callable[[TaskState], object]) -> None:
     """And the error shows the state."""
-    with pytest.raises(IllegalChange, match=text.replace("+", r"\+")):
+    with pytest.raises(IllegalChangeError, match=text.replace("+", r"\+")):
         change(TaskState.parse(text))
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kubemr.tasks.state import MAX_LENGTH, PATTERN, TOKEN, BadState, TaskState, make_token, parse_token
+from kubemr.tasks.state import MAX_LENGTH, PATTERN, TOKEN, InvalidStateError, TaskState, make_token, parse_token
 
 GOOD = [
     "pending/1/0/0/",
@@ -56,15 +56,15 @@ def test_what_follows_the_grammar_is_read_and_written_back(text: str) -> None:
 )
 def test_anything_else_is_refused_by_name(text: object) -> None:
     """The error shows the string."""
-    with pytest.raises(BadState, match=re.escape(repr(text))):
+    with pytest.raises(InvalidStateError, match=re.escape(repr(text))):
         TaskState.parse(text)
 
 
 def test_a_line_feed_at_the_end_is_no_part_of_the_grammar() -> None:
     """`$` in a regular expression matches before one; the apiserver's does not."""
-    with pytest.raises(BadState):
+    with pytest.raises(InvalidStateError):
         TaskState.parse("pending/1/0/0/\n")
-    with pytest.raises(BadState):
+    with pytest.raises(InvalidStateError):
         parse_token("w1-aaaaaa\n")
 
 
@@ -101,5 +101,5 @@ def test_an_index_out_of_range_is_refused(index: int) -> None:
 @pytest.mark.parametrize("text", ["", "w1", "1-aaaaaa", "w1-aaaaa", "operator-1"])
 def test_what_is_no_token_is_refused(text: str) -> None:
     """An operator's name, for instance."""
-    with pytest.raises(BadState, match="is not a holder token"):
+    with pytest.raises(InvalidStateError, match="is not a holder token"):
         parse_token(text)

@@ -217,7 +217,7 @@ def test_the_log_of_a_running_attempt_can_be_read(harness: Harness, pipe: Pipe) 
     )
     executor.begin([map_task(5)])
     assert pipe.lines.readline() == "on its way\n"
-    running = executor.so_far()
+    running = executor.current_log()
     assert running is not None
     attempt, text = running
     log = AttemptLog.decode(text)

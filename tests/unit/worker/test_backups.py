@@ -9,7 +9,7 @@ import pytest
 
 from kubemr.coordination.job_view import JobView
 from kubemr.locks.effects import Answer, Request
-from kubemr.worker.scheduling.loop import Ending, Worker
+from kubemr.worker.scheduling.loop import ExitReason, Worker
 from support.bench import Bench, patches
 from support.planned import Piece, PlannedExecutor, worker_of
 
@@ -45,7 +45,7 @@ class Tail:
         """What another worker writes of task 3."""
         return lambda: self.bench.write_tasks(self.job, {3: state})
 
-    def run(self) -> Ending:
+    def run(self) -> ExitReason:
         """The worker's life."""
         ending = self.bench.run(self.worker.run())
         self._look()
@@ -84,7 +84,7 @@ def bench() -> Bench:
 def test_a_straggler_is_joined_and_the_first_commit_wins(bench: Bench) -> None:
     """After five seconds, where tasks are quick; the attempt has a name of its own."""
     tail = Tail(bench)
-    assert tail.run() is Ending.COMPLETE
+    assert tail.run() is ExitReason.COMPLETE
     assert [state for _, state in tail.states] == [SLOW, f"{SLOW}+{tail.token}", f"done/1/0/0/{tail.token}"]
     assert 5.0 < tail.states[1][0] < 8.0
     assert tail.attempts == [f"1-{tail.token}"]
@@ -94,7 +94,7 @@ def test_long_is_what_is_long_among_ones_own_tasks(bench: Bench) -> None:
     """Three times the median: where tasks take ten seconds, one of twenty is none."""
     tail = Tail(bench)
     tail.executor.seconds = lambda piece: 10.0
-    assert tail.run() is Ending.COMPLETE
+    assert tail.run() is ExitReason.COMPLETE
     ready = 3 * 10.0
     assert ready + 30.0 < tail.states[1][0] < ready + 36.0
 
@@ -112,7 +112,7 @@ def test_what_gets_no_backup(bench: Bench, state: str, spec: dict[str, Any]) -> 
     """A task with a loss, one that may be tried once only, one that has a backup."""
     tail = Tail(bench, state, **spec)
     tail.at(60.0, tail.becomes(f"empty/{'2/0/1' if '/2/' in state else '1/0/0'}/{B}"))
-    assert tail.run() is Ending.COMPLETE
+    assert tail.run() is ExitReason.COMPLETE
     assert tail.attempts == []
 
 
@@ -121,7 +121,7 @@ def test_no_backups_before_the_tail(bench: Bench) -> None:
     tail = Tail(bench)
     bench.write_tasks(tail.job, {1: SLOW, 2: SLOW})
     tail.at(60.0, lambda: bench.write_tasks(tail.job, {number: f"empty/1/0/0/{B}" for number in (1, 2, 3)}))
-    assert tail.run() is Ending.COMPLETE
+    assert tail.run() is ExitReason.COMPLETE
     assert [piece.number for piece in tail.executor.begun] == [0]
 
 
@@ -129,7 +129,7 @@ def test_who_has_run_nothing_helps_too(bench: Bench) -> None:
     """The holder had all the others, being quick: after half a minute, as it is not known what is long."""
     tail = Tail(bench)
     bench.write_tasks(tail.job, {number: f"empty/1/0/0/{B}" for number in (0, 1, 2)})
-    assert tail.run() is Ending.COMPLETE
+    assert tail.run() is ExitReason.COMPLETE
     assert 30.0 < tail.states[1][0] < 34.0
     assert tail.attempts == [f"1-{tail.token}"]
 
@@ -139,7 +139,7 @@ def test_who_has_run_nothing_takes_for_long_what_is_long_since_half_were_through
     tail = Tail(bench)
     bench.write_tasks(tail.job, {0: f"empty/1/0/0/{C}", **{number: f"running/1/0/0/{C}" for number in (1, 2)}})
     tail.at(40.0, lambda: bench.write_tasks(tail.job, {number: f"empty/1/0/0/{C}" for number in (1, 2)}))
-    assert tail.run() is Ending.COMPLETE
+    assert tail.run() is ExitReason.COMPLETE
     assert 3 * 40.0 < tail.states[1][0] < 3 * 40.0 + 14.0
 
 
@@ -147,7 +147,7 @@ def test_a_string_that_changed_is_another_attempt(bench: Bench) -> None:
     """Its time begins when it is first seen."""
     tail = Tail(bench)
     tail.at(4.0, tail.becomes(f"running/2/1/0/{C}"))
-    assert tail.run() is Ending.COMPLETE
+    assert tail.run() is ExitReason.COMPLETE
     joined = next(when for when, state in tail.states if "+" in state)
     assert 9.0 < joined < 14.0
 
@@ -157,7 +157,7 @@ def test_the_race_for_it_is_lost(bench: Bench) -> None:
     tail = Tail(bench)
     bench.meanwhile(lambda request: "+" in str(request.body), tail.becomes(f"{SLOW}+{C}"))
     tail.at(60.0, tail.becomes(f"empty/1/0/0/{C}"))
-    assert tail.run() is Ending.COMPLETE
+    assert tail.run() is ExitReason.COMPLETE
     assert tail.attempts == []
     assert bench.shard(tail.job).tasks[3].losses == 0
 
@@ -166,7 +166,7 @@ def test_a_join_whose_answer_is_lost_is_adopted(bench: Bench) -> None:
     """Its own mark shows in the shard."""
     tail = Tail(bench)
     bench.lose(lambda request: "+" in str(request.body))
-    assert tail.run() is Ending.COMPLETE
+    assert tail.run() is ExitReason.COMPLETE
     assert tail.attempts == [f"1-{tail.token}"]
 
 
@@ -175,7 +175,7 @@ def test_the_holder_dies_between_the_join_and_its_answer(bench: Bench) -> None:
     tail = Tail(bench)
     bench.lose(lambda request: "+" in str(request.body))
     bench.after.append(_afterwards(lambda: "+" in tail.states[-1][1], tail.becomes(f"running/1/0/1/{tail.token}")))
-    assert tail.run() is Ending.COMPLETE
+    assert tail.run() is ExitReason.COMPLETE
     assert tail.attempts == [f"1-{tail.token}"]
     assert tail.states[-1][1] == f"done/1/0/1/{tail.token}"
 
@@ -185,7 +185,7 @@ def test_the_holder_commits_first(bench: Bench) -> None:
     tail = Tail(bench)
     tail.executor.seconds = lambda piece: 3600.0 if piece.number == 3 else 0.01
     tail.at(20.0, tail.becomes(f"empty/1/0/0/{B}"))
-    assert tail.run() is Ending.COMPLETE
+    assert tail.run() is ExitReason.COMPLETE
     assert [piece.attempt for piece in tail.executor.cancelled] == [f"1-{tail.token}"]
     assert bench.now - tail.began < 30.0
     assert tail.states[-1][1] == f"empty/1/0/0/{B}"
@@ -199,7 +199,7 @@ def test_the_holder_leaves_while_the_backup_runs(bench: Bench) -> None:
         lambda request: f"done/1/0/0/{tail.token}" in str(request.body) and "+" in str(request.body),
         tail.becomes(f"running/1/0/1/{tail.token}"),
     )
-    assert tail.run() is Ending.COMPLETE
+    assert tail.run() is ExitReason.COMPLETE
     assert tail.attempts == [f"1-{tail.token}"]
     assert tail.states[-1][1] == f"done/1/0/1/{tail.token}"
 
@@ -213,7 +213,7 @@ def test_a_backup_joins_while_one_commits(bench: Bench) -> None:
         lambda request: patches("mapreducetaskshards")(request) and "done/" in str(request.body),
         lambda: bench.write_tasks(job, {0: f"{mine}+{B}"}),
     )
-    assert bench.run(worker.run()) is Ending.COMPLETE
+    assert bench.run(worker.run()) is ExitReason.COMPLETE
     assert len(executor.begun) == 1
     assert str(bench.shard(job).tasks[0]) == f"done/1/0/0/{worker.identity.token}"
 
@@ -223,7 +223,7 @@ def test_a_failed_backup_leaves_the_holder_alone_with_it(bench: Bench) -> None:
     tail = Tail(bench)
     tail.executor.kind = lambda piece: "failed" if piece.number == 3 else "done"
     tail.at(60.0, tail.becomes(f"empty/1/1/0/{B}"))
-    assert tail.run() is Ending.COMPLETE
+    assert tail.run() is ExitReason.COMPLETE
     assert tail.attempts == [f"1-{tail.token}"]
     states = [state for _, state in tail.states]
     assert states == [SLOW, f"{SLOW}+{tail.token}", f"running/1/1/0/{B}", f"empty/1/1/0/{B}"]
@@ -236,7 +236,7 @@ def test_a_holder_that_failed_does_not_join_its_backup(bench: Bench) -> None:
     bench.write_tasks(tail.job, {0: f"{mine}+{B}", 1: "pending/1/0/0/", 2: "pending/1/0/0/", 3: f"empty/1/0/0/{C}"})
     tail.executor.kind = lambda piece: "failed" if piece.number == 0 else "done"
     tail.at(60.0, lambda: bench.write_tasks(tail.job, {0: f"empty/1/1/0/{B}"}))
-    assert tail.run() is Ending.COMPLETE
+    assert tail.run() is ExitReason.COMPLETE
     assert [piece.attempt for piece in tail.executor.begun if piece.number == 0] == [f"1-{tail.token}"]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from kubemr.coordination.job_view import JobView
-from kubemr.worker.scheduling.loop import Ending
+from kubemr.worker.scheduling.loop import ExitReason
 from support.bench import LEASE_SECONDS, Bench, asks
 from support.planned import PlannedExecutor, worker_of
 
@@ -43,7 +43,7 @@ def test_a_task_that_another_holder_has_committed_is_cancelled(bench: Bench) -> 
     bench.write_tasks(job, {0: f"running/1/0/0/{token}+{OTHER}"})
     executor.seconds = lambda piece: HOUR if piece.number == 0 else 0.01
     done = when(executor, 0, 20.0, f"empty/1/0/0/{OTHER}", bench, job)
-    assert bench.run(worker.run()) is Ending.COMPLETE
+    assert bench.run(worker.run()) is ExitReason.COMPLETE
     assert [piece.number for piece in executor.cancelled] == [0]
     assert bench.now - done[0] < LEASE_SECONDS / 2 + 2
     assert str(bench.shard(job).tasks[0]) == f"empty/1/0/0/{OTHER}"
@@ -55,7 +55,7 @@ def test_a_task_that_was_taken_away_is_cancelled_also_alone_in_its_batch(bench: 
     worker, executor = worker_of(bench, job)
     executor.seconds = lambda piece: HOUR if piece.attempt.startswith("1-") else 0.01
     when(executor, 0, 5.0, "pending/2/0/1/", bench, job)
-    assert bench.run(worker.run()) is Ending.COMPLETE
+    assert bench.run(worker.run()) is ExitReason.COMPLETE
     assert [piece.attempt[:2] for piece in executor.cancelled] == ["1-"]
     assert bench.shard(job).tasks[0].epoch == 2
 
@@ -72,7 +72,7 @@ def test_a_finished_task_that_was_taken_away_is_not_committed_for_its_next_attem
         lambda request: request.verb == "get" and "-0-map-0" in str(request.name) and bool(executor.batches),
         lambda: bench.write_tasks(job, {0: f"running/2/0/1/{token}"}),
     )
-    assert bench.run(worker.run()) is Ending.COMPLETE
+    assert bench.run(worker.run()) is ExitReason.COMPLETE
     assert [piece.attempt[:2] for piece in executor.begun if piece.number == 0] == ["1-", "2-"]
     assert str(bench.shard(job).tasks[0]) == f"done/2/0/1/{token}"
 
@@ -90,7 +90,7 @@ def test_what_remains_of_a_shard_that_is_gone_does_not_hold_up_the_next(bench: B
 
     executor.while_waiting = remove
     bench.on_sleep = lambda: bench.set(job.status, "/status/phase", "FAIL") if bench.now > 1100 else None
-    assert bench.run(worker.run()) is Ending.FAIL
+    assert bench.run(worker.run()) is ExitReason.FAIL
     assert bench.shard(job, 0, 1).committed
     assert [piece.number for piece in executor.cancelled] == [0]
 
@@ -100,7 +100,7 @@ def test_a_long_task_costs_few_requests(bench: Bench) -> None:
     job = bench.deployed(inputs=["a"], partitions=0, replicas=1)
     worker, executor = worker_of(bench, job)
     executor.seconds = lambda piece: 2 * HOUR
-    assert bench.run(worker.run()) is Ending.COMPLETE
+    assert bench.run(worker.run()) is ExitReason.COMPLETE
     shards = [request for request in bench.requests if asks("get", "mapreducetaskshards")(request)]
     jobs = [request for request in bench.requests if asks("get", "mapreducejobs")(request)]
     assert 2 * HOUR / (LEASE_SECONDS / 2) <= len(shards) <= 2 * HOUR / (LEASE_SECONDS / 4) + 5

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kubemr.worker.execution.ipc import BadFrame, Decoder, Message, encode
+from kubemr.worker.execution.ipc import Decoder, InvalidFrameError, Message, encode
 
 
 @given(st.lists(st.text()), st.integers(1, 50))
@@ -48,5 +48,5 @@ HEADER = encode("done", 1)[:10]
 )
 def test_anything_else_is_refused(data: bytes) -> None:
     """The error shows how the bytes begin."""
-    with pytest.raises(BadFrame, match="beginning with b"):
+    with pytest.raises(InvalidFrameError, match="beginning with b"):
         Decoder().feed(data)

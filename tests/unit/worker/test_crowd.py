@@ -7,13 +7,13 @@ from collections import Counter
 import pytest
 
 from kubemr.tasks.state import Token, make_token
-from kubemr.worker.scheduling import contention as crowd
+from kubemr.worker.scheduling import contention
 
 
 @pytest.mark.parametrize(("workers", "shards"), [(1, 1), (3, 10), (10, 3), (1000, 32), (7, 7), (1000, 1)])
 def test_every_shard_has_somebody_who_begins_with_it_and_everybody_a_shard(workers: int, shards: int) -> None:
     """Evenly: no shard has two more than another, or no worker two more."""
-    rounds = [crowd.own_shards(index, workers, shards) for index in range(workers)]
+    rounds = [contention.initial_shards(index, workers, shards) for index in range(workers)]
     begun = Counter(number for each in rounds for number in each)
     assert set(begun) == set(range(shards))
     assert all(rounds)
@@ -26,31 +26,35 @@ def test_every_shard_has_somebody_who_begins_with_it_and_everybody_a_shard(worke
 
 def test_a_worker_beyond_the_replicas_has_a_part_too() -> None:
     """The job shrank while it was starting."""
-    assert crowd.own_shards(7, 2, 4) == crowd.own_shards(1, 2, 4)
+    assert contention.initial_shards(7, 2, 4) == contention.initial_shards(1, 2, 4)
 
 
 def test_few_workers_wait_for_nobody() -> None:
     """What is for a thousand costs ten nothing."""
-    assert crowd.herd_delay(50) == 0.0
-    assert crowd.between_looks(10) == 0.5
-    assert crowd.herd_delay(1000) == 4.75
+    assert contention.jitter_window(50) == 0.0
+    assert contention.idle_poll_interval(10) == 0.5
+    assert contention.jitter_window(1000) == 4.75
 
 
 def test_each_holder_has_a_few_watchers_however_many_are_idle() -> None:
     """By chance, so now and then none; the next epoch has others."""
     observers = [make_token(index, index) for index in range(900)]
     holders = [make_token(index, index) for index in range(900, 1000)]
-    eyes = [Counter(h for o in observers for h in crowd.watched(o, epoch, holders, 1000)) for epoch in range(2)]
+    eyes = [
+        Counter(h for o in observers for h in contention.leases_to_watch(o, epoch, holders, 1000)) for epoch in range(2)
+    ]
     for seen in eyes:
         assert 3.5 < sum(seen.values()) / len(holders) < 4.5
     assert all(eyes[0][holder] + eyes[1][holder] for holder in holders)
-    assert crowd.watched(observers[0], 1, holders, 1000) == crowd.watched(observers[0], 1, holders, 1000)
+    assert contention.leases_to_watch(observers[0], 1, holders, 1000) == contention.leases_to_watch(
+        observers[0], 1, holders, 1000
+    )
 
 
 def test_a_few_idle_workers_watch_as_many_as_they_may() -> None:
     """Not all of a thousand, and others in the next epoch."""
     holders = {make_token(index, index) for index in range(997)}
     observer = Token("w999-zzzzzz")
-    first, second = (crowd.watched(observer, epoch, holders, 1000) for epoch in range(2))
-    assert len(first) == len(second) == crowd.WATCHED_HOLDERS
+    first, second = (contention.leases_to_watch(observer, epoch, holders, 1000) for epoch in range(2))
+    assert len(first) == len(second) == contention.WATCHED_HOLDERS
     assert set(first) != set(second)

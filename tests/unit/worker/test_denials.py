@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from kubemr.locks import Refused
+from kubemr.locks import RequestRefusedError
 from kubemr.locks.conditional import read
 from kubemr.locks.effects import Answer
-from kubemr.locks.lease import LEASES, keep, take
+from kubemr.locks.lease import LEASES, keep_renewed, take
 from kubemr.tasks.state import Token
-from kubemr.worker.retry_forbidden import LONGEST_SECONDS, PATIENCE_SECONDS, patient
-from kubemr.worker.scheduling.loop import Ending
+from kubemr.worker.retry_forbidden import LONGEST_SECONDS, PATIENCE_SECONDS, retry_forbidden
+from kubemr.worker.scheduling.loop import ExitReason
 from support.bench import DENIED, Bench, asks, patches
 from support.planned import worker_of
 
@@ -33,7 +33,7 @@ def test_a_job_is_done_by_a_worker_that_is_denied_for_a_while(bench: Bench, requ
     verb, plural = request_.split()
     worker, _ = worker_of(bench, job)
     bench.answer(patches(plural) if verb == "patch" else asks(verb, plural), *[denial] * 5)
-    assert bench.run(patient(worker.run())) is Ending.COMPLETE
+    assert bench.run(retry_forbidden(worker.run())) is ExitReason.COMPLETE
     states = bench.shard(job).tasks.values()
     assert {(state.committed, state.epoch, state.failures, state.losses) for state in states} == {(True, 1, 0, 0)}
 
@@ -44,8 +44,8 @@ def test_a_denial_that_lasts_is_an_error(bench: Bench) -> None:
     worker, _ = worker_of(bench, job)
     bench.answer(asks("get", "mapreducejobs"), *[DENIED] * 1000)
     began = bench.now
-    with pytest.raises(Refused, match=r"reading mapreducejobs default/words: .* 403"):
-        bench.run(patient(worker.run()))
+    with pytest.raises(RequestRefusedError, match=r"reading mapreducejobs default/words: .* 403"):
+        bench.run(retry_forbidden(worker.run()))
     assert PATIENCE_SECONDS - LONGEST_SECONDS <= bench.now - began <= PATIENCE_SECONDS
 
 
@@ -56,7 +56,7 @@ def test_each_request_has_its_own_patience(bench: Bench) -> None:
     began = bench.now
     for _ in range(2):
         bench.answer(asks("get", "mapreducejobs"), *[DENIED] * 11)
-        assert bench.run(patient(read(job.target)))["metadata"]["name"] == job.name
+        assert bench.run(retry_forbidden(read(job.target)))["metadata"]["name"] == job.name
     assert bench.now - began > PATIENCE_SECONDS
 
 
@@ -70,7 +70,7 @@ def test_a_renewal_that_is_denied_is_tried_again_within_the_given_time(bench: Be
     bench.draws = lambda: 0.0
     bench.answer(patches(LEASES.plural), *[DENIED] * 10)
     alive = iter([True, False])
-    renewals = keep(lease, token, 2.0, alive=lambda: next(alive), stamp=bench.micro_stamp)
-    bench.run(patient(renewals, 0.5))
+    renewals = keep_renewed(lease, token, 2.0, alive=lambda: next(alive), now_string=bench.micro_stamp)
+    bench.run(retry_forbidden(renewals, 0.5))
     assert len(bench.slept) == 12
     assert max(bench.slept) <= 0.5

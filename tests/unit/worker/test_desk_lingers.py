@@ -8,19 +8,19 @@ import pytest
 
 import kubemr.worker.execution.queue
 from kubemr.worker.assignment import Kind, Outcome
-from kubemr.worker.execution.queue import LINGER_SECONDS, Desk
+from kubemr.worker.execution.queue import LINGER_SECONDS, ExecutionQueue
 from support.workerharness import map_task
 
 LONG = 60.0
 """A test that waits for so long has failed."""
 
 
-def finish(desk: Desk, kind: Kind = "empty") -> None:
+def finish(desk: ExecutionQueue, kind: Kind = "empty") -> None:
     """The first of the queue begins, and ends as it is told."""
-    desk.take_off(0.0, LONG)
-    flight = desk.flight
+    desk.start_next(0.0, LONG)
+    flight = desk.current
     assert flight is not None
-    desk.land(flight, Outcome(flight.assignment, kind))
+    desk.complete(flight, Outcome(flight.assignment, kind))
 
 
 def numbers(outcomes: list[Outcome]) -> list[int]:
@@ -33,7 +33,7 @@ def test_all_outcomes_of_a_batch_come_at_once(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(
         kubemr.worker.execution.queue, "LINGER_SECONDS", LONG
     )  # longer than a busy machine holds up this thread
-    desk = Desk()
+    desk = ExecutionQueue()
     desk.begin([map_task(number) for number in range(3)])
     found: list[list[Outcome]] = []
     waiting = threading.Thread(target=lambda: found.append(desk.wait(LONG)))
@@ -47,10 +47,10 @@ def test_all_outcomes_of_a_batch_come_at_once(monkeypatch: pytest.MonkeyPatch) -
 
 def test_what_came_is_not_held_up_for_long_by_what_is_to_come() -> None:
     """A slow task after a quick one: the quick one's outcome is handed over without it."""
-    desk = Desk()
+    desk = ExecutionQueue()
     desk.begin([map_task(0), map_task(1)])
     finish(desk)
-    desk.take_off(0.0, LONG)
+    desk.start_next(0.0, LONG)
     assert LINGER_SECONDS <= 0.1
     assert numbers(desk.wait(LONG)) == [0]
     desk.close()
@@ -58,7 +58,7 @@ def test_what_came_is_not_held_up_for_long_by_what_is_to_come() -> None:
 
 def test_a_failure_comes_at_once() -> None:
     """What waits behind it can still be taken back."""
-    desk = Desk()
+    desk = ExecutionQueue()
     desk.begin([map_task(0), map_task(1)])
     found: list[list[Outcome]] = []
     waiting = threading.Thread(target=lambda: found.append(desk.wait(LONG)))
@@ -72,7 +72,7 @@ def test_a_failure_comes_at_once() -> None:
 
 def test_without_anything_to_come_it_does_not_wait() -> None:
     """Not a moment longer than the last outcome."""
-    desk = Desk()
+    desk = ExecutionQueue()
     desk.begin([map_task(0)])
     finish(desk)
     assert numbers(desk.wait(0.0)) == [0]

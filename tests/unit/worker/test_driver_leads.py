@@ -12,24 +12,24 @@ import pytest
 
 from kubemr.worker.assignment import JobInfo
 from kubemr.worker.execution.child_process import ChildProcess
-from kubemr.worker.execution.queue import Desk, Flight
-from kubemr.worker.execution.supervisor import Driver
+from kubemr.worker.execution.queue import ExecutionQueue, InFlight
+from kubemr.worker.execution.supervisor import ChildSupervisor
 from support.workerharness import Harness, map_task
 
 SECONDS = 60.0
 
 
 @pytest.fixture
-def desk() -> Desk:
+def desk() -> ExecutionQueue:
     """An empty one."""
-    return Desk()
+    return ExecutionQueue()
 
 
 @pytest.fixture
-def driver(desk: Desk, harness: Harness) -> Iterator[Driver]:
+def driver(desk: ExecutionQueue, harness: Harness) -> Iterator[ChildSupervisor]:
     """Its child has started, and is ready; it ends with the test."""
     command = harness.program("class Worker(JobWorker):\n    def map(self, input):\n        return {}")
-    driver = Driver(
+    driver = ChildSupervisor(
         desk,
         JobInfo("words"),
         SECONDS,
@@ -38,7 +38,7 @@ def driver(desk: Desk, harness: Harness) -> Iterator[Driver]:
     )
     driver.early = True
     try:
-        driver._drive()
+        driver._step()
         assert driver._ready
         yield driver
     finally:
@@ -48,17 +48,17 @@ def driver(desk: Desk, harness: Harness) -> Iterator[Driver]:
     assert harness.events == ["child_started", "child_ended"]
 
 
-def two(desk: Desk) -> list[Flight]:
+def two(desk: ExecutionQueue) -> list[InFlight]:
     """Two tasks are with the child."""
     desk.begin([map_task(0), map_task(1)])
-    first = desk.take_off(time.monotonic(), time.monotonic() + SECONDS)
+    first = desk.start_next(time.monotonic(), time.monotonic() + SECONDS)
     assert first is not None
     flights = [first]
-    desk.follow(2, flights.extend)
+    desk.prefetch(2, flights.extend)
     return flights
 
 
-def test_it_is_not_late_from_the_beginning(desk: Desk, driver: Driver, harness: Harness) -> None:
+def test_it_is_not_late_from_the_beginning(desk: ExecutionQueue, driver: ChildSupervisor, harness: Harness) -> None:
     """Its time begins when the one before it is taken back."""
     first, second = two(desk)
     desk.recall = lambda: [first.seq]
@@ -69,19 +69,21 @@ def test_it_is_not_late_from_the_beginning(desk: Desk, driver: Driver, harness: 
     assert running[1] < SECONDS
     before = time.monotonic()
     driver._await()  # ends by the desk's bell
-    assert desk.flight is second
+    assert desk.current is second
     assert before <= second.began <= second.deadline - SECONDS
     assert harness.events == ["child_started"]
 
 
-def test_it_has_not_failed_by_what_the_one_before_it_did(desk: Desk, driver: Driver, harness: Harness) -> None:
+def test_it_has_not_failed_by_what_the_one_before_it_did(
+    desk: ExecutionQueue, driver: ChildSupervisor, harness: Harness
+) -> None:
     """That one's time is over, and it is cancelled before its process is ended: the other begins anew in the next."""
     first, _ = two(desk)
     desk.recall = list  # the child has begun both
     assert driver._child is not None
     assert desk.cancel(first.assignment)
     driver._fail(driver._child, "no progress", first)
-    assert desk.flight is None
+    assert desk.current is None
     assert desk.take_back() == [map_task(1)]
     assert desk.wait(0.0) == []
     assert harness.events == ["child_started", "child_ended"]

@@ -259,7 +259,7 @@ def test_the_log_so_far_is_of_the_task_that_lasts(harness: Harness, pipe: Pipe) 
     executor.begin(tasks)
     assert pipe.lines.readline() == "at it\n"
     outcomes(executor, LATE)
-    found = executor.so_far()
+    found = executor.current_log()
     assert found is not None
     assert found[0] == tasks[LATE]
     assert AttemptLog.decode(found[1]).printed == b"at it\n"

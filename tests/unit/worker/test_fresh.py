@@ -8,8 +8,8 @@ from attr import evolve
 from kubemr.coordination.job_view import JobView
 from kubemr.locks import Request
 from kubemr.tasks.shard import SHARDS, Shard
-from kubemr.worker.scheduling.loop import Ending
-from kubemr.worker.scheduling.untouched_shard import fresh
+from kubemr.worker.scheduling.loop import ExitReason
+from kubemr.worker.scheduling.untouched_shard import untouched_shard
 from support.bench import Bench
 from support.planned import worker_of
 
@@ -40,18 +40,18 @@ def test_it_is_the_shard_that_the_operator_has_made(bench: Bench, tasks: int) ->
     stage = job.stages[0]
     for number in range(stage.shards):
         there = bench.shard(job, 0, number)
-        assert fresh(job, stage, number, SIZE) == there
-        assert fresh(job, stage, number, len(there.tasks) - 1) is None
+        assert untouched_shard(job, stage, number, SIZE) == there
+        assert untouched_shard(job, stage, number, len(there.tasks) - 1) is None
 
 
 def test_nothing_is_taken_for_new_that_may_not_be(bench: Bench) -> None:
     """A retry's shards have what was done before; with more workers than shards others begin there; one task is few."""
     job = deployed(bench, 2 * SIZE + 1)
     stage = job.stages[0]
-    assert fresh(job, stage, 0, SIZE) is not None
-    assert fresh(evolve(job, run=2), stage, 0, SIZE) is None
-    assert fresh(evolve(job, replicas=4), stage, 0, SIZE) is None
-    assert fresh(job, stage, 2, SIZE) is None
+    assert untouched_shard(job, stage, 0, SIZE) is not None
+    assert untouched_shard(evolve(job, run=2), stage, 0, SIZE) is None
+    assert untouched_shard(evolve(job, replicas=4), stage, 0, SIZE) is None
+    assert untouched_shard(job, stage, 2, SIZE) is None
 
 
 def test_shards_that_are_taken_whole_are_not_read_first(bench: Bench) -> None:
@@ -60,7 +60,7 @@ def test_shards_that_are_taken_whole_are_not_read_first(bench: Bench) -> None:
     worker, executor = worker_of(bench, job)
     executor.seconds = lambda piece: QUICK
     bench.requests.clear()
-    assert bench.run(worker.run()) is Ending.COMPLETE
+    assert bench.run(worker.run()) is ExitReason.COMPLETE
     assert asked(bench, job, 0)[0] == "get"
     assert [asked(bench, job, number) for number in range(1, 6)] == [["patch", "patch"]] * 5
     assert sorted(piece.number for piece in executor.begun) == list(range(6 * SIZE))
@@ -74,7 +74,7 @@ def test_one_that_somebody_has_been_at_is_read_and_gone_on_with(bench: Bench) ->
     worker, executor = worker_of(bench, job)
     executor.seconds = lambda piece: QUICK
     bench.requests.clear()
-    assert bench.run(worker.run()) is Ending.COMPLETE
+    assert bench.run(worker.run()) is ExitReason.COMPLETE
     assert asked(bench, job, 2) == ["patch", "get", "patch", "patch"]
     assert Shard.parse(bench.get(shard.target)).tasks[2 * SIZE + 3].holders == (other,)
     assert sorted(piece.number for piece in executor.begun) == [
@@ -92,4 +92,4 @@ def test_one_that_is_gone_is_no_error(bench: Bench) -> None:
         return request.verb == "patch" and request.name == job.shard_name(job.stages[0], 2)
 
     bench.meanwhile(of_the_third, lambda: bench.delete(job.target))
-    assert bench.run(worker.run()) is Ending.GONE
+    assert bench.run(worker.run()) is ExitReason.GONE

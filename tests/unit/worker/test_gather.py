@@ -11,7 +11,7 @@ import pytest
 from kubemr.coordination.outputs import Index, encode_outputs
 from kubemr.storage.directory import DirectoryStore
 from kubemr.storage.errors import NoSuchKey
-from kubemr.worker.input.shuffle import Gatherer, GatherError
+from kubemr.worker.input.shuffle import ShuffleError, ShuffleReader
 
 INDEX = "job/run-1/0-map.index.json"
 SOURCE = "job/0/map/"
@@ -45,9 +45,9 @@ def write_stage(store: DirectoryStore, tasks: list[dict[int, str]], index: str =
     store.put(index, Index(attempts).encode())
 
 
-def gatherer(store: DirectoryStore, **options: int) -> Gatherer:
+def gatherer(store: DirectoryStore, **options: int) -> ShuffleReader:
     """One without a task."""
-    return Gatherer(store, lambda: None, **options)
+    return ShuffleReader(store, lambda: None, **options)
 
 
 def test_inputs_come_in_order_of_map_tasks(store: CountingStore) -> None:
@@ -101,7 +101,7 @@ def test_missing_outputs_are_an_error_and_never_empty(store: CountingStore) -> N
     """The error names the key."""
     write_stage(store, [{0: "a"}, {0: "b"}])
     store.delete(f"{SOURCE}1/1-w1-abc123/outputs.json")
-    with pytest.raises(GatherError, match=r"file://.*job/0/map/1/1-w1-abc123/outputs\.json: missing, although"):
+    with pytest.raises(ShuffleError, match=r"file://.*job/0/map/1/1-w1-abc123/outputs\.json: missing, although"):
         gatherer(store).inputs(INDEX, SOURCE, 0)
 
 
@@ -115,7 +115,7 @@ def test_a_missing_index_is_an_error(store: CountingStore) -> None:
 def test_a_damaged_index_is_an_error(store: CountingStore, data: bytes) -> None:
     """The error gives its address."""
     store.put(INDEX, data)
-    with pytest.raises(GatherError, match=r"file://.*0-map\.index\.json: "):
+    with pytest.raises(ShuffleError, match=r"file://.*0-map\.index\.json: "):
         gatherer(store).inputs(INDEX, SOURCE, 0)
 
 
@@ -124,7 +124,7 @@ def test_damaged_outputs_are_an_error(store: CountingStore, data: bytes) -> None
     """The error gives their address."""
     write_stage(store, [{0: "a"}])
     store.put(f"{SOURCE}0/1-w0-abc123/outputs.json", data)
-    with pytest.raises(GatherError, match=r"file://.*0/map/0/1-w0-abc123/outputs\.json: "):
+    with pytest.raises(ShuffleError, match=r"file://.*0/map/0/1-w0-abc123/outputs\.json: "):
         gatherer(store).inputs(INDEX, SOURCE, 0)
 
 
@@ -132,5 +132,5 @@ def test_progress_is_reported_while_reading(store: CountingStore) -> None:
     """A stage of many tasks takes longer to read than a task may be silent."""
     write_stage(store, [{0: "a"}] * 30)
     calls: list[None] = []
-    Gatherer(store, lambda: calls.append(None)).inputs(INDEX, SOURCE, 0)
+    ShuffleReader(store, lambda: calls.append(None)).inputs(INDEX, SOURCE, 0)
     assert len(calls) == 30

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from kubemr.coordination.job_view import JobView
 from kubemr.worker.scheduling import loop
-from kubemr.worker.scheduling.loop import Ending
+from kubemr.worker.scheduling.loop import ExitReason
 from kubemr.worker.scheduling.scale_down import workers_needed
 from support.bench import Bench
 from support.planned import worker_of
@@ -35,7 +35,7 @@ def tail(bench: Bench, running: int, **spec: object) -> JobView:
     return job
 
 
-def at_once(bench: Bench, job: JobView, index: int) -> Ending | None:
+def at_once(bench: Bench, job: JobView, index: int) -> ExitReason | None:
     """How the worker with this index ends, if it does without waiting."""
     worker, executor = worker_of(bench, job, index)
     began = bench.now
@@ -53,7 +53,7 @@ def at_once(bench: Bench, job: JobView, index: int) -> Ending | None:
 def test_twice_as_many_as_tasks_are_left_stay_and_two_more(bench: Bench, running: int, last: int) -> None:
     """One for each task, one as a backup or in place of who dies; all others leave at once."""
     job = tail(bench, running, partitions=0)
-    assert at_once(bench, job, last + 1) is Ending.LEFT
+    assert at_once(bench, job, last + 1) is ExitReason.LEFT
     assert at_once(bench, job, last) is None
 
 
@@ -61,7 +61,7 @@ def test_twice_as_many_as_tasks_are_left_stay_and_two_more(bench: Bench, running
 def test_workers_are_needed_again_for_the_next_stage(bench: Bench, partitions: int, last: int) -> None:
     """In the tail of the map stage those stay that reduce has tasks for."""
     job = tail(bench, 1, partitions=partitions)
-    assert at_once(bench, job, last + 1) is Ending.LEFT
+    assert at_once(bench, job, last + 1) is ExitReason.LEFT
     assert at_once(bench, job, last) is None
 
 
@@ -70,7 +70,7 @@ def test_nobody_leaves_while_something_is_pending(bench: Bench) -> None:
     job = tail(bench, 1, partitions=0)
     bench.write_tasks(job, {0: "pending/2/0/0/"})
     worker, executor = worker_of(bench, job, 50)
-    assert bench.run(worker.run()) is Ending.COMPLETE
+    assert bench.run(worker.run()) is ExitReason.COMPLETE
     assert [piece.number for piece in executor.begun] == [0]
 
 
@@ -80,7 +80,7 @@ def test_nobody_leaves_with_a_task_of_its_own(bench: Bench) -> None:
     worker, executor = worker_of(bench, job, 50)
     bench.write_tasks(job, {0: f"running/1/0/0/{worker.identity.token}", 1: f"running/1/0/0/{B}"})
     bench.on_sleep = lambda: pytest.fail("it waits")
-    assert bench.run(worker.run()) is Ending.LEFT
+    assert bench.run(worker.run()) is ExitReason.LEFT
     assert [piece.number for piece in executor.begun] == [0]
 
 
@@ -88,7 +88,7 @@ def test_a_complete_stage_is_sealed_by_whoever_sees_it(bench: Bench) -> None:
     """Before anybody leaves: those who stay might be dead."""
     job = tail(bench, 0, partitions=0)
     worker, _ = worker_of(bench, job, 99)
-    assert bench.run(worker.run()) is Ending.COMPLETE
+    assert bench.run(worker.run()) is ExitReason.COMPLETE
 
 
 def test_a_task_that_failed_for_good_fails_the_job_before_anybody_leaves(bench: Bench) -> None:
@@ -96,7 +96,7 @@ def test_a_task_that_failed_for_good_fails_the_job_before_anybody_leaves(bench: 
     job = tail(bench, 1, partitions=0)
     bench.write_tasks(job, {0: "failed/1/4/0/"})
     worker, _ = worker_of(bench, job, 99)
-    assert bench.run(worker.run()) is Ending.FAIL
+    assert bench.run(worker.run()) is ExitReason.FAIL
 
 
 def test_who_stays_looks_after_the_holders_as_if_the_others_had_never_been(bench: Bench) -> None:
@@ -107,7 +107,7 @@ def test_who_stays_looks_after_the_holders_as_if_the_others_had_never_been(bench
     worker, executor = worker_of(bench, job, 2)
     began = bench.now
     bench.on_sleep = lambda: bench.set(job.status, "/status/phase", "FAIL") if bench.now > began + 100 else None
-    assert bench.run(worker.run()) is Ending.COMPLETE
+    assert bench.run(worker.run()) is ExitReason.COMPLETE
     assert {piece.number for piece in executor.begun} == set(range(10))
     assert bench.now - began < 1.5 * lease["spec"]["leaseDurationSeconds"]
 
@@ -130,7 +130,7 @@ def test_a_glance_that_shows_a_part_is_no_tail(bench: Bench, monkeypatch: pytest
 
     bench.on_sleep = live
     worker, executor = worker_of(bench, job)
-    assert bench.run(worker.run()) is Ending.COMPLETE
+    assert bench.run(worker.run()) is ExitReason.COMPLETE
     assert [piece.number for piece in executor.begun] == [0, 1, 2]
 
 

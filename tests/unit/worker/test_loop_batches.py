@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 
 from kubemr.locks import Op, Request
-from kubemr.locks.threads import Stop, Stopped
+from kubemr.locks.threads import Stop, StoppedError
 from kubemr.tasks.shard import SHARDS
 from kubemr.worker.scheduling.batch import Batch
-from kubemr.worker.scheduling.batch_size import Pace
-from kubemr.worker.scheduling.loop import Ending
+from kubemr.worker.scheduling.batch_size import BatchSizer
+from kubemr.worker.scheduling.loop import ExitReason
 from support.bench import SILENCE, Bench, patches
 from support.planned import Piece, worker_of
 
@@ -24,7 +24,7 @@ def bench() -> Bench:
 
 def test_the_pace() -> None:
     """About a second, at most fourfold from one batch to the next, at most a shard, at least one."""
-    pace = Pace()
+    pace = BatchSizer()
     sizes = []
     for tasks, seconds in [(1, 0.01), (4, 0.04), (16, 0.16), (64, 0.64), (128, 32.0), (4, 100.0), (0, 5.0), (1, 0.0)]:
         pace.observe(tasks, seconds)
@@ -48,7 +48,7 @@ def test_a_long_task_gives_the_rest_back(bench: Bench) -> None:
             seen.append(names)
 
     executor.while_waiting = look
-    assert bench.run(worker.run()) is Ending.COMPLETE
+    assert bench.run(worker.run()) is ExitReason.COMPLETE
     assert seen[0] == {"done": 5, "running": 16, "pending": 11}
     assert seen[4] == {"done": 7, "running": 1, "pending": 24}
     assert [piece.attempt for piece in executor.begun if piece.number == 8] == [f"2-{token}"]
@@ -67,7 +67,7 @@ def test_a_batch_that_takes_longer_than_it_was_to_take_gives_the_rest_back(bench
             running.append(sum(state.name == "running" for state in bench.shard(job).tasks.values()))
 
     executor.while_waiting = look
-    assert bench.run(worker.run()) is Ending.COMPLETE
+    assert bench.run(worker.run()) is ExitReason.COMPLETE
     assert running[0] == 11
     assert running.count(11) <= 6  # looked at every second, and at every outcome
     assert max(running[running.count(11) :]) <= 2
@@ -87,7 +87,7 @@ def test_a_task_that_was_taken_away_is_cancelled(bench: Bench) -> None:
 
     executor.while_waiting = take
     began = bench.now
-    assert bench.run(worker.run()) is Ending.COMPLETE
+    assert bench.run(worker.run()) is ExitReason.COMPLETE
     assert [piece.number for piece in executor.cancelled] == [1]
     assert bench.now - began < 20
     assert bench.shard(job).tasks[1].epoch == 2
@@ -98,7 +98,7 @@ def test_a_suspect_is_run_alone(bench: Bench) -> None:
     job = bench.deployed(inputs=MANY, partitions=0, replicas=1)
     bench.write_tasks(job, {3: "pending/2/0/1/", 4: "pending/2/0/1/"})
     worker, executor = worker_of(bench, job)
-    assert bench.run(worker.run()) is Ending.COMPLETE
+    assert bench.run(worker.run()) is ExitReason.COMPLETE
     assert [piece.number for piece in executor.begun[-2:]] == [3, 4]
     assert executor.batches[-2:] == [1, 1]
 
@@ -118,7 +118,7 @@ def test_lost_claims_are_tried_elsewhere(bench: Bench) -> None:
 
     bench.hold_lease(job, 0, worker.identity.token)
     bench.before.append(lambda request: rival(request) if patches("mapreducetaskshards")(request) else None)
-    assert bench.run(worker.run()) is Ending.COMPLETE
+    assert bench.run(worker.run()) is ExitReason.COMPLETE
     assert next(rivals, None) is None
 
 
@@ -133,7 +133,7 @@ def test_who_shares_a_shard_keeps_to_its_own_place_when_another_ends_its_one_ent
     bench.hold_lease(job, 0, "w0-rivals")
     bench.meanwhile(patches("mapreducetaskshards"), first)
     bench.meanwhile(lambda request: bool(executor.begun), lambda: bench.write_tasks(job, {0: "empty/1/0/0/w0-rivals"}))
-    assert bench.run(worker.run()) is Ending.COMPLETE
+    assert bench.run(worker.run()) is ExitReason.COMPLETE
     assert executor.begun[0].number == 8
 
 
@@ -159,7 +159,7 @@ def test_a_shard_that_is_gone_is_no_end_as_long_as_the_job_is_there(bench: Bench
 
     bench.on_sleep = count
     before = bench.now
-    assert bench.run(worker.run()) is Ending.FAIL
+    assert bench.run(worker.run()) is ExitReason.FAIL
     assert bench.shard(job, 0, 1).committed
     assert bench.now - before > 10
 
@@ -170,7 +170,7 @@ def test_a_shard_that_is_missing_from_the_start(bench: Bench) -> None:
     worker, _ = worker_of(bench, job)
     bench.delete(bench.shard(job).target)
     bench.on_sleep = lambda: bench.delete(job.target)
-    assert bench.run(worker.run()) is Ending.GONE
+    assert bench.run(worker.run()) is ExitReason.GONE
 
 
 def test_told_to_go_it_commits_what_is_finished_and_gives_back_the_rest(bench: Bench) -> None:
@@ -184,16 +184,16 @@ def test_told_to_go_it_commits_what_is_finished_and_gives_back_the_rest(bench: B
             stop.set()
 
     executor.while_waiting = tell
-    with pytest.raises(Stopped):
+    with pytest.raises(StoppedError):
         bench.run(worker.run(), stop)
-    bench.run(worker.hand_back())
+    bench.run(worker.release_all())
     states = [str(state) for state in bench.shard(job).tasks.values()]
     token = worker.identity.token
     done = [f"done/1/0/0/{token}"] * len([state for state in states if state.startswith("done")])
     assert states == [*done, *["pending/2/0/0/"] * (21 - len(done)), *["pending/1/0/0/"] * 11]
     assert len(done) >= 8
     assert worker.batch is None
-    bench.run(worker.hand_back())  # twice does no harm
+    bench.run(worker.release_all())  # twice does no harm
 
 
 @pytest.mark.parametrize("landed", [True, False])
@@ -211,9 +211,9 @@ def test_told_to_go_in_the_middle_of_a_commit_nothing_finished_is_thrown_away(be
         bench.lose(commits)
     else:
         bench.answer(commits, SILENCE)
-    with pytest.raises(Stopped):
+    with pytest.raises(StoppedError):
         bench.run(worker.run(), stop)
-    bench.run(worker.hand_back())
+    bench.run(worker.release_all())
     assert str(bench.shard(job).tasks[0]) == f"done/1/0/0/{worker.identity.token}"
 
 
@@ -228,10 +228,10 @@ def test_told_to_go_an_outcome_is_not_committed_for_a_later_attempt(bench: Bench
     worker, executor = worker_of(bench, job)
     token = worker.identity.token
     before = bench.write_tasks(job, {0: f"running/1/0/0/{token}"})
-    batch = Batch(token, before, executor, worker.means.store, 4, nothing)
+    batch = Batch(token, before, executor, worker.dependencies.store, 4, nothing)
     batch.changes[0] = lambda state: state.commit(token, empty=False)
     bench.write_tasks(job, {0: f"running/2/0/0/{token}"})
-    bench.run(batch.hand_back())
+    bench.run(batch.release_all())
     assert str(bench.shard(job).tasks[0]) == "pending/3/0/0/"
 
 
@@ -242,10 +242,10 @@ def test_told_to_go_when_the_shard_is_gone(bench: Bench) -> None:
     executor.seconds = lambda piece: 60.0
     stop = Stop()
     executor.while_waiting = stop.set
-    with pytest.raises(Stopped):
+    with pytest.raises(StoppedError):
         bench.run(worker.run(), stop)
     bench.delete(bench.shard(job).target)
-    bench.run(worker.hand_back())
+    bench.run(worker.release_all())
     assert worker.batch is None
 
 
@@ -256,11 +256,11 @@ def test_told_to_go_the_shard_goes_in_between(bench: Bench) -> None:
     executor.seconds = lambda piece: 60.0
     stop = Stop()
     executor.while_waiting = stop.set
-    with pytest.raises(Stopped):
+    with pytest.raises(StoppedError):
         bench.run(worker.run(), stop)
     target = bench.shard(job).target
     bench.meanwhile(patches("mapreducetaskshards"), lambda: bench.delete(target))
-    bench.run(worker.hand_back())
+    bench.run(worker.release_all())
     assert bench.objects(SHARDS) == []
 
 
@@ -271,7 +271,7 @@ def test_the_outcome_of_a_batch_that_was_given_up_is_not_taken_for_another(bench
     executor.seconds = lambda piece: 1.0
     executor.kind = lambda piece: "failed" if piece.stage == "old" else "done"
     executor.begin([Piece("old", 0, "1-w0-aaaaaa", "old/")])
-    assert bench.run(worker.run()) is Ending.COMPLETE
+    assert bench.run(worker.run()) is ExitReason.COMPLETE
     assert bench.shard(job).tasks[0].failures == 0
 
 
@@ -292,6 +292,6 @@ def test_the_pause_of_a_crowded_worker_doubles_until_a_claim_succeeds(bench: Ben
                 )
 
     bench.before.append(rival)
-    assert bench.run(worker.run()) is Ending.COMPLETE
+    assert bench.run(worker.run()) is ExitReason.COMPLETE
     pauses = [round(seconds, 3) for seconds in bench.slept]
     assert pauses == [0.1, 0.2, 0.4, 0.8, 0.1]

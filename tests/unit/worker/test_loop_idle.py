@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from kubemr.locks.effects import Request, Watch, WatchEvent
-from kubemr.worker.scheduling.loop import Ending
+from kubemr.worker.scheduling.loop import ExitReason
 from support.bench import LEASE_SECONDS, Bench
 from support.planned import worker_of
 
@@ -23,7 +23,7 @@ def test_a_dead_workers_task_is_taken_over(bench: Bench) -> None:
     job = bench.deployed(inputs=["a", "b"], partitions=0)
     bench.write_tasks(job, {1: f"running/1/0/0/{B}"})
     worker, executor = worker_of(bench, job)
-    assert bench.run(worker.run()) is Ending.COMPLETE
+    assert bench.run(worker.run()) is ExitReason.COMPLETE
     assert [piece.attempt[:2] for piece in executor.begun] == ["1-", "2-"]
     assert bench.shard(job).tasks[1].losses == 1
 
@@ -35,7 +35,7 @@ def test_a_silent_workers_task_after_a_lease_duration(bench: Bench) -> None:
     bench.hold_lease(job, 1, B)
     worker, _ = worker_of(bench, job)
     began = bench.now
-    assert bench.run(worker.run()) is Ending.COMPLETE
+    assert bench.run(worker.run()) is ExitReason.COMPLETE
     assert LEASE_SECONDS <= bench.now - began <= 2 * LEASE_SECONDS
 
 
@@ -53,7 +53,7 @@ def test_a_live_workers_task_is_waited_for(bench: Bench) -> None:
             bench.write_tasks(job, {1: f"empty/1/0/0/{B}"})
 
     bench.on_sleep = live
-    assert bench.run(worker.run()) is Ending.COMPLETE
+    assert bench.run(worker.run()) is ExitReason.COMPLETE
     assert [piece.number for piece in executor.begun] == [0]
     requests = [request for request in bench.requests if request.verb in ("get", "list")]
     assert len(requests) < 8 * (bench.now - began), "it asks more often than a few times a second"
@@ -90,7 +90,7 @@ def test_a_watch_that_ends_at_once_is_no_reason_to_spin(bench: Bench, event: Wat
         assert len(looks) < 300, f"{len(looks)} requests in {bench.now - 1000:.1f} s"
 
     bench.before.append(count)
-    assert bench.run(worker.run()) is Ending.COMPLETE
+    assert bench.run(worker.run()) is ExitReason.COMPLETE
 
 
 def test_an_event_is_a_reason_to_look_at_once(bench: Bench) -> None:
@@ -106,7 +106,7 @@ def test_an_event_is_a_reason_to_look_at_once(bench: Bench) -> None:
     bench.watching = opened
     worker, _ = worker_of(bench, job)
     began = bench.now
-    assert bench.run(worker.run()) is Ending.COMPLETE
+    assert bench.run(worker.run()) is ExitReason.COMPLETE
     assert bench.now - began < 0.5
 
 
@@ -127,7 +127,7 @@ def test_labels_that_are_all_wrong_are_repaired(bench: Bench) -> None:
             bench.write_tasks(job, {0: "pending/2/0/0/"})
 
     bench.on_sleep = live
-    assert bench.run(worker.run()) is Ending.COMPLETE
+    assert bench.run(worker.run()) is ExitReason.COMPLETE
     assert hints[0] == "drained"
     assert [piece.number for piece in executor.begun] == [0]
 
@@ -137,7 +137,7 @@ def test_a_shard_that_says_open_and_is_not(bench: Bench) -> None:
     job = bench.deployed(inputs=[str(number) for number in range(64)], partitions=0, replicas=2)
     bench.write_tasks(job, {number: f"empty/1/0/0/{B}" for number in range(32, 64)}, 0, 1)
     worker, executor = worker_of(bench, job)
-    assert bench.run(worker.run()) is Ending.COMPLETE
+    assert bench.run(worker.run()) is ExitReason.COMPLETE
     assert {piece.number for piece in executor.begun} == set(range(32))
     assert bench.shard(job, 0, 1).hint == "done"
 
@@ -147,7 +147,7 @@ def test_a_failure_that_somebody_else_wrote_fails_the_job(bench: Bench) -> None:
     job = bench.deployed(inputs=["a", "b"], maxAttempts=1)
     bench.write_tasks(job, {1: "failed/1/1/0/"})
     worker, _ = worker_of(bench, job)
-    assert bench.run(worker.run()) is Ending.FAIL
+    assert bench.run(worker.run()) is ExitReason.FAIL
     assert bench.job().document["status"]["error"] == "map/1 failed once: no attempt left an error"
 
 
@@ -156,5 +156,5 @@ def test_a_task_of_ones_own_that_one_did_not_know_of_is_adopted(bench: Bench) ->
     job = bench.deployed(inputs=["a", "b"], partitions=0)
     worker, executor = worker_of(bench, job)
     bench.write_tasks(job, {0: f"running/1/0/0/{worker.identity.token}", 1: f"empty/1/0/0/{B}"})
-    assert bench.run(worker.run()) is Ending.COMPLETE
+    assert bench.run(worker.run()) is ExitReason.COMPLETE
     assert [(piece.number, piece.attempt[:1]) for piece in executor.begun] == [(0, "1")]

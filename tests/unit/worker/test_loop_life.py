@@ -7,9 +7,9 @@ from collections.abc import Callable
 import pytest
 
 from kubemr.coordination.job_view import JobView
-from kubemr.locks import Refused
+from kubemr.locks import RequestRefusedError
 from kubemr.locks.effects import Json
-from kubemr.worker.scheduling.loop import Ending
+from kubemr.worker.scheduling.loop import ExitReason
 from support.bench import DENIED, Bench, asks, patches
 from support.planned import Piece, worker_of
 
@@ -29,7 +29,7 @@ def test_one_worker_does_it_all(bench: Bench) -> None:
     """Maps, seals, reduces, records the results: without the operator."""
     job = bench.deployed(inputs=[str(number) for number in range(70)], partitions=3, replicas=1)
     worker, executor = worker_of(bench, job)
-    assert bench.run(worker.run()) is Ending.COMPLETE
+    assert bench.run(worker.run()) is ExitReason.COMPLETE
     assert status(bench)["results"] == [f"out-1-{worker.identity.token}"] * 3
     assert len(executor.begun) == 73
     assert executor.batches[:4] == [1, 4, 16, 11]  # the first claim is one task; a batch lies in one shard
@@ -41,7 +41,7 @@ def test_a_job_that_is_still_being_deployed_is_waited_for(bench: Bench) -> None:
     bench.set(job.status, "/status/phase", "DEPLOYING")
     worker, _ = worker_of(bench, job)
     bench.on_sleep = lambda: bench.set(job.status, "/status/phase", "DEPLOYED") and None
-    assert bench.run(worker.run()) is Ending.COMPLETE
+    assert bench.run(worker.run()) is ExitReason.COMPLETE
 
 
 @pytest.mark.parametrize("phase", ["COMPLETE", "FAIL"])
@@ -60,9 +60,9 @@ def test_a_job_that_is_gone_or_another(bench: Bench) -> None:
     worker, _ = worker_of(bench, job)
     bench.patch(job.target, {"op": "remove", "path": "/metadata/finalizers"})
     bench.delete(job.target)
-    assert bench.run(worker.run()) is Ending.GONE
+    assert bench.run(worker.run()) is ExitReason.GONE
     bench.submit()
-    assert bench.run(worker.run()) is Ending.GONE
+    assert bench.run(worker.run()) is ExitReason.GONE
 
 
 def test_another_run_has_begun(bench: Bench) -> None:
@@ -70,7 +70,7 @@ def test_another_run_has_begun(bench: Bench) -> None:
     job = bench.deployed()
     bench.set(job.status, "/status/run", 2)
     worker, _ = worker_of(bench, job)
-    assert bench.run(worker.run()) is Ending.SUPERSEDED
+    assert bench.run(worker.run()) is ExitReason.SUPERSEDED
 
 
 @pytest.mark.parametrize("what", ["deleted", "superseded", "failed"])
@@ -92,7 +92,7 @@ def test_what_happens_to_the_job_stops_a_running_task(bench: Bench, what: str) -
             happenings.clear()
 
     executor.while_waiting = happen
-    endings = {"deleted": Ending.GONE, "superseded": Ending.SUPERSEDED, "failed": Ending.FAIL}
+    endings = {"deleted": ExitReason.GONE, "superseded": ExitReason.SUPERSEDED, "failed": ExitReason.FAIL}
     assert bench.run(worker.run()) is endings[what]
     assert bench.now - began < 10
 
@@ -103,7 +103,7 @@ def test_rights_that_are_taken_away_later(bench: Bench) -> None:
     worker, executor = worker_of(bench, job)
     executor.seconds = lambda piece: 30.0
     executor.while_waiting = lambda: bench.answer(asks("get", "mapreducejobs"), DENIED)
-    with pytest.raises(Refused):
+    with pytest.raises(RequestRefusedError):
         bench.run(worker.run())
 
 
@@ -112,7 +112,7 @@ def test_a_failing_task_fails_the_job_with_the_first_cause(bench: Bench) -> None
     job = bench.deployed(maxAttempts=3, inputs=["a"])
     worker, executor = worker_of(bench, job)
     executor.kind = lambda piece: "failed"
-    assert bench.run(worker.run()) is Ending.FAIL
+    assert bench.run(worker.run()) is ExitReason.FAIL
     assert status(bench)["error"] == "map/0 failed 3 times: ValueError: no"
     assert [piece.attempt.partition("-")[0] for piece in executor.begun] == ["1", "2", "3"]
     assert len(bench.slept) >= 2
@@ -123,7 +123,7 @@ def test_a_task_that_fails_once_is_done_again(bench: Bench) -> None:
     job = bench.deployed(inputs=list("abc"))
     worker, executor = worker_of(bench, job)
     executor.kind = lambda piece: "failed" if piece.attempt.startswith("1-") and piece.number == 1 else "done"
-    assert bench.run(worker.run()) is Ending.COMPLETE
+    assert bench.run(worker.run()) is ExitReason.COMPLETE
     assert status(bench)["resultCount"] == 2
 
 
@@ -132,7 +132,7 @@ def test_tasks_without_an_output(bench: Bench) -> None:
     job = bench.deployed()
     worker, executor = worker_of(bench, job)
     executor.kind = lambda piece: "empty"
-    assert bench.run(worker.run()) is Ending.COMPLETE
+    assert bench.run(worker.run()) is ExitReason.COMPLETE
     assert (status(bench)["results"], status(bench)["resultCount"]) == ([], 0)
 
 
@@ -147,13 +147,13 @@ def test_two_workers_share_a_stage(bench: Bench) -> None:
     def let_the_other_begin() -> None:
         if not stepped:
             stepped.append(True)
-            assert bench.run(other) is Ending.COMPLETE
+            assert bench.run(other) is ExitReason.COMPLETE
 
     first.while_waiting = let_the_other_begin
     first.seconds = lambda piece: 0.5
     # The other one does its own shard, then what this one has not claimed, and waits for the rest in vain until
     # this one's Lease has expired: it takes the task over.
-    assert bench.run(one.run()) is Ending.COMPLETE
+    assert bench.run(one.run()) is ExitReason.COMPLETE
     assert {piece.number for piece in second.begun[:32]} == set(range(32, 64))
     assert len({piece.number for piece in first.begun + second.begun}) == 64
 
@@ -171,5 +171,5 @@ def test_a_stage_whose_sealer_died_is_moved_on(bench: Bench) -> None:
     bench.answer(lambda request: patches("mapreducetaskshards")(request) and "waiting" in str(request.body), DENIED)
     worker, executor = worker_of(bench, job)
     executor.kind = lambda piece: "empty"
-    assert bench.run(worker.run()) is Ending.COMPLETE
+    assert bench.run(worker.run()) is ExitReason.COMPLETE
     assert sorted(of_stage(executor.begun, "reduce")) == list(range(40))

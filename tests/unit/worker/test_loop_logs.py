@@ -7,8 +7,8 @@ import pytest
 from kubemr.coordination.attempt_records import AttemptError
 from kubemr.locks import Request
 from kubemr.locks.effects import Answer
-from kubemr.locks.threads import Stop, Stopped
-from kubemr.worker.scheduling.loop import Ending
+from kubemr.locks.threads import Stop, StoppedError
+from kubemr.worker.scheduling.loop import ExitReason
 from support.bench import Bench, patches
 from support.planned import Piece, PlannedExecutor, worker_of
 from support.simulation.referee import Referee
@@ -34,7 +34,7 @@ class NoRoomForLogs(MemoryStore):
 class BehindTheTimes(PlannedExecutor):
     """An executor that still knows an attempt of a batch that was given up."""
 
-    def so_far(self) -> tuple[Piece, bytes]:
+    def current_log(self) -> tuple[Piece, bytes]:
         """Of the other."""
         return Piece("map", 0, "1-w9-others", "elsewhere/"), b"not mine"
 
@@ -50,7 +50,7 @@ def test_attempts_without_output_cost_no_request(bench: Bench) -> None:
     job = bench.deployed(inputs=["a"] * 40, partitions=0, replicas=1)
     worker, executor = worker_of(bench, job)
     executor.kind = lambda piece: "empty"
-    assert bench.run(worker.run()) is Ending.COMPLETE
+    assert bench.run(worker.run()) is ExitReason.COMPLETE
     assert [key for key in bench.store.objects if "/run-1/" not in key] == []
 
 
@@ -71,7 +71,7 @@ def test_logs_are_there_before_the_attempts_count(bench: Bench) -> None:
         return answer
 
     bench.after.append(look)
-    assert bench.run(worker.run()) is Ending.COMPLETE
+    assert bench.run(worker.run()) is ExitReason.COMPLETE
     assert {number for number, _ in counted} == {0, 1}
     assert all(there for _, there in counted)
     found = records(bench)
@@ -90,7 +90,7 @@ def test_a_log_that_cannot_be_written_fails_nothing(bench: Bench) -> None:
     worker.warn = lambda event, **fields: said.append((event, fields))
     executor.kind = lambda piece: "empty"
     executor.printed = lambda piece: b"hello"
-    assert bench.run(worker.run()) is Ending.COMPLETE
+    assert bench.run(worker.run()) is ExitReason.COMPLETE
     ((event, fields),) = said
     assert event == "record_not_kept"
     assert str(fields["key"]).endswith(f"/0/map/0/1-{worker.identity.token}/log.txt")
@@ -112,7 +112,7 @@ def test_the_log_of_a_long_task_is_kept_now_and_then(bench: Bench) -> None:
                 kept.append(float(text))
 
     executor.while_waiting = look
-    assert bench.run(worker.run()) is Ending.COMPLETE
+    assert bench.run(worker.run()) is ExitReason.COMPLETE
     assert kept == [15, 30, 60, 120, 240, 480, 960]
 
 
@@ -121,7 +121,7 @@ def test_a_quiet_long_task_costs_nothing_either(bench: Bench) -> None:
     job = bench.deployed(inputs=["a"], partitions=0, replicas=1)
     worker, executor = worker_of(bench, job)
     executor.seconds = lambda piece: 1000.0
-    assert bench.run(worker.run()) is Ending.COMPLETE
+    assert bench.run(worker.run()) is ExitReason.COMPLETE
     assert records(bench) == {}
 
 
@@ -138,9 +138,9 @@ def test_a_worker_that_is_told_to_go_has_the_log_of_what_it_cuts_short(bench: Be
             stop.set()
 
     executor.while_waiting = tell
-    with pytest.raises(Stopped):
+    with pytest.raises(StoppedError):
         bench.run(worker.run(), stop)
-    bench.run(worker.hand_back())
+    bench.run(worker.release_all())
     assert worker.cut_short is not None
     key, text = worker.cut_short
     assert key.endswith(f"/0/map/0/1-{worker.identity.token}/log.txt")
@@ -151,7 +151,7 @@ def test_it_has_none_when_nothing_runs(bench: Bench) -> None:
     """It waited."""
     job = bench.deployed(inputs=["a"], partitions=0, replicas=1)
     worker, _ = worker_of(bench, job)
-    bench.run(worker.hand_back())
+    bench.run(worker.release_all())
     assert worker.cut_short is None
 
 
@@ -161,5 +161,5 @@ def test_only_the_attempt_that_is_held_has_its_log_kept(bench: Bench) -> None:
     worker, executor = worker_of(bench, job)
     worker.executor = executor = BehindTheTimes(bench)
     executor.seconds = lambda piece: 40.0
-    assert bench.run(worker.run()) is Ending.COMPLETE
+    assert bench.run(worker.run()) is ExitReason.COMPLETE
     assert records(bench) == {}

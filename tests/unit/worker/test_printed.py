@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kubemr.worker.execution.log_buffer import Printed
+from kubemr.worker.execution.log_buffer import LogBuffer
 
 
 def kept(bound: int, *pieces: bytes) -> bytes:
     """What is kept of the pieces."""
-    printed = Printed(bound)
+    printed = LogBuffer(bound)
     for piece in pieces:
         printed.add("stdout", piece)
     return printed.kept()
@@ -56,7 +56,7 @@ def test_lines_are_cut_in_two_only_where_one_does_not_fit() -> None:
 @pytest.mark.parametrize("bound", [1, 1000])
 def test_it_needs_little_memory(bound: int) -> None:
     """However much is printed."""
-    printed = Printed(bound)
+    printed = LogBuffer(bound)
     for _ in range(1000):
         printed.add("stdout", b"x" * 1000)
     assert len(printed._tail) <= 2 * bound
@@ -65,7 +65,7 @@ def test_it_needs_little_memory(bound: int) -> None:
 
 def test_lines_of_two_streams_do_not_mix() -> None:
     """Each line goes in when it is whole; what is left of both at the end goes in then."""
-    printed = Printed(1000)
+    printed = LogBuffer(1000)
     for stream, text in [("stdout", b"one, "), ("stderr", b"oh"), ("stdout", b"two\nand"), ("stderr", b" no\n!")]:
         printed.add(stream, text)
     assert printed.kept() == b"one, two\noh no\nand!"

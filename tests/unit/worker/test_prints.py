@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from kubemr.worker.execution.written_bytes import Count, Prints, Taken, waiting
+from kubemr.worker.execution.written_bytes import ReadCounter, ReadCounters, WrittenBytes, waiting
 
 
 class Pipes:
@@ -16,11 +16,11 @@ class Pipes:
 
     def __init__(self, folder: Path) -> None:
         path = str(folder / "printed")
-        Taken.make(path)
+        ReadCounters.make(path)
         self.reading, self.writing = zip(os.pipe(), os.pipe(), strict=True)
-        taken = Taken(path)
-        self.counts = [Count(taken, 0), Count(taken, 1)]
-        self.prints = Prints(Taken(path), self.writing)
+        taken = ReadCounters(path)
+        self.counts = [ReadCounter(taken, 0), ReadCounter(taken, 1)]
+        self.prints = WrittenBytes(ReadCounters(path), self.writing)
 
     def take(self, stream: int, count: int) -> None:
         """As the parent does it."""
@@ -80,8 +80,8 @@ def test_there_is_one_file_for_both(tmp_path: Path) -> None:
     """Who does not find it does not make another, in which nothing would ever be taken."""
     path = tmp_path / "printed"
     with pytest.raises(FileNotFoundError):
-        Taken(str(path))
-    Taken.make(str(path))
+        ReadCounters(str(path))
+    ReadCounters.make(str(path))
     with pytest.raises(FileExistsError):
-        Taken.make(str(path))
+        ReadCounters.make(str(path))
     assert not any(path.read_bytes())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from kubemr.locks.effects import Do, Now, Op, Sleep
-from kubemr.worker.watchdog import STUCK_SECONDS, Pulse
+from kubemr.worker.watchdog import STUCK_SECONDS, Watchdog
 from support.bench import Bench
 
 
@@ -17,7 +17,7 @@ def bench() -> Bench:
 
 def test_every_effect_is_a_beat(bench: Bench) -> None:
     """Alive while the loop goes on, however long it lasts in all; dead when one effect lasts too long."""
-    pulse = Pulse(lambda: bench.now)
+    pulse = Watchdog(lambda: bench.now)
     seen: list[bool] = []
 
     def loop() -> Op[str]:
@@ -28,13 +28,13 @@ def test_every_effect_is_a_beat(bench: Bench) -> None:
         seen.append(pulse.alive())
         return "over"
 
-    assert bench.run(pulse.felt(loop())) == "over"
+    assert bench.run(pulse.watch(loop())) == "over"
     assert seen == [True, True, False, True]
 
 
 def test_errors_reach_the_loop_and_leave_it(bench: Bench) -> None:
     """The pulse is felt from outside only."""
-    pulse = Pulse(lambda: bench.now)
+    pulse = Watchdog(lambda: bench.now)
 
     def fail() -> None:
         raise OSError("disk")
@@ -48,7 +48,7 @@ def test_errors_reach_the_loop_and_leave_it(bench: Bench) -> None:
         return "never"
 
     with pytest.raises(ValueError, match="because of the disk"):
-        bench.run(pulse.felt(loop()))
+        bench.run(pulse.watch(loop()))
     assert bench.slept == [1.0]
 
 
@@ -63,7 +63,7 @@ def test_it_is_closed_with_the_loop(bench: Bench) -> None:
         finally:
             closed.append(True)
 
-    felt = Pulse(lambda: bench.now).felt(loop())
+    felt = Watchdog(lambda: bench.now).watch(loop())
     next(felt)
     felt.close()
     assert closed == [True]

@@ -6,7 +6,7 @@ from collections import Counter
 
 import pytest
 
-from kubemr.worker.scheduling.loop import Ending
+from kubemr.worker.scheduling.loop import ExitReason
 from support.bench import Bench
 from support.planned import worker_of
 
@@ -24,7 +24,7 @@ def test_only_the_rest_runs_again(bench: Bench, stage: str) -> None:
     job = bench.deployed(operator, inputs=list("abcde"), partitions=2, replicas=1, maxAttempts=1)
     worker, first = worker_of(bench, job)
     first.kind = lambda piece: "failed" if (piece.stage, piece.number) == (stage, 1) else "done"
-    assert bench.run(worker.run()) is Ending.FAIL
+    assert bench.run(worker.run()) is ExitReason.FAIL
     bench.step(operator)
     bench.set(job.target, "/spec/restarts", 1)
     for _ in range(4):
@@ -32,7 +32,7 @@ def test_only_the_rest_runs_again(bench: Bench, stage: str) -> None:
     again = bench.job()
     assert (again.phase, again.run) == ("DEPLOYED", 2)
     worker, second = worker_of(bench, again, entropy=1)
-    assert bench.run(worker.run()) is Ending.COMPLETE
+    assert bench.run(worker.run()) is ExitReason.COMPLETE
     calls = Counter((piece.stage, piece.number) for piece in [*first.begun, *second.begun])
     expected = {**{("map", number): 1 for number in range(5)}, **{("reduce", number): 1 for number in range(2)}}
     assert calls == {**expected, (stage, 1): 2}

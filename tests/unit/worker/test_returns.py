@@ -11,7 +11,7 @@ from types import MappingProxyType
 import pytest
 
 from kubemr.worker.assignment import TaskInfo
-from kubemr.worker.execution.return_values import WrongReturn, map_outputs, reduce_output
+from kubemr.worker.execution.return_values import InvalidReturnError, map_outputs, reduce_output
 
 MAP = TaskInfo(0, "map", 17, "1-w0-abc123")
 REDUCE = TaskInfo(1, "reduce", 3, "2-w1-abc123")
@@ -103,7 +103,7 @@ def test_anything_else_from_map_names_the_task_the_value_and_the_remedy(
     returned: object, partitions: int, error: str
 ) -> None:
     """The message begins with the task."""
-    with pytest.raises(WrongReturn, match=rf"^map/17/1-w0-abc123: .*{error}"):
+    with pytest.raises(InvalidReturnError, match=rf"^map/17/1-w0-abc123: .*{error}"):
         map_outputs(MAP, returned, partitions)
 
 
@@ -121,5 +121,5 @@ def test_a_string_from_reduce_is_right(returned: str) -> None:
 @pytest.mark.parametrize(("returned", "error"), WRONG_REDUCES)
 def test_anything_else_from_reduce_names_the_task_the_value_and_the_remedy(returned: object, error: str) -> None:
     """The message begins with the task."""
-    with pytest.raises(WrongReturn, match=rf"^{re.escape('1/reduce/3/2-w1-abc123')}: .*{error}"):
+    with pytest.raises(InvalidReturnError, match=rf"^{re.escape('1/reduce/3/2-w1-abc123')}: .*{error}"):
         reduce_output(REDUCE, returned)

@@ -7,7 +7,7 @@ from functools import partial
 import pytest
 
 from kubemr.coordination.job_view import JobView
-from kubemr.worker.scheduling.shard_search import DRAWS, SAMPLE, seek
+from kubemr.worker.scheduling.shard_search import DRAWS, SAMPLE, find_open_shard
 from support.bench import Bench
 
 REPLICAS = 40
@@ -45,16 +45,16 @@ def test_where_many_are_open_any_of_them_is_drawn(bench: Bench, job: JobView) ->
     """Also one that no list would have shown, and for the price of one read."""
     stage = job.stages[0]
     bench.requests.clear()
-    first = bench.run(seek(job, stage, many=False))
+    first = bench.run(find_open_shard(job, stage, more_open=False))
     assert first.shard is not None
-    assert first.many
+    assert first.more_open
     assert verbs(bench) == ["list"]
     found = set()
     for number in range(REPLICAS):
         bench.draws = partial(float, (number + 0.5) / REPLICAS)
-        drawn = bench.run(seek(job, stage, many=True))
+        drawn = bench.run(find_open_shard(job, stage, more_open=True))
         assert drawn.shard is not None
-        assert drawn.many
+        assert drawn.more_open
         found.add(drawn.shard.target.name)
     assert found == {job.shard_name(stage, number) for number in range(REPLICAS)}
     assert verbs(bench) == ["get"] * REPLICAS
@@ -67,10 +67,10 @@ def test_draws_that_find_nothing_end_in_a_list(bench: Bench, job: JobView) -> No
     for number in range(SAMPLE - 1, REPLICAS):
         empty(bench, job, number)
     bench.requests.clear()
-    found = bench.run(seek(job, stage, many=True))
+    found = bench.run(find_open_shard(job, stage, more_open=True))
     assert found.shard is not None
     assert found.shard.pending
-    assert not found.many
+    assert not found.more_open
     assert verbs(bench) == ["get"] * DRAWS + ["list"]
 
 
@@ -78,6 +78,6 @@ def test_nothing_is_open(bench: Bench, job: JobView) -> None:
     """The version says since when to watch."""
     for number in range(REPLICAS):
         empty(bench, job, number)
-    found = bench.run(seek(job, job.stages[0], many=False))
-    assert (found.shard, found.many) == (None, False)
+    found = bench.run(find_open_shard(job, job.stages[0], more_open=False))
+    assert (found.shard, found.more_open) == (None, False)
     assert found.resource_version == str(bench.server.revision)

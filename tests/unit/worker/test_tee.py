@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from kubemr.worker.execution.tee import Tee
-from kubemr.worker.execution.written_bytes import Count, Taken
+from kubemr.worker.execution.written_bytes import ReadCounter, ReadCounters
 
 PATIENCE = 60.0
 
@@ -23,8 +23,10 @@ class Stream:
         source, self.writing = os.pipe()
         self.reading, self.target = os.pipe()
         self.noted: list[bytes] = []
-        Taken.make(str(folder / "counts"))
-        self.tee = Tee(source, self.target, 10, self.noted.append, "tee", Count(Taken(str(folder / "counts")), 0))
+        ReadCounters.make(str(folder / "counts"))
+        self.tee = Tee(
+            source, self.target, 10, self.noted.append, "tee", ReadCounter(ReadCounters(str(folder / "counts")), 0)
+        )
 
     def close(self) -> None:
         """The end of the stream."""

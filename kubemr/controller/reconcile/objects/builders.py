@@ -13,10 +13,10 @@ from kubemr.controller.reconcile.storage.job_store import KEYS
 from kubemr.coordination import names
 from kubemr.coordination.job_view import DEFAULT_TASK_TIMEOUT, JobView, Stage, shard_tasks
 from kubemr.coordination.protocol import PROTOCOL
-from kubemr.coordination.task_table import Ledger
+from kubemr.coordination.task_table import TaskTable
 from kubemr.locks.effects import Json
 from kubemr.locks.lease import whole_seconds
-from kubemr.tasks import encoding as taskmap
+from kubemr.tasks import encoding
 from kubemr.tasks.state import TaskState
 
 CONTAINER: Final = "worker"
@@ -101,20 +101,20 @@ def lease(job: JobView, index: int, base_seconds: float) -> Json:
     }
 
 
-def carried(text: str) -> str:
+def carry_over(text: str) -> str:
     """A task as the next run begins with it: what is committed stays, all else is pending in an epoch of its own."""
     state = TaskState.parse(text)
     return text if state.committed else str(TaskState("pending", state.epoch + 1))
 
 
-def shards(job: JobView, stage: Stage, before: Ledger | None = None, *, open_: bool) -> Iterator[Json]:
+def shards(job: JobView, stage: Stage, before: TaskTable | None = None, *, open_: bool) -> Iterator[Json]:
     """The stage's shards with all tasks pending, but for what the run before has committed.
 
     `before` has all of its tasks; None where there is nothing to go on from.  Where workers share shards, nobody takes
     a whole one, and of those who take their parts of one entry at the same time all but one would lose theirs: there
     each task has its own from the beginning.
     """
-    form = taskmap.one_by_one if job.shares(stage) else taskmap.shortest
+    form = encoding.expand if job.shares(stage) else encoding.collapse
     new = str(TaskState("pending", 1))
     for number in range(stage.shards):
         tasks = shard_tasks(stage, number)
@@ -123,7 +123,7 @@ def shards(job: JobView, stage: Stage, before: Ledger | None = None, *, open_: b
             "apiVersion": names.API_VERSION,
             "kind": "MapReduceTaskShard",
             "metadata": metadata(job, job.shard_name(stage, number), extra),
-            "tasks": form({task: new if before is None else carried(before.text(task)) for task in tasks}),
+            "tasks": form({task: new if before is None else carry_over(before.text(task)) for task in tasks}),
         }
 
 

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from kubemr.coordination.job_view import JobView
 from kubemr.locks.backoff import Backoff
-from kubemr.locks.conditional import FIELD_MANAGER, Refused
+from kubemr.locks.conditional import FIELD_MANAGER, RequestRefusedError
 from kubemr.locks.effects import Answer, Json, Op, Random, Request, Resource, Sleep
 
 
-class InTheWay(Exception):
+class NameConflictError(Exception):
     """An object of the child's name belongs to somebody else, or is still being deleted: try again later."""
 
 
 def ensure(job: JobView, resource: Resource, body: Json) -> Op[Json]:
-    """Create `body` if it is not there; gives the object.  Raises `InTheWay` or `Refused`.
+    """Create `body` if it is not there; gives the object.  Raises `NameConflictError` or `RequestRefusedError`.
 
     Names hold a hash of the job's uid and run, so an object of this name that the job owns is the one wanted.
     """
@@ -33,16 +33,18 @@ def ensure(job: JobView, resource: Resource, body: Json) -> Op[Json]:
                 continue
             answer = there
         if answer.definite and answer.status != 429:
-            raise Refused(f"creating {resource.plural} {job.namespace}/{name}", answer)
+            raise RequestRefusedError(f"creating {resource.plural} {job.namespace}/{name}", answer)
         yield Sleep(backoff.next((yield Random()), answer.retry_after))
 
 
 def check_ours(job: JobView, resource: Resource, there: Json) -> None:
-    """Raises `InTheWay` unless `there` is owned by the job and is not being deleted."""
+    """Raises `NameConflictError` unless `there` is owned by the job and is not being deleted."""
     metadata = there["metadata"]
     owners = {reference.get("uid") for reference in metadata.get("ownerReferences") or []}
     what = f"{resource.plural} {metadata['namespace']}/{metadata['name']}"
     if job.uid not in owners:
-        raise InTheWay(f"{what} exists and does not belong to {job.target} (uid {job.uid}); remove or rename it")
+        raise NameConflictError(
+            f"{what} exists and does not belong to {job.target} (uid {job.uid}); remove or rename it"
+        )
     if metadata.get("deletionTimestamp"):
-        raise InTheWay(f"{what} is still being deleted")
+        raise NameConflictError(f"{what} is still being deleted")

@@ -6,7 +6,7 @@ from kubemr.coordination import names
 from kubemr.coordination.job_view import LARGE_SHARDS_A_PAGE, JobView
 from kubemr.coordination.pagination import Pages
 from kubemr.locks.backoff import Backoff
-from kubemr.locks.conditional import Refused, Target, read
+from kubemr.locks.conditional import RequestRefusedError, Target, read
 from kubemr.locks.effects import Answer, Json, Op, Random, Request, Resource, Sleep
 from kubemr.tasks.shard import SHARDS
 
@@ -59,5 +59,7 @@ def remove(
         if answer.ok or answer.status in (404, 409):  # 409: another object of that name by now.
             return
         if answer.definite and answer.status != 429:
-            raise Refused(f"deleting {resource.plural} {metadata.get('namespace')}/{metadata['name']}", answer)
+            raise RequestRefusedError(
+                f"deleting {resource.plural} {metadata.get('namespace')}/{metadata['name']}", answer
+            )
         yield Sleep(backoff.next((yield Random()), answer.retry_after))

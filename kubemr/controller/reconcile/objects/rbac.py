@@ -10,12 +10,12 @@ from __future__ import annotations
 
 from typing import Final
 
-from kubemr.controller.reconcile.objects import builders as children
+from kubemr.controller.reconcile.objects import builders
 from kubemr.controller.reconcile.objects.create import ensure
 from kubemr.controller.reconcile.objects.delete import remove_named
 from kubemr.coordination import names
 from kubemr.coordination.job_view import JobView
-from kubemr.locks.conditional import Refused, Target, Verdict, apply
+from kubemr.locks.conditional import PatchStatus, RequestRefusedError, Target, apply
 from kubemr.locks.effects import Json, Op, Resource
 from kubemr.locks.patch import Patch
 
@@ -33,7 +33,7 @@ def grant(job: JobView, replicas: int | None = None) -> Op[None]:
     Idempotent, and to be called again before Leases are added: the Role grows with them, and never shrinks.
     """
     count = job.replicas if replicas is None else replicas
-    if children.account(job) == names.account(job.base):
+    if builders.account(job) == names.account(job.base):
         yield from ensure(job, SERVICE_ACCOUNTS, service_account(job))
     wanted = role(job, count)
     there: Json = yield from ensure(job, ROLES, wanted)
@@ -53,7 +53,7 @@ def service_account(job: JobView) -> Json:
     return {
         "apiVersion": "v1",
         "kind": "ServiceAccount",
-        "metadata": children.metadata(job, names.account(job.base)),
+        "metadata": builders.metadata(job, names.account(job.base)),
         "automountServiceAccountToken": True,
     }
 
@@ -63,7 +63,7 @@ def role(job: JobView, replicas: int) -> Json:
     return {
         "apiVersion": f"{RBAC}/v1",
         "kind": "Role",
-        "metadata": children.metadata(job, names.account(job.base)),
+        "metadata": builders.metadata(job, names.account(job.base)),
         "rules": rules(job, replicas),
     }
 
@@ -91,9 +91,9 @@ def role_binding(job: JobView) -> Json:
     return {
         "apiVersion": f"{RBAC}/v1",
         "kind": "RoleBinding",
-        "metadata": children.metadata(job, name),
+        "metadata": builders.metadata(job, name),
         "roleRef": {"apiGroup": RBAC, "kind": "Role", "name": name},
-        "subjects": [{"kind": "ServiceAccount", "name": children.account(job), "namespace": job.namespace}],
+        "subjects": [{"kind": "ServiceAccount", "name": builders.account(job), "namespace": job.namespace}],
     }
 
 
@@ -106,6 +106,6 @@ def _grow(job: JobView, there: Json, wanted: Json) -> Op[Json]:
     target = Target(ROLES, job.namespace, wanted["metadata"]["name"])
     patch = Patch().test("/metadata/uid", there["metadata"]["uid"]).swap("/rules", there["rules"], wanted["rules"])
     outcome = yield from apply(target, patch, patch.shows)
-    if outcome.verdict in (Verdict.REFUSED, Verdict.GONE):
-        raise Refused(f"patching {target}", outcome.answer)
+    if outcome.status in (PatchStatus.REFUSED, PatchStatus.GONE):
+        raise RequestRefusedError(f"patching {target}", outcome.answer)
     return outcome.object

@@ -6,7 +6,7 @@ first, before anything exists that would have to be cleaned up.
 
 from __future__ import annotations
 
-from kubemr.controller.reconcile.context import DONE, FINALIZER, After, Operator
+from kubemr.controller.reconcile.context import FINALIZER, WAIT_FOR_EVENT, ReconcileContext, Result
 from kubemr.controller.reconcile.status.events import event
 from kubemr.controller.reconcile.status.patch import patch_job
 from kubemr.coordination.advance import MAX_ERROR
@@ -18,29 +18,29 @@ from kubemr.resources import validate
 SHOWN_PROBLEMS = 10
 
 
-def accept(document: Json, operator: Operator) -> Op[After]:
+def accept(document: Json, context: ReconcileContext) -> Op[Result]:
     """PENDING or FAIL."""
     job = JobView.of(document)
-    problems = yield from problems_of(document, operator)
-    now: str = yield Do(operator.settings.stamp, "wall clock")
+    problems = yield from problems_of(document, context)
+    now: str = yield Do(context.settings.now_string, "wall clock")
     if problems:
         status = _failed(job, problems, now)
         marked = yield from _replace(job, status)
         if marked is not None:
             yield from event(marked, "Warning", "Invalid", status["error"], now)
-        return DONE
+        return WAIT_FOR_EVENT
     marked = yield from accepted(job, 1, now)
     if marked is not None:
         yield from event(marked, "Normal", "Accepted", "the job is valid", now)
-    return DONE
+    return WAIT_FOR_EVENT
 
 
-def problems_of(document: Json, operator: Operator) -> Op[list[str]]:
+def problems_of(document: Json, context: ReconcileContext) -> Op[list[str]]:
     """What is wrong with the spec, and with where the job would store."""
     problems = [str(problem) for problem in validate(document)]
     if not problems:
         try:
-            yield Do(lambda: operator.settings.storage(document), "storage settings")
+            yield Do(lambda: context.settings.storage(document), "storage settings")
         except ValueError as error:
             problems = [str(error)]
     return problems

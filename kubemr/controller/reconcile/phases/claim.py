@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from kubemr.controller.reconcile.context import DONE, After, Operator
-from kubemr.controller.reconcile.job_lock import PATH, driven, taken
+from kubemr.controller.reconcile.context import WAIT_FOR_EVENT, ReconcileContext, Result
+from kubemr.controller.reconcile.job_lock import PATH, guard, next_acquisition
 from kubemr.controller.reconcile.status.events import event
 from kubemr.controller.reconcile.status.patch import patch_job
 from kubemr.coordination import names
@@ -12,15 +12,15 @@ from kubemr.locks.effects import Do, Json, Op
 from kubemr.locks.patch import lookup
 
 
-def claim(document: Json, operator: Operator) -> Op[After]:
+def claim(document: Json, context: ReconcileContext) -> Op[Result]:
     """Become the job's driver, or leave it to who was quicker."""
     job = JobView.of(document)
-    now: str = yield Do(operator.settings.stamp, "wall clock")
+    now: str = yield Do(context.settings.now_string, "wall clock")
     stages = stages_of(job)
-    mine = yield from taken(job, operator)
+    mine = yield from next_acquisition(job, context)
     total = sum(stage["total"] for stage in stages)
     patch = (
-        driven(job)
+        guard(job)
         .replace("/status/phase", "DEPLOYING")
         .add(PATH, mine.raw)
         .add("/status/stages", stages)
@@ -32,8 +32,8 @@ def claim(document: Json, operator: Operator) -> Op[After]:
     )
     marked = yield from patch_job(job.status, patch, lambda seen: mine.same_acquisition_as(lookup(seen, PATH)))
     if marked is not None:
-        yield from event(marked, "Normal", "Deploying", f"driven by {operator.identity}", now)
-    return DONE
+        yield from event(marked, "Normal", "Deploying", f"driven by {context.identity}", now)
+    return WAIT_FOR_EVENT
 
 
 def stages_of(job: JobView, found: Inputs | None = None) -> list[Json]:

@@ -18,19 +18,19 @@ from attr import evolve
 
 from kubemr.controller.reconcile.context import (
     CONFIG_MAPS,
-    DONE,
     KUBERNETES_JOBS,
     PODS,
     SECRETS,
-    After,
-    Operator,
+    WAIT_FOR_EVENT,
+    ReconcileContext,
+    Result,
 )
-from kubemr.controller.reconcile.objects import rbac as rights
+from kubemr.controller.reconcile.objects import rbac
 from kubemr.controller.reconcile.objects.delete import remove, remove_all, remove_named, run_of
-from kubemr.controller.reconcile.shards.summary import Digest
+from kubemr.controller.reconcile.shards.summary import ShardSummary
 from kubemr.controller.reconcile.status.events import event
 from kubemr.controller.reconcile.storage.job_store import open_store
-from kubemr.controller.reconcile.workers.stuck_pods import force_out
+from kubemr.controller.reconcile.workers.stuck_pods import force_delete_stuck_pods
 from kubemr.coordination import names
 from kubemr.coordination.attempt_records import is_record
 from kubemr.coordination.job_view import JobView
@@ -45,35 +45,35 @@ SETTLE_SECONDS: Final = 90.0
 """Longer than an apiserver lets any request take (its --request-timeout is 60 s)."""
 
 
-def tidy(document: Json, operator: Operator) -> Op[After]:
+def clean_up(document: Json, context: ReconcileContext) -> Op[Result]:
     """Clean up after a finished run; any operator may."""
     job = JobView.of(document)
-    operator.musters.pop(job.uid, None)
+    context.memory(job.uid).liveness = None
     key = (job.uid, job.run)
     now: float = yield Now()
-    news = key not in operator.cleaned
-    first = operator.cleaned.setdefault(key, now)
+    news = key not in context.cleaned
+    first = context.cleaned.setdefault(key, now)
     settled = first == float("inf")
-    left = any(run_of(item) <= job.run for item in operator.cache.worker_jobs(job.uid))
-    if not settled or left or _superseded(job, operator.cache.shards(job.uid)):
+    left = any(run_of(item) <= job.run for item in context.cache.worker_jobs(job.uid))
+    if not settled or left or _superseded(job, context.cache.shards(job.uid)):
         patient = now - first < SETTLE_SECONDS
-        if (yield from clean(job, operator, patient=patient, news=news)):
-            return After(POD_POLL_SECONDS)
+        if (yield from delete_children(job, context, patient=patient, news=news)):
+            return Result(POD_POLL_SECONDS)
         if not patient:
-            operator.cleaned[key] = float("inf")
-    expiry = yield from _expire(job, operator)
-    if operator.cleaned.get(key) != float("inf"):
-        return After(min(SETTLE_SECONDS, SETTLE_SECONDS if expiry.seconds is None else expiry.seconds))
+            context.cleaned[key] = float("inf")
+    expiry = yield from _expire(job, context)
+    if context.cleaned.get(key) != float("inf"):
+        return Result(min(SETTLE_SECONDS, SETTLE_SECONDS if expiry.requeue_after is None else expiry.requeue_after))
     return expiry
 
 
-def _superseded(job: JobView, shards: Sequence[Digest]) -> bool:
+def _superseded(job: JobView, shards: Sequence[ShardSummary]) -> bool:
     """There are shards that nobody needs any more: those of a run that failed serve a retry."""
     keeps = job.phase == "FAIL" and policy_of(job) != "None"
     return any(each.run <= job.run - keeps for each in shards)
 
 
-def clean(job: JobView, operator: Operator, *, patient: bool, news: bool) -> Op[list[Json]]:
+def delete_children(job: JobView, context: ReconcileContext, *, patient: bool, news: bool) -> Op[list[Json]]:
     """The pods that are left, if any, which may still write: what they write after a prefix was cleared would stay.
 
     To be called every second or two; those on a node that does not answer are removed by force.
@@ -84,10 +84,10 @@ def clean(job: JobView, operator: Operator, *, patient: bool, news: bool) -> Op[
     settings: Json = yield from read(Target(CONFIG_MAPS, job.namespace, names.config_map(job.base)))
     if settings is not None:
         if news:
-            yield from announce(job)
+            yield from emit_final_event(job)
         if patient:
             pods = yield from list_all(PODS, job.namespace, names.selector(job.uid))
-            yield from force_out(job, pods.items, operator)
+            yield from force_delete_stuck_pods(job, pods.items, context)
             if pods.items:
                 return pods.items
     keeps = job.phase == "FAIL" and policy_of(job) != "None"
@@ -95,12 +95,12 @@ def clean(job: JobView, operator: Operator, *, patient: bool, news: bool) -> Op[
     yield from remove_all(job, SHARDS, up_to=job.run - keeps)
     if settings is not None:
         keeps_records = None if policy_of(job) == "None" else is_record
-        prefixes = superfluous(job)
+        prefixes = prefixes_to_delete(job)
         if prefixes:
-            store = yield from open_store(job, operator)
+            store = yield from open_store(job, context)
             for prefix in prefixes:
                 yield Do(partial(store.delete_prefix, prefix, keeps_records), "retention")
-    yield from rights.revoke(job)  # Not before: workers that still ran had to read that the job is over.
+    yield from rbac.revoke(job)  # Not before: workers that still ran had to read that the job is over.
     if not patient:
         yield from _forget(job)
     if settings is not None or not patient:
@@ -113,7 +113,7 @@ def _forget(job: JobView) -> Op[None]:
     for run in range(1, job.run):
         earlier = evolve(job, run=run)
         yield from remove_named(earlier, SECRETS, names.secret(earlier.base))
-        yield from rights.revoke(earlier)
+        yield from rbac.revoke(earlier)
 
 
 def policy_of(job: JobView) -> str:
@@ -121,7 +121,7 @@ def policy_of(job: JobView) -> str:
     return str(((job.document.get("spec") or {}).get("storage") or {}).get("retentionPolicy", "Results"))
 
 
-def announce(job: JobView) -> Op[None]:
+def emit_final_event(job: JobView) -> Op[None]:
     """The Event of the end.  Its name follows from the job alone: however many operators see it, there is one."""
     status = job.document.get("status") or {}
     when = str(status.get("completionTime") or "")
@@ -131,7 +131,7 @@ def announce(job: JobView) -> Op[None]:
         yield from event(job, "Normal", "Complete", f"{status.get('resultCount', 0)} results", when)
 
 
-def superfluous(job: JobView) -> list[str]:
+def prefixes_to_delete(job: JobView) -> list[str]:
     """The prefixes below which `storage.retentionPolicy` keeps nothing, or only records, of a finished run."""
     policy = policy_of(job)
     if policy == "All" or not job.stages:
@@ -144,14 +144,14 @@ def superfluous(job: JobView) -> list[str]:
     return stages if job.inputs is None else [*stages, names.inputs_prefix(job.storage_prefix)]
 
 
-def _expire(job: JobView, operator: Operator) -> Op[After]:
+def _expire(job: JobView, context: ReconcileContext) -> Op[Result]:
     seconds = (job.document.get("spec") or {}).get("ttlSecondsAfterFinished")
     ended = (job.document.get("status") or {}).get("completionTime")
     if seconds is None or ended is None:
-        return DONE
-    now: str = yield Do(operator.settings.stamp, "wall clock")
+        return WAIT_FOR_EVENT
+    now: str = yield Do(context.settings.now_string, "wall clock")
     left = datetime.fromisoformat(ended) + timedelta(seconds=seconds) - datetime.fromisoformat(now)
     if left > timedelta():
-        return After(left.total_seconds())
+        return Result(left.total_seconds())
     yield from remove(names.JOBS, job.document, unchanged=True)  # It may have been retried since.
-    return DONE
+    return WAIT_FOR_EVENT

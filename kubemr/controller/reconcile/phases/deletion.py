@@ -12,13 +12,20 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Final
 
-from kubemr.controller.reconcile.context import DONE, FINALIZER, KUBERNETES_JOBS, PODS, After, Operator
+from kubemr.controller.reconcile.context import (
+    FINALIZER,
+    KUBERNETES_JOBS,
+    PODS,
+    WAIT_FOR_EVENT,
+    ReconcileContext,
+    Result,
+)
 from kubemr.controller.reconcile.objects.delete import remove_all
 from kubemr.controller.reconcile.status.events import event
 from kubemr.controller.reconcile.status.patch import patch_job
 from kubemr.controller.reconcile.storage.job_store import open_store
 from kubemr.controller.reconcile.storage.orphaned_prefixes import record
-from kubemr.controller.reconcile.workers.stuck_pods import force_out
+from kubemr.controller.reconcile.workers.stuck_pods import force_delete_stuck_pods
 from kubemr.coordination import names
 from kubemr.coordination.job_view import JobView
 from kubemr.coordination.pagination import list_all
@@ -30,42 +37,42 @@ LONGEST_RETRY_SECONDS: Final = 60.0
 UNSWEPT: Final = "unswept_prefixes"
 
 
-def delete(document: Json, operator: Operator) -> Op[After]:
+def delete(document: Json, context: ReconcileContext) -> Op[Result]:
     """One look at a job with a deletionTimestamp."""
     job = JobView.of(document)
-    operator.cleaned.pop((job.uid, job.run), None)
+    context.cleaned.pop((job.uid, job.run), None)
     if FINALIZER not in (document["metadata"].get("finalizers") or []):
-        return DONE
+        return WAIT_FOR_EVENT
     yield from remove_all(job, KUBERNETES_JOBS)
-    now: str = yield Do(operator.settings.stamp, "wall clock")
+    now: str = yield Do(context.settings.now_string, "wall clock")
     asked = document["metadata"]["deletionTimestamp"]
     passed = (datetime.fromisoformat(now) - datetime.fromisoformat(asked)).total_seconds()
-    late = passed >= operator.settings.deletion_seconds
+    late = passed >= context.settings.deletion_seconds
     pods = yield from list_all(PODS, job.namespace, names.selector(job.uid))
-    yield from force_out(job, pods.items, operator)
+    yield from force_delete_stuck_pods(job, pods.items, context)
     if pods.items and not late:
-        return After(POD_POLL_SECONDS)
+        return Result(POD_POLL_SECONDS)
     problem = ""
     if _may_have_written(job):
-        problem = yield from _clear(job, operator)
+        problem = yield from _clear(job, context)
         if pods.items:  # They may still write.
             problem = problem or f"pods that do not end, e.g. {pods.items[0]['metadata']['name']}"
     if problem and not late:
         yield from event(job, "Warning", "StorageNotCleared", f"{problem}; it is tried again", asked)
-        left = operator.settings.deletion_seconds - passed
+        left = context.settings.deletion_seconds - passed
         # Each wait is half of the time that has passed: an exponential back-off that no restart forgets.
-        return After(min(max(passed / 2, POD_POLL_SECONDS), LONGEST_RETRY_SECONDS, max(left, POD_POLL_SECONDS)))
+        return Result(min(max(passed / 2, POD_POLL_SECONDS), LONGEST_RETRY_SECONDS, max(left, POD_POLL_SECONDS)))
     if problem:
-        yield from record(job, operator)
+        yield from record(job, context)
     if (yield from _release(job)) and problem:
-        operator.tally[UNSWEPT] += 1
+        context.counters[UNSWEPT] += 1
         message = (
             f"released with objects left below {job.storage_prefix}: {problem}; "
-            f"the operators try to remove them every {operator.settings.sweep_seconds:g} seconds"
+            f"the operators try to remove them every {context.settings.sweep_seconds:g} seconds"
         )
         yield from event(job, "Warning", "StorageLeft", message, asked)
-    operator.musters.pop(job.uid, None)
-    return DONE
+    context.forget(job.uid)
+    return WAIT_FOR_EVENT
 
 
 def _may_have_written(job: JobView) -> bool:
@@ -73,10 +80,10 @@ def _may_have_written(job: JobView) -> bool:
     return job.run > 1 or job.phase not in ("", "PENDING", "DEPLOYING")
 
 
-def _clear(job: JobView, operator: Operator) -> Op[str]:
+def _clear(job: JobView, context: ReconcileContext) -> Op[str]:
     """Remove all that the job stored; tells what is in the way."""
     try:
-        store = yield from open_store(job, operator)
+        store = yield from open_store(job, context)
         yield Do(lambda: store.delete_prefix(job.storage_prefix), "delete prefix")
     except Exception as error:  # Whatever it is: people are told, it is tried again, and the deadline bounds it.
         return f"the job's objects cannot be removed: {error}"

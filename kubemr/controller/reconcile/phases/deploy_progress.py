@@ -6,8 +6,8 @@ from typing import Final
 
 from attrs import define, field
 
-from kubemr.controller.reconcile.context import Operator
-from kubemr.controller.reconcile.job_lock import driven, still_driving
+from kubemr.controller.reconcile.context import ReconcileContext
+from kubemr.controller.reconcile.job_lock import guard, still_holds_lock
 from kubemr.controller.reconcile.status.blocked import DEPLOYED
 from kubemr.controller.reconcile.status.patch import patch_job
 from kubemr.coordination.advance import condition
@@ -23,28 +23,28 @@ class Progress:
     """`job` is the job as this operator last saw it; begin with a `look`, from which the times count."""
 
     job: JobView
-    operator: Operator
-    _looked: float | None = field(default=None, init=False)
-    _shown: float = field(default=0.0, init=False)
+    context: ReconcileContext
+    _checked_at: float | None = field(default=None, init=False)
+    _reported_at: float = field(default=0.0, init=False)
 
-    def look(self, reason: str, message: str) -> Op[bool]:
+    def report(self, reason: str, message: str) -> Op[bool]:
         """False when the deployment is not ours to go on with.  Costs nothing but now and then.
 
         `reason` and `message` are of the condition `Deployed`, which is False for as long.
         """
         now: float = yield Now()
-        if self._looked is None:
-            self._looked = self._shown = now
-        if now - self._looked < LOOK_SECONDS:
+        if self._checked_at is None:
+            self._checked_at = self._reported_at = now
+        if now - self._checked_at < LOOK_SECONDS:
             return True
-        self._looked = now
-        if not (yield from still_driving(self.job, self.operator)):
+        self._checked_at = now
+        if not (yield from still_holds_lock(self.job, self.context)):
             return False
-        if now - self._shown < SHOW_SECONDS:
+        if now - self._reported_at < SHOW_SECONDS:
             return True
-        self._shown = now
-        stamp: str = yield Do(self.operator.settings.stamp, "wall clock")
-        patch = driven(self.job) + condition(self.job, DEPLOYED, reason, message, stamp, status="False")
+        self._reported_at = now
+        stamp: str = yield Do(self.context.settings.now_string, "wall clock")
+        patch = guard(self.job) + condition(self.job, DEPLOYED, reason, message, stamp, status="False")
 
         def mine(seen: Json) -> bool:
             conditions: list[Json] = (seen.get("status") or {}).get("conditions") or []

@@ -13,15 +13,15 @@ from typing import Final
 
 from kubemr.controller.inputs.access import InputsError
 from kubemr.controller.inputs.plan import Plan
-from kubemr.controller.reconcile.context import DONE, After, CleanStore, Operator
-from kubemr.controller.reconcile.job_lock import driven, held
+from kubemr.controller.reconcile.context import WAIT_FOR_EVENT, CleanStore, ReconcileContext, Result
+from kubemr.controller.reconcile.job_lock import guard, lock_value
 from kubemr.controller.reconcile.phases.claim import stages_of
 from kubemr.controller.reconcile.phases.deploy_progress import Progress
-from kubemr.controller.reconcile.status.blocked import STORAGE, report
+from kubemr.controller.reconcile.status.blocked import STORAGE, report_blocked
 from kubemr.controller.reconcile.storage.job_store import StorageNotReady, open_inputs, open_store
 from kubemr.coordination.advance import fail
 from kubemr.coordination.job_view import Inputs, JobView
-from kubemr.locks.conditional import Outcome, Refused, Verdict, apply
+from kubemr.locks.conditional import PatchResult, PatchStatus, RequestRefusedError, apply
 from kubemr.locks.effects import Do, Json, Op, Random
 from kubemr.locks.patch import lookup
 
@@ -33,81 +33,83 @@ POLL_SECONDS: Final = 10.0
 """How soon to look again for a bucket that is missing, a store that does not answer, or a right."""
 
 
-def plan(document: Json, operator: Operator) -> Op[After]:
+def plan(document: Json, context: ReconcileContext) -> Op[Result]:
     """Look for the inputs of a job that this operator drives, write them down and say how many tasks there are."""
     job = JobView.of(document)
     draw: float = yield Random()
-    name = f"{held(document).fence}-{int(draw * 16**6):06x}"
+    name = f"{lock_value(document).fence}-{int(draw * 16**6):06x}"
     try:
-        store = yield from open_store(job, operator)
-        access = yield from open_inputs(job, operator)
+        store = yield from open_store(job, context)
+        access = yield from open_inputs(job, context)
     except StorageNotReady as problem:
-        yield from report(job, operator, STORAGE, str(problem))
-        return After(POLL_SECONDS)
+        yield from report_blocked(job, context, STORAGE, str(problem))
+        return Result(POLL_SECONDS)
     made = Plan(name, document["spec"], access, store, job.storage_prefix)
-    progress = Progress(job, operator)
+    progress = Progress(job, context)
     try:
         written = yield from _write(made, progress)
     except InputsError as error:
         yield from _discard(store, made)
-        yield from fail(progress.job, str(error), operator.settings.stamp, "InputsWrong")
-        return DONE
-    except Refused:  # A word on how far it is.
+        yield from fail(progress.job, str(error), context.settings.now_string, "InputsWrong")
+        return WAIT_FOR_EVENT
+    except RequestRefusedError:  # A word on how far it is.
         yield from _discard(store, made)
         raise
     except Exception as error:  # Whatever a store has to say: people are to read it, and it is tried again.
         yield from _discard(store, made)
-        yield from report(progress.job, operator, INPUTS, f"spec.inputsFrom cannot be listed: {error}")
-        return After(POLL_SECONDS)
+        yield from report_blocked(progress.job, context, INPUTS, f"spec.inputsFrom cannot be listed: {error}")
+        return Result(POLL_SECONDS)
     if not written:
         yield from _discard(store, made)
-        return After(0.0)
+        return Result(0.0)
     outcome = yield from _record(progress.job, made)
     if _is_void(outcome):
         yield from _discard(store, made)
-    if outcome.verdict is not Verdict.REFUSED:
-        return After(0.0)
-    return (yield from _refused(progress.job, operator, outcome))
+    if outcome.status is not PatchStatus.REFUSED:
+        return Result(0.0)
+    return (yield from _refused(progress.job, context, outcome))
 
 
 def _write(made: Plan, progress: Progress) -> Op[bool]:
     """All of the plan; False when it is not ours to go on with."""
-    while (yield from progress.look(LISTING, f"{made.files:,} files found so far")):
+    while (yield from progress.report(LISTING, f"{made.files:,} files found so far")):
         if (yield Do(made.step, "list inputs")):
             return True
     return False
 
 
-def _record(job: JobView, made: Plan) -> Op[Outcome]:
+def _record(job: JobView, made: Plan) -> Op[PatchResult]:
     """This plan is the job's, unless the job is driven by somebody else by now, or the apiserver will not have it."""
     planned = Inputs(made.name, made.tasks, made.tasks_per_chunk)
     stages = stages_of(job, planned)
-    patch = driven(job).test("/status/inputs", None).add("/status/inputs", made.status())
+    patch = guard(job).test("/status/inputs", None).add("/status/inputs", made.status())
     patch = patch.replace("/status/stages", stages)
     patch = patch.add("/status/progress", f"0/{sum(each['total'] for each in stages)}")
     return (yield from apply(job.status, patch, lambda seen: lookup(seen, "/status/inputs/plan") == made.name))
 
 
-def _is_void(outcome: Outcome) -> bool:
+def _is_void(outcome: PatchResult) -> bool:
     """The job will never name the plan.
 
     Not so of one that was refused after a try without a clear answer, which may land late: what is refused to the one
     for its content is to the other, but rights come and go.
     """
-    if outcome.verdict is not Verdict.REFUSED:
+    if outcome.status is not PatchStatus.REFUSED:
         return not outcome.won
     return outcome.object is None or outcome.answer.status not in RIGHTS
 
 
-def _refused(job: JobView, operator: Operator, outcome: Outcome) -> Op[After]:
+def _refused(job: JobView, context: ReconcileContext, outcome: PatchResult) -> Op[Result]:
     """Say so on the job: it waits for rights, and what no later try would be allowed fails it."""
     cause = f"spec.inputsFrom: what was found cannot be recorded on the job: {outcome.answer.message}"
     if outcome.answer.status in RIGHTS:
-        yield from report(job, operator, INPUTS, f"{cause}; give the operator the right, or correct what denies it")
-        return After(POLL_SECONDS)
+        yield from report_blocked(
+            job, context, INPUTS, f"{cause}; give the operator the right, or correct what denies it"
+        )
+        return Result(POLL_SECONDS)
     remedy = "correct spec.inputsFrom, or the policy that refuses it"
-    yield from fail(job, f"{cause}; {remedy}", operator.settings.stamp, "InputsRefused")
-    return DONE
+    yield from fail(job, f"{cause}; {remedy}", context.settings.now_string, "InputsRefused")
+    return WAIT_FOR_EVENT
 
 
 def _discard(store: CleanStore, made: Plan) -> Op[None]:

@@ -12,9 +12,9 @@ from __future__ import annotations
 
 from typing import Final
 
-from kubemr.controller.reconcile.context import DONE, After, Operator
+from kubemr.controller.reconcile.context import WAIT_FOR_EVENT, ReconcileContext, Result
 from kubemr.controller.reconcile.phases.accept import accepted, problems_of, summary
-from kubemr.controller.reconcile.phases.cleanup import POD_POLL_SECONDS, SETTLE_SECONDS, clean, policy_of
+from kubemr.controller.reconcile.phases.cleanup import POD_POLL_SECONDS, SETTLE_SECONDS, delete_children, policy_of
 from kubemr.controller.reconcile.shards.missing import what_is_lost
 from kubemr.controller.reconcile.status.events import event
 from kubemr.controller.reconcile.status.patch import patch_job
@@ -28,7 +28,7 @@ NOT_RETRIED: Final = "NotRetried"
 PODS_LEFT: Final = "PodsLeft"
 
 
-def wanted(job: JobView) -> bool:
+def retry_requested(job: JobView) -> bool:
     """The user asks for another run of a job that failed."""
     status = job.document.get("status") or {}
     return job.phase == "FAIL" and restarts_of(job.document) > int(status.get("observedRestarts") or 0)
@@ -39,46 +39,46 @@ def restarts_of(document: Json) -> int:
     return int((document.get("spec") or {}).get("restarts") or 0)
 
 
-def retry(document: Json, operator: Operator) -> Op[After]:
+def retry(document: Json, context: ReconcileContext) -> Op[Result]:
     """Any operator may: the next run begins with one conditional patch, after the last one has been cleared away."""
     job = JobView.of(document)
-    now: str = yield Do(operator.settings.stamp, "wall clock")
-    problems = yield from _problems(job, operator)
+    now: str = yield Do(context.settings.now_string, "wall clock")
+    problems = yield from _problems(job, context)
     if problems:
         patch = _guard(job).add("/status/observedRestarts", restarts_of(document))
-        yield from _tell(job, NOT_RETRIED, summary(problems), now, patch)
-        return DONE
+        yield from _report(job, NOT_RETRIED, summary(problems), now, patch)
+        return WAIT_FOR_EVENT
     if job.stages:
-        left = yield from clean(job, operator, patient=(yield from _patient(job, operator)), news=False)
+        left = yield from delete_children(job, context, patient=(yield from _patient(job, context)), news=False)
         if left:
-            yield from _tell_of_pods(job, left, now)
-            return After(POD_POLL_SECONDS)
+            yield from _report_pods(job, left, now)
+            return Result(POD_POLL_SECONDS)
     run = job.run + 1
     marked = yield from accepted(job, run, now)
     if marked is not None:
         yield from event(marked, "Normal", "Retried", f"run {run}: what was committed is kept", now)
-    return DONE
+    return WAIT_FOR_EVENT
 
 
-def _problems(job: JobView, operator: Operator) -> Op[list[str]]:
+def _problems(job: JobView, context: ReconcileContext) -> Op[list[str]]:
     """Why there can be no other run."""
     if policy_of(job) == "None":
         return ["spec.storage.retentionPolicy: 'None': nothing is left to go on from; create a new job"]
-    problems = yield from problems_of(job.document, operator)
+    problems = yield from problems_of(job.document, context)
     if problems or not job.stages or job.stages[0].total == 0:  # Without inputs, or before they were found: no shards.
         return problems
-    lost = yield from what_is_lost(job, operator)
+    lost = yield from what_is_lost(job, context)
     return [f"spec.restarts: {lost}: there is nothing to go on from; create the job anew"] if lost else []
 
 
-def _patient(job: JobView, operator: Operator) -> Op[bool]:
+def _patient(job: JobView, context: ReconcileContext) -> Op[bool]:
     """Whether pods are still waited for: as long as `tidy` does, which may have begun."""
     now: float = yield Now()
-    first = operator.cleaned.setdefault((job.uid, job.run), now)
+    first = context.cleaned.setdefault((job.uid, job.run), now)
     return first <= now < first + SETTLE_SECONDS
 
 
-def _tell_of_pods(job: JobView, left: list[Json], now: str) -> Op[None]:
+def _report_pods(job: JobView, left: list[Json], now: str) -> Op[None]:
     """Say once what is waited for."""
     conditions: list[Json] = job.document["status"].get("conditions") or []
     if any((each["type"], each["reason"]) == (RETRIED, PODS_LEFT) for each in conditions):
@@ -88,10 +88,10 @@ def _tell_of_pods(job: JobView, left: list[Json], now: str) -> Op[None]:
         f"{left[0]['metadata']['name']}), {SETTLE_SECONDS:g} s at most; where a node does not answer, they are "
         "removed by force"
     )
-    yield from _tell(job, PODS_LEFT, message, now, _guard(job))
+    yield from _report(job, PODS_LEFT, message, now, _guard(job))
 
 
-def _tell(job: JobView, reason: str, message: str, now: str, patch: Patch) -> Op[None]:
+def _report(job: JobView, reason: str, message: str, now: str, patch: Patch) -> Op[None]:
     """Say it on the job, in one patch with whatever else changes, and by an Event."""
     patch += condition(job, RETRIED, reason, message, now, status="False")
     marked = yield from patch_job(job.status, patch, patch.shows)

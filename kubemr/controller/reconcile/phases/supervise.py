@@ -18,28 +18,28 @@ from datetime import datetime
 
 import structlog
 
-from kubemr.controller.reconcile.context import After, CleanStore, Operator
-from kubemr.controller.reconcile.job_lock import driven
+from kubemr.controller.reconcile.context import CleanStore, ReconcileContext, Result
+from kubemr.controller.reconcile.job_lock import guard
 from kubemr.controller.reconcile.shards.missing import fail_if_shards_are_missing
-from kubemr.controller.reconcile.shards.summary import Digest, counted, of_stage
-from kubemr.controller.reconcile.status.blocked import STORAGE, clear, reason_of, report
+from kubemr.controller.reconcile.shards.summary import ShardSummary, of_stage, total_counts
+from kubemr.controller.reconcile.status.blocked import STORAGE, clear_blocked, reason_of, report_blocked
 from kubemr.controller.reconcile.status.patch import patch_job
 from kubemr.controller.reconcile.storage.job_store import StorageNotReady, open_store
-from kubemr.controller.reconcile.workers.liveness import dead_among
-from kubemr.controller.reconcile.workers.pod_problems import look_at_pods
-from kubemr.controller.reconcile.workers.scale import align, suspended
+from kubemr.controller.reconcile.workers.liveness import find_dead
+from kubemr.controller.reconcile.workers.pod_problems import check_pods
+from kubemr.controller.reconcile.workers.scale import suspended, sync_worker_job
 from kubemr.controller.reconcile.workers.worker_job import ended as workers_ended
-from kubemr.controller.reconcile.workers.worker_job import latest_workers, renew_workers
-from kubemr.coordination.advance import Means, advance, complete, fail
+from kubemr.controller.reconcile.workers.worker_job import ensure_worker_job, latest_workers
+from kubemr.coordination.advance import Dependencies, advance, complete, fail
 from kubemr.coordination.job_view import JobView
-from kubemr.coordination.lost_attempts import Loss, lost, record
+from kubemr.coordination.lost_attempts import Loss, lost_attempts, write_lost_records
 from kubemr.coordination.results import Results
-from kubemr.coordination.stage_snapshot import survey
-from kubemr.locks.conditional import Refused, Target, read
+from kubemr.coordination.stage_snapshot import take_snapshot
+from kubemr.locks.conditional import RequestRefusedError, Target, read
 from kubemr.locks.effects import Do, Json, Now, Op
 from kubemr.locks.lease import RENEWALS_PER_DURATION
 from kubemr.locks.patch import Patch
-from kubemr.tasks.claims import ShardGone, lose
+from kubemr.tasks.claims import ShardNotFoundError, mark_lost
 from kubemr.tasks.shard import SHARDS, Shard
 from kubemr.tasks.state import Token
 
@@ -49,50 +49,52 @@ PROGRESS_SECONDS = 2.0
 """Least time between two patches of the counts."""
 
 
-def supervise(document: Json, operator: Operator) -> Op[After]:
+def supervise(document: Json, context: ReconcileContext) -> Op[Result]:
     """One look at a running job; comes back after a renewal's interval."""
     job = JobView.of(document)
-    now: str = yield Do(operator.settings.stamp, "wall clock")
+    now: str = yield Do(context.settings.now_string, "wall clock")
     if job.stages[0].total == 0:
         yield from complete(job, Results(), now)
-        return After()
-    if (yield from fail_if_shards_are_missing(job, operator)):
-        return After()
-    workers = latest_workers(job, operator)
-    if workers is not None and workers_ended(workers) is None and (yield from align(job, workers, operator)):
-        return After(0.5)  # The caches, and the job, are about to show it.
+        return Result()
+    if (yield from fail_if_shards_are_missing(job, context)):
+        return Result()
+    workers = latest_workers(job, context)
+    if workers is not None and workers_ended(workers) is None and (yield from sync_worker_job(job, workers, context)):
+        return Result(0.5)  # The caches, and the job, are about to show it.
     late = _overdue(document, now)
     if late and not (workers is not None and suspended(workers)):
-        yield from fail(job, late, operator.settings.stamp, "DeadlineExceeded")
-        return After()
-    known = operator.cache.shards(job.uid)
+        yield from fail(job, late, context.settings.now_string, "DeadlineExceeded")
+        return Result()
+    known = context.cache.shards(job.uid)
     shards = [] if job.current is None else of_stage(job, job.current, known)
-    yield from _count(job, known, operator)
-    yield from _bury(job, shards, operator)
+    yield from _update_counts(job, known, context)
+    yield from _release_tasks_of_dead_workers(job, shards, context)
     if any(shard.failed for shard in shards) or (shards and all(shard.committed for shard in shards)):
-        yield from _advance(job, operator)
-    yield from renew_workers(job, operator)
+        yield from _advance(job, context)
+    yield from ensure_worker_job(job, context)
     if workers is not None and workers_ended(workers) is None and not suspended(workers):
-        yield from look_at_pods(job, workers, operator)
-    return After(min(PROGRESS_SECONDS, operator.settings.lease_seconds / RENEWALS_PER_DURATION))
+        yield from check_pods(job, workers, context)
+    return Result(min(PROGRESS_SECONDS, context.settings.lease_seconds / RENEWALS_PER_DURATION))
 
 
-def _advance(job: JobView, operator: Operator) -> Op[None]:
+def _advance(job: JobView, context: ReconcileContext) -> Op[None]:
     """Move the stage on, as a worker would."""
     stage = job.current
     if stage is None:
         return
     try:
-        store = yield from open_store(job, operator)
+        store = yield from open_store(job, context)
     except StorageNotReady as problem:
-        yield from report(job, operator, STORAGE, str(problem))
+        yield from report_blocked(job, context, STORAGE, str(problem))
         return
     if reason_of(job) == STORAGE:
-        yield from clear(job, operator)
+        yield from clear_blocked(job, context)
         return  # The job has changed; the next look moves it on.
     try:
-        yield from advance(job, (yield from survey(job, stage)), Means(store, operator.settings.stamp))
-    except Refused:
+        yield from advance(
+            job, (yield from take_snapshot(job, stage)), Dependencies(store, context.settings.now_string)
+        )
+    except RequestRefusedError:
         yield from _clear_if_deleted(job, store)
         raise
     yield from _clear_if_deleted(job, store)
@@ -108,10 +110,10 @@ def _clear_if_deleted(job: JobView, store: CleanStore) -> Op[None]:
         yield Do(lambda: store.delete_prefix(job.storage_prefix), "delete prefix")
 
 
-def _bury(job: JobView, shards: Sequence[Digest], operator: Operator) -> Op[None]:
+def _release_tasks_of_dead_workers(job: JobView, shards: Sequence[ShardSummary], context: ReconcileContext) -> Op[None]:
     """Take the tasks of dead holders away from them."""
     holders: set[Token] = {holder for shard in shards for holder in shard.holders}
-    dead = yield from dead_among(job, holders, operator)
+    dead = yield from find_dead(job, holders, context)
     told: list[Loss] = []
     for shard in shards:
         if dead & shard.holders:
@@ -120,14 +122,14 @@ def _bury(job: JobView, shards: Sequence[Digest], operator: Operator) -> Op[None
                 return  # The job was deleted; its event is on the way.
             before = Shard.parse(document)
             try:
-                after = yield from lose(before, dead, job.max_attempts)
-            except ShardGone:
+                after = yield from mark_lost(before, dead, job.max_attempts)
+            except ShardNotFoundError:
                 return
-            told += lost(before, after, dead)
-    yield from _record(job, told, operator)
+            told += lost_attempts(before, after, dead)
+    yield from _record_losses(job, told, context)
 
 
-def _record(job: JobView, losses: Sequence[Loss], operator: Operator) -> Op[None]:
+def _record_losses(job: JobView, losses: Sequence[Loss], context: ReconcileContext) -> Op[None]:
     """Tell people of lost attempts, if the operator may write to the job's store.
 
     Not since when they ran: of shards whose workers live the operator keeps no more than a digest.
@@ -135,28 +137,30 @@ def _record(job: JobView, losses: Sequence[Loss], operator: Operator) -> Op[None
     if not losses or job.current is None:
         return
     try:
-        store = yield from open_store(job, operator)
+        store = yield from open_store(job, context)
     except StorageNotReady as problem:
         log.warning("record_not_kept", job=job.name, namespace=job.namespace, error=str(problem))
         return
-    means = Means(store, operator.settings.stamp)
-    yield from record(job, job.current, losses, means, log.bind(job=job.name, namespace=job.namespace).warning)
+    means = Dependencies(store, context.settings.now_string)
+    yield from write_lost_records(
+        job, job.current, losses, means, log.bind(job=job.name, namespace=job.namespace).warning
+    )
     yield from _clear_if_deleted(job, store)
 
 
-def _count(job: JobView, shards: Sequence[Digest], operator: Operator) -> Op[None]:
+def _update_counts(job: JobView, shards: Sequence[ShardSummary], context: ReconcileContext) -> Op[None]:
     """Bring `status.stages` and `status.progress` up to date.
 
     A patch of the counts is an event of the job, and so leads to the next look at once: hence the least time between.
     """
     now: float = yield Now()
-    if now - operator.counted.get(job.uid, float("-inf")) < PROGRESS_SECONDS:
+    if now - context.memory(job.uid).counts_patched_at < PROGRESS_SECONDS:
         return
     recorded = job.document["status"]["stages"]
     patch = Patch()
     done = 0
     for position, stage in enumerate(job.stages):
-        counts = counted(of_stage(job, stage, shards))
+        counts = total_counts(of_stage(job, stage, shards))
         if sum(counts.values()) != stage.total:
             return  # The cache does not show all of it yet.
         done += counts["done"]
@@ -164,9 +168,9 @@ def _count(job: JobView, shards: Sequence[Digest], operator: Operator) -> Op[Non
             if recorded[position].get(name) != count:
                 patch = patch.add(f"/status/stages/{position}/{name}", count)
     if len(patch):
-        operator.counted[job.uid] = now
+        context.memory(job.uid).counts_patched_at = now
         patch = patch.add("/status/progress", f"{done}/{sum(stage.total for stage in job.stages)}")
-        yield from patch_job(job.status, driven(job) + patch, patch.shows)
+        yield from patch_job(job.status, guard(job) + patch, patch.shows)
 
 
 def _overdue(document: Json, now: str) -> str:

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from kubemr.controller.reconcile.context import Operator
-from kubemr.controller.reconcile.job_lock import still_driving
+from kubemr.controller.reconcile.context import ReconcileContext
+from kubemr.controller.reconcile.job_lock import still_holds_lock
 from kubemr.coordination import names
 from kubemr.coordination.advance import fail
 from kubemr.coordination.job_view import LARGE_SHARDS_A_PAGE, JobView
@@ -20,22 +20,22 @@ from kubemr.tasks.shard import SHARDS
 SHARD_DELETED: Final = "ShardDeleted"
 
 
-def fail_if_shards_are_missing(job: JobView, operator: Operator) -> Op[bool]:
+def fail_if_shards_are_missing(job: JobView, context: ReconcileContext) -> Op[bool]:
     """True when the job was failed."""
     # All of them existed before the phase was DEPLOYED, and none is removed before it is another.
-    lost = yield from what_is_lost(job, operator)
-    if not lost or not (yield from still_driving(job, operator)):
+    lost = yield from what_is_lost(job, context)
+    if not lost or not (yield from still_holds_lock(job, context)):
         return False
-    return (yield from fail(job, f"{lost}; create the job anew", operator.settings.stamp, SHARD_DELETED))
+    return (yield from fail(job, f"{lost}; create the job anew", context.settings.now_string, SHARD_DELETED))
 
 
-def what_is_lost(job: JobView, operator: Operator) -> Op[str]:
+def what_is_lost(job: JobView, context: ReconcileContext) -> Op[str]:
     """Which of the run's shards are missing, in words; empty when none is.
 
     A cache that lacks some is only a reason to look.
     """
     recorded = {job.shard_name(stage, number) for stage in job.stages for number in range(stage.shards)}
-    cached = {each.name for each in operator.cache.shards(job.uid)}
+    cached = {each.name for each in context.cache.shards(job.uid)}
     if recorded <= cached:
         return ""
     pages = Pages(SHARDS, job.namespace, names.selector(job.uid, job.run), LARGE_SHARDS_A_PAGE)

@@ -11,35 +11,37 @@ from collections.abc import Mapping
 from kubemr.coordination import names
 from kubemr.coordination.job_view import LARGE_SHARDS_A_PAGE, JobView
 from kubemr.coordination.pagination import Pages
-from kubemr.coordination.task_table import MISSING, Ledger
+from kubemr.coordination.task_table import MISSING, TaskTable
 from kubemr.locks.effects import Op
 from kubemr.tasks.shard import SHARDS
 
 
-class Forgotten(Exception):
+class PreviousShardsMissingError(Exception):
     """Shards of the run before were deleted, since this one was accepted: which, and what to do."""
 
 
-def earlier_tasks(job: JobView) -> Op[Mapping[str, Ledger]]:
-    """The tasks of the run before this by the stage's label, or nothing.  Raises `Forgotten`."""
+def load_previous_tasks(job: JobView) -> Op[Mapping[str, TaskTable]]:
+    """The tasks of the run before this by the stage's label, or nothing.  Raises `PreviousShardsMissingError`."""
     if job.run == 1:
         return {}
-    tasks: dict[str, Ledger] = {}
+    tasks: dict[str, TaskTable] = {}
     found = False
     pages = Pages(SHARDS, job.namespace, names.selector(job.uid, job.run - 1), LARGE_SHARDS_A_PAGE)
     while (page := (yield from pages.next())) is not None:
         if page.first:
-            tasks, found = {stage.label: Ledger(stage.total) for stage in job.stages}, False
+            tasks, found = {stage.label: TaskTable(stage.total) for stage in job.stages}, False
         for item in page.items:
             found = True
             ledger = tasks.get(item["metadata"]["labels"][names.LABEL_STAGE])
             if ledger is not None:
-                ledger.note(item["tasks"])
+                ledger.add_shard(item["tasks"])
     if not found:
         return {}
     for stage in job.stages:
-        number = next(tasks[stage.label].among({MISSING}), None)
+        number = next(tasks[stage.label].tasks_in({MISSING}), None)
         if number is not None:
             what = f"the shard that held {stage.key}/{number} in run {job.run - 1}"
-            raise Forgotten(f"{what} was deleted, and with it what is known of its tasks; create the job anew")
+            raise PreviousShardsMissingError(
+                f"{what} was deleted, and with it what is known of its tasks; create the job anew"
+            )
     return tasks

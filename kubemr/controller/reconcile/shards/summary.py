@@ -18,15 +18,15 @@ from kubemr.controller.informer.object_keys import Object
 from kubemr.coordination import names
 from kubemr.coordination.job_view import JobView, Stage
 from kubemr.locks.effects import Json
-from kubemr.tasks import encoding as taskmap
+from kubemr.tasks import encoding
 from kubemr.tasks.state import Token
 
 STATES: Final = ("pending", "running", "done", "empty", "failed")
-_DIGEST: Final = "digest"
+_SUMMARY: Final = "digest"
 
 
 @frozen
-class Digest:
+class ShardSummary:
     """One shard.  `counts` are of tasks, in the order of `STATES`; `stage` is the label's value."""
 
     name: str
@@ -46,20 +46,20 @@ class Digest:
         return not (self.counts[0] or self.counts[1] or self.counts[4])
 
 
-def digest(document: Json) -> Digest:
+def summary_of(document: Json) -> ShardSummary:
     """The digest of a shard as the apiserver serves it."""
     metadata = document["metadata"]
     labels = metadata.get("labels") or {}
     counts = dict.fromkeys(STATES, 0)
     holders: set[Token] = set()
     tasks = document.get("tasks") or {}
-    each = taskmap.told(tasks)
+    each = encoding.tasks_per_entry(tasks)
     for text in tasks.values():
         name, _, rest = text.partition("/")
         counts[name] += each
         if name == "running":
             holders.update(Token(token) for token in rest.rpartition("/")[2].split("+"))
-    return Digest(
+    return ShardSummary(
         metadata["name"],
         int(labels.get(names.LABEL_RUN) or 0),
         intern(labels.get(names.LABEL_STAGE) or ""),
@@ -68,14 +68,14 @@ def digest(document: Json) -> Digest:
     )
 
 
-def condense(document: Object) -> Object:
+def summarize(document: Object) -> Object:
     """A transform for an informer: as much of the object as a store needs, and its digest."""
     metadata = document["metadata"]
     kept = {key: metadata[key] for key in ("namespace", "name", "uid", "resourceVersion") if key in metadata}
     if "namespace" in kept:
         kept["namespace"] = intern(kept["namespace"])
     kept["labels"] = _labels((metadata.get("labels") or {}).get(names.LABEL_UID))
-    return {"metadata": kept, _DIGEST: digest(document)}
+    return {"metadata": kept, _SUMMARY: summary_of(document)}
 
 
 @lru_cache(maxsize=1024)
@@ -84,18 +84,18 @@ def _labels(uid: str | None) -> dict[str, str]:
     return {} if uid is None else {names.LABEL_UID: uid}
 
 
-def condensed(document: Object) -> Digest:
-    """The digest in an object that `condense` made."""
-    found: Digest = document[_DIGEST]
+def summarized(document: Object) -> ShardSummary:
+    """The digest in an object that `summarize` made."""
+    found: ShardSummary = document[_SUMMARY]
     return found
 
 
-def of_stage(job: JobView, stage: Stage, shards: Sequence[Digest]) -> list[Digest]:
+def of_stage(job: JobView, stage: Stage, shards: Sequence[ShardSummary]) -> list[ShardSummary]:
     """Those of this stage of the job's run."""
     return [each for each in shards if each.stage == stage.label and each.run == job.run]
 
 
-def counted(shards: Sequence[Digest]) -> Mapping[str, int]:
+def total_counts(shards: Sequence[ShardSummary]) -> Mapping[str, int]:
     """The tasks of all of them, as `status.stages` counts them."""
     pending, running, done, empty, failed = (sum(each.counts[place] for each in shards) for place in range(5))
     return {"pending": pending, "running": running, "done": done + empty, "failed": failed}

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from kubemr.controller.reconcile.context import Operator
-from kubemr.controller.reconcile.job_lock import driven
+from kubemr.controller.reconcile.context import ReconcileContext
+from kubemr.controller.reconcile.job_lock import guard
 from kubemr.controller.reconcile.status.events import event
 from kubemr.controller.reconcile.status.patch import patch_job
 from kubemr.coordination.advance import MAX_ERROR, condition
@@ -22,26 +22,26 @@ DEPLOYED = "Deployed"
 STORAGE = "StorageNotReady"
 
 
-def report(job: JobView, operator: Operator, reason: str, message: str) -> Op[None]:
+def report_blocked(job: JobView, context: ReconcileContext, reason: str, message: str) -> Op[None]:
     """Say it once."""
     shown = message if len(message) <= MAX_ERROR else message[: MAX_ERROR - 1] + "…"
     if (job.document.get("status") or {}).get("error") == shown:
         return
-    now: str = yield Do(operator.settings.stamp, "wall clock")
+    now: str = yield Do(context.settings.now_string, "wall clock")
     state = "True" if job.phase == "DEPLOYED" else "False"
-    patch = driven(job).add("/status/error", shown)
+    patch = guard(job).add("/status/error", shown)
     patch += condition(job, DEPLOYED, reason, shown, now, status=state)
     marked = yield from patch_job(job.status, patch, lambda seen: bool(lookup(seen, "/status/error") == shown))
     if marked is not None:
         yield from event(marked, "Warning", reason, shown, now)
 
 
-def clear(job: JobView, operator: Operator) -> Op[None]:
+def clear_blocked(job: JobView, context: ReconcileContext) -> Op[None]:
     """It has passed."""
     if not (job.document.get("status") or {}).get("error"):
         return
-    now: str = yield Do(operator.settings.stamp, "wall clock")
-    patch = driven(job).remove("/status/error")
+    now: str = yield Do(context.settings.now_string, "wall clock")
+    patch = guard(job).remove("/status/error")
     patch += condition(job, DEPLOYED, DEPLOYED, f"{job.replicas} workers", now)
     marked = yield from patch_job(job.status, patch, lambda seen: not (seen.get("status") or {}).get("error"))
     if marked is not None:

@@ -13,9 +13,9 @@ from collections.abc import Mapping
 from typing import Final
 
 from kubemr.controller.inputs.access import Access
-from kubemr.controller.reconcile.context import SECRETS, CleanStore, Operator, StorageSettings
+from kubemr.controller.reconcile.context import SECRETS, CleanStore, ReconcileContext, StorageSettings
 from kubemr.coordination.job_view import JobView
-from kubemr.locks.conditional import Refused, Target, read
+from kubemr.locks.conditional import RequestRefusedError, Target, read
 from kubemr.locks.effects import Do, Json, Op
 
 KEYS: Final[Mapping[str, str]] = {
@@ -29,29 +29,29 @@ class StorageNotReady(Exception):
     """The job's storage cannot be used now; what is missing may come."""
 
 
-def open_store(job: JobView, operator: Operator) -> Op[CleanStore]:
+def open_store(job: JobView, context: ReconcileContext) -> Op[CleanStore]:
     """The job's store.  Raises `StorageNotReady`."""
-    storage: StorageSettings = yield Do(lambda: operator.settings.storage(job.document), "storage settings")
+    storage: StorageSettings = yield Do(lambda: context.settings.storage(job.document), "storage settings")
     keys = yield from keys_of(job, storage.secret_ref)
-    store: CleanStore = yield Do(lambda: operator.settings.store(job.document, keys), "open store")
+    store: CleanStore = yield Do(lambda: context.settings.store(job.document, keys), "open store")
     return store
 
 
-def open_inputs(job: JobView, operator: Operator) -> Op[Access]:
+def open_inputs(job: JobView, context: ReconcileContext) -> Op[Access]:
     """By which rights the job's inputs are looked for: with the same keys.  Raises `StorageNotReady`."""
-    storage: StorageSettings = yield Do(lambda: operator.settings.storage(job.document), "storage settings")
+    storage: StorageSettings = yield Do(lambda: context.settings.storage(job.document), "storage settings")
     keys = yield from keys_of(job, storage.secret_ref)
-    access: Access = yield Do(lambda: operator.settings.access(job.document, keys), "access to inputs")
+    access: Access = yield Do(lambda: context.settings.access(job.document, keys), "access to inputs")
     return access
 
 
-def check_store(job: JobView, operator: Operator, storage: StorageSettings) -> Op[None]:
+def check_store(job: JobView, context: ReconcileContext, storage: StorageSettings) -> Op[None]:
     """Raises `StorageNotReady` when the workers would find no store that they can write to.
 
     Workers with an identity of their own may be allowed what the operator is not, so then only the Secret counts.
     """
     try:
-        store = yield from open_store(job, operator)
+        store = yield from open_store(job, context)
         if storage.own_identity:
             return
         yield Do(store.check, "check store")
@@ -67,7 +67,7 @@ def keys_of(job: JobView, name: str) -> Op[Mapping[str, str]]:
         return {}
     try:
         document: Json = yield from read(Target(SECRETS, job.namespace, name))
-    except Refused as refused:
+    except RequestRefusedError as refused:
         raise StorageNotReady(f"spec.storage.s3.secretRef: {refused}") from refused
     what = f"spec.storage.s3.secretRef: the Secret {name!r} in namespace {job.namespace!r}"
     if document is None:

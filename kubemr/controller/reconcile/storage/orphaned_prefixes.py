@@ -10,11 +10,11 @@ import json
 from functools import partial
 from typing import Final
 
-from kubemr.controller.reconcile.context import CONFIG_MAPS, Operator
+from kubemr.controller.reconcile.context import CONFIG_MAPS, ReconcileContext
 from kubemr.controller.reconcile.storage.job_store import open_store
 from kubemr.coordination.job_view import JobView
 from kubemr.locks.backoff import Backoff
-from kubemr.locks.conditional import Refused, Target, Verdict, apply, read
+from kubemr.locks.conditional import PatchStatus, RequestRefusedError, Target, apply, read
 from kubemr.locks.effects import Answer, Do, Json, Op, Random, Request, Sleep
 from kubemr.locks.patch import Patch, lookup
 
@@ -22,9 +22,9 @@ NAME: Final = "kubemr-unswept"
 SWEPT: Final = "swept_prefixes"
 
 
-def record(job: JobView, operator: Operator) -> Op[None]:
-    """List the job's prefix, with what it takes to open its store.  Raises `Refused`."""
-    target = _target(operator)
+def record(job: JobView, context: ReconcileContext) -> Op[None]:
+    """List the job's prefix, with what it takes to open its store.  Raises `RequestRefusedError`."""
+    target = _target(context)
     entry = _entry(job)
     path = f"/data/{job.uid}"
     backoff = Backoff()
@@ -45,7 +45,7 @@ def record(job: JobView, operator: Operator) -> Op[None]:
             if answer.ok:
                 return
             if answer.definite and answer.status not in (0, 409, 429):
-                raise Refused(f"creating {target}", answer)
+                raise RequestRefusedError(f"creating {target}", answer)
             yield Sleep(backoff.next((yield Random()), answer.retry_after))
             continue
         if there.get("data"):
@@ -55,19 +55,19 @@ def record(job: JobView, operator: Operator) -> Op[None]:
         outcome = yield from apply(target, patch, lambda seen: bool(lookup(seen, path) == entry))
         if outcome.won:
             return
-        if outcome.verdict is Verdict.REFUSED:
-            raise Refused(f"patching {target}", outcome.answer)
+        if outcome.status is PatchStatus.REFUSED:
+            raise RequestRefusedError(f"patching {target}", outcome.answer)
 
 
-def sweep(operator: Operator) -> Op[dict[str, str]]:
-    """Clear what is listed; tells, by prefix, why the rest could not be.  Raises `Refused`."""
-    target = _target(operator)
+def sweep(context: ReconcileContext) -> Op[dict[str, str]]:
+    """Clear what is listed; tells, by prefix, why the rest could not be.  Raises `RequestRefusedError`."""
+    target = _target(context)
     there: Json = yield from read(target)
     problems: dict[str, str] = {}
     for uid, text in sorted(((there or {}).get("data") or {}).items()):
         try:
             job = JobView.of(json.loads(text))
-            store = yield from open_store(job, operator)
+            store = yield from open_store(job, context)
             yield Do(partial(store.delete_prefix, job.storage_prefix), "sweep prefix")
         except Exception as error:  # It stays on the list, and is told to who asked for the sweep.
             problems[uid] = f"{type(error).__name__}: {error}"
@@ -75,15 +75,15 @@ def sweep(operator: Operator) -> Op[dict[str, str]]:
         path = f"/data/{uid}"
         patch = Patch().test(path, text).remove(path)
         outcome = yield from apply(target, patch, lambda seen, path=path: not lookup(seen, path))  # type: ignore[misc]  # mypy cannot infer a lambda with a default
-        if outcome.verdict is Verdict.REFUSED:
-            raise Refused(f"patching {target}", outcome.answer)
+        if outcome.status is PatchStatus.REFUSED:
+            raise RequestRefusedError(f"patching {target}", outcome.answer)
         if outcome.won:
-            operator.tally[SWEPT] += 1
+            context.counters[SWEPT] += 1
     return problems
 
 
-def _target(operator: Operator) -> Target:
-    return Target(CONFIG_MAPS, operator.settings.namespace, NAME)
+def _target(context: ReconcileContext) -> Target:
+    return Target(CONFIG_MAPS, context.settings.namespace, NAME)
 
 
 def _entry(job: JobView) -> str:

@@ -9,54 +9,45 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
-from attr import define, field
-
-from kubemr.controller.reconcile.context import Operator
+from kubemr.controller.reconcile.context import ReconcileContext
+from kubemr.controller.reconcile.memory import WorkerLiveness
 from kubemr.coordination import names
 from kubemr.coordination.job_view import JobView
 from kubemr.coordination.pagination import PAGE
 from kubemr.locks.effects import Answer, Json, Now, Op, Request
-from kubemr.locks.lease import LEASES, RENEWALS_PER_DURATION, Census, duration_of
+from kubemr.locks.lease import LEASES, RENEWALS_PER_DURATION, LeaseFailureDetector, duration_of
 from kubemr.tasks.state import Token, parse_token
 
 FEW: Final = 4
 """So many Leases are read one by one: less than a list of all."""
 
 
-@define
-class Muster:
-    """The census of one job's workers, and when all of them are to be looked at again."""
-
-    census: Census
-    next: float = field(default=float("-inf"))
+def detector_of(job: JobView, context: ReconcileContext) -> LeaseFailureDetector:
+    """Return the failure detector of the job's workers, which is kept from one step to the next."""
+    return _liveness_of(job, context).detector
 
 
-def census_of(job: JobView, operator: Operator) -> Census:
-    """The one census of the job's workers; begun if there is none."""
-    return _muster_of(job, operator).census
-
-
-def dead_among(job: JobView, holders: Iterable[Token], operator: Operator) -> Op[set[Token]]:
+def find_dead(job: JobView, holders: Iterable[Token], context: ReconcileContext) -> Op[set[Token]]:
     """Those of `holders` that are dead, as far as a look is due; to be called every second or two."""
-    muster = _muster_of(job, operator)
+    liveness = _liveness_of(job, context)
     now: float = yield Now()
     wanted = set(holders)
-    if not wanted or now < muster.next:
+    if not wanted or now < liveness.next_list:
         return set()
     if len(wanted) <= FEW:
-        return (yield from muster.census.look(wanted))
+        return (yield from liveness.detector.find_dead(wanted))
     leases = yield from _list(job)
     answered: float = yield Now()
-    muster.census.forget(now)
+    liveness.detector.forget(now)
     if leases is None:
-        muster.census.missed(wanted)
+        liveness.detector.missed(wanted)
         return set()
-    durations = [duration_of(lease, muster.census.duration) for lease in leases.values()]
-    muster.next = now + min(durations, default=0.0) / RENEWALS_PER_DURATION
+    durations = [duration_of(lease, liveness.detector.duration) for lease in leases.values()]
+    liveness.next_list = now + min(durations, default=0.0) / RENEWALS_PER_DURATION
     return {
         token
         for token in wanted
-        if muster.census.judge(token, leases.get(job.lease_of(parse_token(token)[0]).name), now, answered)
+        if liveness.detector.is_dead(token, leases.get(job.lease_of(parse_token(token)[0]).name), now, answered)
     }
 
 
@@ -75,8 +66,11 @@ def _list(job: JobView) -> Op[dict[str, Json] | None]:
         query = {**query, "continue": token}
 
 
-def _muster_of(job: JobView, operator: Operator) -> Muster:
-    if job.uid not in operator.musters:
-        census = Census(lambda token: job.lease_of(parse_token(token)[0]), operator.settings.lease_seconds)
-        operator.musters[job.uid] = Muster(census)
-    return operator.musters[job.uid]
+def _liveness_of(job: JobView, context: ReconcileContext) -> WorkerLiveness:
+    memory = context.memory(job.uid)
+    if memory.liveness is None:
+        detector = LeaseFailureDetector(
+            lambda token: job.lease_of(parse_token(token)[0]), context.settings.lease_seconds
+        )
+        memory.liveness = WorkerLiveness(detector)
+    return memory.liveness

@@ -10,19 +10,19 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
-from kubemr.controller.reconcile.context import PODS, Operator
-from kubemr.controller.reconcile.status.blocked import DEPLOYED, STORAGE, clear, reason_of, report
-from kubemr.controller.reconcile.workers.stuck_pods import force_out
+from kubemr.controller.reconcile.context import PODS, ReconcileContext
+from kubemr.controller.reconcile.status.blocked import DEPLOYED, STORAGE, clear_blocked, reason_of, report_blocked
+from kubemr.controller.reconcile.workers.stuck_pods import force_delete_stuck_pods
 from kubemr.coordination import names
 from kubemr.coordination.job_view import JobView
 from kubemr.coordination.pagination import list_all
 from kubemr.locks.effects import Do, Json, Now, Op
 from kubemr.locks.lease import RENEWALS_PER_DURATION
 
-LOOK_SECONDS: Final = 5.0
+CHECK_SECONDS: Final = 5.0
 SAMPLE: Final = 100
 """Pods that are looked at: what is wrong with one is usually wrong with all."""
-PATIENCE_SECONDS: Final = 15.0
+UNREADY_SECONDS: Final = 15.0
 """How long Kubernetes may take to create the first pod."""
 TOLD_TO_END: Final = 143
 """The exit code of a worker that got SIGTERM."""
@@ -38,33 +38,33 @@ _WAITING: Final = (
 )
 
 
-def look_at_pods(job: JobView, workers: Json, operator: Operator) -> Op[None]:
+def check_pods(job: JobView, workers: Json, context: ReconcileContext) -> Op[None]:
     """Say what is wrong with the pods of the Kubernetes Job, if none of them runs."""
     status = workers.get("status") or {}
     if status.get("ready") and not status.get("terminating") and not _told(job):
         return
     now: float = yield Now()
     # Pods that end are looked at as often as it takes to see that their workers' Leases stand still.
-    interval = min(LOOK_SECONDS, operator.settings.lease_seconds / RENEWALS_PER_DURATION)
-    if now - operator.looked.get(job.uid, float("-inf")) < (interval if status.get("terminating") else LOOK_SECONDS):
+    interval = min(CHECK_SECONDS, context.settings.lease_seconds / RENEWALS_PER_DURATION)
+    if now - context.memory(job.uid).pods_checked_at < (interval if status.get("terminating") else CHECK_SECONDS):
         return
-    operator.looked[job.uid] = now
+    context.memory(job.uid).pods_checked_at = now
     selector = names.selector(job.uid, job.run)
     pods = (yield from list_all(PODS, job.namespace, selector, limit=SAMPLE)).items
-    yield from force_out(job, pods, operator)
-    found = trouble(pods)
-    if not pods and (yield from _overdue(job, operator)):
+    yield from force_delete_stuck_pods(job, pods, context)
+    found = diagnose_pods(pods)
+    if not pods and (yield from _overdue(job, context)):
         name = workers["metadata"]["name"]
         message = f"Kubernetes has created no pods yet; kubectl describe job {name} tells why"
         found = ("NoPods", message)
     if found is not None:
         if not _told(job) or reason_of(job) != found[0]:
-            yield from report(job, operator, *found)
+            yield from report_blocked(job, context, *found)
     elif _told(job) and any(_runs(pod) for pod in pods):
-        yield from clear(job, operator)
+        yield from clear_blocked(job, context)
 
 
-def trouble(pods: Sequence[Json]) -> tuple[str, str] | None:
+def diagnose_pods(pods: Sequence[Json]) -> tuple[str, str] | None:
     """A reason and a message, when no pod runs and Kubernetes says why."""
     if any(_runs(pod) for pod in pods):
         return None
@@ -75,11 +75,14 @@ def trouble(pods: Sequence[Json]) -> tuple[str, str] | None:
     phases = [(pod.get("status") or {}).get("phase") for pod in pods]
     if "Failed" in phases and set(phases) <= {"Failed", "Succeeded"}:
         failed = phases.count("Failed")
-        return "PodsFail", f"{failed} of {len(pods)} pods have failed and none runs, the last one: {last_words(pods)}"
+        return (
+            "PodsFail",
+            f"{failed} of {len(pods)} pods have failed and none runs, the last one: {termination_message(pods)}",
+        )
     return None
 
 
-def last_words(pods: Sequence[Json]) -> str:
+def termination_message(pods: Sequence[Json]) -> str:
     """What the pod that failed last left as its termination message; one that failed by itself, if there is any.
 
     When Kubernetes gives up it tells the pods that still run to end: what they say is not why.
@@ -124,10 +127,10 @@ def _problem(pod: Json) -> tuple[str, str] | None:
     return None
 
 
-def _overdue(job: JobView, operator: Operator) -> Op[bool]:
+def _overdue(job: JobView, context: ReconcileContext) -> Op[bool]:
     started = (job.document.get("status") or {}).get("startTime")
     if started is None:
         return False
-    now: str = yield Do(operator.settings.stamp, "wall clock")
+    now: str = yield Do(context.settings.now_string, "wall clock")
     passed = datetime.fromisoformat(now) - datetime.fromisoformat(started)
-    return passed.total_seconds() >= PATIENCE_SECONDS
+    return passed.total_seconds() >= UNREADY_SECONDS

@@ -14,16 +14,15 @@ from typing import Final
 
 from jsonpatch import make_patch
 
-from kubemr.controller.reconcile.context import KUBERNETES_JOBS, Operator
-from kubemr.controller.reconcile.job_lock import driven
-from kubemr.controller.reconcile.objects import builders as children
-from kubemr.controller.reconcile.objects import rbac as rights
+from kubemr.controller.reconcile.context import KUBERNETES_JOBS, ReconcileContext
+from kubemr.controller.reconcile.job_lock import guard
+from kubemr.controller.reconcile.objects import builders, rbac
 from kubemr.controller.reconcile.objects.create import ensure
 from kubemr.controller.reconcile.status.events import event
 from kubemr.controller.reconcile.status.patch import patch_job
 from kubemr.coordination.advance import condition
 from kubemr.coordination.job_view import JobView
-from kubemr.locks.conditional import Refused, Target, Verdict, apply
+from kubemr.locks.conditional import PatchStatus, RequestRefusedError, Target, apply
 from kubemr.locks.effects import Do, Json, Op
 from kubemr.locks.lease import LEASES
 from kubemr.locks.patch import MISSING, Patch, lookup
@@ -31,27 +30,27 @@ from kubemr.locks.patch import MISSING, Patch, lookup
 SUSPENDED: Final = "Suspended"
 
 
-def align(job: JobView, latest: Json, operator: Operator) -> Op[bool]:
+def sync_worker_job(job: JobView, latest: Json, context: ReconcileContext) -> Op[bool]:
     """Bring the Kubernetes Job, and what the status says of it, up to date; True when something had to be done."""
     changes = _changes(latest, job)
     if len(changes):
-        yield from ensure_leases(job, operator, int(latest["spec"].get("completions") or 0))
+        yield from ensure_leases(job, context, int(latest["spec"].get("completions") or 0))
         target = Target(KUBERNETES_JOBS, job.namespace, latest["metadata"]["name"])
         outcome = yield from apply(target, changes, changes.shows)
-        if outcome.verdict is Verdict.REFUSED:
-            raise Refused(f"changing {target}", outcome.answer)
+        if outcome.status is PatchStatus.REFUSED:
+            raise RequestRefusedError(f"changing {target}", outcome.answer)
         if outcome.won:
-            yield from _tell(job, latest, operator)
+            yield from _report(job, latest, context)
         return True
-    return (yield from _record(job, latest, operator))
+    return (yield from _record(job, latest, context))
 
 
-def ensure_leases(job: JobView, operator: Operator, first: int = 0) -> Op[None]:
+def ensure_leases(job: JobView, context: ReconcileContext, first: int = 0) -> Op[None]:
     """The Leases of the workers from number `first` on, and the right to them."""
     if first < job.replicas:
-        yield from rights.grant(job)  # A worker without a right to its Lease would give up.
+        yield from rbac.grant(job)  # A worker without a right to its Lease would give up.
     for index in range(first, job.replicas):
-        yield from ensure(job, LEASES, children.lease(job, index, operator.settings.lease_seconds))
+        yield from ensure(job, LEASES, builders.lease(job, index, context.settings.lease_seconds))
 
 
 def suspended(latest: Json) -> bool:
@@ -62,12 +61,12 @@ def suspended(latest: Json) -> bool:
 def _changes(latest: Json, job: JobView) -> Patch:
     wanted = copy.deepcopy(latest)
     spec, annotations = wanted["spec"], wanted["metadata"].setdefault("annotations", {})
-    spec.update(children.size(job))
+    spec.update(builders.size(job))
     if (job.document.get("spec") or {}).get("suspend"):
         if not suspended(latest):
             spec["suspend"] = True
-            annotations[children.SUSPENDED_BY_US] = "true"
-    elif annotations.pop(children.SUSPENDED_BY_US, None):
+            annotations[builders.SUSPENDED_BY_US] = "true"
+    elif annotations.pop(builders.SUSPENDED_BY_US, None):
         spec["suspend"] = False
     if not annotations and "annotations" not in latest["metadata"]:
         del wanted["metadata"]["annotations"]
@@ -81,14 +80,14 @@ def _changes(latest: Json, job: JobView) -> Patch:
     return patch + Patch(operations)
 
 
-def _tell(job: JobView, latest: Json, operator: Operator) -> Op[None]:
-    now: str = yield Do(operator.settings.stamp, "wall clock")
+def _report(job: JobView, latest: Json, context: ReconcileContext) -> Op[None]:
+    now: str = yield Do(context.settings.now_string, "wall clock")
     before = int(latest["spec"].get("completions") or 0)
     if before != job.replicas:
         yield from event(job, "Normal", "Scaled", f"from {before} to {job.replicas} workers", now)
 
 
-def _record(job: JobView, latest: Json, operator: Operator) -> Op[bool]:
+def _record(job: JobView, latest: Json, context: ReconcileContext) -> Op[bool]:
     """The condition `Suspended` and `status.replicas`.  Time begins anew when a job is resumed, as in Kubernetes."""
     status = job.document["status"]
     now_suspended = suspended(latest)
@@ -96,8 +95,8 @@ def _record(job: JobView, latest: Json, operator: Operator) -> Op[bool]:
     replicas = 0 if now_suspended else job.replicas
     if was == now_suspended and status.get("replicas") == replicas:
         return False
-    now: str = yield Do(operator.settings.stamp, "wall clock")
-    patch = driven(job).add("/status/replicas", replicas)
+    now: str = yield Do(context.settings.now_string, "wall clock")
+    patch = guard(job).add("/status/replicas", replicas)
     reason, message = "", ""
     if was != now_suspended:
         reason, message = _why(job, latest)

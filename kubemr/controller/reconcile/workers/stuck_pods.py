@@ -14,9 +14,9 @@ from typing import Final
 
 import structlog
 
-from kubemr.controller.reconcile.context import PODS, Operator
+from kubemr.controller.reconcile.context import PODS, ReconcileContext
 from kubemr.controller.reconcile.objects.delete import remove
-from kubemr.controller.reconcile.workers.liveness import census_of
+from kubemr.controller.reconcile.workers.liveness import detector_of
 from kubemr.coordination import names
 from kubemr.coordination.job_view import JobView
 from kubemr.locks.conditional import Target, read
@@ -34,29 +34,27 @@ REASON: Final = "NodeUnreachable"
 INDEX: Final = "batch.kubernetes.io/job-completion-index"
 
 
-def force_out(job: JobView, pods: Sequence[Json], operator: Operator) -> Op[None]:
+def force_delete_stuck_pods(job: JobView, pods: Sequence[Json], context: ReconcileContext) -> Op[None]:
     """Remove those of `pods` that are overdue and whose worker is dead.  To be called every second or two."""
     now: float = yield Now()
-    known = operator.ending.get(job.uid, {})
+    memory = context.memory(job.uid)
+    known = memory.pods_terminating_since
     ending = {pod["metadata"]["uid"]: pod for pod in pods if pod["metadata"].get("deletionTimestamp")}
-    since = operator.ending[job.uid] = {uid: known.get(uid, now) for uid in ending}
-    if not ending:
-        operator.ending.pop(job.uid)
-        return
+    since = memory.pods_terminating_since = {uid: known.get(uid, now) for uid in ending}
     for uid, pod in ending.items():
         grace = float(pod["metadata"].get("deletionGracePeriodSeconds") or GRACE_SECONDS)
-        dead = yield from _dead(job, pod, operator)
-        if dead and now - since[uid] >= grace + operator.settings.lease_seconds:
-            yield from _mark_failed(job, pod, operator)
+        dead = yield from _dead(job, pod, context)
+        if dead and now - since[uid] >= grace + context.settings.lease_seconds:
+            yield from _mark_failed(job, pod, context)
             yield from remove(PODS, pod, grace_seconds=0)
 
 
-def _mark_failed(job: JobView, pod: Json, operator: Operator) -> Op[None]:
+def _mark_failed(job: JobView, pod: Json, context: ReconcileContext) -> Op[None]:
     """Say on the pod that it has ended, unless it does; whatever the answer is, the next look comes soon."""
     status = pod.get("status") or {}
     if status.get("phase") in ("Succeeded", "Failed"):
         return
-    now: str = yield Do(operator.settings.stamp, "wall clock")
+    now: str = yield Do(context.settings.now_string, "wall clock")
     conditions = list(status.get("conditions") or [])
     if not any(each.get("type") == DISRUPTED for each in conditions):
         conditions.append({"type": DISRUPTED, "status": "True", "reason": REASON, "lastTransitionTime": now})
@@ -74,7 +72,7 @@ def _mark_failed(job: JobView, pod: Json, operator: Operator) -> Op[None]:
         log.warning("pod_not_marked", pod=metadata["name"], namespace=job.namespace, error=answer.message)
 
 
-def _dead(job: JobView, pod: Json, operator: Operator) -> Op[bool]:
+def _dead(job: JobView, pod: Json, context: ReconcileContext) -> Op[bool]:
     """Whether the pod's worker, if it is of this run and the run is not over, holds no Lease that is alive."""
     if job.final:
         return True  # Nothing that it does counts; and many pods end then, each of which would cost a read.
@@ -87,4 +85,4 @@ def _dead(job: JobView, pod: Json, operator: Operator) -> Op[bool]:
     if not holder:
         return True
     token = Token(holder)
-    return token in (yield from census_of(job, operator).look({token}))
+    return token in (yield from detector_of(job, context).find_dead({token}))

@@ -10,12 +10,12 @@ from __future__ import annotations
 
 from typing import Final
 
-from kubemr.controller.reconcile.context import KUBERNETES_JOBS, PODS, Operator
-from kubemr.controller.reconcile.job_lock import still_driving
-from kubemr.controller.reconcile.objects import builders as children
+from kubemr.controller.reconcile.context import KUBERNETES_JOBS, PODS, ReconcileContext
+from kubemr.controller.reconcile.job_lock import still_holds_lock
+from kubemr.controller.reconcile.objects import builders
 from kubemr.controller.reconcile.objects.create import ensure
 from kubemr.controller.reconcile.status.events import event
-from kubemr.controller.reconcile.workers.pod_problems import last_words
+from kubemr.controller.reconcile.workers.pod_problems import termination_message
 from kubemr.controller.reconcile.workers.scale import ensure_leases
 from kubemr.coordination import names
 from kubemr.coordination.advance import fail
@@ -28,69 +28,69 @@ from kubemr.locks.lease import LEASES
 MAX_GENERATIONS: Final = 4
 
 
-def renew_workers(job: JobView, operator: Operator) -> Op[None]:
+def ensure_worker_job(job: JobView, context: ReconcileContext) -> Op[None]:
     """Start the next generation if the latest has ended, or fail the job."""
-    stamp = operator.settings.stamp
-    cached = latest_workers(job, operator)
+    stamp = context.settings.now_string
+    cached = latest_workers(job, context)
     if cached is None:
-        yield from _recreate(job, operator)
+        yield from _recreate(job, context)
         return
     if ended(cached) is None:
-        yield from _fail_if_hopeless(job, cached, operator)
+        yield from _fail_if_hopeless(job, cached, context)
         return
     generation = _generation(cached)
     latest: Json = yield from read(Target(KUBERNETES_JOBS, job.namespace, names.workers(job.base, generation)))
     why = ended(latest) if latest is not None else None
-    if why is None or not (yield from still_driving(job, operator)):
+    if why is None or not (yield from still_holds_lock(job, context)):
         return
     if not (yield from _ever_started(job)):
-        yield from _never_started(job, operator, why)
+        yield from _never_started(job, context, why)
         return
     if generation + 1 >= MAX_GENERATIONS:
-        said = yield from _last_words(job)
+        said = yield from _termination_messages(job)
         message = f"the workers ended {MAX_GENERATIONS} times before the job was done: {said or why}"
         yield from fail(job, message, stamp, "WorkersFailed")
         return
-    yield from _start(job, generation + 1, operator, why)
+    yield from _start(job, generation + 1, context, why)
 
 
-def _fail_if_hopeless(job: JobView, cached: Json, operator: Operator) -> Op[None]:
+def _fail_if_hopeless(job: JobView, cached: Json, context: ReconcileContext) -> Op[None]:
     """Twice as many pods as workers have failed, `maxAttempts` at least, and no worker ever took its Lease."""
     status = cached.get("status") or {}
     failed = int(status.get("failed") or 0)
     if status.get("ready") or failed < max(job.max_attempts, 2 * job.replicas):
         return
-    if (yield from _ever_started(job)) or not (yield from still_driving(job, operator)):
+    if (yield from _ever_started(job)) or not (yield from still_holds_lock(job, context)):
         return
-    yield from _never_started(job, operator, f"{failed} pods have failed")
+    yield from _never_started(job, context, f"{failed} pods have failed")
 
 
-def _never_started(job: JobView, operator: Operator, why: str) -> Op[None]:
-    said = yield from _last_words(job)
+def _never_started(job: JobView, context: ReconcileContext, why: str) -> Op[None]:
+    said = yield from _termination_messages(job)
     cause = f"no worker ever started its work: {said or why}"
-    yield from fail(job, cause, operator.settings.stamp, "WorkersFailed")
+    yield from fail(job, cause, context.settings.now_string, "WorkersFailed")
 
 
-def latest_workers(job: JobView, operator: Operator) -> Json:
+def latest_workers(job: JobView, context: ReconcileContext) -> Json:
     """The run's latest Kubernetes Job as the cache shows it, or None."""
-    cached = [item for item in operator.cache.worker_jobs(job.uid) if _run(item) == job.run]
+    cached = [item for item in context.cache.worker_jobs(job.uid) if _run(item) == job.run]
     return max(cached, key=_generation, default=None)
 
 
-def _recreate(job: JobView, operator: Operator) -> Op[None]:
+def _recreate(job: JobView, context: ReconcileContext) -> Op[None]:
     """Somebody deleted the Kubernetes Job: without it no worker would ever come back."""
     there = yield from list_all(KUBERNETES_JOBS, job.namespace, names.selector(job.uid, job.run), limit=1)
-    if there.items or not (yield from still_driving(job, operator)):
+    if there.items or not (yield from still_holds_lock(job, context)):
         return
-    yield from _start(job, 0, operator, "their Kubernetes Job was deleted")
+    yield from _start(job, 0, context, "their Kubernetes Job was deleted")
 
 
-def _start(job: JobView, generation: int, operator: Operator, why: str) -> Op[None]:
-    storage = yield Do(lambda: operator.settings.storage(job.document), "storage settings")
-    yield from ensure_leases(job, operator)  # There may be more workers than there were.
-    body = children.workers(job, generation, storage)
+def _start(job: JobView, generation: int, context: ReconcileContext, why: str) -> Op[None]:
+    storage = yield Do(lambda: context.settings.storage(job.document), "storage settings")
+    yield from ensure_leases(job, context)  # There may be more workers than there were.
+    body = builders.workers(job, generation, storage)
     yield from ensure(job, KUBERNETES_JOBS, body)
-    now: str = yield Do(operator.settings.stamp, "wall clock")
+    now: str = yield Do(context.settings.now_string, "wall clock")
     yield from event(job, "Warning", "WorkersRestarted", f"the workers ended before the job was done: {why}", now)
 
 
@@ -107,7 +107,7 @@ def _run(document: Json) -> int:
 
 
 def _generation(document: Json) -> int:
-    return int((document["metadata"].get("labels") or {}).get(children.LABEL_GENERATION) or 0)
+    return int((document["metadata"].get("labels") or {}).get(builders.LABEL_GENERATION) or 0)
 
 
 def _ever_started(job: JobView) -> Op[bool]:
@@ -116,7 +116,7 @@ def _ever_started(job: JobView) -> Op[bool]:
     return any((lease.get("spec") or {}).get("leaseTransitions") for lease in leases.items)
 
 
-def _last_words(job: JobView) -> Op[str]:
+def _termination_messages(job: JobView) -> Op[str]:
     """What the pod that ended last left as its termination message."""
     pods = yield from list_all(PODS, job.namespace, names.selector(job.uid, job.run))
-    return last_words(pods.items)
+    return termination_message(pods.items)

@@ -1,0 +1,65 @@
+"""The informers of an operator: what reconcile steps may read without a request, and what puts jobs into the queue."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from attrs import define, field
+
+from kubemr.controller.client import Client
+from kubemr.controller.informer import EnqueueKeys, Informer, Object, by_label, make_key
+from kubemr.controller.reconcile.context import KUBERNETES_JOBS
+from kubemr.controller.reconcile.shards.summary import ShardSummary, summarize, summarized
+from kubemr.controller.workqueue import RateLimitedQueue
+from kubemr.coordination import names
+from kubemr.tasks.shard import SHARDS
+
+BY_UID = "job-uid"
+"""The index of children by the uid of their job."""
+
+
+@define(eq=False)
+class InformerCache:
+    """What the reconcile steps may look at without asking the apiserver (`reconcile.context.Cache`)."""
+
+    client: Client
+    jobs: Informer = field(init=False)
+    _shards: Informer = field(init=False)
+    _workers: Informer = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        index = {BY_UID: by_label(names.LABEL_UID)}
+        ours = "app.kubernetes.io/managed-by=kubemr"
+        self.jobs = Informer(self.client, names.JOBS)
+        self._shards = Informer(self.client, SHARDS, label_selector=ours, indexes=index, transform=summarize)
+        self._workers = Informer(self.client, KUBERNETES_JOBS, label_selector=ours, indexes=index)
+
+    @property
+    def informers(self) -> Sequence[Informer]:
+        """All of them."""
+        return (self.jobs, self._shards, self._workers)
+
+    def shards(self, uid: str) -> Sequence[ShardSummary]:
+        """What is kept of the job's task shards."""
+        return [summarized(each) for each in self._shards.store.select(BY_UID, uid)]
+
+    def worker_jobs(self, uid: str) -> Sequence[Object]:
+        """The Kubernetes Jobs that run the job's workers."""
+        return self._workers.store.select(BY_UID, uid)
+
+    def feed(self, queue: RateLimitedQueue[str]) -> None:
+        """Add a job's key whenever the job or its Kubernetes Job changes.
+
+        Shards change with every patch of every worker: they are counted from time to time, not reacted to.
+        """
+        self.jobs.add_handler(EnqueueKeys(queue.add), "jobs")
+        self._workers.add_handler(EnqueueKeys(queue.add, _owners), "workers")
+
+
+def _owners(child: Object) -> Iterable[str]:
+    metadata = child["metadata"]
+    return [
+        make_key(metadata["namespace"], owner["name"])
+        for owner in metadata.get("ownerReferences") or []
+        if owner.get("kind") == names.KIND
+    ]
