@@ -80,7 +80,7 @@ def _brief(obj: Object) -> str:
 @asynccontextmanager
 async def running(client: Client, **options: Any) -> AsyncIterator[tuple[Informer, Recorder]]:
     """An informer of pods that is running, with a recorder; without jitter: each wait is the whole ceiling."""
-    options = {"streaming": False, "draw": lambda: 1.0, **options}
+    options = {"streaming": False, "uniform": lambda: 1.0, **options}
     informer = Informer(client, PODS, "ns", **options)
     recorder = Recorder()
     informer.add_handler(recorder)

@@ -10,13 +10,13 @@ from support.workerharness import ROOT
 PROGRAM = """
 import subprocess, sys
 from kubemr.local import subreaper
-orphans.adopt()
+subreaper.become_subreaper()
 # The middle one starts a process in a session of its own, and dies.
 middle = subprocess.run(
     ["sh", "-c", "setsid sleep 1000 >/dev/null 2>&1 & echo $!"], stdout=subprocess.PIPE, text=True, check=True
 )
-orphans.end_all()
-orphans.end_all()
+subreaper.end_all()
+subreaper.end_all()
 print(middle.stdout.strip())
 """
 
