@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
-from kubemr.controller.reconcile.context import CONFIG_MAPS, FINALIZER, KUBERNETES_JOBS, PODS, ReconcileContext
+from kubemr.controller.reconcile.context import (
+    CONFIG_MAPS,
+    FINALIZER,
+    KUBERNETES_JOBS,
+    PODS,
+    SECRETS,
+    ReconcileContext,
+)
+from kubemr.controller.reconcile.objects import builders
 from kubemr.controller.reconcile.reconciler import reconcile
 from kubemr.controller.reconcile.storage.orphaned_prefixes import record, sweep
 from kubemr.coordination import names
 from kubemr.coordination.job_view import JobView
 from kubemr.locks.conditional import RequestRefusedError, Target
 from kubemr.locks.effects import Json
+from kubemr.tasks.shard import SHARDS
 from support.bench import DENIED, NAMESPACE, Bench, asks, patches
 
 
@@ -43,7 +54,6 @@ def test_the_order(bench: Bench, operator: ReconcileContext) -> None:
     assert bench.step(operator) is None
     assert seen == [{}]
     assert not exists(bench)
-    bench.server.collect_garbage()
     assert bench.everything() == {}
 
 
@@ -163,6 +173,34 @@ def test_somebody_elses_finalizer_stays(bench: Bench, operator: ReconcileContext
     assert bench.requests == []
 
 
+def test_no_child_is_left_to_the_garbage_collector(bench: Bench, operator: ReconcileContext) -> None:
+    """It may be late or absent.  Children of another job stay."""
+    job = deleted(bench, operator)
+    other = bench.deployed(operator, "other")
+    bench.delete(Target(PODS, NAMESPACE, "p"))
+    bench.create(SECRETS, {"metadata": builders.metadata(job, names.secret(job.base))})
+    bench.step(operator)
+    assert not [name for name, document in bench.everything().items() if job.uid in json.dumps(document)]
+    assert len(bench.objects(SHARDS)) == sum(stage.shards for stage in other.stages)
+
+
+def test_children_that_may_not_be_deleted_hold_the_job_until_the_deadline(
+    bench: Bench, operator: ReconcileContext
+) -> None:
+    """The error is raised, so that it is logged and the step is repeated; then the garbage collector has to do."""
+    deleted(bench, operator)
+    bench.delete(Target(PODS, NAMESPACE, "p"))
+    bench.before.append(lambda request: DENIED if asks("delete", "mapreducetaskshards")(request) else None)
+    with pytest.raises(RequestRefusedError, match="deleting mapreducetaskshards"):
+        bench.step(operator)
+    assert exists(bench)
+    bench.now += operator.settings.deletion_seconds
+    bench.step(operator)
+    assert not exists(bench)
+    bench.server.collect_garbage()
+    assert bench.everything() == {}
+
+
 def test_a_job_without_our_finalizer_is_not_ours_to_clean(bench: Bench, operator: ReconcileContext) -> None:
     """It was never accepted."""
     job = bench.submit()
@@ -183,7 +221,7 @@ def test_any_operator_may_do_it_and_two_may_at_once(bench: Bench, operator: Reco
     assert not exists(bench)
 
 
-@pytest.mark.parametrize("requests", range(1, 6))
+@pytest.mark.parametrize("requests", range(1, 40))
 def test_a_crash_after_each_request(requests: int) -> None:
     """Whoever looks next goes on."""
     bench = Bench()
@@ -193,7 +231,6 @@ def test_a_crash_after_each_request(requests: int) -> None:
     bench.crash_after(reconcile(job.document, operator), requests)
     if exists(bench):
         bench.step(bench.operator("op-b"))
-    bench.server.collect_garbage()
     assert not exists(bench)
     assert bench.everything() == {}
     assert bench.store.objects == {}
@@ -232,8 +269,11 @@ def test_a_deployment_that_goes_on_while_the_job_is_deleted_leaves_nothing(
 
 
 def test_what_was_remembered_of_it_is_forgotten(bench: Bench, operator: ReconcileContext) -> None:
-    """By every operator that sees it go."""
+    """By the operator that releases it."""
     job = deleted(bench, operator)
+    bench.delete(Target(PODS, NAMESPACE, "p"))
     operator.cleaned[job.uid, 1] = 3.0
+    operator.memory(job.uid).pods_checked_at = 3.0
     bench.step(operator)
+    assert not exists(bench)
     assert (operator.memories, operator.cleaned) == ({}, {})

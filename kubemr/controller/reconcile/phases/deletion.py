@@ -1,10 +1,14 @@
-"""The job is being deleted: its pods first, then its storage, then the finalizer.
+"""A deleted job: remove its pods first, then what it stored, then its other children, then the finalizer.
 
-In this order, because a pod that still runs would write objects after the prefix was cleared.  What the
-apiserver's garbage collector removes by itself (everything the job owns) is left to it.
+In this order, because a pod that still runs would write objects after the prefix was cleared.
 
-Neither pods that do not go nor a store that does not answer hold the job for ever: after a deadline it is released, the
-prefix is named in an Event, and a sweep collects it later (`sweeping`).
+The children have an ownerReference, so Kubernetes' garbage collector would remove them too.  But its informers wait up
+to a minute after an apiserver was away (client-go's reflector backs off from 0.8 s to 30 s, with a jitter of as much
+again), and some clusters run without it.  So the operator does not rely on it: the garbage collector is for what an
+operator creates that was paused in the middle of a deployment.
+
+Neither pods that do not end nor a store that does not answer hold the job for ever: after a deadline it is released,
+an Event names the prefix, and a sweep removes it later (`kubemr.controller.reconcile.storage.orphaned_prefixes`).
 """
 
 from __future__ import annotations
@@ -12,15 +16,21 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Final
 
+import structlog
+from attr import evolve
+
 from kubemr.controller.reconcile.context import (
+    CONFIG_MAPS,
     FINALIZER,
     KUBERNETES_JOBS,
     PODS,
+    SECRETS,
     WAIT_FOR_EVENT,
     ReconcileContext,
     Result,
 )
-from kubemr.controller.reconcile.objects.delete import remove_all
+from kubemr.controller.reconcile.objects import rbac
+from kubemr.controller.reconcile.objects.delete import remove_all, remove_named
 from kubemr.controller.reconcile.status.events import event
 from kubemr.controller.reconcile.status.patch import patch_job
 from kubemr.controller.reconcile.storage.job_store import open_store
@@ -29,8 +39,13 @@ from kubemr.controller.reconcile.workers.stuck_pods import force_delete_stuck_po
 from kubemr.coordination import names
 from kubemr.coordination.job_view import JobView
 from kubemr.coordination.pagination import list_all
+from kubemr.locks.conditional import RequestRefusedError
 from kubemr.locks.effects import Do, Json, Op
+from kubemr.locks.lease import LEASES
 from kubemr.locks.patch import Patch
+from kubemr.tasks.shard import SHARDS
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
 POD_POLL_SECONDS: Final = 1.0
 LONGEST_RETRY_SECONDS: Final = 60.0
@@ -64,6 +79,12 @@ def delete(document: Json, context: ReconcileContext) -> Op[Result]:
         return Result(min(max(passed / 2, POD_POLL_SECONDS), LONGEST_RETRY_SECONDS, max(left, POD_POLL_SECONDS)))
     if problem:
         yield from record(job, context)
+    try:
+        yield from _remove_children(job)
+    except RequestRefusedError as refused:
+        if not late:
+            raise  # The error is logged, and the step is tried again with back-off.
+        log.warning("children_cleanup_failed", job=job.name, namespace=job.namespace, error=str(refused))
     if (yield from _release(job)) and problem:
         context.counters[UNSWEPT] += 1
         message = (
@@ -88,6 +109,17 @@ def _clear(job: JobView, context: ReconcileContext) -> Op[str]:
     except Exception as error:  # Whatever it is: people are told, it is tried again, and the deadline bounds it.
         return f"the job's objects cannot be removed: {error}"
     return ""
+
+
+def _remove_children(job: JobView) -> Op[None]:
+    """Delete the children of all runs.  By name where the operator may not list; the ConfigMap of settings last."""
+    for resource in (LEASES, SHARDS):
+        yield from remove_all(job, resource)
+    for run in range(1, job.run + 1):
+        earlier = evolve(job, run=run)
+        yield from remove_named(earlier, SECRETS, names.secret(earlier.base))
+        yield from rbac.revoke(earlier)
+    yield from remove_all(job, CONFIG_MAPS)
 
 
 def _release(job: JobView) -> Op[bool]:
