@@ -17,7 +17,7 @@ from kubemr.controller.informer.handlers import EnqueueKeys, Handler, Registrati
 from kubemr.controller.informer.informer import Informer
 from kubemr.controller.informer.object_keys import Object, key_of, make_key, split_key, strip_managed_fields
 from kubemr.controller.informer.reflector import Reflector, ReflectorStore
-from kubemr.controller.informer.store import IndexFunction, Store, by_controller_uid, by_label, by_namespace
+from kubemr.controller.informer.store import IndexFunction, Store, by_label
 
 __all__ = [
     "EnqueueKeys",
@@ -29,9 +29,7 @@ __all__ = [
     "ReflectorStore",
     "Registration",
     "Store",
-    "by_controller_uid",
     "by_label",
-    "by_namespace",
     "key_of",
     "make_key",
     "split_key",

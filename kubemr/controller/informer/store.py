@@ -15,12 +15,6 @@ IndexFunction: TypeAlias = Callable[[Object], Iterable[str]]
 """The values under which an object is found, any number of them.  Must depend on the object alone."""
 
 
-def by_namespace(obj: Object) -> Iterable[str]:
-    """Index by namespace."""
-    namespace = obj["metadata"].get("namespace")
-    return [namespace] if namespace else []
-
-
 def by_label(label: str) -> IndexFunction:
     """Index by the value of `label`; objects without it are in no set."""
 
@@ -29,12 +23,6 @@ def by_label(label: str) -> IndexFunction:
         return [] if value is None else [value]
 
     return values
-
-
-def by_controller_uid(obj: Object) -> Iterable[str]:
-    """Index by the uid of the owner that controls the object."""
-    owners = obj["metadata"].get("ownerReferences") or []
-    return [owner["uid"] for owner in owners if owner.get("controller")]
 
 
 class Store:
@@ -72,10 +60,6 @@ class Store:
     def select(self, index: str, value: str) -> list[Object]:
         """The objects that `index` puts under `value`.  An index that does not exist is a KeyError."""
         return [self._objects[key] for key in self._indexes[index].get(value, ())]
-
-    def index_values(self, index: str) -> list[str]:
-        """All values that occur in `index`."""
-        return list(self._indexes[index])
 
     def put(self, obj: Object) -> None:
         """Add the object, or put it in the place of the one with its key."""
