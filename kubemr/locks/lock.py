@@ -97,11 +97,6 @@ class Lock:
         except InvalidLockError as problem:
             raise InvalidLockError(f"{self}: {problem}") from None
 
-    def held_in(self, document: Json) -> Acquisition | None:
-        """The acquisition that `document` shows if it is this claimant's own; reads nothing."""
-        value = self.value_in(document)
-        return Acquisition(self, value, document["metadata"]["uid"]) if value.holder == self.identity else None
-
     def __str__(self) -> str:
         return f"lock {self.path} of {self.target}"
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import pytest
 
 from kubemr.locks import (
+    Acquisition,
     HttpTransport,
     InvalidLockError,
     Lock,
     LockStatus,
+    LockValue,
     Patch,
     RequestRefusedError,
     Target,
@@ -162,7 +164,7 @@ def test_any_path_can_hold_a_lock(
     held = run(try_acquire(lock), transport).acquisition
     assert held is not None
     assert held.shows(gadgets.get(target))
-    assert lock.held_in(gadgets.get(target)) == held
+    assert lock.value_in(gadgets.get(target)) == held.value
     renewed = run(renew(held), transport).acquisition
     assert renewed is not None
     assert run(try_acquire(Lock(target, path, "you")), transport).status is LockStatus.LOST
@@ -249,7 +251,20 @@ def test_nonsense_is_refused_when_the_lock_is_made(path: str, identity: str, dur
         Lock(Target(GADGETS, "n", "x"), path, identity, duration)
 
 
-def test_a_document_that_shows_another_holder_is_not_held() -> None:
-    """`held_in` reads nothing and knows its own."""
+@pytest.mark.parametrize(
+    ("uid", "value", "shown"),
+    [
+        ("u", "me/1/7", True),
+        ("u", "you/1/7", False),
+        ("u", "me/2/7", False),
+        ("u", "me/1/8", False),
+        ("u", "/1/0", False),
+        ("u", None, False),
+        ("u2", "me/1/7", False),
+    ],
+)
+def test_a_document_shows_one_acquisition_at_one_heartbeat(uid: str, value: str | None, shown: bool) -> None:
+    """Another holder, fence or heartbeat is not it, nor is the same string on another object of that name."""
     lock = Lock(Target(GADGETS, "n", "x"), "/lockholder", "me")
-    assert lock.held_in({"metadata": {"uid": "u"}, "lockholder": "you/1/0"}) is None
+    held = Acquisition(lock, LockValue.make("me", 1, 7), "u")
+    assert held.shows({"metadata": {"uid": uid}, "lockholder": value}) is shown
