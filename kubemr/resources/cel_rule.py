@@ -8,7 +8,7 @@ operator and in the embedded apiserver.  The tests hold the two to each other on
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import ClassVar, Literal, Protocol, TypeAlias
+from typing import Literal, TypeAlias
 
 from attrs import frozen
 
@@ -40,12 +40,6 @@ class Rule:
         """The entry of `x-kubernetes-validations`."""
         entry = {"rule": self.cel, "message": f"{self.message}; {self.remedy}", "reason": self.reason}
         return {**entry, "fieldPath": f".{self.field}"} if self.field else entry
-
-
-class HasRules(Protocol):
-    """A resource type with rules of its own."""
-
-    RULES: ClassVar[tuple[Rule, ...]]
 
 
 def rules_of(cls: type) -> tuple[Rule, ...]:
