@@ -1,4 +1,4 @@
-"""What every object store can do: whole objects under keys, read and written at once, in ranges or as streams.
+"""What every object store can do: whole objects under keys, read and written at once or as streams.
 
 An object appears whole or not at all: what is being written is invisible until it is complete, whoever crashes when.
 Writing a key again replaces the object; a reader that began before goes on with the old one or fails (`ObjectChanged`),
@@ -38,16 +38,10 @@ class ObjectStore(Protocol):
         """Read an object; raises `NoSuchKey`."""
         ...
 
-    def get_range(self, key: str, start: int, length: int) -> bytes:
-        """Read `length` bytes from offset `start`: fewer only where the object ends, none from its end on.
-
-        Raises `NoSuchKey`, and ValueError for negative numbers.
-        """
-        ...
-
     def reader(self, key: str, start: int = 0) -> BinaryIO:
         """Open an object for reading from offset `start` to its end, to be used by `with`; raises `NoSuchKey` at once.
 
+        From the object's end on there is nothing to read, which is no error.  A negative `start` raises ValueError.
         The stream cannot seek.  It needs little memory however large the object.
         """
         ...

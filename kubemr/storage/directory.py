@@ -29,7 +29,7 @@ from kubemr.storage import transfer
 from kubemr.storage.base import ObjectInfo, Path
 from kubemr.storage.directory_errors import of, translated
 from kubemr.storage.errors import BadKey, NoSuchKey, StorageError
-from kubemr.storage.keys import PART_MARK, check_folder, check_key, check_prefix, check_range
+from kubemr.storage.keys import PART_MARK, check_folder, check_key, check_prefix, check_start
 from kubemr.storage.transfer import part_path, remove_if_there
 
 if TYPE_CHECKING:
@@ -66,16 +66,9 @@ class DirectoryStore:
         with self._opened("get", key) as stream, self._translated("get", key):
             return stream.read()
 
-    def get_range(self, key: str, start: int, length: int) -> bytes:
-        """Read a part of an object."""
-        check_range(start, length)
-        with self._opened("get_range", key) as stream, self._translated("get_range", key):
-            stream.seek(start)
-            return stream.read(length)
-
     def reader(self, key: str, start: int = 0) -> BinaryIO:
         """Open an object for reading."""
-        check_range(start, 0)
+        check_start(start)
         stream = self._opened("reader", key)
         stream.seek(start)
         return stream

@@ -31,7 +31,7 @@ from kubemr.storage.errors import (
     StorageError,
     Transient,
 )
-from kubemr.storage.keys import check_key, check_range
+from kubemr.storage.keys import check_key, check_start
 from kubemr.storage.resuming import Body, ResumingReader, buffered
 from kubemr.storage.retry import Retrier
 
@@ -127,11 +127,11 @@ class HttpObject:
             return self._error(StorageError, str(reason), "correct the address")
         return self.broken(f"{type(reason).__name__}: {reason}")
 
-    def get(self, offset: int, stop: int | None, version: str | None) -> Body:
-        """The object from `offset` to before `stop`; nothing where it ends before `offset`."""
+    def get(self, offset: int, version: str | None) -> Body:
+        """The object from `offset` on; nothing where it ends before."""
         headers = {}
-        if offset or stop is not None:
-            headers["Range"] = f"bytes={offset}-{'' if stop is None else stop - 1}"
+        if offset:
+            headers["Range"] = f"bytes={offset}-"
         if version is not None and version.startswith('"'):  # a strong ETag; others cannot be asked for
             headers["If-Match"] = version
         try:
@@ -144,8 +144,6 @@ class HttpObject:
         end = None if answer.length is None else offset + answer.length
         if headers.get("Range") and answer.status != 206:
             end = self._skip(answer, offset)
-        if stop is not None and end is not None:
-            end = min(end, stop)
         return Body(partial(self._read, answer), answer.close, answer.version, end)
 
     def _skip(self, answer: _Answer, offset: int) -> int | None:
@@ -164,11 +162,9 @@ class HttpObject:
         except (OSError, http.client.HTTPException) as error:
             raise self.broken(f"{type(error).__name__}: {error}") from error
 
-    def open(self, start: int = 0, stop: int | None = None) -> ResumingReader:
-        """The bytes from `start` to before `stop`."""
-        return ResumingReader(
-            lambda offset, version: self.get(offset, stop, version), self.broken, self.retrier, start, stop
-        )
+    def open(self, start: int = 0) -> ResumingReader:
+        """The bytes from `start` on."""
+        return ResumingReader(self.get, self.broken, self.retrier, start)
 
     def size(self) -> int:
         """The object's size: from HEAD, or by asking for one byte where the server does not say."""
@@ -240,18 +236,9 @@ class HttpStore:
         with self._object("get", key).open() as stream:
             return stream.readall()
 
-    def get_range(self, key: str, start: int, length: int) -> bytes:
-        """Read a part of an object."""
-        check_range(start, length)
-        if length == 0:
-            self._retrier.call(self._object("get_range", key).size)
-            return b""
-        with self._object("get_range", key).open(start, start + length) as stream:
-            return stream.readall()
-
     def reader(self, key: str, start: int = 0) -> BinaryIO:
         """Open an object for reading."""
-        check_range(start, 0)
+        check_start(start)
         return buffered(self._object("reader", key).open(start))
 
     def get_file(self, key: str, path: Path) -> None:

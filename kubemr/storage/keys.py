@@ -66,7 +66,7 @@ def check_folder(operation: str, store: str, prefix: str) -> str:
     return prefix if prefix.endswith("/") else prefix + "/"
 
 
-def check_range(start: int, length: int) -> None:
-    """Raise ValueError unless the range is made of two numbers from 0."""
-    if start < 0 or length < 0:
-        raise ValueError(f"a range begins at 0 or later and has no negative length, not start={start} length={length}")
+def check_start(start: int) -> None:
+    """Raise ValueError for a negative offset, which is not counted from the end, as Python would."""
+    if start < 0:
+        raise ValueError(f"an object is read from offset 0 or later, not start={start}")

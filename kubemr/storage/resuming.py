@@ -38,7 +38,7 @@ class Body:
 
 
 class ResumingReader(io.RawIOBase):
-    """The object from offset `start` to its end, or to before `stop`.
+    """The object from offset `start` to its end.
 
     `open_body(offset, version)` asks for the object from `offset` on, in that version unless it is None.  `broken()` is
     the error for a connection that ended before the object did.
@@ -50,14 +50,12 @@ class ResumingReader(io.RawIOBase):
         broken: Callable[[str], Transient],
         retrier: Retrier,
         start: int = 0,
-        stop: int | None = None,
     ) -> None:
         super().__init__()
         self._open_body = open_body
         self._broken = broken
         self._retrier = retrier
         self._start = self._position = start
-        self._stop = stop
         self._version: str | None = None
         self._body: Body | None = None
         # The first request goes out at once, so that a missing object is known before anybody reads.
@@ -71,7 +69,7 @@ class ResumingReader(io.RawIOBase):
 
     @property
     def end(self) -> int | None:
-        """Where the object ends, or `stop` if that comes before; None where the server does not say."""
+        """Where the object ends; None where the server does not say."""
         return self._end
 
     def readable(self) -> bool:
@@ -89,9 +87,8 @@ class ResumingReader(io.RawIOBase):
         return b"".join(iter(lambda: self._next(CHUNK), b""))
 
     def _next(self, size: int) -> bytes:
-        for bound in (self._end, self._stop):
-            if bound is not None:
-                size = min(size, bound - self._position)
+        if self._end is not None:
+            size = min(size, self._end - self._position)
         if size <= 0:
             return b""
         attempts = self._retrier.begin()

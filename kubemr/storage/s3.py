@@ -23,7 +23,7 @@ from minio.helpers import check_bucket_name
 from kubemr.storage import transfer
 from kubemr.storage.base import ObjectInfo, Path
 from kubemr.storage.errors import NoSuchBucket, NoSuchKey
-from kubemr.storage.keys import check_folder, check_key, check_prefix, check_range
+from kubemr.storage.keys import check_folder, check_key, check_prefix, check_start
 from kubemr.storage.resuming import ResumingReader, buffered
 from kubemr.storage.retry import Retrier
 from kubemr.storage.s3_client import Client
@@ -80,17 +80,6 @@ class S3Store:
         with self._opened("get", key) as stream:
             return stream.readall()
 
-    def get_range(self, key: str, start: int, length: int) -> bytes:
-        """Read a part of an object."""
-        check_range(start, length)
-        if length == 0:
-            # HTTP has no empty ranges, but a missing object is to be noticed all the same.
-            if self.stat(key) is None:
-                raise NoSuchKey("get_range", self._name, key, "there is no such object")
-            return b""
-        with self._opened("get_range", key, start, start + length) as stream:
-            return stream.readall()
-
     def put_file(self, key: str, path: Path) -> None:
         """Store a local file as an object."""
         transfer.put_file(self, key, path)
@@ -101,14 +90,12 @@ class S3Store:
 
     def reader(self, key: str, start: int = 0) -> BinaryIO:
         """Open an object for reading."""
-        check_range(start, 0)
+        check_start(start)
         return buffered(self._opened("reader", key, start))
 
-    def _opened(self, operation: str, key: str, start: int = 0, stop: int | None = None) -> ResumingReader:
+    def _opened(self, operation: str, key: str, start: int = 0) -> ResumingReader:
         requests = self._object(operation, key)
-        return ResumingReader(
-            lambda offset, version: requests.get(offset, stop, version), requests.broken, self._retrier, start, stop
-        )
+        return ResumingReader(requests.get, requests.broken, self._retrier, start)
 
     def writer(self, key: str) -> AbstractContextManager[BinaryIO]:
         """Write an object piece by piece."""

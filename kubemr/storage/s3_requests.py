@@ -69,17 +69,14 @@ class Requests:
 
     # One object
 
-    def get(self, offset: int, stop: int | None, version: str | None) -> Body:
-        """The object from `offset` to before `stop`; nothing where it ends before `offset`."""
+    def get(self, offset: int, version: str | None) -> Body:
+        """The object from `offset` on; nothing where it ends before."""
         headers: dict[str, str | list[str] | tuple[str]] = {"Accept-Encoding": "identity"}
         if version is not None:
             headers["If-Match"] = version
-        length = 0 if stop is None else stop - offset
         with self._translated():
             try:
-                response = self.client.minio.get_object(
-                    self.bucket, self.full, offset=offset, length=length, request_headers=headers
-                )
+                response = self.client.minio.get_object(self.bucket, self.full, offset=offset, request_headers=headers)
             except S3Error as error:
                 if error.code == "InvalidRange":
                     return Body(lambda size: b"", lambda: None, version, offset)

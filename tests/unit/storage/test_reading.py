@@ -47,23 +47,23 @@ def test_a_reader_knows_the_size_of_its_object(stored: Fill, size: int, start: i
         (99, 0, b""),
     ],
 )
-def test_a_range_is_short_only_at_the_end(stored: Fill, start: int, length: int, expected: bytes) -> None:
+def test_a_part_is_short_only_at_the_end(stored: Fill, start: int, length: int, expected: bytes) -> None:
     """From the end on there is nothing, which is no error."""
-    assert stored({"k": b"0123456789"}).get_range("k", start, length) == expected
+    with stored({"k": b"0123456789"}).reader("k", start) as stream:
+        assert stream.read(length) == expected
 
 
-def test_any_range_of_an_empty_object_is_empty(stored: Fill) -> None:
+@pytest.mark.parametrize("start", [0, 3])
+def test_any_part_of_an_empty_object_is_empty(stored: Fill, start: int) -> None:
     """It has no bytes to give."""
-    store = stored({"k": b""})
-    assert store.get_range("k", 0, 5) == b""
-    assert store.get_range("k", 3, 5) == b""
+    with stored({"k": b""}).reader("k", start) as stream:
+        assert stream.read() == b""
 
 
-@pytest.mark.parametrize(("start", "length"), [(-1, 5), (0, -1)])
-def test_a_negative_range_is_refused(stored: Fill, start: int, length: int) -> None:
+def test_a_negative_start_is_refused(stored: Fill) -> None:
     """It is not counted from the end, as Python would."""
-    with pytest.raises(ValueError, match=f"start={start} length={length}"):
-        stored({"k": b"0123456789"}).get_range("k", start, length)
+    with pytest.raises(ValueError, match="start=-1"):
+        stored({"k": b"0123456789"}).reader("k", -1)
 
 
 def test_a_missing_object_is_named(stored: Fill, tmp_path: Path) -> None:
@@ -73,8 +73,7 @@ def test_a_missing_object_is_named(stored: Fill, tmp_path: Path) -> None:
         readings: list[Callable[[str], object]] = [
             store.get,
             store.reader,
-            lambda key: store.get_range(key, 0, 5),
-            lambda key: store.get_range(key, 0, 0),
+            lambda key: store.reader(key, 5),
             lambda key: store.get_file(key, tmp_path / "file"),
         ]
         for read in readings:
@@ -149,5 +148,3 @@ def test_a_reader_may_begin_later(stored: Fill, start: int) -> None:
     store = stored({"a/b": b"0123456789"})
     with store.reader("a/b", start) as stream:
         assert stream.read() == b"0123456789"[start:]
-    with pytest.raises(ValueError, match="start=-1"):
-        store.reader("a/b", -1)
