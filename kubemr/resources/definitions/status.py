@@ -22,9 +22,6 @@ MAX_RESULT = 4096
 MAX_BYTES = 2**53
 """Of all inputs: what every JSON reader holds exactly."""
 
-COUNTER = {"type": "integer", "format": "int64", "minimum": -(2**53), "maximum": 2**53}
-"""The schema of one counter: what every JSON reader holds exactly."""
-
 
 @frozen(kw_only=True)
 class StageStatus:
@@ -102,19 +99,11 @@ class JobStatus:
         "An object that lists the results, when they are more than fit here.", max_length=MAX_RESULT
     )
     result_count: int | None = prop("How many results there are.", minimum=0, maximum=MAX_TASKS)
-    counters: dict[str, dict[str, int]] | None = prop(
-        "Sums of what tasks counted, by group and name.",
-        max_properties=32,
-        items={"maxProperties": 32, "additionalProperties": COUNTER},
-    )
     conditions: list[Condition] | None = prop("As in other Kubernetes objects.", max_items=16, x_list_map_keys=["type"])
     observed_generation: int | None = prop("The generation of the spec last acted on.", minimum=0, maximum=2**53)
     observed_restarts: int | None = prop("The `restarts` of the run that is on.", minimum=0, maximum=1000)
     replicas: int | None = prop("How many workers are running.", minimum=0, maximum=1_000_000)
     selector: str | None = prop("A label selector for the workers' pods, for autoscalers.", max_length=512)
-    workers_generation: int | None = prop(
-        "How often the workers' Kubernetes Job was created anew in this run.", minimum=0, maximum=1000
-    )
     start_time: str | None = prop("When the run was deployed.", format="date-time", max_length=64)
     completion_time: str | None = prop("When the job reached a final phase.", format="date-time", max_length=64)
 
