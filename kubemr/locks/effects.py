@@ -24,7 +24,7 @@ operation's own decision.
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping
-from typing import Any, Literal, TypeAlias, TypeVar
+from typing import Any, Final, Literal, TypeAlias, TypeVar
 
 from attr import field, frozen
 
@@ -32,6 +32,16 @@ Json: TypeAlias = Any
 """A decoded JSON document.  Objects of the apiserver are nested dicts and lists."""
 
 Verb: TypeAlias = Literal["get", "list", "create", "replace", "patch", "delete"]
+
+METHODS: Final[Mapping[Verb, str]] = {
+    "get": "GET",
+    "list": "GET",
+    "create": "POST",
+    "replace": "PUT",
+    "patch": "PATCH",
+    "delete": "DELETE",
+}
+"""The HTTP method of each verb."""
 
 JSON_PATCH = "application/json-patch+json"
 MERGE_PATCH = "application/merge-patch+json"

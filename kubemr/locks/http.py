@@ -28,21 +28,13 @@ from urllib.parse import quote, urlencode, urlsplit
 
 from kubemr.locks.bearer_token import Bearer
 from kubemr.locks.config import ConfigError, Server
-from kubemr.locks.effects import UNKNOWN, Answer, Json, Request, Verb, Watch, WatchEvent
+from kubemr.locks.effects import METHODS, UNKNOWN, Answer, Json, Request, Watch, WatchEvent
 from kubemr.locks.encoding import encode
 from kubemr.locks.threads import Stop
 
 if TYPE_CHECKING:
     import ssl
 
-METHODS: Final[Mapping[Verb, str]] = {
-    "get": "GET",
-    "list": "GET",
-    "create": "POST",
-    "replace": "PUT",
-    "patch": "PATCH",
-    "delete": "DELETE",
-}
 USER_AGENT: Final = "kubemr"
 
 

@@ -23,17 +23,8 @@ from kubemr.controller.client.connection import Connection
 from kubemr.controller.client.retry_after import retry_after
 from kubemr.controller.client.watch_errors import WatchBroken, WatchError, WatchRefused
 from kubemr.controller.client.watch_stream import WatchStream
-from kubemr.locks.effects import UNKNOWN, Answer, Request, Watch, WatchEvent
+from kubemr.locks.effects import METHODS, UNKNOWN, Answer, Request, Watch, WatchEvent
 from kubemr.locks.encoding import encode
-
-METHODS: Final[Mapping[str, str]] = {
-    "get": "GET",
-    "list": "GET",
-    "create": "POST",
-    "replace": "PUT",
-    "patch": "PATCH",
-    "delete": "DELETE",
-}
 
 CONNECT_SECONDS: Final = 10.0
 """Within it a TCP connection is made, or the server counts as unreachable."""
