@@ -13,13 +13,18 @@ from typing import Final
 
 from kubemr.locks.effects import Json
 
-_ESCAPED: Final = "<>&\u2028\u2029"
-_ESCAPES: Final = {ord(char): f"\\u{ord(char):04x}" for char in _ESCAPED}
+ESCAPED: Final = "<>&\u2028\u2029"
+"""What Go's `encoding/json` escapes in a string and Python's `json` does not."""
+_ESCAPES: Final = {ord(char): f"\\u{ord(char):04x}" for char in ESCAPED}
 
 
 def encode(document: Json) -> bytes:
     """`document` as the body of a request.  A lone surrogate, which JSON cannot carry, becomes "?"."""
-    text = json.dumps(document, ensure_ascii=False, separators=(",", ":"))
-    if any(char in text for char in _ESCAPED):  # rarely: looking for five letters is much quicker than replacing them
-        text = text.translate(_ESCAPES)
-    return text.encode("utf-8", "replace")
+    return escape(json.dumps(document, ensure_ascii=False, separators=(",", ":"))).encode("utf-8", "replace")
+
+
+def escape(text: str) -> str:
+    """Return the JSON `text` with the characters in `ESCAPED` written as Go writes them."""
+    if any(char in text for char in ESCAPED):  # rarely: looking for five letters is much quicker than replacing them
+        return text.translate(_ESCAPES)
+    return text

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import math
 
+from kubemr.locks.encoding import escape
 from kubemr.resources.json_types import Json
 
 _ESCAPES = {
@@ -63,10 +64,7 @@ def number(value: float) -> str:
 
 def marshal(value: Json) -> str:
     """`json.Marshal`: no spaces, keys sorted, `<`, `>` and `&` escaped."""
-    text = json.dumps(value, separators=(",", ":"), sort_keys=True, ensure_ascii=False)
-    for char in "<>&\u2028\u2029":
-        text = text.replace(char, f"\\u{ord(char):04x}")
-    return text
+    return escape(json.dumps(value, separators=(",", ":"), sort_keys=True, ensure_ascii=False))
 
 
 def bad_value(value: Json) -> str:

@@ -16,6 +16,7 @@ import re
 from typing import Final
 
 from kubemr.locks.effects import Json
+from kubemr.locks.encoding import ESCAPED, escape
 
 
 class SpelledStr(str):
@@ -36,20 +37,12 @@ class SpelledFloat(float):
     text: str
 
 
-_HTML: Final = {
-    ord("<"): "\\u003c",
-    ord(">"): "\\u003e",
-    ord("&"): "\\u0026",
-    0x2028: "\\u2028",
-    0x2029: "\\u2029",
-    0x7F: "\x7f",
-}
-_SPECIAL = re.compile("[<>&\u2028\u2029\\\\]")
+_SPECIAL = re.compile(rf"[{ESCAPED}\\]")
 
 
 def spell_str(value: str) -> str:
     """A string with its quotes as Go's `encoding/json` writes it."""
-    return json.dumps(value, ensure_ascii=False).translate(_HTML)
+    return escape(json.dumps(value, ensure_ascii=False))
 
 
 def integral(value: float) -> int:
