@@ -20,9 +20,9 @@ import select
 import socket
 import threading
 import time
-from collections.abc import Callable, Mapping
-from contextlib import ExitStack, suppress
-from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
+from collections.abc import Callable, Generator, Mapping
+from contextlib import ExitStack, closing, suppress
+from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote, urlencode, urlsplit
 
@@ -36,6 +36,10 @@ if TYPE_CHECKING:
     import ssl
 
 USER_AGENT: Final = "kubemr"
+
+
+class StreamRefusedError(Exception):
+    """The apiserver refuses a watch itself: to ask again would change nothing."""
 
 
 class HttpTransport:
@@ -70,21 +74,46 @@ class HttpTransport:
 
     def wait(self, watch: Watch, stop: Stop | None = None) -> WatchEvent | None:
         """The first event but bookmarks within `watch.timeout` seconds of this machine's clock, or None."""
+        with suppress(OSError, HTTPException, StreamRefusedError), closing(self.stream(watch, stop)) as events:
+            for event in events:
+                if event.type != "BOOKMARK":
+                    return event
+        return None
+
+    def stream(self, watch: Watch, stop: Stop | None = None) -> Generator[WatchEvent, None, None]:
+        """Yield all events of `watch`, bookmarks too, until the server ends it, its time is over, or `stop` is set.
+
+        `watch.timeout` may be `math.inf`.  An event that the connection's end cuts off is not yielded.  Raises
+        `StreamRefusedError`, and OSError or `http.client.HTTPException` when the connection fails.
+        """
         deadline = self._clock() + watch.timeout
         connection = self._connection(min(watch.timeout, self._server.connect_timeout))
         with ExitStack() as cleanup:
             cleanup.callback(connection.close)
-            try:
-                connection.connect()
-                peer = connection.sock
-                if stop is not None:
-                    cleanup.enter_context(stop.calling(lambda: _wake(peer)))
-                connection.request("GET", self._watch_url(watch), headers=self._headers())
-                response = connection.getresponse()
-                cleanup.callback(response.close)
-                return self._first_event(response, peer, deadline)
-            except (OSError, HTTPException):
-                return None
+            connection.connect()
+            peer = connection.sock
+            if stop is not None:
+                cleanup.enter_context(stop.calling(lambda: _wake(peer)))
+            connection.request("GET", self._watch_url(watch), headers=self._headers())
+            response = connection.getresponse()
+            cleanup.callback(response.close)
+            if response.status != 200:
+                raise StreamRefusedError(f"watching {_path(watch)}: HTTP {response.status}: {response.read()[:300]!r}")
+            while stop is None or not stop.is_set():
+                left = deadline - self._clock()
+                if left <= 0:
+                    return
+                peer.settimeout(left if left < math.inf else None)
+                try:
+                    line = response.readline()
+                except TimeoutError:
+                    return
+                if not line.endswith(b"\n"):
+                    return  # the stream ended, perhaps inside an event
+                event = _decode(line)
+                if not isinstance(event, dict):
+                    raise StreamRefusedError(f"watching {_path(watch)}: {line[:300]!r} is no event")
+                yield WatchEvent(str(event.get("type")), event.get("object"))
 
     def close(self) -> None:
         """Close every kept connection, when no thread is in `send`.  The next `send` connects anew."""
@@ -177,30 +206,19 @@ class HttpTransport:
             "watch": "1",
             "allowWatchBookmarks": "true",
             "resourceVersion": watch.resource_version,
-            # The deadline is kept by our own clock; the server's, a little later, cleans up after us.
-            "timeoutSeconds": str(math.ceil(watch.timeout) + 1),
         }
+        if watch.timeout < math.inf:
+            # The deadline is kept by our own clock; the server's, a little later, cleans up after us.
+            query["timeoutSeconds"] = str(math.ceil(watch.timeout) + 1)
         if watch.label_selector:
             query["labelSelector"] = watch.label_selector
         if watch.field_selector:
             query["fieldSelector"] = watch.field_selector
-        return self._url(watch.resource.path(watch.namespace or None), query)
+        return self._url(_path(watch), query)
 
-    def _first_event(self, response: HTTPResponse, peer: socket.socket, deadline: float) -> WatchEvent | None:
-        while response.status == 200:
-            left = deadline - self._clock()
-            if left <= 0:
-                return None
-            peer.settimeout(left)
-            line = response.readline()
-            if not line.endswith(b"\n"):
-                return None  # the stream ended, perhaps inside an event
-            event = _decode(line)
-            if not isinstance(event, dict):
-                return None
-            if event.get("type") != "BOOKMARK":
-                return WatchEvent(str(event.get("type")), event.get("object"))
-        return None
+
+def _path(watch: Watch) -> str:
+    return watch.resource.path(watch.namespace or None)
 
 
 def _tls_context(server: Server) -> ssl.SSLContext:

@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
-from kubemr.local.list_watch import Changed, Listed, StreamRefused, follow
+from kubemr.local.list_watch import Changed, Listed, follow
 from kubemr.local.node.container_env import CONFIG_MAPS
 from kubemr.locks.config import Server
+from kubemr.locks.http import StreamRefusedError
 from kubemr.locks.threads import Stop
 from support.embeddedclient import Api
 from support.rawserver import Behaviour, RawServer, read_request, reply
@@ -72,7 +73,7 @@ def test_stop_ends_a_quiet_watch(api: Api) -> None:
 
 def test_a_refusal_is_an_error(api: Api) -> None:
     """With the wrong token nothing is tried again."""
-    with pytest.raises(StreamRefused, match="HTTP 401"):
+    with pytest.raises(StreamRefusedError, match="HTTP 401"):
         next(follow(Server(api.server.url, token="wrong"), CONFIG_MAPS, "default", Stop()))
 
 
@@ -139,7 +140,7 @@ def test_another_error_of_a_watch_is_an_error() -> None:
     server, _ = scripted(listing("5"), stream({"type": "ERROR", "object": status}))
     events = follow(Server(server.url), CONFIG_MAPS, "default", Stop())
     next(events)
-    with pytest.raises(StreamRefused, match="all is lost"):
+    with pytest.raises(StreamRefusedError, match="all is lost"):
         next(events)
     server.close()
 

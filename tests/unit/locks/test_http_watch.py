@@ -1,15 +1,18 @@
-"""Waiting for the first event of a watch."""
+"""Waiting for the first event of a watch, and following all of them."""
 
 from __future__ import annotations
 
+import math
 import socket
 import threading
 from collections.abc import Callable
+from http.client import HTTPException
 
 import pytest
 
 from kubemr.locks import HttpTransport, Resource, Server, Stop
 from kubemr.locks.effects import Watch, WatchEvent
+from kubemr.locks.http import StreamRefusedError
 from support.gadgets import Gadgets
 from support.rawserver import RawServer, read_request, reply, until_client_leaves
 
@@ -111,3 +114,66 @@ def test_a_stop_wakes_the_watcher(gadgets: Gadgets, transport: HttpTransport) ->
     thread.join(30)
     assert not thread.is_alive()
     assert transport.wait(watch, stop) is None
+
+
+def test_a_stream_has_all_events(raw_server: Start) -> None:
+    """Bookmarks too, in their order, until the server ends it; an event that is cut off by that is none."""
+    asked: list[bytes] = []
+    lines = [b'{"type": "BOOKMARK", "object": {"a": 1}}\n', b'{"type": "ADDED", "object": {"a": 2}}\n', b'{"type": "MO']
+
+    def behave(peer: socket.socket) -> None:
+        asked.append(read_request(peer))
+        peer.sendall(HEAD + b"".join(map(chunk, lines)) + b"0\r\n\r\n")
+
+    server = raw_server(behave)
+    events = list(HttpTransport(Server(server.url)).stream(Watch(GADGETS, "n", "7", math.inf)))
+    assert events == [WatchEvent("BOOKMARK", {"a": 1}), WatchEvent("ADDED", {"a": 2})]
+    assert b"resourceVersion=7" in asked[0]
+    assert b"timeoutSeconds" not in asked[0]
+
+
+@pytest.mark.parametrize(
+    ("answer", "says"),
+    [
+        (
+            reply(b'{"kind": "Status"}', "403 Forbidden"),
+            r"watching /apis/example.com/v1/namespaces/n/gadgets: HTTP 403.*Status",
+        ),
+        (HEAD + chunk(b"junk\n"), "junk.* is no event"),
+        (HEAD + chunk(b"[1]\n"), "no event"),
+    ],
+)
+def test_a_stream_that_is_refused_is_an_error(raw_server: Start, answer: bytes, says: str) -> None:
+    """It says what was asked, and what the server answered."""
+
+    def behave(peer: socket.socket) -> None:
+        read_request(peer)
+        peer.sendall(answer)
+
+    server = raw_server(behave)
+    with pytest.raises(StreamRefusedError, match=says):
+        next(HttpTransport(Server(server.url)).stream(Watch(GADGETS, "n", "1", 30)))
+
+
+def test_a_stream_whose_connection_fails_says_so(raw_server: Start) -> None:
+    """Before the answer, or within it: what came whole before has been yielded."""
+
+    def behave(peer: socket.socket) -> None:
+        read_request(peer)
+        peer.sendall(HEAD + chunk(b'{"type": "ADDED", "object": {}}\n') + b"ff\r\nx")
+
+    server = raw_server(lambda peer: None, behave)
+    transport = HttpTransport(Server(server.url))
+    with pytest.raises((OSError, HTTPException)):
+        next(transport.stream(Watch(GADGETS, "n", "1", 30)))
+    events = transport.stream(Watch(GADGETS, "n", "1", 30))
+    assert next(events) == WatchEvent("ADDED", {})
+    with pytest.raises((OSError, HTTPException)):
+        next(events)
+
+
+def test_a_stream_ends_when_its_time_is_over(raw_server: Start) -> None:
+    """Also while the server says nothing."""
+    server = raw_server(streaming(b'{"type": "ADDED", "object": {}}\n'))
+    events = HttpTransport(Server(server.url)).stream(Watch(GADGETS, "n", "1", 0.2))
+    assert list(events) == [WatchEvent("ADDED", {})]
