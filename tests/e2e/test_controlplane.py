@@ -69,6 +69,24 @@ def test_two_apiservers_share_one_etcd(control_plane: ControlPlane, namespace: s
         second.stop()
 
 
+def test_the_client_certificate_is_an_administrators(control_plane: ControlPlane, tmp_path: Path) -> None:
+    """The apiserver takes name and group from its subject, by the same code as a kubelet."""
+    made = control_plane.certificates
+    second = ApiServer(tmp_path, control_plane.etcd, made, f"--client-ca-file={made.ca}")
+    try:
+        with urllib3.PoolManager(
+            ca_certs=str(made.ca), cert_file=str(made.kubelet_client), key_file=str(made.kubelet_client_key)
+        ) as pool:
+            url = f"{second.url}/apis/authentication.k8s.io/v1/selfsubjectreviews"
+            review = {"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"}
+            answer = pool.request("POST", url, json=review, timeout=30)
+        assert answer.status == 201, answer.data
+        user = answer.json()["status"]["userInfo"]
+        assert (user["username"], "system:masters" in user["groups"]) == ("kube-apiserver-kubelet-client", True)
+    finally:
+        second.stop()
+
+
 def test_the_controllers_make_the_default_service_account(
     controller_manager: ControllerManager, apiserver: ApiServer, namespace: str
 ) -> None:
