@@ -18,8 +18,8 @@ from contextlib import asynccontextmanager
 from typing import Final, Protocol
 
 from aiohttp import web
-from prometheus_client import CollectorRegistry, PlatformCollector, ProcessCollector, generate_latest
-from prometheus_client.exposition import CONTENT_TYPE_LATEST
+from prometheus_client import CollectorRegistry, PlatformCollector, ProcessCollector
+from prometheus_client.aiohttp import make_aiohttp_handler
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
@@ -94,11 +94,9 @@ class Health:
                 status=503, text="not ready: the caches are not filled yet, or the operator is leaving\n"
             )
 
-        async def metrics(_: web.Request) -> web.Response:
-            return web.Response(body=generate_latest(self._registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
-
         app = web.Application()
-        app.add_routes([web.get("/livez", livez), web.get("/readyz", readyz), web.get("/metrics", metrics)])
+        metrics = web.get("/metrics", make_aiohttp_handler(self._registry))
+        app.add_routes([web.get("/livez", livez), web.get("/readyz", readyz), metrics])
         runner = web.AppRunner(app, access_log=None, handle_signals=False)
         await runner.setup()
         try:

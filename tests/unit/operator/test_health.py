@@ -26,6 +26,13 @@ async def ask(port: int, path: str) -> tuple[int, str]:
         return answer.status, await answer.text()
 
 
+class Observed:
+    """An operator that has left three prefixes and cleared one."""
+
+    counters: ClassVar = {UNSWEPT: 3, SWEPT: 1}
+    cached: ClassVar = {"jobs": 2}
+
+
 async def test_ready_while_it_takes_jobs_on(cluster: Cluster) -> None:
     """Alive from the start; not ready before the caches are filled, nor once it is told to end."""
     health, stop = Health(), asyncio.Event()
@@ -55,11 +62,6 @@ async def test_ready_while_it_takes_jobs_on(cluster: Cluster) -> None:
 
 async def test_what_an_operator_has_counted_is_told() -> None:
     """A deleted job whose objects could not be removed, say."""
-
-    class Observed:
-        counters: ClassVar = {UNSWEPT: 3, SWEPT: 1}
-        cached: ClassVar = {"jobs": 2}
-
     health = Health()
     health.show(Observed())
     async with health.served(HERE, 0, lambda: True) as port:
@@ -67,6 +69,30 @@ async def test_what_an_operator_has_counted_is_told() -> None:
     assert "kubemr_unswept_prefixes_total 3.0" in lines
     assert "kubemr_swept_prefixes_total 1.0" in lines
     assert 'kubemr_cached_objects{resource="jobs"} 2.0' in lines
+
+
+@pytest.mark.parametrize(
+    ("accept", "content_type", "openmetrics"),
+    [
+        ("*/*", "text/plain; version=0.0.4; charset=utf-8", False),
+        (
+            "application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5",
+            "application/openmetrics-text; version=1.0.0; charset=utf-8; escaping=underscores",
+            True,
+        ),
+    ],
+)
+async def test_a_scraper_chooses_the_format(accept: str, content_type: str, openmetrics: bool) -> None:
+    """As the header Accept says: Prometheus asks for OpenMetrics first."""
+    health = Health()
+    health.show(Observed())
+    async with health.served(HERE, 0, lambda: True) as port, aiohttp.ClientSession() as session:
+        url = f"http://{HERE}:{port}/metrics"
+        async with session.get(url, headers={"Accept": accept}) as answer:
+            lines = (await answer.text()).splitlines()
+    assert answer.headers["Content-Type"] == content_type
+    assert "kubemr_unswept_prefixes_total 3.0" in lines
+    assert (lines[-1] == "# EOF") is openmetrics
 
 
 async def test_a_port_that_is_taken() -> None:
