@@ -32,11 +32,13 @@ SIMPLE = string.ascii_letters + string.digits + "_"
 
 def main() -> int:
     """Run it; gives the exit code."""
+    from click import style
+
     from kubemr.cli.run import RunOptions, run_job
     from kubemr.cli.run_report import report, say
 
     job = demo_job(sysconfig.get_path("stdlib"))
-    say((f"counting the words of {job['spec']['jobargs']['root']}/**/*.py", "bold"))
+    say(style(f"counting the words of {job['spec']['jobargs']['root']}/**/*.py", bold=True))
     store = os.environ.get("KUBEMR_DEMO_STORE") or str(HERE.parents[1] / "kubemr-results")
     result = run_job(job, RunOptions(command=(sys.executable, str(HERE / "wordcount.py")), store=store))
     report(result, before_time=lambda: frequent_words(result.progress.status.get("results") or []))
@@ -106,6 +108,8 @@ def _by_letter(names: list[str], begin: str) -> Iterator[str]:
 
 def frequent_words(results: list[str]) -> None:
     """Print the most frequent words of all results."""
+    from click import style
+
     from kubemr.cli.run_report import say
     from kubemr.storage import fetch
 
@@ -113,9 +117,9 @@ def frequent_words(results: list[str]) -> None:
     from examples.wordcount.wordcount import counts
 
     found = ((count, word) for url in results for word, count in counts(fetch(url)))
-    say((f"\nthe {FREQUENT} most frequent words:", "bold"))
+    say(style(f"\nthe {FREQUENT} most frequent words:", bold=True))
     for count, word in heapq.nlargest(FREQUENT, found):
-        say((f"{count:>9}  ", "dim"), (word.decode("utf-8", "replace"), ""))
+        say(style(f"{count:>9}  ", dim=True), word.decode("utf-8", "replace"))
 
 
 if __name__ == "__main__":

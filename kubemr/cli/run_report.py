@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
-import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
+
+from click import echo, style
 
 from kubemr.cli.display.log_lines import readable
 from kubemr.cli.run import EXIT_DONE, EXIT_USAGE, RunResult
@@ -15,8 +17,6 @@ from kubemr.locks.effects import Json
 
 SHOWN_ATTEMPTS: Final = 5
 
-_CODES: Final[Mapping[str, str]] = {"": "", "dim": "2", "bold": "1", "red": "31", "green": "32"}
-
 
 def report(result: RunResult, output: str | None = None, before_time: Callable[[], None] = lambda: None) -> None:
     """Phases, times and errors to stderr; results, or the object (`output` yaml or json), to stdout.
@@ -24,10 +24,10 @@ def report(result: RunResult, output: str | None = None, before_time: Callable[[
     `before_time` is called before the last line, if the job is complete.
     """
     for source, line in result.log:
-        say((f"[{source}] ", "dim"), (readable(line), ""))
+        say(style(f"[{source}] ", dim=True), readable(line))
     document = result.progress.document
     if document is None:
-        say((result.problem, "red"))
+        say(style(result.problem, fg="red"))
         if result.code == EXIT_USAGE:
             return
     else:
@@ -37,42 +37,44 @@ def report(result: RunResult, output: str | None = None, before_time: Callable[[
         else:
             _results(result.progress.status)
         if result.problem:
-            say((f"{document['metadata']['name']}: ", "bold"), (result.problem, "red"))
+            say(style(f"{document['metadata']['name']}: ", bold=True), style(result.problem, fg="red"))
         _attempts(
             result.failed_attempts, f"kubemr logs {document['metadata']['name']} --store {shlex.quote(result.store)}"
         )
     if result.code == EXIT_DONE:
         before_time()
-    say((f"\ntime taken: {result.seconds:.2f} s", "bold"))
+    say(style(f"\ntime taken: {result.seconds:.2f} s", bold=True))
 
 
 def _attempts(told: Sequence[tuple[str, str]], command: str) -> None:
     """Where the logs of attempts are that came to nothing, and the command that shows them."""
     if told:
-        say((f"\n{len(told)} attempt{'s' if len(told) > 1 else ''} came to nothing: {command}", "bold"))
+        say(style(f"\n{len(told)} attempt{'s' if len(told) > 1 else ''} came to nothing: {command}", bold=True))
     for name, address in told[:SHOWN_ATTEMPTS]:
-        say((f"{name}  ", "dim"), (address, ""))
+        say(style(f"{name}  ", dim=True), address)
     if len(told) > SHOWN_ATTEMPTS:
-        say((f"and {len(told) - SHOWN_ATTEMPTS} more", ""))
+        say(f"and {len(told) - SHOWN_ATTEMPTS} more")
 
 
-def say(*parts: tuple[str, str]) -> None:
-    """A line of texts with their styles to stderr, in colours on a terminal."""
-    coloured = sys.stderr.isatty()
-    line = "".join(f"\x1b[{_CODES[style]}m{text}\x1b[0m" if coloured and style else text for text, style in parts)
-    print(line, file=sys.stderr, flush=True)
+def say(*parts: str) -> None:
+    """Print a line of styled texts to stderr: without the styles where that is no terminal, or `NO_COLOR` is set."""
+    echo("".join(parts), err=True, color=False if os.environ.get("NO_COLOR") else None)
 
 
 def _phases(progress: JobProgress) -> None:
     """When each phase and stage began, and how long it took."""
-    say(("\n  began      took     phase", "dim"))
+    say(style("\n  began      took     phase", dim=True))
     totals = {stage.key: f"{stage.done}/{stage.total} tasks" for stage in progress.stages}
     steps = progress.timeline
     for number, step in enumerate(steps):
         took = f"{steps[number + 1].seconds - step.seconds:6.2f} s" if number + 1 < len(steps) else " " * 8
-        style = {"COMPLETE": "green", "FAIL": "red"}.get(step.name, "")
+        colour = {"COMPLETE": "green", "FAIL": "red"}.get(step.name)
         name = step.name if step.name.isupper() else f"  {step.name}"
-        say((f"{step.seconds:7.2f} s  {took}   ", "dim"), (f"{name:<12}", style), (totals.get(step.name, ""), "dim"))
+        say(
+            style(f"{step.seconds:7.2f} s  {took}   ", dim=True),
+            style(f"{name:<12}", fg=colour),
+            style(totals.get(step.name, ""), dim=True),
+        )
 
 
 def _object(document: Json, output: str) -> None:
@@ -88,10 +90,10 @@ def _results(status: Json) -> None:
     if status.get("phase") != "COMPLETE":
         return
     count = status.get("resultCount", 0)
-    say((f"\n{count} result{'' if count == 1 else 's'}{':' if count else ''}", "bold"))
+    say(style(f"\n{count} result{'' if count == 1 else 's'}{':' if count else ''}", bold=True))
     results = status.get("results") or []
     for result in results:
         print(result, flush=True)
     if len(results) < count:
-        say((f"and {count - len(results)} more, all listed in ", ""))
+        say(f"and {count - len(results)} more, all listed in ")
         print(status["resultsManifest"], flush=True)
