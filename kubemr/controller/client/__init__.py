@@ -1,11 +1,11 @@
-"""The operator's way to the apiserver: raw JSON over one pool of connections.
+"""The operator's client of the apiserver: raw JSON over one pool of connections.
 
-- `transport`: `Client`, which carries out the effects `Request` and `Watch` and opens watch streams;
-- `stream`: a watch's bytes, turned into events;
-- `connection`: where the apiserver is and who we are; `PlainConnection` is a URL and a token;
-- `cluster`: the same from a kubeconfig or a pod's service account, by the `kubernetes` package (imported there only);
-- `retryafter`: the header of that name;
-- `errors`: how a watch can fail.
+- `client`: `Client` sends the effects `Request` and `Watch` and opens watch streams;
+- `watch_stream`: decodes the bytes of a watch into events;
+- `connection`: the apiserver's address and the client's credentials; `PlainConnection` has a URL and a token;
+- `kube_config`: a connection from a kubeconfig or a pod's service account, by the `kubernetes` package,
+  which only this module imports;
+- `watch_errors`: how a watch can fail.
 """
 
 from kubemr.controller.client.client import Client

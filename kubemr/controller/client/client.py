@@ -12,6 +12,8 @@ import math
 import socket
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from datetime import datetime
+from email.utils import parsedate_to_datetime
 from types import TracebackType
 from typing import Final
 from urllib.parse import quote, urlencode
@@ -20,7 +22,6 @@ import aiohttp
 import yarl
 
 from kubemr.controller.client.connection import Connection
-from kubemr.controller.client.retry_after import retry_after
 from kubemr.controller.client.watch_errors import WatchBroken, WatchError, WatchRefused
 from kubemr.controller.client.watch_stream import WatchStream
 from kubemr.locks.effects import METHODS, UNKNOWN, Answer, Request, Watch, WatchEvent
@@ -146,7 +147,7 @@ class Client:
     def _answer(self, response: aiohttp.ClientResponse, raw: bytes) -> Answer:
         if response.status == 401:
             self._connection.unauthorized()
-        wait = retry_after(response.headers)
+        wait = _retry_after(response.headers)
         try:
             return Answer(response.status, json.loads(raw) if raw else None, retry_after=wait)
         except ValueError:
@@ -155,6 +156,27 @@ class Client:
         # A success that nobody can read is none: whether the apiserver ever saw the request is unknown.
         status = UNKNOWN if 200 <= response.status < 300 else response.status
         return Answer(status, error=error, retry_after=wait)
+
+
+def _retry_after(headers: Mapping[str, str]) -> float | None:
+    """Return the seconds in the header Retry-After, or None if the header is missing or malformed.
+
+    A date is taken relative to the response's own Date header: the clocks of two machines are never compared.
+    """
+    value = headers.get("Retry-After", "").strip()
+    if value.isascii() and value.isdigit():
+        return float(value)
+    until, sent_at = _parse_date(value), _parse_date(headers.get("Date", ""))
+    if until is None or sent_at is None:
+        return None
+    return max(0.0, (until - sent_at).total_seconds())
+
+
+def _parse_date(value: str) -> datetime | None:
+    try:
+        return parsedate_to_datetime(value)
+    except ValueError:
+        return None
 
 
 def _transport(response: aiohttp.ClientResponse) -> asyncio.Transport | None:

@@ -8,9 +8,11 @@ operator that was paused, and whose job another has taken over, can change nothi
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from kubemr.controller.reconcile.context import ReconcileContext
 from kubemr.coordination.job_view import JobView
-from kubemr.locks.conditional import PatchStatus, RequestRefusedError, apply, read
+from kubemr.locks.conditional import PatchStatus, RequestRefusedError, Target, apply, read
 from kubemr.locks.effects import Json, Now, Op, Random
 from kubemr.locks.lock_value import LockValue
 from kubemr.locks.patch import Patch, lookup
@@ -37,6 +39,18 @@ def guard(job: JobView) -> Patch:
         .test("/status/phase", job.phase)
         .test(PATH, lock_value(job.document).raw)
     )
+
+
+def patch_job(target: Target, patch: Patch, is_applied: Callable[[Json], bool]) -> Op[JobView | None]:
+    """Send one conditional patch of a job and return the job as the patch left it.
+
+    Return None when a test failed or the job is gone: the caller waits for the event that shows the change.
+    `is_applied` decides after a lost answer whether the patch was carried out.  Raises `RequestRefusedError`.
+    """
+    outcome = yield from apply(target, patch, is_applied)
+    if outcome.status is PatchStatus.REFUSED:
+        raise RequestRefusedError(f"patching {target}", outcome.answer)
+    return JobView.of(outcome.object) if outcome.won else None
 
 
 def next_acquisition(job: JobView, context: ReconcileContext) -> Op[LockValue]:

@@ -7,8 +7,8 @@ first, before anything exists that would have to be cleaned up.
 from __future__ import annotations
 
 from kubemr.controller.reconcile.context import FINALIZER, WAIT_FOR_EVENT, ReconcileContext, Result
+from kubemr.controller.reconcile.job_lock import patch_job
 from kubemr.controller.reconcile.status.events import event
-from kubemr.controller.reconcile.status.patch import patch_job
 from kubemr.coordination.advance import MAX_ERROR
 from kubemr.coordination.job_view import JobView
 from kubemr.locks.effects import Do, Json, Op

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from kubemr.controller.reconcile.context import WAIT_FOR_EVENT, ReconcileContext, Result
-from kubemr.controller.reconcile.job_lock import PATH, guard, next_acquisition
+from kubemr.controller.reconcile.job_lock import PATH, guard, next_acquisition, patch_job
 from kubemr.controller.reconcile.status.events import event
-from kubemr.controller.reconcile.status.patch import patch_job
 from kubemr.coordination import names
 from kubemr.coordination.job_view import Inputs, JobView, shards_for
 from kubemr.locks.effects import Do, Json, Op

@@ -29,10 +29,10 @@ from kubemr.controller.reconcile.context import (
     ReconcileContext,
     Result,
 )
+from kubemr.controller.reconcile.job_lock import patch_job
 from kubemr.controller.reconcile.objects import rbac
 from kubemr.controller.reconcile.objects.delete import remove_all, remove_named
 from kubemr.controller.reconcile.status.events import event
-from kubemr.controller.reconcile.status.patch import patch_job
 from kubemr.controller.reconcile.storage.job_store import open_store
 from kubemr.controller.reconcile.storage.orphaned_prefixes import record
 from kubemr.controller.reconcile.workers.stuck_pods import force_delete_stuck_pods

@@ -17,7 +17,7 @@ from kubemr.controller.reconcile.context import (
     Result,
     StorageSettings,
 )
-from kubemr.controller.reconcile.job_lock import guard, still_holds_lock
+from kubemr.controller.reconcile.job_lock import guard, patch_job, still_holds_lock
 from kubemr.controller.reconcile.objects import builders, rbac
 from kubemr.controller.reconcile.objects.create import ensure
 from kubemr.controller.reconcile.phases.plan_inputs import plan
@@ -25,7 +25,6 @@ from kubemr.controller.reconcile.shards.missing import SHARD_DELETED
 from kubemr.controller.reconcile.shards.previous_run import PreviousShardsMissingError, load_previous_tasks
 from kubemr.controller.reconcile.status.blocked import STORAGE, report_blocked
 from kubemr.controller.reconcile.status.events import event
-from kubemr.controller.reconcile.status.patch import patch_job
 from kubemr.controller.reconcile.storage.job_store import StorageNotReady, check_store
 from kubemr.coordination.advance import condition, fail
 from kubemr.coordination.job_view import JobView

@@ -11,18 +11,19 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import Final
 
+from attrs import define, field
+
 from kubemr.controller.inputs.access import InputsError
 from kubemr.controller.inputs.plan import Plan
 from kubemr.controller.reconcile.context import WAIT_FOR_EVENT, CleanStore, ReconcileContext, Result
-from kubemr.controller.reconcile.job_lock import guard, lock_value
+from kubemr.controller.reconcile.job_lock import guard, lock_value, patch_job, still_holds_lock
 from kubemr.controller.reconcile.phases.claim import stages_of
-from kubemr.controller.reconcile.phases.deploy_progress import Progress
-from kubemr.controller.reconcile.status.blocked import STORAGE, report_blocked
+from kubemr.controller.reconcile.status.blocked import DEPLOYED, STORAGE, report_blocked
 from kubemr.controller.reconcile.storage.job_store import StorageNotReady, open_inputs, open_store
-from kubemr.coordination.advance import fail
+from kubemr.coordination.advance import condition, fail
 from kubemr.coordination.job_view import Inputs, JobView
 from kubemr.locks.conditional import PatchResult, PatchStatus, RequestRefusedError, apply
-from kubemr.locks.effects import Do, Json, Op, Random
+from kubemr.locks.effects import Do, Json, Now, Op, Random
 from kubemr.locks.patch import lookup
 
 INPUTS: Final = "InputsNotReady"
@@ -31,6 +32,53 @@ RIGHTS: Final = (401, 403)
 """Refusals that may pass.  Others, such as 422 for what breaks the schema or a policy, are for good."""
 POLL_SECONDS: Final = 10.0
 """How soon to look again for a bucket that is missing, a store that does not answer, or a right."""
+LOCK_CHECK_SECONDS: Final = 1.0
+"""How often a long listing re-reads the job, to see whether this operator still holds its lock."""
+REPORT_SECONDS: Final = 5.0
+"""How often a long listing reports on the job how far it is."""
+
+
+@define
+class Progress:
+    """Whether a long listing may continue, and how far it is.
+
+    `job` is the job as this operator last saw it.  The intervals count from the first `report`.
+    """
+
+    job: JobView
+    context: ReconcileContext
+    _checked_at: float | None = field(default=None, init=False)
+    _reported_at: float = field(default=0.0, init=False)
+
+    def report(self, reason: str, message: str) -> Op[bool]:
+        """Report `reason` and `message` in the condition `Deployed` (status False), at most every few seconds.
+
+        Return False when this operator must not continue, because it no longer holds the job's lock.
+        Most calls send no request.
+        """
+        now: float = yield Now()
+        if self._checked_at is None:
+            self._checked_at = self._reported_at = now
+        if now - self._checked_at < LOCK_CHECK_SECONDS:
+            return True
+        self._checked_at = now
+        if not (yield from still_holds_lock(self.job, self.context)):
+            return False
+        if now - self._reported_at < REPORT_SECONDS:
+            return True
+        self._reported_at = now
+        now_string: str = yield Do(self.context.settings.now_string, "wall clock")
+        patch = guard(self.job) + condition(self.job, DEPLOYED, reason, message, now_string, status="False")
+
+        def is_applied(seen: Json) -> bool:
+            conditions: list[Json] = (seen.get("status") or {}).get("conditions") or []
+            return any(each.get("type") == DEPLOYED and each.get("message") == message for each in conditions)
+
+        patched = yield from patch_job(self.job.status, patch, is_applied)
+        if patched is None:
+            return False
+        self.job = patched
+        return True
 
 
 def plan(document: Json, context: ReconcileContext) -> Op[Result]:

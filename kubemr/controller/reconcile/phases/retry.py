@@ -13,11 +13,11 @@ from __future__ import annotations
 from typing import Final
 
 from kubemr.controller.reconcile.context import WAIT_FOR_EVENT, ReconcileContext, Result
+from kubemr.controller.reconcile.job_lock import patch_job
 from kubemr.controller.reconcile.phases.accept import accepted, problems_of, summary
 from kubemr.controller.reconcile.phases.cleanup import POD_POLL_SECONDS, SETTLE_SECONDS, delete_children, policy_of
 from kubemr.controller.reconcile.shards.missing import what_is_lost
 from kubemr.controller.reconcile.status.events import event
-from kubemr.controller.reconcile.status.patch import patch_job
 from kubemr.coordination.advance import condition
 from kubemr.coordination.job_view import JobView
 from kubemr.locks.effects import Do, Json, Now, Op

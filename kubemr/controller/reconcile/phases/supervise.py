@@ -19,11 +19,10 @@ from datetime import datetime
 import structlog
 
 from kubemr.controller.reconcile.context import CleanStore, ReconcileContext, Result
-from kubemr.controller.reconcile.job_lock import guard
+from kubemr.controller.reconcile.job_lock import guard, patch_job
 from kubemr.controller.reconcile.shards.missing import fail_if_shards_are_missing
 from kubemr.controller.reconcile.shards.summary import ShardSummary, of_stage, total_counts
 from kubemr.controller.reconcile.status.blocked import STORAGE, clear_blocked, reason_of, report_blocked
-from kubemr.controller.reconcile.status.patch import patch_job
 from kubemr.controller.reconcile.storage.job_store import StorageNotReady, open_store
 from kubemr.controller.reconcile.workers.liveness import find_dead
 from kubemr.controller.reconcile.workers.pod_problems import check_pods

@@ -10,9 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from kubemr.controller.reconcile.context import ReconcileContext
-from kubemr.controller.reconcile.job_lock import guard
+from kubemr.controller.reconcile.job_lock import guard, patch_job
 from kubemr.controller.reconcile.status.events import event
-from kubemr.controller.reconcile.status.patch import patch_job
 from kubemr.coordination.advance import MAX_ERROR, condition
 from kubemr.coordination.job_view import JobView
 from kubemr.locks.effects import Do, Json, Op

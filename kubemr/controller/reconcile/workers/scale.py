@@ -15,11 +15,10 @@ from typing import Final
 from jsonpatch import make_patch
 
 from kubemr.controller.reconcile.context import KUBERNETES_JOBS, ReconcileContext
-from kubemr.controller.reconcile.job_lock import guard
+from kubemr.controller.reconcile.job_lock import guard, patch_job
 from kubemr.controller.reconcile.objects import builders, rbac
 from kubemr.controller.reconcile.objects.create import ensure
 from kubemr.controller.reconcile.status.events import event
-from kubemr.controller.reconcile.status.patch import patch_job
 from kubemr.coordination.advance import condition
 from kubemr.coordination.job_view import JobView
 from kubemr.locks.conditional import PatchStatus, RequestRefusedError, Target, apply
