@@ -23,6 +23,7 @@ from kubemr.coordination.stage_snapshot import StageSnapshot
 from kubemr.locks.conditional import PatchResult, PatchStatus, RequestRefusedError, Target, apply
 from kubemr.locks.effects import Answer, Do, Json, Op
 from kubemr.locks.patch import Patch
+from kubemr.reasons import ConditionType, Reason
 from kubemr.tasks.shard import HINT_PATH, SHARDS
 
 MAX_ERROR = 1024
@@ -108,30 +109,32 @@ def complete(job: JobView, results: Results, now: str) -> Op[bool]:
     patch = patch.add(f"/status/stages/{len(job.stages) - 1}/completionTime", now)
     if (job.document.get("status") or {}).get("error"):
         patch = patch.remove("/status/error")  # What held it up; it changes only together with the conditions.
-    patch += condition(job, "Complete", "AllTasksDone", f"{results.count} results", now)
+    patch += condition(job, ConditionType.COMPLETE, Reason.ALL_TASKS_DONE, f"{results.count} results", now)
     outcome = yield from apply(job.status, patch, lambda document: JobView.of(document).phase == "COMPLETE")
     return _landed(job, outcome)
 
 
-def fail(job: JobView, cause: str, now_string: Callable[[], str], reason: str = "TaskFailed") -> Op[bool]:
+def fail(job: JobView, cause: str, now_string: Callable[[], str], reason: Reason = Reason.TASK_FAILED) -> Op[bool]:
     """Flip the job to FAIL with `cause`.  Of several that find a cause, the first is kept."""
     now = yield Do(now_string, "wall clock")
     error = _cut(cause, MAX_ERROR)
     patch = job.guard().replace("/status/phase", "FAIL").add("/status/error", error)
     patch = patch.add("/status/completionTime", now)
-    patch += condition(job, "Failed", reason, error, now)
+    patch += condition(job, ConditionType.FAILED, reason, error, now)
     outcome = yield from apply(job.status, patch, lambda document: JobView.of(document).phase == "FAIL")
     return _landed(job, outcome)
 
 
-def condition(job: JobView, kind: str, reason: str, message: str, now: str, *, status: str = "True") -> Patch:
+def condition(
+    job: JobView, kind: ConditionType, reason: Reason, message: str, now: str, *, status: str = "True"
+) -> Patch:
     """Add or replace one metav1.Condition.  Part of a guarded patch: it tests what it replaces."""
     existing: list[Json] = (job.document.get("status") or {}).get("conditions") or []
     before: Json = next((each for each in existing if each.get("type") == kind), {})
     entry = {
-        "type": kind,
+        "type": kind.value,
         "status": status,
-        "reason": reason,
+        "reason": reason.value,
         "message": message,
         "lastTransitionTime": before["lastTransitionTime"] if before.get("status") == status else now,
         "observedGeneration": int(job.document["metadata"].get("generation") or 1),

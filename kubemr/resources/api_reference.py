@@ -1,4 +1,4 @@
-"""The reference of all fields as Markdown, from the definitions."""
+"""The reference of all fields, conditions and reasons as Markdown, from their definitions."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import attrs
 
+from kubemr.reasons import ConditionType, Reason
 from kubemr.resources.cel_rule import rules_of
 from kubemr.resources.definitions.objects import KINDS, MapReduceJob
 from kubemr.resources.definitions.spec import JobSpec
@@ -14,9 +15,9 @@ from kubemr.resources.json_types import Json, Schema
 from kubemr.resources.unsupported_fields import NOT_YET, VERSION
 
 _INTRODUCTION = """\
-# Fields
+# API reference
 
-Generated from `kubemr/resources/definitions`; do not edit.
+Generated from `kubemr/resources/definitions` and `kubemr/reasons.py`; do not edit.
 It is written by `python -m kubemr.resources.generate manifests docs/api.md`.
 
 `[]` stands for each item of a list, `.*` for each value of a map.
@@ -32,6 +33,8 @@ def reference() -> str:
         if cls is MapReduceJob:
             parts.append("### What may change\n\n" + "\n".join(_changes()) + "\n")
             parts.append("### Rules\n\n" + "\n".join(_rules()) + "\n")
+    parts.append("## Conditions and Events\n\n" + "\n".join(_conditions()) + "\n")
+    parts.append("### Reasons\n\n" + "\n".join(_reasons()) + "\n")
     return "\n".join(parts)
 
 
@@ -87,6 +90,26 @@ def _changes() -> Iterator[str]:
     for path, cls, field in walk(JobSpec, "spec"):
         if cls is JobSpec and field.prop.change is not Change.NEVER:
             yield f"| `{path}` | {field.prop.change.value} |"
+
+
+def _conditions() -> Iterator[str]:
+    yield "All conditions that kubemr writes."
+    yield ""
+    yield "| condition | of a | meaning |"
+    yield "| --- | --- | --- |"
+    for kind in ConditionType:
+        yield f"| `{kind}` | {kind.owner} | {kind.meaning} |"
+
+
+def _reasons() -> Iterator[str]:
+    yield "All reasons of these conditions, and of Events about MapReduceJobs, in the order of a job's life."
+    yield "The messages beside them are for people and may change."
+    yield ""
+    yield "| reason | condition | Event | meaning |"
+    yield "| --- | --- | --- | --- |"
+    for reason in Reason:
+        conditions = ", ".join(f"`{kind}`" for kind in reason.conditions)
+        yield f"| `{reason}` | {conditions} | {reason.event or ''} | {reason.meaning} |"
 
 
 def _rules() -> Iterator[str]:

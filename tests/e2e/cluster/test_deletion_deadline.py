@@ -102,7 +102,7 @@ def test_with_the_s3_server_down(
     cluster.kubectl("-n", cluster_namespace, "delete", "pod", "s3", "--grace-period=1")
     job.kubectl("delete", "mrj", job.name, "--timeout=90s")
     said = reasons(job)
-    assert f"released with objects left below {job.view.storage_prefix}" in said["StorageLeft"]
+    assert f"released with objects left below {job.view.storage_prefix}" in said["StorageOrphaned"]
     assert kubemr.metric("kubemr_unswept_prefixes_total") == before["unswept"] + 1
     assert job.left()
     s3_up(cluster, cluster_s3, cluster_namespace, worker_image)

@@ -72,7 +72,7 @@ def test_a_job_that_a_queue_holds_back_is_neither_stuck_nor_failed(
     manifest = word_count("queued", wordcount_image, inputs)
     manifest["metadata"] |= {"labels": LABELS, "annotations": ANNOTATIONS}
     job = kubemr.submit(cluster_namespace, manifest)
-    until(lambda: suspension(job) == ("True", "SuspendedElsewhere"), "it is said who suspended it", 60)
+    until(lambda: suspension(job) == ("True", "SuspendedExternally"), "it is said who suspended it", 60)
     made = workers_of(job)
     assert LABELS.items() <= made["metadata"]["labels"].items()
     assert ANNOTATIONS.items() <= made["metadata"]["annotations"].items()
@@ -88,7 +88,7 @@ def test_a_job_that_a_queue_holds_back_is_neither_stuck_nor_failed(
     until(lambda: job.workers() == 2, "both workers work", 60)
 
     change(job, {"suspend": True})
-    until(lambda: suspension(job) == ("True", "SuspendedElsewhere"), "it is said that it was evicted", 60)
+    until(lambda: suspension(job) == ("True", "SuspendedExternally"), "it is said that it was evicted", 60)
     until(lambda: not job.children("pods"), "its pods are gone", 60)
     assert workers_of(job)["spec"]["suspend"] is True
     status = job.get()["status"]

@@ -126,7 +126,7 @@ def test_a_queue_suspends_the_kubernetes_job(bench: Bench, operator: ReconcileCo
     for _ in range(5):
         bench.now += 100
         bench.step(operator)
-    assert condition(bench) == ("True", "SuspendedElsewhere")
+    assert condition(bench) == ("True", "SuspendedExternally")
     assert bench.get(workers(bench, job))["spec"]["suspend"] is True
     assert bench.job().phase == "DEPLOYED"
     bench.set(workers(bench, job), "/spec/suspend", False)

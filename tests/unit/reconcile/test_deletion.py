@@ -70,7 +70,7 @@ def test_storage_that_fails_holds_the_job_back(bench: Bench, operator: Reconcile
         bench.now += wait
     assert waits == sorted(waits)
     assert (waits[0], waits[-1]) == (1.0, 60.0)
-    told = [message for reason, message in bench.events() if reason == "StorageNotCleared"]
+    told = [message for reason, message in bench.events() if reason == "StorageCleanupFailed"]
     assert len(told) == 1
     assert told[0].startswith("the job's objects cannot be removed: delete words-")
     assert exists(bench)
@@ -97,7 +97,7 @@ def test_after_the_deadline_the_job_is_released_and_swept_later(
             break
         bench.now += wait
     assert [item["metadata"]["name"] for item in bench.objects(names.JOBS)] == ["other"]
-    (said,) = [message for reason, message in bench.events() if reason == "StorageLeft"]
+    (said,) = [message for reason, message in bench.events() if reason == "StorageOrphaned"]
     assert said.startswith(f"released with objects left below {job.storage_prefix}: ")
     assert operator.counters == {"unswept_prefixes": 1}
     restarted = bench.operator("op-b")

@@ -182,7 +182,7 @@ def test_inputs_that_are_wrong_fail_the_job(bench: Bench, operator: ReconcileCon
     assert job.document["status"]["error"].startswith(error)
     assert "; remedy: " in job.document["status"]["error"]
     (condition,) = (each for each in job.document["status"]["conditions"] if each["type"] == "Failed")
-    assert condition["reason"] == "InputsWrong"
+    assert condition["reason"] == "InvalidInputs"
     assert bench.everything() == {}
 
 
@@ -291,7 +291,7 @@ def test_sizes_that_no_status_can_hold_fail_the_job(
     for _ in range(3):
         bench.step(operator)
     reason, error = failed(bench)
-    assert reason == "InputsWrong"
+    assert reason == "InvalidInputs"
     assert "more than 9,007,199,254,740,992 bytes" in error
     assert plans(bench) == set()
 
@@ -304,7 +304,7 @@ def test_a_plan_that_is_refused_for_good_fails_the_job(
     bench.answer(patches("mapreducejobs"), INVALID)
     assert bench.step(operator) is None
     assert failed(bench) == (
-        "InputsRefused",
+        "InputsRejected",
         "spec.inputsFrom: what was found cannot be recorded on the job: spec.template: Invalid value;"
         " correct spec.inputsFrom, or the policy that refuses it",
     )

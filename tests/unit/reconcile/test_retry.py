@@ -164,8 +164,8 @@ def test_a_job_that_cannot_be_retried_says_so_once(bench: Bench, operator: Recon
         bench.step(operator)
     again = bench.job()
     assert (again.phase, again.run, again.document["status"]["observedRestarts"]) == ("FAIL", 1, 3)
-    assert [reason for reason, _ in bench.events()].count("NotRetried") == 1
-    assert told(bench)[:2] == ("False", "NotRetried")
+    assert [reason for reason, _ in bench.events()].count("RetryRejected") == 1
+    assert told(bench)[:2] == ("False", "RetryRejected")
 
 
 def told(bench: Bench) -> tuple[str, str, str]:
@@ -192,8 +192,8 @@ def test_what_is_not_known_any_more_is_not_made_anew(bench: Bench, operator: Rec
         f"spec.restarts: the shard {shard.name} was deleted, and with it what is known of its tasks: "
         "there is nothing to go on from; create the job anew"
     )
-    assert told(bench) == ("False", "NotRetried", message)
-    assert [each for each in bench.events() if each[0] == "NotRetried"] == [("NotRetried", message)]
+    assert told(bench) == ("False", "RetryRejected", message)
+    assert [each for each in bench.events() if each[0] == "RetryRejected"] == [("RetryRejected", message)]
 
 
 def test_a_shard_that_is_deleted_while_the_next_run_is_made(bench: Bench, operator: ReconcileContext) -> None:
@@ -214,7 +214,7 @@ def test_a_shard_that_is_deleted_while_the_next_run_is_made(bench: Bench, operat
     for _ in range(3):
         bench.step(operator)
     assert (bench.job().phase, bench.job().run) == ("FAIL", 2)
-    assert told(bench)[1] == "NotRetried"
+    assert told(bench)[1] == "RetryRejected"
 
 
 def test_whoever_took_the_job_over_does_not_hear_of_it(bench: Bench, operator: ReconcileContext) -> None:
@@ -292,13 +292,13 @@ def test_a_pod_that_never_ends_is_not_waited_for_for_ever(
         assert bench.now - began <= max(SETTLE_SECONDS, tidied) + 2
         bench.now += bench.step(operator) or 0.0
         if bench.job().run == 1:
-            assert told(bench)[:2] == ("False", "PodsLeft")
+            assert told(bench)[:2] == ("False", "WaitingForPods")
             assert told(bench)[2].startswith(
                 "run 2 waits for pods of the last run to end (1 left, e.g. p), 90 s at most;"
             )
             assert bench.job().document["status"]["error"] == error
     assert bench.now - began >= SETTLE_SECONDS
-    assert [reason for reason, _ in bench.events()].count("PodsLeft") == (tidied < SETTLE_SECONDS)
+    assert [reason for reason, _ in bench.events()].count("WaitingForPods") == (tidied < SETTLE_SECONDS)
     forced = [each.body for each in bench.requests if (each.verb, each.name) == ("delete", "p")]
     assert {each["gracePeriodSeconds"] for each in forced} == {0}
     assert "Retried" not in {each["type"] for each in bench.job().document["status"]["conditions"]}

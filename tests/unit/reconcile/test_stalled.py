@@ -19,12 +19,13 @@ def waiting(reason: str, message: str = "words") -> Json:
     return {"phase": "Pending", "containerStatuses": [container]}
 
 
-UNSCHEDULABLE: Json = {
-    "phase": "Pending",
-    "conditions": [
-        {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "0/1 nodes are available"}
-    ],
-}
+def unscheduled(reason: str, message: str = "0/1 nodes are available") -> Json:
+    """A pod without a node."""
+    condition = {"type": "PodScheduled", "status": "False", "reason": reason, "message": message}
+    return {"phase": "Pending", "conditions": [condition]}
+
+
+UNSCHEDULABLE: Json = unscheduled("Unschedulable")
 FAILED: Json = {
     "phase": "Failed",
     "containerStatuses": [{"name": "worker", "state": {"terminated": {"exitCode": 2, "message": "no module x\n"}}}],
@@ -60,7 +61,11 @@ def deployed(bench: Bench) -> tuple[str, str]:
         (waiting("ImagePullBackOff"), "ImagePullBackOff", "1 of 1 pods: image 'i:1': words"),
         (waiting("CreateContainerConfigError"), "CreateContainerConfigError", "1 of 1 pods: container 'worker': words"),
         (UNSCHEDULABLE, "Unschedulable", "1 of 1 pods: 0/1 nodes are available"),
-        (FAILED, "PodsFail", "1 of 1 pods have failed and none runs, the last one: pod p: no module x"),
+        (unscheduled("SchedulingGated"), "SchedulingGated", "1 of 1 pods: 0/1 nodes are available"),
+        (unscheduled("QuotaOfTheTeam"), "Unschedulable", "1 of 1 pods: 0/1 nodes are available"),
+        (unscheduled("QuotaOfTheTeam", ""), "Unschedulable", "1 of 1 pods: QuotaOfTheTeam"),
+        (unscheduled("", ""), "Unschedulable", "1 of 1 pods: cannot be scheduled"),
+        (FAILED, "PodsFailing", "1 of 1 pods have failed and none runs, the last one: pod p: no module x"),
     ],
 )
 def test_what_kubernetes_says_is_passed_on(
@@ -79,7 +84,7 @@ def test_what_kubernetes_says_is_passed_on(
     bench.now += 5.0
     bench.step(operator)
     assert (error(bench), deployed(bench)) == (None, ("True", "Deployed"))
-    assert bench.events()[-1][0] == "GettingOn"
+    assert bench.events()[-1][0] == "Unblocked"
 
 
 def test_one_pod_that_runs_is_enough(bench: Bench, operator: ReconcileContext) -> None:
@@ -107,6 +112,7 @@ def test_no_pods_at_all(bench: Bench, operator: ReconcileContext) -> None:
     bench.now += UNREADY_SECONDS
     bench.step(operator)
     assert error(bench) == f"Kubernetes has created no pods yet; kubectl describe job {job.base}-workers tells why"
+    assert deployed(bench) == ("True", "NoPodsCreated")
 
 
 def test_pods_that_are_ready_are_not_listed(bench: Bench, operator: ReconcileContext) -> None:
@@ -169,7 +175,7 @@ def test_pods_of_workers_that_have_left_do_not_hide_that_all_others_fail() -> No
     left = {"metadata": {"name": "left"}, "status": {"phase": "Succeeded"}}
     failed = {"metadata": {"name": "p"}, "status": FAILED}
     assert diagnose_pods([left, failed]) == (
-        "PodsFail",
+        "PodsFailing",
         "1 of 2 pods have failed and none runs, the last one: pod p: no module x",
     )
     assert diagnose_pods([left]) is None

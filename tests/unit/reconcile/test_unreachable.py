@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from kubemr.controller.reconcile.context import KUBERNETES_JOBS, PODS, ReconcileContext
-from kubemr.controller.reconcile.workers.stuck_pods import DISRUPTED, INDEX
+from kubemr.controller.reconcile.workers.stuck_pods import INDEX
 from kubemr.coordination import names
 from kubemr.coordination.job_view import JobView
 from kubemr.locks.conditional import Target
@@ -14,6 +14,8 @@ from support.bench import LEASE_SECONDS, NAMESPACE, UNAVAILABLE, Bench, BenchSet
 
 POD = Target(PODS, NAMESPACE, "p")
 TOKEN = "w0-aaaaaa"
+DISRUPTED = "DisruptionTarget"
+"""The condition of a pod by which Kubernetes does not count its failure."""
 
 
 def ending(bench: Bench, job: JobView, **labels: str) -> Json:

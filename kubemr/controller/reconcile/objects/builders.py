@@ -16,6 +16,7 @@ from kubemr.coordination.protocol import PROTOCOL
 from kubemr.coordination.task_table import TaskTable
 from kubemr.locks.effects import Json
 from kubemr.locks.lease import whole_seconds
+from kubemr.reasons import ConditionType
 from kubemr.tasks import encoding
 from kubemr.tasks.state import TaskState
 
@@ -147,6 +148,7 @@ def workers(job: JobView, generation: int, storage: StorageSettings) -> Json:
         annotations[SUSPENDED_BY_US] = "true"
     if annotations:
         own["annotations"] = annotations
+    disrupted = {"type": ConditionType.DISRUPTION_TARGET.value, "status": "True"}
     return {
         "apiVersion": "batch/v1",
         "kind": "Job",
@@ -155,9 +157,7 @@ def workers(job: JobView, generation: int, storage: StorageSettings) -> Json:
             "completionMode": "Indexed",
             **size(job),
             **suspend,
-            "podFailurePolicy": {
-                "rules": [{"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]}]
-            },
+            "podFailurePolicy": {"rules": [{"action": "Ignore", "onPodConditions": [disrupted]}]},
             "template": _pod_template(job, spec, sources, storage.secret_ref, extra),
         },
     }

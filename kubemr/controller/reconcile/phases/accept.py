@@ -13,6 +13,7 @@ from kubemr.coordination.advance import MAX_ERROR
 from kubemr.coordination.job_view import JobView
 from kubemr.locks.effects import Do, Json, Op
 from kubemr.locks.patch import Patch
+from kubemr.reasons import ConditionType, Reason
 from kubemr.resources import validate
 
 SHOWN_PROBLEMS = 10
@@ -27,11 +28,11 @@ def accept(document: Json, context: ReconcileContext) -> Op[Result]:
         status = _failed(job, problems, now)
         marked = yield from _replace(job, status)
         if marked is not None:
-            yield from event(marked, "Warning", "Invalid", status["error"], now)
+            yield from event(marked, Reason.INVALID, status["error"], now)
         return WAIT_FOR_EVENT
     marked = yield from accepted(job, 1, now)
     if marked is not None:
-        yield from event(marked, "Normal", "Accepted", "the job is valid", now)
+        yield from event(marked, Reason.ACCEPTED, "the job is valid", now)
     return WAIT_FOR_EVENT
 
 
@@ -86,7 +87,7 @@ def _pending(job: JobView, run: int, now: str) -> Json:
         "run": run,
         "observedRestarts": _restarts(job),
         "observedGeneration": _generation(job),
-        "conditions": [_condition(job, "True", "Valid", "the spec is valid", now)],
+        "conditions": [_condition(job, ConditionType.VALID, "True", Reason.VALID, "the spec is valid", now)],
     }
 
 
@@ -111,17 +112,17 @@ def _failed(job: JobView, problems: list[str], now: str) -> Json:
         "completionTime": now,
         "observedGeneration": _generation(job),
         "conditions": [
-            _condition(job, "False", "Invalid", error, now),
-            {**_condition(job, "True", "Invalid", error, now), "type": "Failed"},
+            _condition(job, ConditionType.VALID, "False", Reason.INVALID, error, now),
+            _condition(job, ConditionType.FAILED, "True", Reason.INVALID, error, now),
         ],
     }
 
 
-def _condition(job: JobView, status: str, reason: str, message: str, now: str) -> Json:
+def _condition(job: JobView, kind: ConditionType, status: str, reason: Reason, message: str, now: str) -> Json:
     return {
-        "type": "Valid",
+        "type": kind.value,
         "status": status,
-        "reason": reason,
+        "reason": reason.value,
         "message": message,
         "lastTransitionTime": now,
         "observedGeneration": _generation(job),

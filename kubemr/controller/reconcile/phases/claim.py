@@ -9,6 +9,7 @@ from kubemr.coordination import names
 from kubemr.coordination.job_view import Inputs, JobView, shards_for
 from kubemr.locks.effects import Do, Json, Op
 from kubemr.locks.patch import lookup
+from kubemr.reasons import Reason
 
 
 def claim(document: Json, context: ReconcileContext) -> Op[Result]:
@@ -31,7 +32,7 @@ def claim(document: Json, context: ReconcileContext) -> Op[Result]:
     )
     marked = yield from patch_job(job.status, patch, lambda seen: mine.same_acquisition_as(lookup(seen, PATH)))
     if marked is not None:
-        yield from event(marked, "Normal", "Deploying", f"driven by {context.identity}", now)
+        yield from event(marked, Reason.DEPLOYING, f"driven by {context.identity}", now)
     return WAIT_FOR_EVENT
 
 

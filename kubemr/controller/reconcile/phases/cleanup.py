@@ -38,6 +38,7 @@ from kubemr.coordination.pagination import list_all
 from kubemr.locks.conditional import Target, read
 from kubemr.locks.effects import Do, Json, Now, Op
 from kubemr.locks.lease import LEASES
+from kubemr.reasons import Reason
 from kubemr.tasks.shard import SHARDS
 
 POD_POLL_SECONDS: Final = 1.0
@@ -126,9 +127,9 @@ def emit_final_event(job: JobView) -> Op[None]:
     status = job.document.get("status") or {}
     when = str(status.get("completionTime") or "")
     if job.phase == "FAIL":
-        yield from event(job, "Warning", "Failed", str(status.get("error") or "the job failed"), when)
+        yield from event(job, Reason.FAILED, str(status.get("error") or "the job failed"), when)
     else:
-        yield from event(job, "Normal", "Complete", f"{status.get('resultCount', 0)} results", when)
+        yield from event(job, Reason.COMPLETE, f"{status.get('resultCount', 0)} results", when)
 
 
 def prefixes_to_delete(job: JobView) -> list[str]:

@@ -43,6 +43,7 @@ from kubemr.locks.conditional import RequestRefusedError
 from kubemr.locks.effects import Do, Json, Op
 from kubemr.locks.lease import LEASES
 from kubemr.locks.patch import Patch
+from kubemr.reasons import Reason
 from kubemr.tasks.shard import SHARDS
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
@@ -73,7 +74,7 @@ def delete(document: Json, context: ReconcileContext) -> Op[Result]:
         if pods.items:  # They may still write.
             problem = problem or f"pods that do not end, e.g. {pods.items[0]['metadata']['name']}"
     if problem and not late:
-        yield from event(job, "Warning", "StorageNotCleared", f"{problem}; it is tried again", asked)
+        yield from event(job, Reason.STORAGE_CLEANUP_FAILED, f"{problem}; it is tried again", asked)
         left = context.settings.deletion_seconds - passed
         # Each wait is half of the time that has passed: an exponential back-off that no restart forgets.
         return Result(min(max(passed / 2, POD_POLL_SECONDS), LONGEST_RETRY_SECONDS, max(left, POD_POLL_SECONDS)))
@@ -91,7 +92,7 @@ def delete(document: Json, context: ReconcileContext) -> Op[Result]:
             f"released with objects left below {job.storage_prefix}: {problem}; "
             f"the operators try to remove them every {context.settings.sweep_seconds:g} seconds"
         )
-        yield from event(job, "Warning", "StorageLeft", message, asked)
+        yield from event(job, Reason.STORAGE_ORPHANED, message, asked)
     context.forget(job.uid)
     return WAIT_FOR_EVENT
 

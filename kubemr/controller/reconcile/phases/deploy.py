@@ -21,9 +21,8 @@ from kubemr.controller.reconcile.job_lock import guard, patch_job, still_holds_l
 from kubemr.controller.reconcile.objects import builders, rbac
 from kubemr.controller.reconcile.objects.create import ensure
 from kubemr.controller.reconcile.phases.plan_inputs import plan
-from kubemr.controller.reconcile.shards.missing import SHARD_DELETED
 from kubemr.controller.reconcile.shards.previous_run import PreviousShardsMissingError, load_previous_tasks
-from kubemr.controller.reconcile.status.blocked import STORAGE, report_blocked
+from kubemr.controller.reconcile.status.blocked import report_blocked
 from kubemr.controller.reconcile.status.events import event
 from kubemr.controller.reconcile.storage.job_store import StorageNotReady, check_store
 from kubemr.coordination.advance import condition, fail
@@ -31,6 +30,7 @@ from kubemr.coordination.job_view import JobView
 from kubemr.locks.conditional import RequestRefusedError
 from kubemr.locks.effects import Do, Json, Op
 from kubemr.locks.lease import LEASES
+from kubemr.reasons import ConditionType, Reason
 from kubemr.tasks.shard import SHARDS
 
 STORAGE_POLL_SECONDS: Final = 5.0
@@ -47,7 +47,7 @@ def deploy(document: Json, context: ReconcileContext) -> Op[Result]:
         try:
             yield from check_store(job, context, storage)
         except StorageNotReady as problem:
-            yield from report_blocked(job, context, STORAGE, str(problem))
+            yield from report_blocked(job, context, Reason.STORAGE_NOT_READY, str(problem))
             return Result(STORAGE_POLL_SECONDS)
         # The cache lags behind: a shard that was deleted since must not come back with nothing done.
         if not (yield from still_holds_lock(job, context)):
@@ -56,7 +56,7 @@ def deploy(document: Json, context: ReconcileContext) -> Op[Result]:
             yield from create_children(job, storage, context.settings.lease_seconds)
         except PreviousShardsMissingError as forgotten:
             if (yield from still_holds_lock(job, context)):
-                yield from fail(job, str(forgotten), context.settings.now_string, SHARD_DELETED)
+                yield from fail(job, str(forgotten), context.settings.now_string, Reason.SHARD_DELETED)
             return WAIT_FOR_EVENT
         if not (yield from still_holds_lock(job, context)):
             context.cleaned.pop((job.uid, job.run), None)  # What was just created may have to go again.
@@ -68,17 +68,19 @@ def deploy(document: Json, context: ReconcileContext) -> Op[Result]:
             if refused.answer.status != 422:
                 raise  # Rights, a quota: that may change.
             cause = f"the workers cannot be created: {refused.answer.message}; correct spec.template or spec.resources"
-            yield from fail(job, cause, context.settings.now_string, "WorkersRefused")
+            yield from fail(job, cause, context.settings.now_string, Reason.WORKER_JOB_REJECTED)
             return WAIT_FOR_EVENT
     now: str = yield Do(context.settings.now_string, "wall clock")
     message = f"{job.replicas} workers" if job.stages[0].total else "there are no inputs, so there are no workers"
     patch = guard(job).replace("/status/phase", "DEPLOYED")
     if (document.get("status") or {}).get("error"):
         patch = patch.remove("/status/error")  # What held the deployment up.
-    patch = patch.add("/status/stages/0/startTime", now) + condition(job, "Deployed", "Deployed", message, now)
+    patch = patch.add("/status/stages/0/startTime", now) + condition(
+        job, ConditionType.DEPLOYED, Reason.DEPLOYED, message, now
+    )
     marked = yield from patch_job(job.status, patch, lambda seen: JobView.of(seen).phase == "DEPLOYED")
     if marked is not None:
-        yield from event(marked, "Normal", "Deployed", message, now)
+        yield from event(marked, Reason.DEPLOYED, message, now)
     return WAIT_FOR_EVENT
 
 

@@ -18,16 +18,15 @@ from kubemr.controller.inputs.plan import Plan
 from kubemr.controller.reconcile.context import WAIT_FOR_EVENT, CleanStore, ReconcileContext, Result
 from kubemr.controller.reconcile.job_lock import guard, lock_value, patch_job, still_holds_lock
 from kubemr.controller.reconcile.phases.claim import stages_of
-from kubemr.controller.reconcile.status.blocked import DEPLOYED, STORAGE, report_blocked
+from kubemr.controller.reconcile.status.blocked import report_blocked
 from kubemr.controller.reconcile.storage.job_store import StorageNotReady, open_inputs, open_store
 from kubemr.coordination.advance import condition, fail
 from kubemr.coordination.job_view import Inputs, JobView
 from kubemr.locks.conditional import PatchResult, PatchStatus, RequestRefusedError, apply
 from kubemr.locks.effects import Do, Json, Now, Op, Random
 from kubemr.locks.patch import lookup
+from kubemr.reasons import ConditionType, Reason
 
-INPUTS: Final = "InputsNotReady"
-LISTING: Final = "ListingInputs"
 RIGHTS: Final = (401, 403)
 """Refusals that may pass.  Others, such as 422 for what breaks the schema or a policy, are for good."""
 POLL_SECONDS: Final = 10.0
@@ -50,7 +49,7 @@ class Progress:
     _checked_at: float | None = field(default=None, init=False)
     _reported_at: float = field(default=0.0, init=False)
 
-    def report(self, reason: str, message: str) -> Op[bool]:
+    def report(self, reason: Reason, message: str) -> Op[bool]:
         """Report `reason` and `message` in the condition `Deployed` (status False), at most every few seconds.
 
         Return False when this operator must not continue, because it no longer holds the job's lock.
@@ -68,11 +67,15 @@ class Progress:
             return True
         self._reported_at = now
         now_string: str = yield Do(self.context.settings.now_string, "wall clock")
-        patch = guard(self.job) + condition(self.job, DEPLOYED, reason, message, now_string, status="False")
+        patch = guard(self.job) + condition(
+            self.job, ConditionType.DEPLOYED, reason, message, now_string, status="False"
+        )
 
         def is_applied(seen: Json) -> bool:
             conditions: list[Json] = (seen.get("status") or {}).get("conditions") or []
-            return any(each.get("type") == DEPLOYED and each.get("message") == message for each in conditions)
+            return any(
+                each.get("type") == ConditionType.DEPLOYED and each.get("message") == message for each in conditions
+            )
 
         patched = yield from patch_job(self.job.status, patch, is_applied)
         if patched is None:
@@ -90,7 +93,7 @@ def plan(document: Json, context: ReconcileContext) -> Op[Result]:
         store = yield from open_store(job, context)
         access = yield from open_inputs(job, context)
     except StorageNotReady as problem:
-        yield from report_blocked(job, context, STORAGE, str(problem))
+        yield from report_blocked(job, context, Reason.STORAGE_NOT_READY, str(problem))
         return Result(POLL_SECONDS)
     made = Plan(name, document["spec"], access, store, job.storage_prefix)
     progress = Progress(job, context)
@@ -98,14 +101,16 @@ def plan(document: Json, context: ReconcileContext) -> Op[Result]:
         written = yield from _write(made, progress)
     except InputsError as error:
         yield from _discard(store, made)
-        yield from fail(progress.job, str(error), context.settings.now_string, "InputsWrong")
+        yield from fail(progress.job, str(error), context.settings.now_string, Reason.INVALID_INPUTS)
         return WAIT_FOR_EVENT
     except RequestRefusedError:  # A word on how far it is.
         yield from _discard(store, made)
         raise
     except Exception as error:  # Whatever a store has to say: people are to read it, and it is tried again.
         yield from _discard(store, made)
-        yield from report_blocked(progress.job, context, INPUTS, f"spec.inputsFrom cannot be listed: {error}")
+        yield from report_blocked(
+            progress.job, context, Reason.INPUTS_UNAVAILABLE, f"spec.inputsFrom cannot be listed: {error}"
+        )
         return Result(POLL_SECONDS)
     if not written:
         yield from _discard(store, made)
@@ -120,7 +125,7 @@ def plan(document: Json, context: ReconcileContext) -> Op[Result]:
 
 def _write(made: Plan, progress: Progress) -> Op[bool]:
     """All of the plan; False when it is not ours to go on with."""
-    while (yield from progress.report(LISTING, f"{made.files:,} files found so far")):
+    while (yield from progress.report(Reason.LISTING_INPUTS, f"{made.files:,} files found so far")):
         if (yield Do(made.step, "list inputs")):
             return True
     return False
@@ -152,11 +157,11 @@ def _refused(job: JobView, context: ReconcileContext, outcome: PatchResult) -> O
     cause = f"spec.inputsFrom: what was found cannot be recorded on the job: {outcome.answer.message}"
     if outcome.answer.status in RIGHTS:
         yield from report_blocked(
-            job, context, INPUTS, f"{cause}; give the operator the right, or correct what denies it"
+            job, context, Reason.INPUTS_UNAVAILABLE, f"{cause}; give the operator the right, or correct what denies it"
         )
         return Result(POLL_SECONDS)
     remedy = "correct spec.inputsFrom, or the policy that refuses it"
-    yield from fail(job, f"{cause}; {remedy}", context.settings.now_string, "InputsRefused")
+    yield from fail(job, f"{cause}; {remedy}", context.settings.now_string, Reason.INPUTS_REJECTED)
     return WAIT_FOR_EVENT
 
 

@@ -10,8 +10,6 @@ condition `Retried` says why.
 
 from __future__ import annotations
 
-from typing import Final
-
 from kubemr.controller.reconcile.context import WAIT_FOR_EVENT, ReconcileContext, Result
 from kubemr.controller.reconcile.job_lock import patch_job
 from kubemr.controller.reconcile.phases.accept import accepted, problems_of, summary
@@ -22,10 +20,7 @@ from kubemr.coordination.advance import condition
 from kubemr.coordination.job_view import JobView
 from kubemr.locks.effects import Do, Json, Now, Op
 from kubemr.locks.patch import Patch
-
-RETRIED: Final = "Retried"
-NOT_RETRIED: Final = "NotRetried"
-PODS_LEFT: Final = "PodsLeft"
+from kubemr.reasons import ConditionType, Reason
 
 
 def retry_requested(job: JobView) -> bool:
@@ -46,7 +41,7 @@ def retry(document: Json, context: ReconcileContext) -> Op[Result]:
     problems = yield from _problems(job, context)
     if problems:
         patch = _guard(job).add("/status/observedRestarts", restarts_of(document))
-        yield from _report(job, NOT_RETRIED, summary(problems), now, patch)
+        yield from _report(job, Reason.RETRY_REJECTED, summary(problems), now, patch)
         return WAIT_FOR_EVENT
     if job.stages:
         left = yield from delete_children(job, context, patient=(yield from _patient(job, context)), news=False)
@@ -56,7 +51,7 @@ def retry(document: Json, context: ReconcileContext) -> Op[Result]:
     run = job.run + 1
     marked = yield from accepted(job, run, now)
     if marked is not None:
-        yield from event(marked, "Normal", "Retried", f"run {run}: what was committed is kept", now)
+        yield from event(marked, Reason.RETRIED, f"run {run}: what was committed is kept", now)
     return WAIT_FOR_EVENT
 
 
@@ -81,22 +76,22 @@ def _patient(job: JobView, context: ReconcileContext) -> Op[bool]:
 def _report_pods(job: JobView, left: list[Json], now: str) -> Op[None]:
     """Say once what is waited for."""
     conditions: list[Json] = job.document["status"].get("conditions") or []
-    if any((each["type"], each["reason"]) == (RETRIED, PODS_LEFT) for each in conditions):
+    if any((each["type"], each["reason"]) == (ConditionType.RETRIED, Reason.WAITING_FOR_PODS) for each in conditions):
         return
     message = (
         f"run {job.run + 1} waits for pods of the last run to end ({len(left)} left, e.g. "
         f"{left[0]['metadata']['name']}), {SETTLE_SECONDS:g} s at most; where a node does not answer, they are "
         "removed by force"
     )
-    yield from _report(job, PODS_LEFT, message, now, _guard(job))
+    yield from _report(job, Reason.WAITING_FOR_PODS, message, now, _guard(job))
 
 
-def _report(job: JobView, reason: str, message: str, now: str, patch: Patch) -> Op[None]:
+def _report(job: JobView, reason: Reason, message: str, now: str, patch: Patch) -> Op[None]:
     """Say it on the job, in one patch with whatever else changes, and by an Event."""
-    patch += condition(job, RETRIED, reason, message, now, status="False")
+    patch += condition(job, ConditionType.RETRIED, reason, message, now, status="False")
     marked = yield from patch_job(job.status, patch, patch.shows)
     if marked is not None:
-        yield from event(marked, "Warning", reason, message, now)
+        yield from event(marked, reason, message, now)
 
 
 def _guard(job: JobView) -> Patch:

@@ -22,7 +22,7 @@ from kubemr.controller.reconcile.context import CleanStore, ReconcileContext, Re
 from kubemr.controller.reconcile.job_lock import guard, patch_job
 from kubemr.controller.reconcile.shards.missing import fail_if_shards_are_missing
 from kubemr.controller.reconcile.shards.summary import ShardSummary, of_stage, total_counts
-from kubemr.controller.reconcile.status.blocked import STORAGE, clear_blocked, reason_of, report_blocked
+from kubemr.controller.reconcile.status.blocked import clear_blocked, reason_of, report_blocked
 from kubemr.controller.reconcile.storage.job_store import StorageNotReady, open_store
 from kubemr.controller.reconcile.workers.liveness import find_dead
 from kubemr.controller.reconcile.workers.pod_problems import check_pods
@@ -38,6 +38,7 @@ from kubemr.locks.conditional import RequestRefusedError, Target, read
 from kubemr.locks.effects import Do, Json, Now, Op
 from kubemr.locks.lease import RENEWALS_PER_DURATION
 from kubemr.locks.patch import Patch
+from kubemr.reasons import Reason
 from kubemr.tasks.claims import ShardNotFoundError, mark_lost
 from kubemr.tasks.shard import SHARDS, Shard
 from kubemr.tasks.state import Token
@@ -62,7 +63,7 @@ def supervise(document: Json, context: ReconcileContext) -> Op[Result]:
         return Result(0.5)  # The caches, and the job, are about to show it.
     late = _overdue(document, now)
     if late and not (workers is not None and suspended(workers)):
-        yield from fail(job, late, context.settings.now_string, "DeadlineExceeded")
+        yield from fail(job, late, context.settings.now_string, Reason.DEADLINE_EXCEEDED)
         return Result()
     known = context.cache.shards(job.uid)
     shards = [] if job.current is None else of_stage(job, job.current, known)
@@ -84,9 +85,9 @@ def _advance(job: JobView, context: ReconcileContext) -> Op[None]:
     try:
         store = yield from open_store(job, context)
     except StorageNotReady as problem:
-        yield from report_blocked(job, context, STORAGE, str(problem))
+        yield from report_blocked(job, context, Reason.STORAGE_NOT_READY, str(problem))
         return
-    if reason_of(job) == STORAGE:
+    if reason_of(job) == Reason.STORAGE_NOT_READY:
         yield from clear_blocked(job, context)
         return  # The job has changed; the next look moves it on.
     try:

@@ -6,8 +6,6 @@ So a retry does not do it either.
 
 from __future__ import annotations
 
-from typing import Final
-
 from kubemr.controller.reconcile.context import ReconcileContext
 from kubemr.controller.reconcile.job_lock import still_holds_lock
 from kubemr.coordination import names
@@ -15,9 +13,8 @@ from kubemr.coordination.advance import fail
 from kubemr.coordination.job_view import LARGE_SHARDS_A_PAGE, JobView
 from kubemr.coordination.pagination import Pages
 from kubemr.locks.effects import Op
+from kubemr.reasons import Reason
 from kubemr.tasks.shard import SHARDS
-
-SHARD_DELETED: Final = "ShardDeleted"
 
 
 def fail_if_shards_are_missing(job: JobView, context: ReconcileContext) -> Op[bool]:
@@ -26,7 +23,7 @@ def fail_if_shards_are_missing(job: JobView, context: ReconcileContext) -> Op[bo
     lost = yield from what_is_lost(job, context)
     if not lost or not (yield from still_holds_lock(job, context)):
         return False
-    return (yield from fail(job, f"{lost}; create the job anew", context.settings.now_string, SHARD_DELETED))
+    return (yield from fail(job, f"{lost}; create the job anew", context.settings.now_string, Reason.SHARD_DELETED))
 
 
 def what_is_lost(job: JobView, context: ReconcileContext) -> Op[str]:

@@ -16,12 +16,10 @@ from kubemr.coordination.advance import MAX_ERROR, condition
 from kubemr.coordination.job_view import JobView
 from kubemr.locks.effects import Do, Json, Op
 from kubemr.locks.patch import lookup
-
-DEPLOYED = "Deployed"
-STORAGE = "StorageNotReady"
+from kubemr.reasons import ConditionType, Reason
 
 
-def report_blocked(job: JobView, context: ReconcileContext, reason: str, message: str) -> Op[None]:
+def report_blocked(job: JobView, context: ReconcileContext, reason: Reason, message: str) -> Op[None]:
     """Say it once."""
     shown = message if len(message) <= MAX_ERROR else message[: MAX_ERROR - 1] + "…"
     if (job.document.get("status") or {}).get("error") == shown:
@@ -29,10 +27,10 @@ def report_blocked(job: JobView, context: ReconcileContext, reason: str, message
     now: str = yield Do(context.settings.now_string, "wall clock")
     state = "True" if job.phase == "DEPLOYED" else "False"
     patch = guard(job).add("/status/error", shown)
-    patch += condition(job, DEPLOYED, reason, shown, now, status=state)
+    patch += condition(job, ConditionType.DEPLOYED, reason, shown, now, status=state)
     marked = yield from patch_job(job.status, patch, lambda seen: bool(lookup(seen, "/status/error") == shown))
     if marked is not None:
-        yield from event(marked, "Warning", reason, shown, now)
+        yield from event(marked, reason, shown, now)
 
 
 def clear_blocked(job: JobView, context: ReconcileContext) -> Op[None]:
@@ -41,13 +39,13 @@ def clear_blocked(job: JobView, context: ReconcileContext) -> Op[None]:
         return
     now: str = yield Do(context.settings.now_string, "wall clock")
     patch = guard(job).remove("/status/error")
-    patch += condition(job, DEPLOYED, DEPLOYED, f"{job.replicas} workers", now)
+    patch += condition(job, ConditionType.DEPLOYED, Reason.DEPLOYED, f"{job.replicas} workers", now)
     marked = yield from patch_job(job.status, patch, lambda seen: not (seen.get("status") or {}).get("error"))
     if marked is not None:
-        yield from event(marked, "Normal", "GettingOn", "what held the job up has passed", now)
+        yield from event(marked, Reason.UNBLOCKED, "what held the job up has passed", now)
 
 
 def reason_of(job: JobView) -> str:
     """The reason of the condition `Deployed`."""
     conditions: list[Mapping[str, Json]] = (job.document.get("status") or {}).get("conditions") or []
-    return next((str(each.get("reason")) for each in conditions if each.get("type") == DEPLOYED), "")
+    return next((str(each.get("reason")) for each in conditions if each.get("type") == ConditionType.DEPLOYED), "")

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Final, Literal
+from typing import Final
 
 from kubemr.controller.reconcile.context import EVENTS
 from kubemr.coordination import names
 from kubemr.coordination.job_view import JobView
 from kubemr.locks.effects import Answer, Op, Request
+from kubemr.reasons import Reason
 
 MAX_MESSAGE: Final = 1024
 
 
-def event(job: JobView, kind: Literal["Normal", "Warning"], reason: str, message: str, now: str) -> Op[None]:
-    """Record one.  It is for people: that it could not be written changes nothing."""
+def event(job: JobView, reason: Reason, message: str, now: str) -> Op[None]:
+    """Create an Event about the job.  Ignore a refusal or a lost answer, because Events are for people only.
+
+    The table in `kubemr.reasons` says whether it is a `Normal` one or a `Warning`.
+    """
+    if reason.event is None:
+        raise ValueError(f"{reason} is no reason of Events: give it a type of Event in kubemr/reasons.py")
     about = {
         "apiVersion": names.API_VERSION,
         "kind": names.KIND,
@@ -27,8 +33,8 @@ def event(job: JobView, kind: Literal["Normal", "Warning"], reason: str, message
         "kind": "Event",
         "metadata": {"name": name, "namespace": job.namespace},
         "involvedObject": about,
-        "type": kind,
-        "reason": reason,
+        "type": reason.event,
+        "reason": reason.value,
         "message": message[:MAX_MESSAGE],
         "source": {"component": "kubemr"},
         "firstTimestamp": now,

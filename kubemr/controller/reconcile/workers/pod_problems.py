@@ -6,18 +6,19 @@ soon as one pod runs the job is getting on, and what was said is taken back.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Final
 
 from kubemr.controller.reconcile.context import PODS, ReconcileContext
-from kubemr.controller.reconcile.status.blocked import DEPLOYED, STORAGE, clear_blocked, reason_of, report_blocked
+from kubemr.controller.reconcile.status.blocked import clear_blocked, reason_of, report_blocked
 from kubemr.controller.reconcile.workers.stuck_pods import force_delete_stuck_pods
 from kubemr.coordination import names
 from kubemr.coordination.job_view import JobView
 from kubemr.coordination.pagination import list_all
 from kubemr.locks.effects import Do, Json, Now, Op
 from kubemr.locks.lease import RENEWALS_PER_DURATION
+from kubemr.reasons import Reason
 
 CHECK_SECONDS: Final = 5.0
 SAMPLE: Final = 100
@@ -26,16 +27,26 @@ UNREADY_SECONDS: Final = 15.0
 """How long Kubernetes may take to create the first pod."""
 TOLD_TO_END: Final = 143
 """The exit code of a worker that got SIGTERM."""
-_PULL: Final = ("ErrImagePull", "ImagePullBackOff")
-_WAITING: Final = (
-    *_PULL,
-    "InvalidImageName",
-    "ErrImageNeverPull",
-    "CreateContainerConfigError",
-    "CreateContainerError",
-    "RunContainerError",
-    "CrashLoopBackOff",
-)
+_WAITING: Final[Mapping[str, Reason]] = {
+    "ErrImagePull": Reason.IMAGE_PULL_BACK_OFF,  # Kubernetes alternates between the two.
+    **{
+        reason.value: reason
+        for reason in (
+            Reason.IMAGE_PULL_BACK_OFF,
+            Reason.INVALID_IMAGE_NAME,
+            Reason.ERR_IMAGE_NEVER_PULL,
+            Reason.CREATE_CONTAINER_CONFIG_ERROR,
+            Reason.CREATE_CONTAINER_ERROR,
+            Reason.RUN_CONTAINER_ERROR,
+            Reason.CRASH_LOOP_BACK_OFF,
+        )
+    },
+}
+"""What a kubelet calls a container that waits, where that is a problem."""
+_UNSCHEDULED: Final[Mapping[str, Reason]] = {
+    reason.value: reason for reason in (Reason.UNSCHEDULABLE, Reason.SCHEDULING_GATED, Reason.SCHEDULER_ERROR)
+}
+"""What Kubernetes' scheduler calls a pod that has no node.  Other schedulers may have other words."""
 
 
 def check_pods(job: JobView, workers: Json, context: ReconcileContext) -> Op[None]:
@@ -56,7 +67,7 @@ def check_pods(job: JobView, workers: Json, context: ReconcileContext) -> Op[Non
     if not pods and (yield from _overdue(job, context)):
         name = workers["metadata"]["name"]
         message = f"Kubernetes has created no pods yet; kubectl describe job {name} tells why"
-        found = ("NoPods", message)
+        found = (Reason.NO_PODS_CREATED, message)
     if found is not None:
         if not _told(job) or reason_of(job) != found[0]:
             yield from report_blocked(job, context, *found)
@@ -64,7 +75,7 @@ def check_pods(job: JobView, workers: Json, context: ReconcileContext) -> Op[Non
         yield from clear_blocked(job, context)
 
 
-def diagnose_pods(pods: Sequence[Json]) -> tuple[str, str] | None:
+def diagnose_pods(pods: Sequence[Json]) -> tuple[Reason, str] | None:
     """A reason and a message, when no pod runs and Kubernetes says why."""
     if any(_runs(pod) for pod in pods):
         return None
@@ -76,7 +87,7 @@ def diagnose_pods(pods: Sequence[Json]) -> tuple[str, str] | None:
     if "Failed" in phases and set(phases) <= {"Failed", "Succeeded"}:
         failed = phases.count("Failed")
         return (
-            "PodsFail",
+            Reason.PODS_FAILING,
             f"{failed} of {len(pods)} pods have failed and none runs, the last one: {termination_message(pods)}",
         )
     return None
@@ -101,7 +112,8 @@ def termination_message(pods: Sequence[Json]) -> str:
 
 def _told(job: JobView) -> bool:
     """Whether the job says that its pods do not come up."""
-    return bool((job.document.get("status") or {}).get("error")) and reason_of(job) not in (DEPLOYED, STORAGE, "")
+    others = (Reason.DEPLOYED, Reason.STORAGE_NOT_READY, "")
+    return bool((job.document.get("status") or {}).get("error")) and reason_of(job) not in others
 
 
 def _runs(pod: Json) -> bool:
@@ -109,21 +121,20 @@ def _runs(pod: Json) -> bool:
     return running and not pod["metadata"].get("deletionTimestamp") and _problem(pod) is None
 
 
-def _problem(pod: Json) -> tuple[str, str] | None:
+def _problem(pod: Json) -> tuple[Reason, str] | None:
     status = pod.get("status") or {}
     for container in [*(status.get("initContainerStatuses") or []), *(status.get("containerStatuses") or [])]:
         waiting = (container.get("state") or {}).get("waiting") or {}
-        reason = waiting.get("reason")
-        if reason in _PULL:
-            return (
-                "ImagePullBackOff",
-                f"image {container.get('image')!r}: {waiting.get('message') or 'cannot be pulled'}",
-            )
-        if reason in _WAITING:
+        reason = _WAITING.get(waiting.get("reason") or "")
+        if reason is Reason.IMAGE_PULL_BACK_OFF:
+            return reason, f"image {container.get('image')!r}: {waiting.get('message') or 'cannot be pulled'}"
+        if reason is not None:
             return reason, f"container {container.get('name')!r}: {waiting.get('message') or reason}"
     for condition in status.get("conditions") or []:
         if condition.get("type") == "PodScheduled" and condition.get("status") == "False":
-            return condition.get("reason") or "Unschedulable", condition.get("message") or "cannot be scheduled"
+            given = condition.get("reason") or ""
+            reason = _UNSCHEDULED.get(given, Reason.UNSCHEDULABLE)
+            return reason, condition.get("message") or given or "cannot be scheduled"
     return None
 
 

@@ -10,7 +10,6 @@ by us; one that somebody else suspended is left alone, and is neither stuck nor 
 from __future__ import annotations
 
 import copy
-from typing import Final
 
 from jsonpatch import make_patch
 
@@ -25,8 +24,7 @@ from kubemr.locks.conditional import PatchStatus, RequestRefusedError, Target, a
 from kubemr.locks.effects import Do, Json, Op
 from kubemr.locks.lease import LEASES
 from kubemr.locks.patch import MISSING, Patch, lookup
-
-SUSPENDED: Final = "Suspended"
+from kubemr.reasons import ConditionType, Reason
 
 
 def sync_worker_job(job: JobView, latest: Json, context: ReconcileContext) -> Op[bool]:
@@ -83,36 +81,39 @@ def _report(job: JobView, latest: Json, context: ReconcileContext) -> Op[None]:
     now: str = yield Do(context.settings.now_string, "wall clock")
     before = int(latest["spec"].get("completions") or 0)
     if before != job.replicas:
-        yield from event(job, "Normal", "Scaled", f"from {before} to {job.replicas} workers", now)
+        yield from event(job, Reason.SCALED, f"from {before} to {job.replicas} workers", now)
 
 
 def _record(job: JobView, latest: Json, context: ReconcileContext) -> Op[bool]:
     """The condition `Suspended` and `status.replicas`.  Time begins anew when a job is resumed, as in Kubernetes."""
     status = job.document["status"]
     now_suspended = suspended(latest)
-    was = any(each["type"] == SUSPENDED and each["status"] == "True" for each in status.get("conditions") or [])
+    was = any(
+        each["type"] == ConditionType.SUSPENDED and each["status"] == "True" for each in status.get("conditions") or []
+    )
     replicas = 0 if now_suspended else job.replicas
     if was == now_suspended and status.get("replicas") == replicas:
         return False
     now: str = yield Do(context.settings.now_string, "wall clock")
     patch = guard(job).add("/status/replicas", replicas)
-    reason, message = "", ""
+    reason, message = None, ""
     if was != now_suspended:
         reason, message = _why(job, latest)
         state = "True" if now_suspended else "False"
-        patch += condition(job, SUSPENDED, reason, message, now, status=state)
+        patch += condition(job, ConditionType.SUSPENDED, reason, message, now, status=state)
         if was:
             patch = patch.add("/status/startTime", now)
     marked = yield from patch_job(job.status, patch, patch.shows)
-    if marked is not None and reason:
-        yield from event(marked, "Normal", reason, message, now)
+    if marked is not None and reason is not None:
+        yield from event(marked, reason, message, now)
     return True
 
 
-def _why(job: JobView, latest: Json) -> tuple[str, str]:
+def _why(job: JobView, latest: Json) -> tuple[Reason, str]:
     name = latest["metadata"]["name"]
     if not suspended(latest):
-        return "Resumed", "the workers may run"
+        return Reason.RESUMED, "the workers may run"
     if (job.document.get("spec") or {}).get("suspend"):
-        return "Suspended", "spec.suspend is true: there are no pods until it is false"
-    return "SuspendedElsewhere", f"the Kubernetes Job {name} is suspended by somebody else, e.g. a queue (Kueue)"
+        return Reason.SUSPENDED, "spec.suspend is true: there are no pods until it is false"
+    message = f"the Kubernetes Job {name} is suspended by another controller, e.g. a queue (Kueue)"
+    return Reason.SUSPENDED_EXTERNALLY, message

@@ -22,15 +22,13 @@ from kubemr.coordination.job_view import JobView
 from kubemr.locks.conditional import Target, read
 from kubemr.locks.effects import Answer, Do, Json, Now, Op
 from kubemr.locks.patch import Patch, lookup
+from kubemr.reasons import ConditionType, Reason
 from kubemr.tasks.state import Token
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
 GRACE_SECONDS: Final = 30.0
 """Kubernetes' own `terminationGracePeriodSeconds`, where the pod does not say."""
-DISRUPTED: Final = "DisruptionTarget"
-"""The condition of a pod that ended through no fault of its own: it does not count against the Job's back-off limit."""
-REASON: Final = "NodeUnreachable"
 INDEX: Final = "batch.kubernetes.io/job-completion-index"
 
 
@@ -56,15 +54,16 @@ def _mark_failed(job: JobView, pod: Json, context: ReconcileContext) -> Op[None]
         return
     now: str = yield Do(context.settings.now_string, "wall clock")
     conditions = list(status.get("conditions") or [])
-    if not any(each.get("type") == DISRUPTED for each in conditions):
-        conditions.append({"type": DISRUPTED, "status": "True", "reason": REASON, "lastTransitionTime": now})
+    disrupted, reason = ConditionType.DISRUPTION_TARGET.value, Reason.NODE_UNREACHABLE.value
+    if not any(each.get("type") == disrupted for each in conditions):
+        conditions.append({"type": disrupted, "status": "True", "reason": reason, "lastTransitionTime": now})
     metadata = pod["metadata"]
     patch = (
         Patch()
         .test("/metadata/uid", metadata["uid"])
         .test("/metadata/resourceVersion", metadata["resourceVersion"])
         .add("/status/phase", "Failed")
-        .add("/status/reason", REASON)
+        .add("/status/reason", reason)
         .add("/status/conditions", conditions)
     )
     answer: Answer = yield Target(PODS, job.namespace, metadata["name"], "status").patch(patch)

@@ -24,6 +24,7 @@ from kubemr.coordination.pagination import list_all
 from kubemr.locks.conditional import Target, read
 from kubemr.locks.effects import Do, Json, Op
 from kubemr.locks.lease import LEASES
+from kubemr.reasons import Reason
 
 MAX_GENERATIONS: Final = 4
 
@@ -49,7 +50,7 @@ def ensure_worker_job(job: JobView, context: ReconcileContext) -> Op[None]:
     if generation + 1 >= MAX_GENERATIONS:
         said = yield from _termination_messages(job)
         message = f"the workers ended {MAX_GENERATIONS} times before the job was done: {said or why}"
-        yield from fail(job, message, stamp, "WorkersFailed")
+        yield from fail(job, message, stamp, Reason.WORKERS_FAILED)
         return
     yield from _start(job, generation + 1, context, why)
 
@@ -68,7 +69,7 @@ def _fail_if_hopeless(job: JobView, cached: Json, context: ReconcileContext) -> 
 def _never_started(job: JobView, context: ReconcileContext, why: str) -> Op[None]:
     said = yield from _termination_messages(job)
     cause = f"no worker ever started its work: {said or why}"
-    yield from fail(job, cause, context.settings.now_string, "WorkersFailed")
+    yield from fail(job, cause, context.settings.now_string, Reason.WORKERS_FAILED)
 
 
 def latest_workers(job: JobView, context: ReconcileContext) -> Json:
@@ -91,7 +92,7 @@ def _start(job: JobView, generation: int, context: ReconcileContext, why: str) -
     body = builders.workers(job, generation, storage)
     yield from ensure(job, KUBERNETES_JOBS, body)
     now: str = yield Do(context.settings.now_string, "wall clock")
-    yield from event(job, "Warning", "WorkersRestarted", f"the workers ended before the job was done: {why}", now)
+    yield from event(job, Reason.WORKERS_RESTARTED, f"the workers ended before the job was done: {why}", now)
 
 
 def ended(document: Json) -> str | None:
