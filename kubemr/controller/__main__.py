@@ -65,15 +65,15 @@ def main() -> int:
     try:
         settings = OperatorSettings.from_environment()
     except ValueError as error:
-        log.error("settings_wrong", error=str(error))
+        log.error("invalid_settings", error=str(error))
         return 2
     try:
         asyncio.run(_run(settings))
     except NoCluster as error:
-        log.error("settings_wrong", error=str(error))
+        log.error("invalid_settings", error=str(error))
         return 2
     except (LeaseLostError, OSError, RequestRefusedError) as error:
-        log.error("operator_cannot_go_on", error=str(error))
+        log.error("operator_failed", error=str(error))
         return 1
     return 0
 

@@ -128,7 +128,7 @@ class Operator:
                 self._log.warning("sweep_refused", error=str(refused))
                 continue
             for uid, problem in problems.items():
-                self._log.warning("prefix_not_swept", job_uid=uid, error=problem)
+                self._log.warning("prefix_cleanup_failed", job_uid=uid, error=problem)
 
     async def _leave(self, lease: Target, token: Token) -> None:
         """Free the Lease, so that others take this operator's jobs over at once, and remove it."""
@@ -137,7 +137,7 @@ class Operator:
                 await aio.run(release(lease, token), self._client)
                 await self._client.send(Request("delete", LEASES, lease.namespace, lease.name))
         except (TimeoutError, RequestRefusedError) as problem:
-            self._log.warning("lease_not_released", lease=str(lease), error=str(problem) or "no answer in time")
+            self._log.warning("lease_release_failed", lease=str(lease), error=str(problem) or "no answer in time")
 
     async def _reconcile(self, key: str) -> float | None:
         document = self.cache.jobs.store.get(key)
@@ -152,7 +152,7 @@ class Operator:
         try:
             after = await aio.run(reconcile(document, self._context), self._client)
         except NameConflictError as blocked:
-            self._log.info("child_in_the_way", job=key, reason=str(blocked))
+            self._log.info("child_name_conflict", job=key, reason=str(blocked))
             return BLOCKED_SECONDS
         return after.requeue_after
 

@@ -158,7 +158,7 @@ class Reflector:
         """The sink is what was listed (and transformed), as of `version`."""
         if is_older(version, self.version):
             # Even a quorum says so: etcd was restored from a backup, and that is the truth now.
-            self._log.error("server_went_back", version=self.version, listed=version)
+            self._log.error("resource_version_went_back", version=self.version, listed=version)
         self._store.replace(items)
         self.version = version
         self._next = Next.RESUME

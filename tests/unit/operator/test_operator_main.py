@@ -65,7 +65,7 @@ def test_it_answers_to_probes(server: HttpServer, environ: dict[str, str]) -> No
     with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=60) as answer:
         assert b"workqueue_depth" in answer.read()
     code, log = ends(start(environ))
-    assert (code, json.loads(log)["event"]) == (1, "operator_cannot_go_on")
+    assert (code, json.loads(log)["event"]) == (1, "operator_failed")
     assert str(port) in log
     process.send_signal(signal.SIGTERM)
     assert ends(process)[0] == 0
@@ -82,7 +82,7 @@ def test_rights_that_are_missing(server: HttpServer, environ: dict[str, str]) ->
     """1: a wrong token."""
     code, log = ends(start({**environ, "KUBEMR_APISERVER": server.url, "KUBEMR_APISERVER_TOKEN": "wrong"}))
     assert code == 1
-    assert "operator_cannot_go_on" in log
+    assert "operator_failed" in log
     assert "Traceback" not in log
 
 

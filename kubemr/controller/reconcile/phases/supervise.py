@@ -139,7 +139,7 @@ def _record_losses(job: JobView, losses: Sequence[Loss], context: ReconcileConte
     try:
         store = yield from open_store(job, context)
     except StorageNotReady as problem:
-        log.warning("record_not_kept", job=job.name, namespace=job.namespace, error=str(problem))
+        log.warning("record_write_failed", job=job.name, namespace=job.namespace, error=str(problem))
         return
     means = Dependencies(store, context.settings.now_string)
     yield from write_lost_records(

@@ -68,7 +68,7 @@ def _mark_failed(job: JobView, pod: Json, context: ReconcileContext) -> Op[None]
     )
     answer: Answer = yield Target(PODS, job.namespace, metadata["name"], "status").patch(patch)
     if not answer.ok:
-        log.warning("pod_not_marked", pod=metadata["name"], namespace=job.namespace, error=answer.message)
+        log.warning("pod_status_patch_failed", pod=metadata["name"], namespace=job.namespace, error=answer.message)
 
 
 def _dead(job: JobView, pod: Json, context: ReconcileContext) -> Op[bool]:
