@@ -15,7 +15,7 @@ from typing import Final
 from kubemr.cli.job_location import EXIT_UNREACHABLE, EXIT_USAGE, RETRY_SECONDS, JobNotFoundError, JobQuery
 from kubemr.controller.client import Client, Connection, PlainConnection
 from kubemr.controller.reconcile.context import CONFIG_MAPS
-from kubemr.controller.reconcile.storage.job_store import StorageNotReady, keys_of
+from kubemr.controller.reconcile.storage.job_store import StorageNotReadyError, keys_of
 from kubemr.controller.settings import S3_CONFIG, S3_SECRET, OperatorSettings
 from kubemr.coordination import names
 from kubemr.coordination.job_view import JobView
@@ -82,7 +82,7 @@ async def _store_of(job: JobView, client: Client, environ: Mapping[str, str]) ->
     if storage.secret_ref and not keys:
         try:
             keys = await run(keys_of(job, storage.secret_ref), client)
-        except StorageNotReady as problem:
+        except StorageNotReadyError as problem:
             raise JobNotFoundError(
                 f"{problem}; or set {' and '.join(S3_SECRET)} to keys of your own", EXIT_UNREACHABLE
             ) from problem

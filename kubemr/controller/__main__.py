@@ -24,7 +24,7 @@ from kubemr.logs import configure_structlog
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
 
-class NoCluster(Exception):
+class NoClusterError(Exception):
     """Nothing says where the apiserver is."""
 
 
@@ -38,10 +38,10 @@ async def _connection() -> Connection:
     try:
         return await discover()
     except ConfigException as error:
-        raise NoCluster(f"no apiserver is known: {error}; set KUBECONFIG or KUBEMR_APISERVER") from error
+        raise NoClusterError(f"no apiserver is known: {error}; set KUBECONFIG or KUBEMR_APISERVER") from error
 
 
-async def _run(settings: OperatorSettings) -> None:
+async def _run_operator(settings: OperatorSettings) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -68,8 +68,8 @@ def main() -> int:
         log.error("invalid_settings", error=str(error))
         return 2
     try:
-        asyncio.run(_run(settings))
-    except NoCluster as error:
+        asyncio.run(_run_operator(settings))
+    except NoClusterError as error:
         log.error("invalid_settings", error=str(error))
         return 2
     except (LeaseLostError, OSError, RequestRefusedError) as error:

@@ -47,7 +47,7 @@ class InformerCache:
         """The Kubernetes Jobs that run the job's workers."""
         return self._workers.store.select(BY_UID, uid)
 
-    def feed(self, queue: RateLimitedQueue[str]) -> None:
+    def attach_queue(self, queue: RateLimitedQueue[str]) -> None:
         """Add a job's key whenever the job or its Kubernetes Job changes.
 
         Shards change with every patch of every worker: they are counted from time to time, not reacted to.

@@ -19,7 +19,7 @@ from kubemr.controller.reconcile.context import ReconcileContext
 from kubemr.controller.reconcile.objects.create import NameConflictError
 from kubemr.controller.reconcile.operator_leases import delete_stale_leases
 from kubemr.controller.reconcile.reconciler import reconcile
-from kubemr.controller.reconcile.storage.orphaned_prefixes import sweep
+from kubemr.controller.reconcile.storage.orphaned_prefixes import sweep_orphaned_prefixes
 from kubemr.controller.settings import OperatorSettings
 from kubemr.controller.workqueue import Controller, RateLimitedQueue
 from kubemr.controller.workqueue.metrics import MetricsProvider, QueueMetrics
@@ -33,8 +33,8 @@ from kubemr.locks.lease import LEASES, LeaseLostError, keep_renewed, release, ta
 from kubemr.tasks.state import Token
 
 DRAIN_SECONDS = 20.0
-LEAVE_SECONDS = 5.0
-BLOCKED_SECONDS = 2.0
+RELEASE_SECONDS = 5.0
+NAME_CONFLICT_SECONDS = 2.0
 """How soon to look again at a job whose child's name is still taken."""
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
@@ -49,8 +49,8 @@ class Operator:
         self.identity = unique(settings.instance)
         self.cache = InformerCache(client)
         clock = AsyncioClock()
-        measured: QueueMetrics[str] = QueueMetrics("mapreducejobs", clock=clock, provider=metrics)
-        self.queue: RateLimitedQueue[str] = RateLimitedQueue("mapreducejobs", clock=clock, metrics=measured)
+        queue_metrics: QueueMetrics[str] = QueueMetrics("mapreducejobs", clock=clock, provider=metrics)
+        self.queue: RateLimitedQueue[str] = RateLimitedQueue("mapreducejobs", clock=clock, metrics=queue_metrics)
         self.ready = False
         """It holds its Lease, its caches are filled, and it takes jobs on."""
         self._context = ReconcileContext(
@@ -77,13 +77,13 @@ class Operator:
         """Work until `stop`, then finish what was begun and give the Lease up."""
         lease, token = self._lease_of(self.identity), Token(self.identity)
         try:
-            if await _unless(stop, self._take_lease(lease, token)):
+            if await _unless_stopped(stop, self._take_lease(lease, token)):
                 self._log.info("operator_started", namespace=self._settings.namespace)
                 await self._work(stop, lease, token)
         except ExceptionGroup as group:
-            raise _first(group) from group
+            raise _first_error(group) from group
         finally:
-            await asyncio.shield(self._leave(lease, token))
+            await asyncio.shield(self._release_lease(lease, token))
             self._log.info("operator_stopped")
 
     async def _take_lease(self, lease: Target, token: Token) -> None:
@@ -92,22 +92,22 @@ class Operator:
 
     async def _work(self, stop: asyncio.Event, lease: Target, token: Token) -> None:
         controller = Controller("mapreducejobs", self.queue, self._reconcile, workers=self._settings.workers)
-        self.cache.feed(self.queue)
+        self.cache.attach_queue(self.queue)
         async with asyncio.TaskGroup() as group:
-            keeping = group.create_task(self._keep_lease_renewed(lease, token))
-            following = [group.create_task(informer.run()) for informer in self.cache.informers]
-            following.append(group.create_task(self._sweep()))
-            if await _unless(stop, self._synced()):
-                working = group.create_task(controller.run())
+            renewal = group.create_task(self._keep_lease_renewed(lease, token))
+            watches = [group.create_task(informer.run()) for informer in self.cache.informers]
+            watches.append(group.create_task(self._sweep()))
+            if await _unless_stopped(stop, self._wait_synced()):
+                work = group.create_task(controller.run())
                 self.ready = True
                 await stop.wait()
                 self.ready = False
                 await controller.stop(DRAIN_SECONDS)
-                await working
-            for task in (keeping, *following):
+                await work
+            for task in (renewal, *watches):
                 task.cancel()
 
-    async def _synced(self) -> None:
+    async def _wait_synced(self) -> None:
         for informer in self.cache.informers:
             await informer.wait_synced()
 
@@ -123,17 +123,17 @@ class Operator:
             await asyncio.sleep(self._settings.sweep_seconds * random.uniform(0.1, 1.0))
             try:
                 await aio.run(delete_stale_leases(self._context), self._client)
-                problems = await aio.run(sweep(self._context), self._client)
+                problems = await aio.run(sweep_orphaned_prefixes(self._context), self._client)
             except RequestRefusedError as refused:
                 self._log.warning("sweep_refused", error=str(refused))
                 continue
             for uid, problem in problems.items():
                 self._log.warning("prefix_cleanup_failed", job_uid=uid, error=problem)
 
-    async def _leave(self, lease: Target, token: Token) -> None:
+    async def _release_lease(self, lease: Target, token: Token) -> None:
         """Free the Lease, so that others take this operator's jobs over at once, and remove it."""
         try:
-            async with asyncio.timeout(LEAVE_SECONDS):
+            async with asyncio.timeout(RELEASE_SECONDS):
                 await aio.run(release(lease, token), self._client)
                 await self._client.send(Request("delete", LEASES, lease.namespace, lease.name))
         except (TimeoutError, RequestRefusedError) as problem:
@@ -150,16 +150,16 @@ class Operator:
             return None
         self._uids[key] = document["metadata"]["uid"]
         try:
-            after = await aio.run(reconcile(document, self._context), self._client)
+            result = await aio.run(reconcile(document, self._context), self._client)
         except NameConflictError as blocked:
             self._log.info("child_name_conflict", job=key, reason=str(blocked))
-            return BLOCKED_SECONDS
-        return after.requeue_after
+            return NAME_CONFLICT_SECONDS
+        return result.requeue_after
 
 
-async def _unless(stop: asyncio.Event, doing: Coroutine[None, None, None]) -> bool:
+async def _unless_stopped(stop: asyncio.Event, operation: Coroutine[None, None, None]) -> bool:
     """Do it; False when `stop` was set first, and it was called off."""
-    task, stopped = asyncio.create_task(doing), asyncio.create_task(stop.wait())
+    task, stopped = asyncio.create_task(operation), asyncio.create_task(stop.wait())
     try:
         await asyncio.wait((task, stopped), return_when=asyncio.FIRST_COMPLETED)
         if not task.done():
@@ -172,7 +172,7 @@ async def _unless(stop: asyncio.Event, doing: Coroutine[None, None, None]) -> bo
         await asyncio.gather(task, stopped, return_exceptions=True)
 
 
-def _first(group: BaseExceptionGroup) -> BaseException:
+def _first_error(group: BaseExceptionGroup) -> BaseException:
     """What went wrong first; the loss of the Lease before all else."""
     lost, rest = group.split(LeaseLostError)
     found: BaseException = lost or rest or group

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from kubemr.controller.inputs.splitting import Cuts
+from kubemr.controller.inputs.splitting import SplitSettings
 from support import protocolworkers
 from support.minioserver import MinioServer
 from support.protocolproxy import Fate, Recorded
@@ -49,7 +49,7 @@ def test_splits(stage: Stage, command: list[str]) -> None:
     lines = [b"the quick\xa0 brown f\xc3\xb6x \xff %d\r\n" % (number % 7) for number in range(50)]
     texts = {"large": b"".join(lines), "long": b"x" * 500 + b" y\nz", "small": b"the end", "empty": b""}
     contents = {**texts, "packed.gz": gzip.compress(b"a b\n") + gzip.compress(b"b c")}
-    stage.deploy(contents, partitions=5, splits=Cuts(100, 3))
+    stage.deploy(contents, partitions=5, splits=SplitSettings(100, 3))
     for index in range(2):
         stage.start(command, index)
     stage.finish()

@@ -15,8 +15,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from kubemr.controller.inputs.sources import Found
-from kubemr.controller.inputs.splitting import Cuts, tasks
+from kubemr.controller.inputs.sources import InputFile
+from kubemr.controller.inputs.splitting import SplitSettings, task_inputs
 from kubemr.controller.reconcile.context import StorageSettings
 from kubemr.controller.reconcile.objects import builders
 from kubemr.controller.reconcile.phases.claim import stages_of
@@ -125,7 +125,7 @@ class Stage:
         hints: Mapping[int, str] | None = None,
         without: Sequence[int] = (),
         tasks_per_chunk: int | None = None,
-        splits: Cuts | None = None,
+        splits: SplitSettings | None = None,
         job_run: int = 1,
         **spec: Any,
     ) -> JobView:
@@ -208,11 +208,11 @@ class Stage:
         request = Request("patch", resource, "default", name, subresource, body=operations, content_type=JSON_PATCH)
         return self.ask(request)
 
-    def _split(self, contents: Mapping[str, bytes], cuts: Cuts) -> list[str]:
+    def _split(self, contents: Mapping[str, bytes], cuts: SplitSettings) -> list[str]:
         for name, content in contents.items():
             self.store.put(f"files/{name}", content)
-        files = [Found(self.store.url(f"files/{name}"), len(content)) for name, content in contents.items()]
-        return [text for text in tasks(files, cuts) if text is not None]
+        files = [InputFile(self.store.url(f"files/{name}"), len(content)) for name, content in contents.items()]
+        return [text for text in task_inputs(files, cuts) if text is not None]
 
     def _shard_of(self, number: int) -> str:
         return self.job.shard_name(self.job.stages[0], number // 32)

@@ -10,17 +10,23 @@
 
 from kubemr.controller.client.client import Client
 from kubemr.controller.client.connection import Connection, PlainConnection
-from kubemr.controller.client.watch_errors import WatchBroken, WatchError, WatchGarbled, WatchRefused, WatchSilent
+from kubemr.controller.client.watch_errors import (
+    WatchBrokenError,
+    WatchError,
+    WatchGarbledError,
+    WatchIdleTimeoutError,
+    WatchRefusedError,
+)
 from kubemr.controller.client.watch_stream import WatchStream
 
 __all__ = [
     "Client",
     "Connection",
     "PlainConnection",
-    "WatchBroken",
+    "WatchBrokenError",
     "WatchError",
-    "WatchGarbled",
-    "WatchRefused",
-    "WatchSilent",
+    "WatchGarbledError",
+    "WatchIdleTimeoutError",
+    "WatchRefusedError",
     "WatchStream",
 ]

@@ -22,7 +22,7 @@ import aiohttp
 import yarl
 
 from kubemr.controller.client.connection import Connection
-from kubemr.controller.client.watch_errors import WatchBroken, WatchError, WatchRefused
+from kubemr.controller.client.watch_errors import WatchBrokenError, WatchError, WatchRefusedError
 from kubemr.controller.client.watch_stream import WatchStream
 from kubemr.locks.effects import METHODS, UNKNOWN, Answer, Request, Watch, WatchEvent
 from kubemr.locks.encoding import encode
@@ -72,14 +72,14 @@ class Client:
         except NEVER_SENT as error:
             return Answer(UNKNOWN, error=str(error), sent=False)
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
-            return Answer(UNKNOWN, error=str(error) or _named(error), sent=on_its_way)
+            return Answer(UNKNOWN, error=str(error) or _describe(error), sent=on_its_way)
 
     @asynccontextmanager
-    async def watch(self, request: Request, *, silence: float) -> AsyncIterator[WatchStream]:
+    async def watch(self, request: Request, *, idle_timeout: float) -> AsyncIterator[WatchStream]:
         """Open the watch that `request` describes (a list with `watch=true` in its query).
 
-        `silence`: after so many seconds without a byte the stream breaks, so it must be longer than the
-        server's pauses.  Raises `WatchRefused` and `WatchBroken` on entering, those of the stream while it is read.
+        The stream fails after `idle_timeout` seconds without a byte, so that must be longer than the server's pauses.
+        Raises `WatchRefusedError` and `WatchBrokenError` on entering, and those of the stream while it is read.
         """
         try:
             async with asyncio.timeout(self._timeout):
@@ -88,16 +88,16 @@ class Client:
                 response = await exchange
                 if response.status != 200:
                     try:
-                        raise WatchRefused(self._answer(response, await response.read()))
+                        raise WatchRefusedError(self._answer(response, await response.read()))
                     finally:
                         _break_off(response)
         except TimeoutError as error:
-            raise WatchBroken(f"no answer: {str(error) or _named(error)}") from error
+            raise WatchBrokenError(f"no answer: {str(error) or _describe(error)}") from error
         except (aiohttp.ClientError, OSError) as error:
-            raise WatchBroken(str(error) or _named(error)) from error
+            raise WatchBrokenError(str(error) or _describe(error)) from error
         try:
             _keep_alive(response)
-            yield WatchStream(response.content, silence)
+            yield WatchStream(response.content, idle_timeout)
         finally:
             _break_off(response)
 
@@ -111,7 +111,7 @@ class Client:
             query["fieldSelector"] = watch.field_selector
         request = Request("list", watch.resource, watch.namespace, query=query)
         try:
-            async with asyncio.timeout(watch.timeout), self.watch(request, silence=watch.timeout) as events:
+            async with asyncio.timeout(watch.timeout), self.watch(request, idle_timeout=watch.timeout) as events:
                 async for event in events:
                     if event.type != "BOOKMARK":
                         return event
@@ -203,5 +203,5 @@ def _keep_alive(response: aiohttp.ClientResponse) -> None:
             sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
 
 
-def _named(error: BaseException) -> str:
+def _describe(error: BaseException) -> str:
     return "timed out" if isinstance(error, TimeoutError) else type(error).__name__

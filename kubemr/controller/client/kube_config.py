@@ -32,7 +32,7 @@ from kubemr.controller.clock import AsyncioClock, Clock
 REFRESH_SECONDS = 60.0
 """Age at which credentials are read again; service account tokens are rotated long before they expire."""
 
-REFUSED_SECONDS = 5.0
+UNAUTHORIZED_SECONDS = 5.0
 """The least time between two refreshes, however many requests are answered 401."""
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
@@ -54,7 +54,7 @@ class ClusterConnection:
         self._api: ApiClient | None = None
         self._session: aiohttp.ClientSession
         self._loaded_at = self._clock.now()
-        self._refused = False
+        self._unauthorized = False
 
     @property
     def base_url(self) -> str:
@@ -72,7 +72,7 @@ class ClusterConnection:
     async def headers(self) -> Mapping[str, str]:
         """The Authorization header, at most a minute old."""
         age = self._clock.now() - self._loaded_at
-        if age >= REFRESH_SECONDS or (self._refused and age >= REFUSED_SECONDS):
+        if age >= REFRESH_SECONDS or (self._unauthorized and age >= UNAUTHORIZED_SECONDS):
             await self._refresh()
         value = await self._configuration.get_api_key_with_prefix("BearerToken", alias="authorization")
         return {"Authorization": value.strip()} if value else {}
@@ -88,7 +88,7 @@ class ClusterConnection:
 
     def unauthorized(self) -> None:
         """Refresh before the next request."""
-        self._refused = True
+        self._unauthorized = True
 
     async def close(self) -> None:
         """Close the session if it was opened."""
@@ -100,7 +100,7 @@ class ClusterConnection:
     async def _refresh(self) -> None:
         """Read the credentials again.  If that fails the old ones are used on: they may well be valid still."""
         self._loaded_at = self._clock.now()  # first, so that requests made meanwhile do not refresh too
-        self._refused = False
+        self._unauthorized = False
         try:
             result = self._reload()
             if inspect.isawaitable(result):

@@ -9,7 +9,7 @@ class WatchError(Exception):
     """The watch could not be opened, or did not end as it should."""
 
 
-class WatchRefused(WatchError):
+class WatchRefusedError(WatchError):
     """The server answered with something else than a stream of events."""
 
     def __init__(self, answer: Answer) -> None:
@@ -17,13 +17,13 @@ class WatchRefused(WatchError):
         self.answer = answer
 
 
-class WatchBroken(WatchError):
+class WatchBrokenError(WatchError):
     """The connection could not be made, or ended in the middle of an event.  All events before were whole."""
 
 
-class WatchSilent(WatchBroken):
+class WatchIdleTimeoutError(WatchBrokenError):
     """Nothing came for so long that the connection is taken to be half-open: dead, without our having been told."""
 
 
-class WatchGarbled(WatchError):
+class WatchGarbledError(WatchError):
     """A whole line that is no event.  What it should have said is lost."""

@@ -1,7 +1,12 @@
-"""A watch's bytes, turned into events: one JSON document a line, of any length.
+"""Decode the bytes of a watch into events: one JSON document a line, of any length.
 
-A stream ends in one of four ways: the server closes it after a whole line (the iteration ends), the connection breaks
-(`WatchBroken`), nothing comes for `silence` seconds (`WatchSilent`), or a line is no event (`WatchGarbled`).
+A stream ends in one of four ways:
+
+- The server closes it after a whole line.  The iteration ends.
+- The connection breaks: `WatchBrokenError`.
+- No byte arrives within the idle timeout: `WatchIdleTimeoutError`.
+- A line is not an event: `WatchGarbledError`.
+
 Events that arrived before the end are always delivered first.
 """
 
@@ -12,7 +17,7 @@ import json
 
 import aiohttp
 
-from kubemr.controller.client.watch_errors import WatchBroken, WatchGarbled, WatchSilent
+from kubemr.controller.client.watch_errors import WatchBrokenError, WatchGarbledError, WatchIdleTimeoutError
 from kubemr.locks.effects import WatchEvent
 
 MAX_LINE = 64 * 1024 * 1024
@@ -35,7 +40,7 @@ class LineBuffer:
         """Add what arrived."""
         self._bytes += chunk
 
-    def take(self) -> bytes | None:
+    def next_line(self) -> bytes | None:
         """The next whole line without its end, None if there is none yet."""
         end = self._bytes.find(b"\n", self._searched)
         if end < 0:
@@ -48,14 +53,14 @@ class LineBuffer:
 
 
 def decode_event(line: bytes) -> WatchEvent:
-    """An event whose `object` is a JSON object, or `WatchGarbled`."""
+    """An event whose `object` is a JSON object, or `WatchGarbledError`."""
     try:
         document = json.loads(line)
         event_type, obj = document["type"], document["object"]
     except (ValueError, KeyError, TypeError) as error:
-        raise WatchGarbled(f"not a watch event: {_excerpt(line)}") from error
+        raise WatchGarbledError(f"not a watch event: {_excerpt(line)}") from error
     if not isinstance(event_type, str) or not isinstance(obj, dict):
-        raise WatchGarbled(f"not a watch event: {_excerpt(line)}")
+        raise WatchGarbledError(f"not a watch event: {_excerpt(line)}")
     return WatchEvent(event_type, obj)
 
 
@@ -67,11 +72,11 @@ def _excerpt(line: bytes) -> str:
 class WatchStream:
     """The events of one open watch; to be iterated once.
 
-    `silence`, in seconds, may be changed while the stream is read; it holds from the next wait on.
+    `idle_timeout`, in seconds, may be changed while the stream is read; it holds from the next wait on.
     """
 
-    def __init__(self, content: aiohttp.StreamReader, silence: float) -> None:
-        self.silence = silence
+    def __init__(self, content: aiohttp.StreamReader, idle_timeout: float) -> None:
+        self.idle_timeout = idle_timeout
         self._content = content
         self._lines = LineBuffer()
 
@@ -82,7 +87,7 @@ class WatchStream:
     async def __anext__(self) -> WatchEvent:
         """The next event."""
         while True:
-            line = self._lines.take()
+            line = self._lines.next_line()
             if line is not None and not line.isspace() and line:
                 return decode_event(line)
             if line is None:
@@ -90,17 +95,19 @@ class WatchStream:
 
     async def _fill(self) -> None:
         try:
-            async with asyncio.timeout(self.silence):
+            async with asyncio.timeout(self.idle_timeout):
                 chunk = await self._content.readany()
         except TimeoutError as error:
-            raise WatchSilent(f"nothing came for {self.silence:g} s") from error
+            raise WatchIdleTimeoutError(f"nothing came for {self.idle_timeout:g} s") from error
         except (aiohttp.ClientError, OSError) as error:
-            raise WatchBroken(f"connection lost: {str(error) or type(error).__name__}") from error
+            raise WatchBrokenError(f"connection lost: {str(error) or type(error).__name__}") from error
         if chunk:
             self._lines.feed(chunk)
             if len(self._lines) > MAX_LINE:
-                raise WatchGarbled(f"a line of more than {MAX_LINE} bytes")
+                raise WatchGarbledError(f"a line of more than {MAX_LINE} bytes")
         elif len(self._lines):
-            raise WatchBroken(f"closed by the server in the middle of a line, after {len(self._lines)} bytes of it")
+            raise WatchBrokenError(
+                f"closed by the server in the middle of a line, after {len(self._lines)} bytes of it"
+            )
         else:
             raise StopAsyncIteration

@@ -18,7 +18,7 @@ from typing import TypeAlias
 
 from kubemr.controller.informer.changes import Change, merge
 
-Mark: TypeAlias = Callable[[], None]
+SyncMarker: TypeAlias = Callable[[], None]
 """Called when everything that was put in before it has been taken out and dealt with."""
 
 
@@ -26,7 +26,7 @@ class Buffer:
     """For one producer and one consumer on the same event loop."""
 
     def __init__(self) -> None:
-        self._pending: OrderedDict[str | Mark, list[Change]] = OrderedDict()
+        self._pending: OrderedDict[str | SyncMarker, list[Change]] = OrderedDict()
         """By key, in order; no list of a key is empty.  A mark stands in the line as a key of its own."""
         self._filled = asyncio.Event()
 
@@ -43,12 +43,12 @@ class Buffer:
         else:
             del self._pending[key]
 
-    def add_sync_marker(self, reached: Mark) -> None:
+    def add_sync_marker(self, reached: SyncMarker) -> None:
         """Have `reached` called when all that is pending now has been dealt with."""
         self._pending[reached] = []
         self._filled.set()
 
-    async def take(self) -> Change:
+    async def get(self) -> Change:
         """The next change.  Asking for it says that the one before has been dealt with."""
         while True:
             while not self._pending:

@@ -22,13 +22,13 @@ from enum import Enum, auto
 
 from attrs import frozen
 
-from kubemr.controller.client.watch_errors import WatchBroken, WatchRefused
-from kubemr.controller.informer.listing import ListRefused
+from kubemr.controller.client.watch_errors import WatchBrokenError, WatchRefusedError
+from kubemr.controller.informer.listing import ListRefusedError
 from kubemr.controller.informer.object_keys import Object
 from kubemr.locks.effects import UNKNOWN, Answer
 
 
-class ErrorEvent(Exception):
+class WatchStatusError(Exception):
     """The server ended the watch by an ERROR event, which carries a Status."""
 
     def __init__(self, status: Object) -> None:
@@ -43,11 +43,11 @@ class ErrorEvent(Exception):
         super().__init__(f"ERROR event: {self.answer.status} {self.answer.message}")
 
 
-class ShortWatch(Exception):
+class ShortWatchError(Exception):
     """A watch that ended properly, but at once."""
 
 
-class NoStreamingList(Exception):
+class StreamingListUnavailableError(Exception):
     """The server does not do streaming lists."""
 
 
@@ -71,21 +71,21 @@ class FailurePolicy:
 
 def policy_for_watch(error: Exception) -> FailurePolicy:
     """What follows from the end of a watch."""
-    if isinstance(error, WatchBroken | ShortWatch):
+    if isinstance(error, WatchBrokenError | ShortWatchError):
         return FailurePolicy(Next.RESUME, expected=True)
-    if isinstance(error, WatchRefused | ErrorEvent):
+    if isinstance(error, WatchRefusedError | WatchStatusError):
         answer = error.answer
         if answer.status == 410:
             return FailurePolicy(Next.RELIST, expected=True)
         if answer.status == 429:
             return FailurePolicy(Next.RESUME, expected=True, retry_after=answer.retry_after)
-        if isinstance(error, WatchRefused) and (answer.status == UNKNOWN or answer.status >= 500):
+        if isinstance(error, WatchRefusedError) and (answer.status == UNKNOWN or answer.status >= 500):
             return FailurePolicy(Next.RESUME, expected=True, retry_after=answer.retry_after)
         return FailurePolicy(Next.RELIST, expected=False, retry_after=answer.retry_after)
     return FailurePolicy(Next.RELIST, expected=False)
 
 
-def policy_for_list(error: ListRefused) -> FailurePolicy:
+def policy_for_list(error: ListRefusedError) -> FailurePolicy:
     """What follows from a list that was not given."""
     answer = error.answer
     if needs_consistent_list(answer):

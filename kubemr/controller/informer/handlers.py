@@ -95,18 +95,18 @@ class Registration:
     async def run(self) -> None:
         """Hand over changes until cancelled."""
         while True:
-            change = await self._buffer.take()
+            change = await self._buffer.get()
             try:
-                await self._hand_over(change)
+                await self._deliver(change)
             except asyncio.CancelledError as error:
                 task = asyncio.current_task()
                 if task is not None and task.cancelling():
                     raise
-                self._failed(change, error)  # something the handler awaited was cancelled, not this task
+                self._log_failure(change, error)  # something the handler awaited was cancelled, not this task
             except Exception as error:
-                self._failed(change, error)
+                self._log_failure(change, error)
 
-    async def _hand_over(self, change: Change) -> None:
+    async def _deliver(self, change: Change) -> None:
         match change:
             case Added(obj, initial):
                 await self._handler.added(obj, initial=initial)
@@ -115,7 +115,7 @@ class Registration:
             case Deleted(obj, tombstone):
                 await self._handler.deleted(obj, tombstone=tombstone)
 
-    def _failed(self, change: Change, error: BaseException) -> None:
+    def _log_failure(self, change: Change, error: BaseException) -> None:
         obj = change.new if isinstance(change, Updated) else change.obj
         log.error(
             "handler_failed",

@@ -34,7 +34,7 @@ class ListResult:
     resource_version: str
 
 
-class ListRefused(Exception):
+class ListRefusedError(Exception):
     """A page was not given."""
 
     def __init__(self, answer: Answer) -> None:
@@ -42,7 +42,7 @@ class ListRefused(Exception):
         self.answer = answer
 
 
-async def list_all(
+async def list_objects(
     client: Client,
     resource: Resource,
     namespace: str | None,
@@ -55,7 +55,7 @@ async def list_all(
 
     When the snapshot expires between two pages (410 for the `continue` token), what was gathered is thrown away and
     everything is asked for once more in one consistent piece.  Any other failure, and a 410 for the first page, raises
-    `ListRefused`.
+    `ListRefusedError`.
     """
     version: dict[str, str] = {}
     if resource_version:
@@ -71,7 +71,7 @@ async def list_all(
             items, query = [], dict(selectors)
             continue
         if not answer.ok:
-            raise ListRefused(answer)
+            raise ListRefusedError(answer)
         body = answer.body
         items += map(transform, _items(body))
         token = body["metadata"].get("continue")

@@ -19,35 +19,40 @@ import structlog
 
 from kubemr.controller.backoff import ResettingBackoff
 from kubemr.controller.client.client import Client
-from kubemr.controller.client.watch_errors import WatchError, WatchGarbled, WatchRefused, WatchSilent
+from kubemr.controller.client.watch_errors import (
+    WatchError,
+    WatchGarbledError,
+    WatchIdleTimeoutError,
+    WatchRefusedError,
+)
 from kubemr.controller.client.watch_stream import WatchStream
 from kubemr.controller.clock import Clock
 from kubemr.controller.informer.failures import (
-    ErrorEvent,
     Next,
-    NoStreamingList,
-    ShortWatch,
+    ShortWatchError,
+    StreamingListUnavailableError,
+    WatchStatusError,
     needs_consistent_list,
     policy_for_list,
     policy_for_watch,
 )
-from kubemr.controller.informer.listing import ListRefused, list_all
+from kubemr.controller.informer.listing import ListRefusedError, list_objects
 from kubemr.controller.informer.object_keys import Object, is_older, key_of, strip_managed_fields, version_of
 from kubemr.locks.effects import Request, Resource, WatchEvent
 
 SHORTEST_SERVER_TIMEOUT = 300.0
 """Seconds.  Drawn from this to its double, as in client-go, so that watches do not end together."""
 
-GRACE = 30.0
+SERVER_TIMEOUT_GRACE = 30.0
 """Seconds that a server may be late in ending a watch before the connection counts as half-open."""
 
-BOOKMARK_SILENCE = 180.0
+BOOKMARK_IDLE_TIMEOUT = 180.0
 """Seconds without anything after a bookmark; the apiserver sends one every minute."""
 
-INITIAL_SILENCE = 30.0
+INITIAL_IDLE_TIMEOUT = 30.0
 """Seconds without anything inside a streaming list."""
 
-SHORT = 1.0
+SHORT_WATCH_SECONDS = 1.0
 """Seconds.  A watch that ended sooner is not opened again at once."""
 
 INITIAL_EVENTS_END = "k8s.io/initial-events-end"
@@ -112,29 +117,29 @@ class Reflector:
                     await self._stream()
                 else:
                     await self._list()
-            except ListRefused as error:
-                verdict = policy_for_list(error)
-                at_once = verdict.next is Next.CONSISTENT and self._next is not Next.CONSISTENT
+            except ListRefusedError as error:
+                policy = policy_for_list(error)
+                at_once = policy.next is Next.CONSISTENT and self._next is not Next.CONSISTENT
                 if self._next is not Next.CONSISTENT:  # once it has to be consistent it stays so until it succeeds
-                    self._next = verdict.next
-                self._report("list_failed", error, expected=verdict.expected)
+                    self._next = policy.next
+                self._report("list_failed", error, expected=policy.expected)
                 if not at_once:
-                    await self._clock.sleep(self._backoff.next(verdict.retry_after))
-            except NoStreamingList as error:
+                    await self._clock.sleep(self._backoff.next(policy.retry_after))
+            except StreamingListUnavailableError as error:
                 self._streaming = False
                 self._log.info("streaming_list_unavailable", reason=str(error))
             except Exception as error:  # also what the sink or the transform raises: without a relist it would be lost
                 await self._recover(error)
 
     async def _recover(self, error: Exception) -> None:
-        verdict = policy_for_watch(error)
+        policy = policy_for_watch(error)
         if self._next is Next.RESUME:
-            self._next = verdict.next
-        elif isinstance(error, WatchRefused | ErrorEvent) and needs_consistent_list(error.answer):
+            self._next = policy.next
+        elif isinstance(error, WatchRefusedError | WatchStatusError) and needs_consistent_list(error.answer):
             self._next = Next.CONSISTENT  # a streaming list: it was refused before there was anything to resume
-        known = isinstance(error, WatchError | ErrorEvent | ShortWatch)
-        self._report("watch_failed" if known else "reflector_failed", error, expected=verdict.expected)
-        await self._clock.sleep(self._backoff.next(verdict.retry_after))
+        known = isinstance(error, WatchError | WatchStatusError | ShortWatchError)
+        self._report("watch_failed" if known else "reflector_failed", error, expected=policy.expected)
+        await self._clock.sleep(self._backoff.next(policy.retry_after))
 
     def _report(self, event: str, error: Exception, *, expected: bool) -> None:
         if expected:
@@ -145,16 +150,16 @@ class Reflector:
     async def _list(self) -> None:
         consistent = self._next is Next.CONSISTENT
         at = "" if consistent else self.version or "0"
-        listed = await list_all(
+        listed = await list_objects(
             self._client, self._resource, self._namespace, self._selectors, at, self._page_size, self._transform
         )
         if not consistent and is_older(listed.resource_version, self.version):
             self._log.warning("stale_list_ignored", version=self.version, listed=listed.resource_version)
             self._next = Next.CONSISTENT
             return
-        self._accept(listed.items, listed.resource_version)
+        self._replace_store(listed.items, listed.resource_version)
 
-    def _accept(self, items: list[Object], version: str) -> None:
+    def _replace_store(self, items: list[Object], version: str) -> None:
         """The sink is what was listed (and transformed), as of `version`."""
         if is_older(version, self.version):
             # Even a quorum says so: etcd was restored from a backup, and that is the truth now.
@@ -166,33 +171,33 @@ class Reflector:
 
     async def _watch(self) -> None:
         started = self._clock.now()
-        request, silence = self._watch_request({"resourceVersion": self.version})
-        async with self._client.watch(request, silence=silence) as stream:
-            await self._follow(stream)
-        if self._clock.now() - started < SHORT:
-            raise ShortWatch(f"the server ended the watch within {SHORT:g} s")
+        request, idle_timeout = self._watch_request({"resourceVersion": self.version})
+        async with self._client.watch(request, idle_timeout=idle_timeout) as stream:
+            await self._apply_events(stream)
+        if self._clock.now() - started < SHORT_WATCH_SECONDS:
+            raise ShortWatchError(f"the server ended the watch within {SHORT_WATCH_SECONDS:g} s")
 
     async def _stream(self) -> None:
         """A streaming list, then the watch that the same request goes on as."""
         at = "" if self._next is Next.CONSISTENT else self.version
         started = self._clock.now()
-        request, silence = self._watch_request(
+        request, idle_timeout = self._watch_request(
             {"resourceVersion": at, "resourceVersionMatch": "NotOlderThan", "sendInitialEvents": "true"}
         )
         try:
-            async with self._client.watch(request, silence=INITIAL_SILENCE) as stream:
-                items, version = await self._initial(stream)
-                self._accept(items, version)
-                stream.silence = silence
-                await self._follow(stream)
-        except WatchRefused as error:
+            async with self._client.watch(request, idle_timeout=INITIAL_IDLE_TIMEOUT) as stream:
+                items, version = await self._read_initial_list(stream)
+                self._replace_store(items, version)
+                stream.idle_timeout = idle_timeout
+                await self._apply_events(stream)
+        except WatchRefusedError as error:
             if error.answer.status in (400, 422):
-                raise NoStreamingList(str(error)) from error
+                raise StreamingListUnavailableError(str(error)) from error
             raise
-        if self._clock.now() - started < SHORT:
-            raise ShortWatch(f"the server ended the watch within {SHORT:g} s")
+        if self._clock.now() - started < SHORT_WATCH_SECONDS:
+            raise ShortWatchError(f"the server ended the watch within {SHORT_WATCH_SECONDS:g} s")
 
-    async def _initial(self, stream: WatchStream) -> tuple[list[Object], str]:
+    async def _read_initial_list(self, stream: WatchStream) -> tuple[list[Object], str]:
         """The objects of a streaming list and its version."""
         found: dict[str, Object] = {}
         try:
@@ -204,15 +209,15 @@ class Reflector:
                     found[key_of(obj)] = self._transform(obj)  # at once: all of them whole may be too many
                 elif (obj["metadata"].get("annotations") or {}).get(INITIAL_EVENTS_END) == "true":
                     return list(found.values()), version_of(obj)
-        except WatchSilent as error:
-            raise NoStreamingList(f"no bookmark ended the list: {error}") from error
-        raise NoStreamingList("the watch ended before a bookmark ended the list")
+        except WatchIdleTimeoutError as error:
+            raise StreamingListUnavailableError(f"no bookmark ended the list: {error}") from error
+        raise StreamingListUnavailableError("the watch ended before a bookmark ended the list")
 
-    async def _follow(self, stream: WatchStream) -> None:
+    async def _apply_events(self, stream: WatchStream) -> None:
         async for event in stream:
             obj = self._object(event)
             if event.type == "BOOKMARK":
-                stream.silence = min(stream.silence, BOOKMARK_SILENCE)
+                stream.idle_timeout = min(stream.idle_timeout, BOOKMARK_IDLE_TIMEOUT)
             else:
                 self._store.apply(event.type, self._transform(obj))
             if not is_older(version_of(obj), self.version):
@@ -222,12 +227,12 @@ class Reflector:
         """The event's object, which has at least a name (if it is no bookmark) and a version."""
         obj: Object = event.object
         if event.type == "ERROR":
-            raise ErrorEvent(obj)
+            raise WatchStatusError(obj)
         metadata = obj.get("metadata")
         wanted = ["resourceVersion"] if event.type == "BOOKMARK" else ["resourceVersion", "name"]
         known = event.type in ("ADDED", "MODIFIED", "DELETED", "BOOKMARK")
         if not known or not isinstance(metadata, dict) or not all(metadata.get(name) for name in wanted):
-            raise WatchGarbled(f"event of type {event.type!r} with the metadata {metadata!r:.200}")
+            raise WatchGarbledError(f"event of type {event.type!r} with the metadata {metadata!r:.200}")
         return obj
 
     def _watch_request(self, query: dict[str, str]) -> tuple[Request, float]:
@@ -240,4 +245,4 @@ class Reflector:
             "timeoutSeconds": str(int(timeout)),
             **query,
         }
-        return Request("list", self._resource, self._namespace, query=query), timeout + GRACE
+        return Request("list", self._resource, self._namespace, query=query), timeout + SERVER_TIMEOUT_GRACE

@@ -67,7 +67,7 @@ class Store:
         values = self._values_of(obj)  # before anything is changed: an index function may fail
         self.remove(key)
         self._objects[key] = obj
-        self._enter(key, values)
+        self._add_to_indexes(key, values)
 
     def remove(self, key: str) -> None:
         """Remove the object if there is one."""
@@ -92,7 +92,7 @@ class Store:
     def _values_of(self, obj: Object) -> dict[str, set[str]]:
         return {name: set(function(obj)) for name, function in self._functions.items()}
 
-    def _enter(self, key: str, values: Mapping[str, set[str]]) -> None:
+    def _add_to_indexes(self, key: str, values: Mapping[str, set[str]]) -> None:
         for name, found in values.items():
             for value in found:
                 self._indexes[name].setdefault(value, set()).add(key)

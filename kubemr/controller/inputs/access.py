@@ -38,7 +38,7 @@ class Access:
     """`environ` has the S3 service and the keys.  `buckets`: the keys are the job's own, for all that they open."""
 
     environ: Mapping[str, str]
-    buckets: bool = False
+    own_keys: bool = False
     allowed: tuple[str, ...] = ()
     retrier: Retrier = field(factory=Retrier)
     _stores: dict[str, ObjectStore] = field(factory=dict, init=False, eq=False)
@@ -48,7 +48,7 @@ class Access:
         scheme = address.partition("://")[0]
         if ".." in unquote(address).split("/"):
             raise InputsError(path, address, "has a folder ..", "write the address without it")
-        if self.buckets and scheme == "s3":
+        if self.own_keys and scheme == "s3":
             return
         if not any(one == EVERYTHING or address.startswith(one) for one in self.allowed):
             message = "the operator may not look there with rights of its own"

@@ -20,14 +20,14 @@ LONGEST: Final = 4096
 """Bytes of a line."""
 QUOTED: Final = 200
 """Characters of a line in an error."""
-ASKED_AT_ONCE: Final = 16
+STAT_THREADS: Final = 16
 """Files whose size is asked for at the same time."""
 _ADDRESS: Final = re.compile(r"(s3|file|https?)://[^\t]+")
-_AHEAD: Final = 4 * ASKED_AT_ONCE
+_WINDOW: Final = 4 * STAT_THREADS
 
 
 @frozen
-class Entry:
+class ManifestEntry:
     """One address, and the number of its line in the manifest that the field `path` names."""
 
     url: str
@@ -37,7 +37,7 @@ class Entry:
     line: int
 
 
-def entries(path: str, manifest: str, access: Access) -> Iterator[Entry]:
+def read_manifest(path: str, manifest: str, access: Access) -> Iterator[ManifestEntry]:
     """What the manifest lists.  Raises `InputsError` that quotes the first line which is wrong."""
     with access.open(manifest) as stream:
         number = 0
@@ -49,37 +49,37 @@ def entries(path: str, manifest: str, access: Access) -> Iterator[Entry]:
             if text == "" or (text is not None and text.startswith("#")):
                 continue
             url, tab, size = (text or "").partition("\t")
-            wrong = _what_is_wrong(text, url, tab, size)
+            wrong = _problem_of(text, url, tab, size)
             if wrong:
                 quoted = raw[:QUOTED].decode("utf-8", "backslashreplace").rstrip("\r\n")
-                raise _wrong(Entry(quoted, None, path, manifest, number), wrong)
-            yield Entry(url, int(size) if tab else None, path, manifest, number)
+                raise _line_error(ManifestEntry(quoted, None, path, manifest, number), wrong)
+            yield ManifestEntry(url, int(size) if tab else None, path, manifest, number)
 
 
-def sized(found: Iterable[Entry], access: Access) -> Iterator[Entry]:
+def with_sizes(found: Iterable[ManifestEntry], access: Access) -> Iterator[ManifestEntry]:
     """The entries with their sizes, which are asked for where the manifest does not say them."""
-    with ThreadPoolExecutor(ASKED_AT_ONCE, "kubemr-sizes") as pool:
+    with ThreadPoolExecutor(STAT_THREADS, "kubemr-sizes") as pool:
         left = iter(found)
-        while window := list(islice(left, _AHEAD)):
-            yield from pool.map(lambda entry: _ask(entry, access), window)
+        while window := list(islice(left, _WINDOW)):
+            yield from pool.map(lambda entry: _with_size(entry, access), window)
 
 
-def _ask(entry: Entry, access: Access) -> Entry:
+def _with_size(entry: ManifestEntry, access: Access) -> ManifestEntry:
     if entry.size is not None:
         return entry
     try:
         access.check(entry.path, entry.url)
     except InputsError as error:
         message = "names no size, and the operator may not look there with rights of its own"
-        raise _wrong(entry, message, "append a tab and the size in bytes") from error
+        raise _line_error(entry, message, "append a tab and the size in bytes") from error
     store, key = access.store(entry.url)
     found = store.stat(key)
     if found is None:
-        raise _wrong(entry, "names a file that is not there", "correct the line, or remove it")
+        raise _line_error(entry, "names a file that is not there", "correct the line, or remove it")
     return evolve(entry, size=found.size)
 
 
-def _what_is_wrong(text: str | None, url: str, tab: str, size: str) -> str:
+def _problem_of(text: str | None, url: str, tab: str, size: str) -> str:
     """With a line that is this text; empty for nothing."""
     if text is None:
         return f"is no text in UTF-8 of at most {LONGEST} bytes"
@@ -101,5 +101,5 @@ def _text(raw: bytes) -> str | None:
         return None
 
 
-def _wrong(entry: Entry, message: str, remedy: str = "correct the line") -> InputsError:
+def _line_error(entry: ManifestEntry, message: str, remedy: str = "correct the line") -> InputsError:
     return InputsError(entry.path, entry.manifest, f"line {entry.line} {message}: {entry.url[:QUOTED]!r}", remedy)

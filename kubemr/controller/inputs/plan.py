@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterator
 from typing import Final
 
 from kubemr.controller.inputs.access import Access, InputsError
-from kubemr.controller.inputs.sources import Found, find
-from kubemr.controller.inputs.splitting import Cuts, tasks
+from kubemr.controller.inputs.sources import InputFile, find_files
+from kubemr.controller.inputs.splitting import SplitSettings, task_inputs
 from kubemr.coordination import names
 from kubemr.coordination.object_store import Store
 from kubemr.locks.effects import Json
@@ -26,10 +26,10 @@ TASKS_PER_CHUNK: Final = 1024
 SPLITS_PER_CHUNK: Final = TASKS_PER_SHARD
 """Where it may be a long list of small files."""
 SLICE_SECONDS: Final = 1.0
-_LOOK: Final = 64
+_CLOCK_EVERY: Final = 64
 
 
-class Plan:
+class SplitPlan:
     """Call `step` until it gives True.  What is held in memory is one chunk, and one page of a listing."""
 
     def __init__(
@@ -42,14 +42,14 @@ class Plan:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.name = name
-        cuts = Cuts.of(spec)
+        cuts = SplitSettings.of(spec)
         self.tasks_per_chunk = TASKS_PER_CHUNK if cuts is None else SPLITS_PER_CHUNK
         self.tasks = self.files = self.bytes = 0
         self._store = store
         self._job_prefix = job_prefix
         self._clock = clock
         self._chunk: list[str] = []
-        self._inputs = tasks(self._counted(find(spec["inputsFrom"], access, sizes=cuts is not None)), cuts)
+        self._inputs = task_inputs(self._counted(find_files(spec["inputsFrom"], access, sizes=cuts is not None)), cuts)
         self._split = cuts is not None
 
     @property
@@ -63,7 +63,7 @@ class Plan:
         for count, text in enumerate(self._inputs, start=1):
             if text is not None:
                 self._add(text)
-            if (text is None or count % _LOOK == 0) and self._clock() >= until:
+            if (text is None or count % _CLOCK_EVERY == 0) and self._clock() >= until:
                 return False
         if self._chunk:
             self._write()
@@ -79,7 +79,7 @@ class Plan:
             "bytes": self.bytes,
         }
 
-    def _counted(self, files: Iterator[Found | None]) -> Iterator[Found | None]:
+    def _counted(self, files: Iterator[InputFile | None]) -> Iterator[InputFile | None]:
         for found in files:
             if found is not None:
                 self.files += 1

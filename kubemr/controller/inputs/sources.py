@@ -14,24 +14,24 @@ from urllib.parse import quote, unquote
 from attrs import frozen
 
 from kubemr.controller.inputs.access import Access, InputsError
-from kubemr.controller.inputs.manifest import entries, sized
+from kubemr.controller.inputs.manifest import read_manifest, with_sizes
 from kubemr.locks.effects import Json
 from kubemr.resources.glob import compile_glob
 from kubemr.storage import BadKey, NoSuchKey, NotSupported
 
-BEAT: Final = 1000
+PROGRESS_EVERY_KEYS: Final = 1000
 """After so many keys that match nothing, whoever asks may look around."""
 
 
 @frozen
-class Found:
+class InputFile:
     """A file; `size` in bytes is None where nobody has said it."""
 
     url: str
     size: int | None
 
 
-def find(sources: Sequence[Json], access: Access, *, sizes: bool) -> Iterator[Found | None]:
+def find_files(sources: Sequence[Json], access: Access, *, sizes: bool) -> Iterator[InputFile | None]:
     """The files.  With `sizes` each has one.  None, from time to time, only says that this is getting on.
 
     Raises `InputsError` for an item that leads to nothing, and `StorageError` for a store that may answer later.
@@ -42,7 +42,7 @@ def find(sources: Sequence[Json], access: Access, *, sizes: bool) -> Iterator[Fo
         access.check(path, address)
         count = 0
         try:
-            for found in _of(path, member, address, access, sizes):
+            for found in _files_of(path, member, address, access, sizes):
                 count += found is not None
                 yield found
         except (NoSuchKey, NotSupported, BadKey) as error:
@@ -52,27 +52,27 @@ def find(sources: Sequence[Json], access: Access, *, sizes: bool) -> Iterator[Fo
             raise InputsError(path, address, message, "correct it; a job without work has `inputs: []`")
 
 
-def _of(path: str, member: str, address: str, access: Access, sizes: bool) -> Iterator[Found | None]:
+def _files_of(path: str, member: str, address: str, access: Access, sizes: bool) -> Iterator[InputFile | None]:
     if member == "manifest":
-        listed = entries(path, address, access)
-        for entry in sized(listed, access) if sizes else listed:
-            yield Found(entry.url, entry.size)
+        listed = read_manifest(path, address, access)
+        for entry in with_sizes(listed, access) if sizes else listed:
+            yield InputFile(entry.url, entry.size)
         return
     if member == "prefix":
-        yield from _listed(access, address, None)
+        yield from _list_files(access, address, None)
         return
     scheme, _, rest = address.partition("://")
     local = scheme == "file"
     begin, pattern = compile_glob(rest, unquote if local else str)
-    yield from _listed(access, f"{scheme}://{quote(begin) if local else begin}", pattern)
+    yield from _list_files(access, f"{scheme}://{quote(begin) if local else begin}", pattern)
 
 
-def _listed(access: Access, address: str, pattern: Pattern[str] | None) -> Iterator[Found | None]:
+def _list_files(access: Access, address: str, pattern: Pattern[str] | None) -> Iterator[InputFile | None]:
     store, prefix = access.store(address)
     scheme, _, rest = address.partition("://")
     root = "/" if scheme == "file" else rest.partition("/")[0] + "/"
     for count, item in enumerate(store.list(prefix)):
         if pattern is None or pattern.fullmatch(root + item.key):
-            yield Found(store.url(item.key), item.size)
-        elif count % BEAT == 0:
+            yield InputFile(store.url(item.key), item.size)
+        elif count % PROGRESS_EVERY_KEYS == 0:
             yield None

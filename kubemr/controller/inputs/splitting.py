@@ -12,7 +12,7 @@ from typing import Final
 
 from attrs import frozen
 
-from kubemr.controller.inputs.sources import Found
+from kubemr.controller.inputs.sources import InputFile
 from kubemr.coordination.splits import Part, Split, compression_of
 from kubemr.locks.effects import Json
 from kubemr.resources.quantity import parse_quantity
@@ -20,13 +20,13 @@ from kubemr.resources.quantity import parse_quantity
 LONGEST_INPUT: Final = 256 * 1024
 """Characters of one task's input, roughly: files are packed no further than that."""
 SLACK: Final = 0.1
-BEAT: Final = 1000
+PROGRESS_EVERY_FILES: Final = 1000
 DEFAULT_SIZE: Final = "64Mi"
 DEFAULT_FILES: Final = 1000
 
 
 @frozen
-class Cuts:
+class SplitSettings:
     """`spec.split`, and of `spec.inputFormat` how the files are compressed."""
 
     size: int
@@ -34,7 +34,7 @@ class Cuts:
     compression: str = "Auto"
 
     @classmethod
-    def of(cls, spec: Json) -> Cuts | None:
+    def of(cls, spec: Json) -> SplitSettings | None:
         """None where the job does not want its files split."""
         split = spec.get("split")
         if split is None:
@@ -46,7 +46,7 @@ class Cuts:
         )
 
 
-def tasks(files: Iterable[Found | None], cuts: Cuts | None) -> Iterator[str | None]:
+def task_inputs(files: Iterable[InputFile | None], cuts: SplitSettings | None) -> Iterator[str | None]:
     """The inputs of the map tasks; None only says that this is getting on."""
     if cuts is None:
         for found in files:
@@ -55,11 +55,11 @@ def tasks(files: Iterable[Found | None], cuts: Cuts | None) -> Iterator[str | No
         yield from _split(files, cuts)
 
 
-def _split(files: Iterable[Found | None], cuts: Cuts) -> Iterator[str | None]:
+def _split(files: Iterable[InputFile | None], cuts: SplitSettings) -> Iterator[str | None]:
     bag: list[Part] = []
     size = length = 0
     for count, found in enumerate(files):
-        if count % BEAT == 0 or found is None:
+        if count % PROGRESS_EVERY_FILES == 0 or found is None:
             yield None
         if found is None:
             continue

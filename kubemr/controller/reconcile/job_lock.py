@@ -65,9 +65,9 @@ def take_over(job: JobView, context: ReconcileContext) -> Op[JobView | None]:
         now: float = yield Now()
         if not (yield from context.failure_detector.is_dead(holder, now, now)):
             return None
-    mine = yield from next_acquisition(job, context)
-    patch = guard(job).add(PATH, mine.raw)
-    outcome = yield from apply(job.status, patch, lambda document: mine.same_acquisition_as(lookup(document, PATH)))
+    acquisition = yield from next_acquisition(job, context)
+    patch = guard(job).add(PATH, acquisition.raw)
+    outcome = yield from apply(job.status, patch, lambda seen: acquisition.same_acquisition_as(lookup(seen, PATH)))
     if outcome.status is PatchStatus.REFUSED:
         raise RequestRefusedError(f"taking over {job.target}", outcome.answer)
     return JobView.of(outcome.object) if outcome.won else None

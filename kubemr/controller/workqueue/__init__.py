@@ -12,7 +12,7 @@ Each file holds one idea and adds it to the one above:
 from kubemr.controller.workqueue.controller import Controller
 from kubemr.controller.workqueue.delaying_queue import DelayingQueue
 from kubemr.controller.workqueue.metrics import MetricsProvider, QueueMetrics
-from kubemr.controller.workqueue.queue import Queue, ShutDown
+from kubemr.controller.workqueue.queue import Queue, QueueShutDownError
 from kubemr.controller.workqueue.rate_limiting_queue import ItemExponentialLimiter, RateLimitedQueue, RateLimiter
 
 __all__ = [
@@ -22,7 +22,7 @@ __all__ = [
     "MetricsProvider",
     "Queue",
     "QueueMetrics",
+    "QueueShutDownError",
     "RateLimitedQueue",
     "RateLimiter",
-    "ShutDown",
 ]

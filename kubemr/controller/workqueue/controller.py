@@ -20,7 +20,7 @@ from typing import Generic, TypeVar
 
 import structlog
 
-from kubemr.controller.workqueue.queue import ShutDown
+from kubemr.controller.workqueue.queue import QueueShutDownError
 from kubemr.controller.workqueue.rate_limiting_queue import RateLimitedQueue
 
 K = TypeVar("K", bound=Hashable)
@@ -89,7 +89,7 @@ class Controller(Generic[K]):
         while True:
             try:
                 key = await self.queue.get()
-            except ShutDown:
+            except QueueShutDownError:
                 return
             try:
                 await self._reconcile_one(key)
@@ -104,15 +104,15 @@ class Controller(Generic[K]):
             task = asyncio.current_task()
             if task is not None and task.cancelling():
                 raise
-            self._failed(key, error, started)  # something it awaited was cancelled, not this worker
+            self._retry_later(key, error, started)  # something it awaited was cancelled, not this worker
         except Exception as error:
-            self._failed(key, error, started)
+            self._retry_later(key, error, started)
         else:
             self.queue.forget(key)
             if again_after is not None:
                 self.queue.add_after(key, again_after)
 
-    def _failed(self, key: K, error: BaseException, started: float) -> None:
+    def _retry_later(self, key: K, error: BaseException, started: float) -> None:
         delay = self.queue.add_rate_limited(key)
         self._log.error(
             "reconcile_failed",

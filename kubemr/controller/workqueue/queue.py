@@ -18,7 +18,7 @@ from kubemr.controller.workqueue.metrics import QueueMetrics
 K = TypeVar("K", bound=Hashable)
 
 
-class ShutDown(Exception):
+class QueueShutDownError(Exception):
     """The queue is shut down and empty: the worker may go home."""
 
 
@@ -65,10 +65,13 @@ class Queue(Generic[K]):
             self._push(key)
 
     async def get(self) -> K:
-        """The next key, which is the caller's alone until `done(key)`.  Raises `ShutDown` after the last one."""
+        """Return the next key.  No other worker gets it before the caller calls `done(key)`.
+
+        Raises `QueueShutDownError` when the queue is shut down and empty.
+        """
         while not self._order:
             if self._shutting_down:
-                raise ShutDown(f"work queue {self.name!r} is shut down")
+                raise QueueShutDownError(f"work queue {self.name!r} is shut down")
             getter = asyncio.get_running_loop().create_future()
             self._getters.append(getter)
             try:
@@ -97,7 +100,7 @@ class Queue(Generic[K]):
             self._drained.set()
 
     def shut_down(self) -> None:
-        """Take no more keys; what waits is still handed out, then `get` raises `ShutDown`.
+        """Take no more keys; what waits is still handed out, then `get` raises `QueueShutDownError`.
 
         A key that was added while a worker has it is handed out once more: that worker finds it at its next `get`.
         """
@@ -105,9 +108,9 @@ class Queue(Generic[K]):
         self._wake_all()
 
     async def shut_down_with_drain(self) -> None:
-        """Take no more keys, and return when all that were there are worked on and done.
+        """Accept no more keys, and return when the workers are done with all keys that were added before.
 
-        It needs workers that call `get` and `done` until `ShutDown`; set a deadline around it (`asyncio.timeout`).
+        It needs workers that call `get` and `done` until `QueueShutDownError`.  Set a deadline (`asyncio.timeout`).
         """
         self.shut_down()
         await self._drained.wait()

@@ -18,7 +18,7 @@ from kubemr.controller.reconcile.context import CONFIG_MAPS, KUBERNETES_JOBS, PO
 from kubemr.controller.reconcile.objects.create import NameConflictError
 from kubemr.controller.reconcile.reconciler import reconcile
 from kubemr.controller.reconcile.shards.summary import ShardSummary, summary_of
-from kubemr.controller.reconcile.workers.worker_job import ended
+from kubemr.controller.reconcile.workers.worker_job import end_reason
 from kubemr.coordination import names
 from kubemr.coordination.advance import Dependencies
 from kubemr.locks.conditional import RequestRefusedError, Target
@@ -236,7 +236,7 @@ class Cluster:
     def _complete(self, item: Json) -> None:
         """Every index has succeeded: Kubernetes will start none of them again."""
         indexes = range(item["spec"]["completions"])
-        if ended(item) is None and all((item["metadata"]["uid"], index) in self._succeeded for index in indexes):
+        if end_reason(item) is None and all((item["metadata"]["uid"], index) in self._succeeded for index in indexes):
             status = {"conditions": [{"type": "Complete", "status": "True", "message": "all indexes have succeeded"}]}
             request = Request(
                 "patch", KUBERNETES_JOBS, item["metadata"]["namespace"], item["metadata"]["name"], "status"

@@ -55,7 +55,7 @@ async def test_a_kubeconfig_with_a_token(server: FakeServer, tmp_path: Path) -> 
     server.expect(reply({}), watching(("ADDED", {}), then="end"))
     async with Client(await from_kubeconfig(kubeconfig(tmp_path, server.url, {"token": "t1"}))) as client:
         assert (await client.send(GET)).ok
-        async with client.watch(GET, silence=10) as stream:
+        async with client.watch(GET, idle_timeout=10) as stream:
             assert [event.type async for event in stream] == ["ADDED"]
     assert {request.headers["authorization"] for request in server.requests} == {"Bearer t1"}
 

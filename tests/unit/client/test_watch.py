@@ -9,11 +9,11 @@ import pytest
 
 from kubemr.controller.client import (
     Client,
-    WatchBroken,
+    WatchBrokenError,
     WatchError,
-    WatchGarbled,
-    WatchRefused,
-    WatchSilent,
+    WatchGarbledError,
+    WatchIdleTimeoutError,
+    WatchRefusedError,
     watch_stream,
 )
 from kubemr.locks.effects import Request, Resource, WatchEvent
@@ -22,11 +22,11 @@ from support.fakeserver import Exchange, FakeServer, refuse, watching
 WATCH = Request("list", Resource("", "v1", "pods"), "ns", query={"watch": "true", "resourceVersion": "5"})
 
 
-async def read(client: Client, silence: float = 60.0) -> tuple[list[WatchEvent], WatchError | None]:
+async def read(client: Client, idle_timeout: float = 60.0) -> tuple[list[WatchEvent], WatchError | None]:
     """All events, and the error that ended the stream."""
     events: list[WatchEvent] = []
     try:
-        async with client.watch(WATCH, silence=silence) as stream:
+        async with client.watch(WATCH, idle_timeout=idle_timeout) as stream:
             async for event in stream:
                 events.append(event)
     except WatchError as error:
@@ -91,7 +91,7 @@ async def test_garbage_ends_the_stream(server: FakeServer, client: Client, garba
     server.expect(answer)
     events, error = await read(client)
     assert len(events) == 1
-    assert isinstance(error, WatchGarbled)
+    assert isinstance(error, WatchGarbledError)
     assert "not a watch event" in str(error)
 
 
@@ -111,16 +111,16 @@ async def test_closed_in_the_middle_of_a_line(server: FakeServer, client: Client
     server.expect(answer)
     events, error = await read(client)
     assert len(events) == 1
-    assert isinstance(error, WatchBroken)
+    assert isinstance(error, WatchBrokenError)
 
 
 async def test_a_half_open_connection_is_noticed(server: FakeServer, client: Client) -> None:
-    """After `silence` seconds without a byte."""
+    """After `idle_timeout` seconds without a byte."""
     server.expect(watching(("ADDED", {})))
     start = asyncio.get_running_loop().time()
-    events, error = await read(client, silence=45)
+    events, error = await read(client, idle_timeout=45)
     assert len(events) == 1
-    assert isinstance(error, WatchSilent)
+    assert isinstance(error, WatchIdleTimeoutError)
     assert asyncio.get_running_loop().time() - start == pytest.approx(45, abs=1)
 
 
@@ -129,7 +129,7 @@ async def test_a_refusal_carries_the_answer(server: FakeServer, client: Client) 
     server.expect(refuse(429, "TooManyRequests", headers={"Retry-After": "3"}))
     events, error = await read(client)
     assert events == []
-    assert isinstance(error, WatchRefused)
+    assert isinstance(error, WatchRefusedError)
     assert (error.answer.status, error.answer.retry_after) == (429, 3.0)
     assert "429" in str(error)
 
@@ -138,12 +138,12 @@ async def test_a_refused_connection_is_broken(server: FakeServer, client: Client
     """As is one on which no answer comes."""
     start = asyncio.get_running_loop().time()
     _, error = await read(client)
-    assert isinstance(error, WatchBroken)
+    assert isinstance(error, WatchBrokenError)
     assert "no answer" in str(error)
     assert asyncio.get_running_loop().time() - start == 30
     await server.stop()
     _, error = await read(client)
-    assert isinstance(error, WatchBroken)
+    assert isinstance(error, WatchBrokenError)
 
 
 async def test_leaving_early_closes_the_connection(server: FakeServer, client: Client) -> None:
@@ -161,7 +161,7 @@ async def test_leaving_early_closes_the_connection(server: FakeServer, client: C
             closed.set()
 
     server.expect(answer)
-    async with client.watch(WATCH, silence=60) as stream:
+    async with client.watch(WATCH, idle_timeout=60) as stream:
         assert (await anext(stream)).type == "ADDED"
     await asyncio.wait_for(closed.wait(), 10)
 
@@ -177,5 +177,5 @@ async def test_an_endless_line_is_given_up(server: FakeServer, client: Client, m
 
     server.expect(answer)
     _, error = await read(client)
-    assert isinstance(error, WatchGarbled)
+    assert isinstance(error, WatchGarbledError)
     assert "100000 bytes" in str(error)

@@ -45,7 +45,7 @@ def test_a_handler_can_follow_what_it_hears(steps: list[tuple[str, str]]) -> Non
         replica: dict[str, int] = {}
 
         async def take() -> None:
-            change = await buffer.take()
+            change = await buffer.get()
             match change:
                 case Added(obj, _):
                     assert obj["metadata"]["name"] not in replica
@@ -88,18 +88,18 @@ async def test_a_mark_is_reached_when_what_was_before_it_has_been_dealt_with() -
     buffer.add_sync_marker(lambda: reached.append("mark"))
     buffer.put("c", Added(pod("c", 1), False))
     assert len(buffer) == 3
-    await buffer.take()
+    await buffer.get()
     assert not reached
     buffer.put("b", Deleted(pod("b", 2), False))
     assert len(buffer) == 1
-    assert await buffer.take() == Added(pod("c", 1), False)
+    assert await buffer.get() == Added(pod("c", 1), False)
     assert reached == ["mark"]
 
 
 async def test_taking_waits_for_a_change() -> None:
     """A change that was merged away while the taker slept does not wake it with nothing."""
     buffer = Buffer()
-    taker = asyncio.create_task(buffer.take())
+    taker = asyncio.create_task(buffer.get())
     await asyncio.sleep(1)
     buffer.put("a", Added(A1, False))
     buffer.put("a", Deleted(A1, False))
@@ -115,8 +115,8 @@ async def test_both_objects_of_one_name_are_told_in_order() -> None:
     buffer.put("a", Deleted(A1, True))
     buffer.put("a", Added(OTHER, False))
     buffer.put("b", Added(pod("b", 1), False))
-    assert await buffer.take() == Deleted(A1, True)
+    assert await buffer.get() == Deleted(A1, True)
     newer = pod("a", 10, "other")
     buffer.put("a", Updated(OTHER, newer))
-    assert await buffer.take() == Added(newer, False)
-    assert await buffer.take() == Added(pod("b", 1), False)
+    assert await buffer.get() == Added(newer, False)
+    assert await buffer.get() == Added(pod("b", 1), False)

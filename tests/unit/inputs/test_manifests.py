@@ -8,32 +8,32 @@ import pytest
 
 from kubemr.controller.inputs.access import Access, InputsError
 from kubemr.controller.inputs.manifest import LONGEST
-from kubemr.controller.inputs.sources import Found, find
+from kubemr.controller.inputs.sources import InputFile, find_files
 from support.inputplaces import Place
 
 
-def found(place: Place, text: bytes, *, sizes: bool = False, access: Access | None = None) -> list[Found | None]:
+def found(place: Place, text: bytes, *, sizes: bool = False, access: Access | None = None) -> list[InputFile | None]:
     """What a manifest leads to."""
     place.store.put("list", text)
-    return list(find([{"manifest": f"{place.root}list"}], access or place.access, sizes=sizes))
+    return list(find_files([{"manifest": f"{place.root}list"}], access or place.access, sizes=sizes))
 
 
 def test_addresses_one_per_line(place: Place) -> None:
     """Of every scheme, with blanks around them or in them; blank lines and comments say nothing."""
     text = "\ufeffs3://b/a b\r\n\n# not this\n  https://h/x?y#z  \nfile:///ä"
     assert found(place, text.encode()) == [
-        Found("s3://b/a b", None),
-        Found("https://h/x?y#z", None),
-        Found("file:///ä", None),
+        InputFile("s3://b/a b", None),
+        InputFile("https://h/x?y#z", None),
+        InputFile("file:///ä", None),
     ]
 
 
 def test_sizes_may_follow_a_tab(place: Place) -> None:
     """Nobody needs to ask for them then: the files need not be there."""
     assert found(place, b"s3://nowhere/x\t12\nhttps://nowhere/y\t0\ns3://b/z\t9007199254740992", sizes=True) == [
-        Found("s3://nowhere/x", 12),
-        Found("https://nowhere/y", 0),
-        Found("s3://b/z", 2**53),
+        InputFile("s3://nowhere/x", 12),
+        InputFile("https://nowhere/y", 0),
+        InputFile("s3://b/z", 2**53),
     ]
 
 
@@ -41,7 +41,7 @@ def test_sizes_that_are_missing_are_asked_for(place: Place) -> None:
     """In the order of the lines, however many."""
     urls = place.fill(*(f"{number:03d}" + "x" * number for number in range(150)))
     listed = found(place, "\n".join(urls).encode(), sizes=True)
-    assert listed == [Found(url, number + 3) for number, url in enumerate(urls)]
+    assert listed == [InputFile(url, number + 3) for number, url in enumerate(urls)]
 
 
 @pytest.mark.parametrize(
@@ -77,7 +77,7 @@ def test_a_manifest_that_lists_nothing(place: Place, text: bytes) -> None:
 def test_a_manifest_that_is_missing(place: Place) -> None:
     """Its address is the value."""
     with pytest.raises(InputsError, match=r'inputsFrom\[0\]\.manifest: ".*/no-list": .*no-list.*; remedy: '):
-        list(find([{"manifest": f"{place.root}no-list"}], place.access, sizes=False))
+        list(find_files([{"manifest": f"{place.root}no-list"}], place.access, sizes=False))
 
 
 def test_a_listed_file_that_is_missing(place: Place) -> None:
@@ -92,4 +92,4 @@ def test_sizes_are_not_asked_for_where_the_operator_may_not_look(folder: Place) 
     access = Access({}, allowed=(folder.root,))
     with pytest.raises(InputsError, match=r"line 1 names no size.*: 'file:///etc/x'; remedy: append a tab"):
         found(folder, b"file:///etc/x\n", sizes=True, access=access)
-    assert found(folder, b"file:///etc/x\n", access=access) == [Found("file:///etc/x", None)]
+    assert found(folder, b"file:///etc/x\n", access=access) == [InputFile("file:///etc/x", None)]

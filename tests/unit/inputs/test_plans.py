@@ -9,15 +9,17 @@ import pytest
 
 from kubemr.controller.inputs import plan as planning
 from kubemr.controller.inputs.access import InputsError
-from kubemr.controller.inputs.plan import SPLITS_PER_CHUNK, TASKS_PER_CHUNK, Plan
+from kubemr.controller.inputs.plan import SPLITS_PER_CHUNK, TASKS_PER_CHUNK, SplitPlan
 from kubemr.locks.effects import Json
 from kubemr.storage import DirectoryStore
 from support.inputplaces import Place
 
 
-def made(folder: Place, spec: Json, clock: Iterator[float] | None = None) -> Plan:
+def made(folder: Place, spec: Json, clock: Iterator[float] | None = None) -> SplitPlan:
     """A plan for that spec, written to the same directory."""
-    plan = Plan("1-abc", spec, folder.access, folder.store, "job/", (lambda: next(clock)) if clock else (lambda: 0.0))
+    plan = SplitPlan(
+        "1-abc", spec, folder.access, folder.store, "job/", (lambda: next(clock)) if clock else (lambda: 0.0)
+    )
     assert plan.prefix == "job/inputs/1-abc/"
     return plan
 

@@ -16,8 +16,8 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from kubemr.controller.inputs.sources import Found
-from kubemr.controller.inputs.splitting import Cuts, tasks
+from kubemr.controller.inputs.sources import InputFile
+from kubemr.controller.inputs.splitting import SplitSettings, task_inputs
 from kubemr.coordination.splits import Part, Split
 from kubemr.storage import open_input
 from kubemr.worker.input.record_reader import BLOCK, RecordsError, records
@@ -61,14 +61,14 @@ def expected(content: bytes) -> list[bytes]:
     return [line.removesuffix(b"\r") for line in lines] + ([last] if last else [])
 
 
-def cut(size: int, told: int) -> Cuts:
+def cut(size: int, told: int) -> SplitSettings:
     """Parts of that size, but not so many that a server is asked for minutes."""
-    return Cuts(max(size, told // MOST_PARTS), 1)
+    return SplitSettings(max(size, told // MOST_PARTS), 1)
 
 
-def parts(url: str, told: int, cuts: Cuts) -> list[Part]:
+def parts(url: str, told: int, cuts: SplitSettings) -> list[Part]:
     """What the map tasks of one file read that is told to have that size."""
-    texts = [text for text in tasks([Found(url, told)], cuts) if text is not None]
+    texts = [text for text in task_inputs([InputFile(url, told)], cuts) if text is not None]
     return [part for text in texts for part in Split.parse(text).parts]
 
 
@@ -113,7 +113,7 @@ def test_a_packed_file_is_whole_whatever_its_size(folder: Place, told: int) -> N
     """It is not cut."""
     packed = gzip.compress(b"a\nb\n" * 100)
     folder.store.put("x.gz", packed)
-    (part,) = parts(f"{folder.root}x.gz", told, Cuts(4, 1))
+    (part,) = parts(f"{folder.root}x.gz", told, SplitSettings(4, 1))
     assert len(list(records(part, lambda url, start: open_input(url, start=start)))) == 200
 
 
@@ -122,7 +122,7 @@ def test_the_end_is_looked_for_in_the_answer_at_hand(folder: Place) -> None:
     folder.store.put("file", b"0123456789\n" * 10)
     with FileServer(Path(unquote(urlsplit(folder.root).path))) as server:
         for told in (110, 99):
-            named = parts(f"{server.url}/file", told, Cuts(11, 1))
+            named = parts(f"{server.url}/file", told, SplitSettings(11, 1))
             with suppress(RecordsError):
                 for part in named:
                     list(records(part, lambda url, start: open_input(url, start=start)))
@@ -158,7 +158,11 @@ def test_a_part_inside_a_long_record_is_not_read_further_than_its_own_end(folder
         stream.seek(start)
         return stream
 
-    texts = [text for text in tasks([Found(f"{folder.root}long", len(content))], Cuts(size, 1)) if text is not None]
+    texts = [
+        text
+        for text in task_inputs([InputFile(f"{folder.root}long", len(content))], SplitSettings(size, 1))
+        if text is not None
+    ]
     found = [list(records(Split.parse(text).parts[0], open_at)) for text in texts]
     assert found == [[b"a", b"x" * 5 * size], [], [], [], [b"b"]]
     assert ends == [5 * size + 3, *(number * size - 1 + 3 * BLOCK for number in (1, 2, 3)), len(content)]

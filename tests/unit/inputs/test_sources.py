@@ -7,7 +7,7 @@ import re
 import pytest
 
 from kubemr.controller.inputs.access import Access, InputsError
-from kubemr.controller.inputs.sources import BEAT, find
+from kubemr.controller.inputs.sources import PROGRESS_EVERY_KEYS, find_files
 from kubemr.storage import NoSuchBucket, StorageError
 from support.inputplaces import Place
 
@@ -16,7 +16,7 @@ KEYS = ("2025/01/a.gz", "2025/01/ä b.gz", "2025/02/c.txt", "2025-old.gz", "othe
 
 def urls(place: Place, *sources: dict[str, str]) -> list[str]:
     """The addresses found."""
-    return [found.url for found in find(sources, place.access, sizes=False) if found is not None]
+    return [found.url for found in find_files(sources, place.access, sizes=False) if found is not None]
 
 
 def test_a_prefix_is_everything_that_begins_like_it(place: Place) -> None:
@@ -24,7 +24,7 @@ def test_a_prefix_is_everything_that_begins_like_it(place: Place) -> None:
     found = place.fill(*KEYS)
     assert urls(place, {"prefix": f"{place.root}2025/"}) == found[:3]
     assert urls(place, {"prefix": f"{place.root}2025"}) == [found[3], *found[:3]]
-    listed = list(find([{"prefix": f"{place.root}other/"}], place.access, sizes=True))
+    listed = list(find_files([{"prefix": f"{place.root}other/"}], place.access, sizes=True))
     assert [each.size for each in listed if each is not None] == [len(KEYS[4])]
 
 
@@ -79,7 +79,7 @@ def test_keys_that_are_wrong_may_be_corrected(bucket: Place) -> None:
     """Likewise."""
     denied = Access({**bucket.environ, "KUBEMR_S3_SECRET_ACCESS_KEY": "wrong-secret"}, True)
     with pytest.raises(StorageError, match="list"):
-        list(find([{"prefix": bucket.root}], denied, sizes=False))
+        list(find_files([{"prefix": bucket.root}], denied, sizes=False))
 
 
 def test_a_key_that_no_worker_could_read_is_an_error(bucket: Place) -> None:
@@ -107,7 +107,7 @@ def test_a_climbing_address_is_refused(folder: Place) -> None:
 
 def test_a_long_search_without_a_match_lets_others_in_between(folder: Place) -> None:
     """Else an operator could not stop in the middle of it."""
-    folder.fill(*(f"x/{number:04d}" for number in range(BEAT + 2)), "y")
-    found = list(find([{"glob": f"{folder.root}**/y"}], folder.access, sizes=False))
+    folder.fill(*(f"x/{number:04d}" for number in range(PROGRESS_EVERY_KEYS + 2)), "y")
+    found = list(find_files([{"glob": f"{folder.root}**/y"}], folder.access, sizes=False))
     assert found.count(None) == 2
     assert len(found) == 3

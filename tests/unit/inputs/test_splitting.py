@@ -6,25 +6,25 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kubemr.controller.inputs.sources import Found
-from kubemr.controller.inputs.splitting import BEAT, LONGEST_INPUT, Cuts, tasks
+from kubemr.controller.inputs.sources import InputFile
+from kubemr.controller.inputs.splitting import LONGEST_INPUT, PROGRESS_EVERY_FILES, SplitSettings, task_inputs
 from kubemr.coordination.splits import Part, Split, compression_of
 from kubemr.locks.effects import Json
 
 SIZES = st.lists(st.integers(0, 400), max_size=40)
 
 
-def splits(sizes: list[int], cuts: Cuts, ending: str = "") -> list[Split]:
+def splits(sizes: list[int], cuts: SplitSettings, ending: str = "") -> list[Split]:
     """The tasks of files of these sizes; each file is named after its number."""
-    files = [Found(f"s3://b/{number}{ending}", size) for number, size in enumerate(sizes)]
-    return [Split.parse(text) for text in tasks(files, cuts) if text is not None]
+    files = [InputFile(f"s3://b/{number}{ending}", size) for number, size in enumerate(sizes)]
+    return [Split.parse(text) for text in task_inputs(files, cuts) if text is not None]
 
 
 @given(SIZES, st.integers(1, 100), st.integers(1, 5))
 def test_every_byte_is_in_one_task(sizes: list[int], size: int, max_files: int) -> None:
     """Whole files once, pieces one after another from the first byte to the last; nothing is larger than it may be."""
     pieces: dict[str, list[tuple[int, int]]] = {}
-    for split in splits(sizes, Cuts(size, max_files)):
+    for split in splits(sizes, SplitSettings(size, max_files)):
         assert 1 <= len(split.parts) <= max_files
         whole = [sizes[int(part.url[7:])] for part in split.parts if part.length is None]
         assert len(whole) in (0, len(split.parts)), "a piece is a task of its own"
@@ -46,7 +46,7 @@ def test_every_byte_is_in_one_task(sizes: list[int], size: int, max_files: int) 
 @given(SIZES, st.integers(1, 100), st.sampled_from(["Auto", "Gzip"]))
 def test_compressed_files_are_not_cut(sizes: list[int], size: int, compression: str) -> None:
     """A record cannot be found in the middle of them."""
-    parts = [part for split in splits(sizes, Cuts(size, 3, compression), ".gz") for part in split.parts]
+    parts = [part for split in splits(sizes, SplitSettings(size, 3, compression), ".gz") for part in split.parts]
     assert parts == [Part(f"s3://b/{number}.gz", compression="Gzip") for number in range(len(sizes))]
 
 
@@ -65,23 +65,23 @@ def test_compressed_files_are_not_cut(sizes: list[int], size: int, compression: 
 def test_compression_goes_by_the_ending(name: str, kind: str) -> None:
     """Unless the job says."""
     assert compression_of(name) == kind
-    assert splits([1000], Cuts(10, 1, "None"), ".gz")[0].parts[0] == Part("s3://b/0.gz", 0, 10)
+    assert splits([1000], SplitSettings(10, 1, "None"), ".gz")[0].parts[0] == Part("s3://b/0.gz", 0, 10)
 
 
 def test_a_small_rest_stays_with_the_last_piece() -> None:
     """Up to a tenth."""
-    assert [(split.parts[0].start, split.parts[0].length) for split in splits([210], Cuts(100, 1))] == [
+    assert [(split.parts[0].start, split.parts[0].length) for split in splits([210], SplitSettings(100, 1))] == [
         (0, 100),
         (100, 110),
     ]
-    assert [split.parts[0].length for split in splits([211], Cuts(100, 1))] == [100, 100, 11]
-    assert splits([110], Cuts(100, 1)) == [Split((Part("s3://b/0"),))]
+    assert [split.parts[0].length for split in splits([211], SplitSettings(100, 1))] == [100, 100, 11]
+    assert splits([110], SplitSettings(100, 1)) == [Split((Part("s3://b/0"),))]
 
 
 def test_a_task_names_no_more_files_than_its_input_can_hold() -> None:
     """Whatever `maxFiles` says: an input is read as a whole."""
-    files = [Found(f"s3://b/{number:01000d}", 0) for number in range(1000)]
-    texts = [text for text in tasks(files, Cuts(100, 100_000)) if text is not None]
+    files = [InputFile(f"s3://b/{number:01000d}", 0) for number in range(1000)]
+    texts = [text for text in task_inputs(files, SplitSettings(100, 100_000)) if text is not None]
     assert len(texts) > 2
     assert max(map(len, texts)) < LONGEST_INPUT * 1.1
     assert sum(len(Split.parse(text).parts) for text in texts) == 1000
@@ -89,7 +89,7 @@ def test_a_task_names_no_more_files_than_its_input_can_hold() -> None:
 
 def test_packing_lets_others_in_between() -> None:
     """A million small files may be few tasks."""
-    found = list(tasks([Found("s3://b/x", 0)] * (3 * BEAT), Cuts(100, 100_000)))
+    found = list(task_inputs([InputFile("s3://b/x", 0)] * (3 * PROGRESS_EVERY_FILES), SplitSettings(100, 100_000)))
     assert found.count(None) == 3
 
 
@@ -97,14 +97,17 @@ def test_packing_lets_others_in_between() -> None:
     ("spec", "cuts"),
     [
         ({}, None),
-        ({"split": {}}, Cuts(64 << 20, 1000)),
-        ({"split": {"size": "1.5Ki", "maxFiles": 3}, "inputFormat": {"compression": "Xz"}}, Cuts(1536, 3, "Xz")),
-        ({"split": {"size": 7}, "inputFormat": {}}, Cuts(7, 1000)),
+        ({"split": {}}, SplitSettings(64 << 20, 1000)),
+        (
+            {"split": {"size": "1.5Ki", "maxFiles": 3}, "inputFormat": {"compression": "Xz"}},
+            SplitSettings(1536, 3, "Xz"),
+        ),
+        ({"split": {"size": 7}, "inputFormat": {}}, SplitSettings(7, 1000)),
     ],
 )
-def test_what_the_spec_says(spec: Json, cuts: Cuts | None) -> None:
+def test_what_the_spec_says(spec: Json, cuts: SplitSettings | None) -> None:
     """With the schema's defaults."""
-    assert Cuts.of(spec) == cuts
+    assert SplitSettings.of(spec) == cuts
 
 
 def test_the_input_of_a_task() -> None:

@@ -93,7 +93,7 @@ async def test_an_apiserver_that_goes_does_not_keep_it_from_stopping(
     cluster: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It says that the Lease was not released, and ends."""
-    monkeypatch.setattr(module, "LEAVE_SECONDS", 0.2)
+    monkeypatch.setattr(module, "RELEASE_SECONDS", 0.2)
     async with asyncio.timeout(30), cluster.operator() as (_, stop):
         await cluster.lease_taken()
         await asyncio.to_thread(cluster.server.stop)
@@ -102,7 +102,7 @@ async def test_an_apiserver_that_goes_does_not_keep_it_from_stopping(
 
 async def test_a_child_in_the_way_is_looked_at_again(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
     """After a moment, without a failure: it may be on its way out."""
-    monkeypatch.setattr(module, "BLOCKED_SECONDS", 0.05)
+    monkeypatch.setattr(module, "NAME_CONFLICT_SECONDS", 0.05)
     await cluster.submit()
     (job,) = await cluster.until(names.JOBS, lambda jobs: True)
     name = names.config_map(names.base("words", job["metadata"]["uid"], 1))
@@ -140,6 +140,6 @@ def test_what_went_wrong_first() -> None:
     """The loss of the Lease before all else, however deep."""
     lost = LeaseLostError("gone")
     group = ExceptionGroup("", [ValueError("x"), ExceptionGroup("", [lost])])
-    assert module._first(group) is lost
+    assert module._first_error(group) is lost
     refused = RequestRefusedError.__new__(RequestRefusedError)
-    assert module._first(ExceptionGroup("", [refused])) is refused
+    assert module._first_error(ExceptionGroup("", [refused])) is refused

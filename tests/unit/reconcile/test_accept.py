@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from kubemr.controller.reconcile.context import FINALIZER, ReconcileContext
-from kubemr.controller.reconcile.phases.accept import SHOWN_PROBLEMS, summary
+from kubemr.controller.reconcile.phases.accept import SHOWN_PROBLEMS, summarize_problems
 from kubemr.controller.reconcile.reconciler import reconcile
 from kubemr.coordination.advance import MAX_ERROR
 from kubemr.locks.effects import Json
@@ -80,11 +80,11 @@ def test_more_problems_than_fit_are_counted(bench: Bench, operator: ReconcileCon
 
 def test_the_summary_of_problems() -> None:
     """At most ten, at most as long as the field."""
-    assert summary(["a"]) == "a"
-    assert summary(["a", "b"]) == "a; b"
-    assert summary(["x"] * SHOWN_PROBLEMS) == "; ".join(["x"] * SHOWN_PROBLEMS)
-    assert summary(["x"] * (SHOWN_PROBLEMS + 3)).endswith("x; and 3 more")
-    long = summary(["y" * 5000, "z"])
+    assert summarize_problems(["a"]) == "a"
+    assert summarize_problems(["a", "b"]) == "a; b"
+    assert summarize_problems(["x"] * SHOWN_PROBLEMS) == "; ".join(["x"] * SHOWN_PROBLEMS)
+    assert summarize_problems(["x"] * (SHOWN_PROBLEMS + 3)).endswith("x; and 3 more")
+    long = summarize_problems(["y" * 5000, "z"])
     assert long.endswith("y…; and 1 more")
     assert len(long) <= MAX_ERROR
 

@@ -16,7 +16,7 @@ from kubemr.controller.reconcile.context import (
 )
 from kubemr.controller.reconcile.objects import builders
 from kubemr.controller.reconcile.reconciler import reconcile
-from kubemr.controller.reconcile.storage.orphaned_prefixes import record, sweep
+from kubemr.controller.reconcile.storage.orphaned_prefixes import record_orphaned_prefix, sweep_orphaned_prefixes
 from kubemr.coordination import names
 from kubemr.coordination.job_view import JobView
 from kubemr.locks.conditional import RequestRefusedError, Target
@@ -102,16 +102,16 @@ def test_after_the_deadline_the_job_is_released_and_swept_later(
     assert operator.counters == {"unswept_prefixes": 1}
     restarted = bench.operator("op-b")
     if what == "storage":
-        assert list(bench.run(sweep(restarted))) == [job.uid]
+        assert list(bench.run(sweep_orphaned_prefixes(restarted))) == [job.uid]
         bench.storage_fails = False
     bench.store.put(f"{job.storage_prefix}late", b"")
-    assert bench.run(sweep(restarted)) == {}
+    assert bench.run(sweep_orphaned_prefixes(restarted)) == {}
     assert restarted.counters == {"swept_prefixes": 1}
     assert list(bench.store.objects) == [f"{other.storage_prefix}kept"]
     (listed,) = bench.objects(CONFIG_MAPS, namespace="kubemr")
     assert not listed.get("data")
-    bench.run(record(job, restarted))
-    bench.run(record(other, restarted))
+    bench.run(record_orphaned_prefix(job, restarted))
+    bench.run(record_orphaned_prefix(other, restarted))
     (listed,) = bench.objects(CONFIG_MAPS, namespace="kubemr")
     assert set(listed["data"]) == {job.uid, other.uid}
 

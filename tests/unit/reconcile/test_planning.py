@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from kubemr.controller.inputs.plan import Plan
+from kubemr.controller.inputs.plan import SplitPlan
 from kubemr.controller.reconcile.context import ReconcileContext
 from kubemr.controller.reconcile.phases import plan_inputs
 from kubemr.controller.reconcile.reconciler import reconcile
@@ -136,7 +136,7 @@ def slow(bench: Bench, monkeypatch: pytest.MonkeyPatch, seconds: float = 3.0) ->
         bench.now += seconds
         return bench.now
 
-    monkeypatch.setattr(plan_inputs, "Plan", partial(Plan, clock=clock))
+    monkeypatch.setattr(plan_inputs, "SplitPlan", partial(SplitPlan, clock=clock))
 
 
 def test_a_long_listing_says_how_far_it_is(

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from kubemr.controller.workqueue import Queue, RateLimitedQueue, ShutDown
+from kubemr.controller.workqueue import Queue, QueueShutDownError, RateLimitedQueue
 from support.virtualtime import settle
 
 
@@ -18,7 +18,7 @@ async def test_what_waits_is_still_handed_out() -> None:
     queue.add("b")
     assert queue.shutting_down
     assert await queue.get() == "a"
-    with pytest.raises(ShutDown, match="jobs"):
+    with pytest.raises(QueueShutDownError, match="jobs"):
         await queue.get()
 
 
@@ -29,7 +29,7 @@ async def test_waiting_workers_go_home() -> None:
     await settle()
     queue.shut_down()
     outcomes = await asyncio.gather(*workers, return_exceptions=True)
-    assert all(isinstance(outcome, ShutDown) for outcome in outcomes)
+    assert all(isinstance(outcome, QueueShutDownError) for outcome in outcomes)
 
 
 async def test_drain_waits_for_work_in_progress_and_for_what_was_added_meanwhile() -> None:
@@ -49,7 +49,7 @@ async def test_drain_waits_for_work_in_progress_and_for_what_was_added_meanwhile
         assert not drain.done()
         queue.done(key)
     await drain
-    with pytest.raises(ShutDown):
+    with pytest.raises(QueueShutDownError):
         await queue.get()
 
 

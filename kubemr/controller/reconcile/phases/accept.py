@@ -22,21 +22,21 @@ SHOWN_PROBLEMS = 10
 def accept(document: Json, context: ReconcileContext) -> Op[Result]:
     """PENDING or FAIL."""
     job = JobView.of(document)
-    problems = yield from problems_of(document, context)
+    problems = yield from find_problems(document, context)
     now: str = yield Do(context.settings.now_string, "wall clock")
     if problems:
-        status = _failed(job, problems, now)
-        marked = yield from _replace(job, status)
-        if marked is not None:
-            yield from event(marked, Reason.INVALID, status["error"], now)
+        status = _failed_status(job, problems, now)
+        patched = yield from _replace_status(job, status)
+        if patched is not None:
+            yield from event(patched, Reason.INVALID, status["error"], now)
         return WAIT_FOR_EVENT
-    marked = yield from accepted(job, 1, now)
-    if marked is not None:
-        yield from event(marked, Reason.ACCEPTED, "the job is valid", now)
+    patched = yield from mark_pending(job, 1, now)
+    if patched is not None:
+        yield from event(patched, Reason.ACCEPTED, "the job is valid", now)
     return WAIT_FOR_EVENT
 
 
-def problems_of(document: Json, context: ReconcileContext) -> Op[list[str]]:
+def find_problems(document: Json, context: ReconcileContext) -> Op[list[str]]:
     """What is wrong with the spec, and with where the job would store."""
     problems = [str(problem) for problem in validate(document)]
     if not problems:
@@ -47,26 +47,26 @@ def problems_of(document: Json, context: ReconcileContext) -> Op[list[str]]:
     return problems
 
 
-def accepted(job: JobView, run: int, now: str) -> Op[JobView | None]:
+def mark_pending(job: JobView, run: int, now: str) -> Op[JobView | None]:
     """PENDING, as the first run or as a later one; None when the job has changed meanwhile."""
-    if not (yield from _guarded(job)):
+    if not (yield from _ensure_finalizer(job)):
         return None
-    return (yield from _replace(job, _pending(job, run, now)))
+    return (yield from _replace_status(job, _pending_status(job, run, now)))
 
 
-def _replace(job: JobView, status: Json) -> Op[JobView | None]:
+def _replace_status(job: JobView, status: Json) -> Op[JobView | None]:
     # The status is tested as a whole: a path below one that does not exist leads nowhere, and fails.
     before = job.document.get("status")
     patch = Patch().test("/metadata/uid", job.uid).test("/status", before).add("/status", status)
 
-    def mine(seen: Json) -> bool:
+    def is_applied(seen: Json) -> bool:
         found = JobView.of(seen)
         return (found.phase, found.run) == (status["phase"], status["run"])
 
-    return (yield from patch_job(job.status, patch, mine))
+    return (yield from patch_job(job.status, patch, is_applied))
 
 
-def _guarded(job: JobView) -> Op[bool]:
+def _ensure_finalizer(job: JobView) -> Op[bool]:
     """Put the finalizer on the job; False when the job changed meanwhile and is to be looked at again."""
     finalizers = job.document["metadata"].get("finalizers") or []
     if FINALIZER in finalizers:
@@ -74,11 +74,11 @@ def _guarded(job: JobView) -> Op[bool]:
     wanted = [*finalizers, FINALIZER]
     patch = Patch().test("/metadata/uid", job.uid).test("/metadata/finalizers", finalizers or None)
     patch = patch.add("/metadata/finalizers", wanted)
-    marked = yield from patch_job(job.target, patch, patch.shows)
-    return marked is not None
+    patched = yield from patch_job(job.target, patch, patch.shows)
+    return patched is not None
 
 
-def _pending(job: JobView, run: int, now: str) -> Json:
+def _pending_status(job: JobView, run: int, now: str) -> Json:
     inputs = (job.document.get("status") or {}).get("inputs")
     return {
         "phase": "PENDING",
@@ -86,12 +86,12 @@ def _pending(job: JobView, run: int, now: str) -> Json:
         **({} if inputs is None else {"inputs": inputs}),
         "run": run,
         "observedRestarts": _restarts(job),
-        "observedGeneration": _generation(job),
+        "observedGeneration": _spec_generation(job),
         "conditions": [_condition(job, ConditionType.VALID, "True", Reason.VALID, "the spec is valid", now)],
     }
 
 
-def summary(problems: list[str]) -> str:
+def summarize_problems(problems: list[str]) -> str:
     """The first problems, each of them whole as long as they fit, and how many more there are."""
     shown = 1
     while shown < min(len(problems), SHOWN_PROBLEMS) and len("; ".join(problems[: shown + 1])) <= MAX_ERROR - 20:
@@ -102,15 +102,15 @@ def summary(problems: list[str]) -> str:
     return error if shown == len(problems) else f"{error}; and {len(problems) - shown} more"
 
 
-def _failed(job: JobView, problems: list[str], now: str) -> Json:
-    error = summary(problems)
+def _failed_status(job: JobView, problems: list[str], now: str) -> Json:
+    error = summarize_problems(problems)
     return {
         "phase": "FAIL",
         "run": 1,
         "observedRestarts": _restarts(job),
         "error": error,
         "completionTime": now,
-        "observedGeneration": _generation(job),
+        "observedGeneration": _spec_generation(job),
         "conditions": [
             _condition(job, ConditionType.VALID, "False", Reason.INVALID, error, now),
             _condition(job, ConditionType.FAILED, "True", Reason.INVALID, error, now),
@@ -125,11 +125,11 @@ def _condition(job: JobView, kind: ConditionType, status: str, reason: Reason, m
         "reason": reason.value,
         "message": message,
         "lastTransitionTime": now,
-        "observedGeneration": _generation(job),
+        "observedGeneration": _spec_generation(job),
     }
 
 
-def _generation(job: JobView) -> int:
+def _spec_generation(job: JobView) -> int:
     return int(job.document["metadata"].get("generation") or 1)
 
 

@@ -17,12 +17,12 @@ def claim(document: Json, context: ReconcileContext) -> Op[Result]:
     job = JobView.of(document)
     now: str = yield Do(context.settings.now_string, "wall clock")
     stages = stages_of(job)
-    mine = yield from next_acquisition(job, context)
+    acquisition = yield from next_acquisition(job, context)
     total = sum(stage["total"] for stage in stages)
     patch = (
         guard(job)
         .replace("/status/phase", "DEPLOYING")
-        .add(PATH, mine.raw)
+        .add(PATH, acquisition.raw)
         .add("/status/stages", stages)
         .add("/status/stage", stages[0]["name"])
         .add("/status/progress", f"0/{total}")
@@ -30,9 +30,9 @@ def claim(document: Json, context: ReconcileContext) -> Op[Result]:
         .add("/status/selector", names.selector(job.uid))
         .add("/status/startTime", now)
     )
-    marked = yield from patch_job(job.status, patch, lambda seen: mine.same_acquisition_as(lookup(seen, PATH)))
-    if marked is not None:
-        yield from event(marked, Reason.DEPLOYING, f"driven by {context.identity}", now)
+    patched = yield from patch_job(job.status, patch, lambda seen: acquisition.same_acquisition_as(lookup(seen, PATH)))
+    if patched is not None:
+        yield from event(patched, Reason.DEPLOYING, f"driven by {context.identity}", now)
     return WAIT_FOR_EVENT
 
 

@@ -29,7 +29,7 @@ from kubemr.controller.reconcile.objects import rbac
 from kubemr.controller.reconcile.objects.delete import remove, remove_all, remove_named, run_of
 from kubemr.controller.reconcile.shards.summary import ShardSummary
 from kubemr.controller.reconcile.status.events import event
-from kubemr.controller.reconcile.storage.job_store import open_store
+from kubemr.controller.reconcile.storage.job_store import open_job_store
 from kubemr.controller.reconcile.workers.stuck_pods import force_delete_stuck_pods
 from kubemr.coordination import names
 from kubemr.coordination.attempt_records import is_record
@@ -98,7 +98,7 @@ def delete_children(job: JobView, context: ReconcileContext, *, patient: bool, n
         keeps_records = None if policy_of(job) == "None" else is_record
         prefixes = prefixes_to_delete(job)
         if prefixes:
-            store = yield from open_store(job, context)
+            store = yield from open_job_store(job, context)
             for prefix in prefixes:
                 yield Do(partial(store.delete_prefix, prefix, keeps_records), "retention")
     yield from rbac.revoke(job)  # Not before: workers that still ran had to read that the job is over.

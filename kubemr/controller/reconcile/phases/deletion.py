@@ -33,8 +33,8 @@ from kubemr.controller.reconcile.job_lock import patch_job
 from kubemr.controller.reconcile.objects import rbac
 from kubemr.controller.reconcile.objects.delete import remove_all, remove_named
 from kubemr.controller.reconcile.status.events import event
-from kubemr.controller.reconcile.storage.job_store import open_store
-from kubemr.controller.reconcile.storage.orphaned_prefixes import record
+from kubemr.controller.reconcile.storage.job_store import open_job_store
+from kubemr.controller.reconcile.storage.orphaned_prefixes import record_orphaned_prefix
 from kubemr.controller.reconcile.workers.stuck_pods import force_delete_stuck_pods
 from kubemr.coordination import names
 from kubemr.coordination.job_view import JobView
@@ -79,7 +79,7 @@ def delete(document: Json, context: ReconcileContext) -> Op[Result]:
         # Each wait is half of the time that has passed: an exponential back-off that no restart forgets.
         return Result(min(max(passed / 2, POD_POLL_SECONDS), LONGEST_RETRY_SECONDS, max(left, POD_POLL_SECONDS)))
     if problem:
-        yield from record(job, context)
+        yield from record_orphaned_prefix(job, context)
     try:
         yield from _remove_children(job)
     except RequestRefusedError as refused:
@@ -105,7 +105,7 @@ def _may_have_written(job: JobView) -> bool:
 def _clear(job: JobView, context: ReconcileContext) -> Op[str]:
     """Remove all that the job stored; tells what is in the way."""
     try:
-        store = yield from open_store(job, context)
+        store = yield from open_job_store(job, context)
         yield Do(lambda: store.delete_prefix(job.storage_prefix), "delete prefix")
     except Exception as error:  # Whatever it is: people are told, it is tried again, and the deadline bounds it.
         return f"the job's objects cannot be removed: {error}"

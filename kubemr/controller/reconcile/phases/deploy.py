@@ -20,11 +20,11 @@ from kubemr.controller.reconcile.context import (
 from kubemr.controller.reconcile.job_lock import guard, patch_job, still_holds_lock
 from kubemr.controller.reconcile.objects import builders, rbac
 from kubemr.controller.reconcile.objects.create import ensure
-from kubemr.controller.reconcile.phases.plan_inputs import plan
+from kubemr.controller.reconcile.phases.plan_inputs import plan_inputs
 from kubemr.controller.reconcile.shards.previous_run import PreviousShardsMissingError, load_previous_tasks
 from kubemr.controller.reconcile.status.blocked import report_blocked
 from kubemr.controller.reconcile.status.events import event
-from kubemr.controller.reconcile.storage.job_store import StorageNotReady, check_store
+from kubemr.controller.reconcile.storage.job_store import StorageNotReadyError, check_store
 from kubemr.coordination.advance import condition, fail
 from kubemr.coordination.job_view import JobView
 from kubemr.locks.conditional import RequestRefusedError
@@ -41,12 +41,12 @@ def deploy(document: Json, context: ReconcileContext) -> Op[Result]:
     """Deploy a job that this operator drives."""
     job = JobView.of(document)
     if job.unplanned:
-        return (yield from plan(document, context))
+        return (yield from plan_inputs(document, context))
     if job.stages[0].total > 0:
         storage: StorageSettings = yield Do(lambda: context.settings.storage(document), "storage settings")
         try:
             yield from check_store(job, context, storage)
-        except StorageNotReady as problem:
+        except StorageNotReadyError as problem:
             yield from report_blocked(job, context, Reason.STORAGE_NOT_READY, str(problem))
             return Result(STORAGE_POLL_SECONDS)
         # The cache lags behind: a shard that was deleted since must not come back with nothing done.
@@ -54,9 +54,9 @@ def deploy(document: Json, context: ReconcileContext) -> Op[Result]:
             return WAIT_FOR_EVENT
         try:
             yield from create_children(job, storage, context.settings.lease_seconds)
-        except PreviousShardsMissingError as forgotten:
+        except PreviousShardsMissingError as missing:
             if (yield from still_holds_lock(job, context)):
-                yield from fail(job, str(forgotten), context.settings.now_string, Reason.SHARD_DELETED)
+                yield from fail(job, str(missing), context.settings.now_string, Reason.SHARD_DELETED)
             return WAIT_FOR_EVENT
         if not (yield from still_holds_lock(job, context)):
             context.cleaned.pop((job.uid, job.run), None)  # What was just created may have to go again.
@@ -78,9 +78,9 @@ def deploy(document: Json, context: ReconcileContext) -> Op[Result]:
     patch = patch.add("/status/stages/0/startTime", now) + condition(
         job, ConditionType.DEPLOYED, Reason.DEPLOYED, message, now
     )
-    marked = yield from patch_job(job.status, patch, lambda seen: JobView.of(seen).phase == "DEPLOYED")
-    if marked is not None:
-        yield from event(marked, Reason.DEPLOYED, message, now)
+    patched = yield from patch_job(job.status, patch, lambda seen: JobView.of(seen).phase == "DEPLOYED")
+    if patched is not None:
+        yield from event(patched, Reason.DEPLOYED, message, now)
     return WAIT_FOR_EVENT
 
 

@@ -14,12 +14,12 @@ from typing import Final
 from attrs import define, field
 
 from kubemr.controller.inputs.access import InputsError
-from kubemr.controller.inputs.plan import Plan
+from kubemr.controller.inputs.plan import SplitPlan
 from kubemr.controller.reconcile.context import WAIT_FOR_EVENT, CleanStore, ReconcileContext, Result
 from kubemr.controller.reconcile.job_lock import guard, lock_value, patch_job, still_holds_lock
 from kubemr.controller.reconcile.phases.claim import stages_of
 from kubemr.controller.reconcile.status.blocked import report_blocked
-from kubemr.controller.reconcile.storage.job_store import StorageNotReady, open_inputs, open_store
+from kubemr.controller.reconcile.storage.job_store import StorageNotReadyError, open_job_inputs, open_job_store
 from kubemr.coordination.advance import condition, fail
 from kubemr.coordination.job_view import Inputs, JobView
 from kubemr.locks.conditional import PatchResult, PatchStatus, RequestRefusedError, apply
@@ -27,7 +27,7 @@ from kubemr.locks.effects import Do, Json, Now, Op, Random
 from kubemr.locks.patch import lookup
 from kubemr.reasons import ConditionType, Reason
 
-RIGHTS: Final = (401, 403)
+PERMISSION_STATUSES: Final = (401, 403)
 """Refusals that may pass.  Others, such as 422 for what breaks the schema or a policy, are for good."""
 POLL_SECONDS: Final = 10.0
 """How soon to look again for a bucket that is missing, a store that does not answer, or a right."""
@@ -84,61 +84,61 @@ class Progress:
         return True
 
 
-def plan(document: Json, context: ReconcileContext) -> Op[Result]:
+def plan_inputs(document: Json, context: ReconcileContext) -> Op[Result]:
     """Look for the inputs of a job that this operator drives, write them down and say how many tasks there are."""
     job = JobView.of(document)
-    draw: float = yield Random()
-    name = f"{lock_value(document).fence}-{int(draw * 16**6):06x}"
+    uniform: float = yield Random()
+    name = f"{lock_value(document).fence}-{int(uniform * 16**6):06x}"
     try:
-        store = yield from open_store(job, context)
-        access = yield from open_inputs(job, context)
-    except StorageNotReady as problem:
+        store = yield from open_job_store(job, context)
+        access = yield from open_job_inputs(job, context)
+    except StorageNotReadyError as problem:
         yield from report_blocked(job, context, Reason.STORAGE_NOT_READY, str(problem))
         return Result(POLL_SECONDS)
-    made = Plan(name, document["spec"], access, store, job.storage_prefix)
+    split_plan = SplitPlan(name, document["spec"], access, store, job.storage_prefix)
     progress = Progress(job, context)
     try:
-        written = yield from _write(made, progress)
+        written = yield from _write_plan(split_plan, progress)
     except InputsError as error:
-        yield from _discard(store, made)
+        yield from _discard_plan(store, split_plan)
         yield from fail(progress.job, str(error), context.settings.now_string, Reason.INVALID_INPUTS)
         return WAIT_FOR_EVENT
     except RequestRefusedError:  # A word on how far it is.
-        yield from _discard(store, made)
+        yield from _discard_plan(store, split_plan)
         raise
     except Exception as error:  # Whatever a store has to say: people are to read it, and it is tried again.
-        yield from _discard(store, made)
+        yield from _discard_plan(store, split_plan)
         yield from report_blocked(
             progress.job, context, Reason.INPUTS_UNAVAILABLE, f"spec.inputsFrom cannot be listed: {error}"
         )
         return Result(POLL_SECONDS)
     if not written:
-        yield from _discard(store, made)
+        yield from _discard_plan(store, split_plan)
         return Result(0.0)
-    outcome = yield from _record(progress.job, made)
+    outcome = yield from _record_plan(progress.job, split_plan)
     if _is_void(outcome):
-        yield from _discard(store, made)
+        yield from _discard_plan(store, split_plan)
     if outcome.status is not PatchStatus.REFUSED:
         return Result(0.0)
-    return (yield from _refused(progress.job, context, outcome))
+    return (yield from _handle_refusal(progress.job, context, outcome))
 
 
-def _write(made: Plan, progress: Progress) -> Op[bool]:
+def _write_plan(split_plan: SplitPlan, progress: Progress) -> Op[bool]:
     """All of the plan; False when it is not ours to go on with."""
-    while (yield from progress.report(Reason.LISTING_INPUTS, f"{made.files:,} files found so far")):
-        if (yield Do(made.step, "list inputs")):
+    while (yield from progress.report(Reason.LISTING_INPUTS, f"{split_plan.files:,} files found so far")):
+        if (yield Do(split_plan.step, "list inputs")):
             return True
     return False
 
 
-def _record(job: JobView, made: Plan) -> Op[PatchResult]:
+def _record_plan(job: JobView, split_plan: SplitPlan) -> Op[PatchResult]:
     """This plan is the job's, unless the job is driven by somebody else by now, or the apiserver will not have it."""
-    planned = Inputs(made.name, made.tasks, made.tasks_per_chunk)
+    planned = Inputs(split_plan.name, split_plan.tasks, split_plan.tasks_per_chunk)
     stages = stages_of(job, planned)
-    patch = guard(job).test("/status/inputs", None).add("/status/inputs", made.status())
+    patch = guard(job).test("/status/inputs", None).add("/status/inputs", split_plan.status())
     patch = patch.replace("/status/stages", stages)
     patch = patch.add("/status/progress", f"0/{sum(each['total'] for each in stages)}")
-    return (yield from apply(job.status, patch, lambda seen: lookup(seen, "/status/inputs/plan") == made.name))
+    return (yield from apply(job.status, patch, lambda seen: lookup(seen, "/status/inputs/plan") == split_plan.name))
 
 
 def _is_void(outcome: PatchResult) -> bool:
@@ -149,13 +149,13 @@ def _is_void(outcome: PatchResult) -> bool:
     """
     if outcome.status is not PatchStatus.REFUSED:
         return not outcome.won
-    return outcome.object is None or outcome.answer.status not in RIGHTS
+    return outcome.object is None or outcome.answer.status not in PERMISSION_STATUSES
 
 
-def _refused(job: JobView, context: ReconcileContext, outcome: PatchResult) -> Op[Result]:
+def _handle_refusal(job: JobView, context: ReconcileContext, outcome: PatchResult) -> Op[Result]:
     """Say so on the job: it waits for rights, and what no later try would be allowed fails it."""
     cause = f"spec.inputsFrom: what was found cannot be recorded on the job: {outcome.answer.message}"
-    if outcome.answer.status in RIGHTS:
+    if outcome.answer.status in PERMISSION_STATUSES:
         yield from report_blocked(
             job, context, Reason.INPUTS_UNAVAILABLE, f"{cause}; give the operator the right, or correct what denies it"
         )
@@ -165,6 +165,6 @@ def _refused(job: JobView, context: ReconcileContext, outcome: PatchResult) -> O
     return WAIT_FOR_EVENT
 
 
-def _discard(store: CleanStore, made: Plan) -> Op[None]:
+def _discard_plan(store: CleanStore, split_plan: SplitPlan) -> Op[None]:
     with suppress(Exception):  # A store that fails now too: then it goes with the job's other objects.
-        yield Do(lambda: store.delete_prefix(made.prefix), "discard plan")
+        yield Do(lambda: store.delete_prefix(split_plan.prefix), "discard plan")

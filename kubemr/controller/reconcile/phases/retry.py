@@ -12,9 +12,9 @@ from __future__ import annotations
 
 from kubemr.controller.reconcile.context import WAIT_FOR_EVENT, ReconcileContext, Result
 from kubemr.controller.reconcile.job_lock import patch_job
-from kubemr.controller.reconcile.phases.accept import accepted, problems_of, summary
+from kubemr.controller.reconcile.phases.accept import find_problems, mark_pending, summarize_problems
 from kubemr.controller.reconcile.phases.cleanup import POD_POLL_SECONDS, SETTLE_SECONDS, delete_children, policy_of
-from kubemr.controller.reconcile.shards.missing import what_is_lost
+from kubemr.controller.reconcile.shards.missing import describe_missing_shards
 from kubemr.controller.reconcile.status.events import event
 from kubemr.coordination.advance import condition
 from kubemr.coordination.job_view import JobView
@@ -38,35 +38,35 @@ def retry(document: Json, context: ReconcileContext) -> Op[Result]:
     """Any operator may: the next run begins with one conditional patch, after the last one has been cleared away."""
     job = JobView.of(document)
     now: str = yield Do(context.settings.now_string, "wall clock")
-    problems = yield from _problems(job, context)
+    problems = yield from _retry_problems(job, context)
     if problems:
         patch = _guard(job).add("/status/observedRestarts", restarts_of(document))
-        yield from _report(job, Reason.RETRY_REJECTED, summary(problems), now, patch)
+        yield from _report_retry(job, Reason.RETRY_REJECTED, summarize_problems(problems), now, patch)
         return WAIT_FOR_EVENT
     if job.stages:
-        left = yield from delete_children(job, context, patient=(yield from _patient(job, context)), news=False)
+        left = yield from delete_children(job, context, patient=(yield from _waits_for_pods(job, context)), news=False)
         if left:
             yield from _report_pods(job, left, now)
             return Result(POD_POLL_SECONDS)
     run = job.run + 1
-    marked = yield from accepted(job, run, now)
-    if marked is not None:
-        yield from event(marked, Reason.RETRIED, f"run {run}: what was committed is kept", now)
+    patched = yield from mark_pending(job, run, now)
+    if patched is not None:
+        yield from event(patched, Reason.RETRIED, f"run {run}: what was committed is kept", now)
     return WAIT_FOR_EVENT
 
 
-def _problems(job: JobView, context: ReconcileContext) -> Op[list[str]]:
+def _retry_problems(job: JobView, context: ReconcileContext) -> Op[list[str]]:
     """Why there can be no other run."""
     if policy_of(job) == "None":
         return ["spec.storage.retentionPolicy: 'None': nothing is left to go on from; create a new job"]
-    problems = yield from problems_of(job.document, context)
+    problems = yield from find_problems(job.document, context)
     if problems or not job.stages or job.stages[0].total == 0:  # Without inputs, or before they were found: no shards.
         return problems
-    lost = yield from what_is_lost(job, context)
+    lost = yield from describe_missing_shards(job, context)
     return [f"spec.restarts: {lost}: there is nothing to go on from; create the job anew"] if lost else []
 
 
-def _patient(job: JobView, context: ReconcileContext) -> Op[bool]:
+def _waits_for_pods(job: JobView, context: ReconcileContext) -> Op[bool]:
     """Whether pods are still waited for: as long as `tidy` does, which may have begun."""
     now: float = yield Now()
     first = context.cleaned.setdefault((job.uid, job.run), now)
@@ -83,15 +83,15 @@ def _report_pods(job: JobView, left: list[Json], now: str) -> Op[None]:
         f"{left[0]['metadata']['name']}), {SETTLE_SECONDS:g} s at most; where a node does not answer, they are "
         "removed by force"
     )
-    yield from _report(job, Reason.WAITING_FOR_PODS, message, now, _guard(job))
+    yield from _report_retry(job, Reason.WAITING_FOR_PODS, message, now, _guard(job))
 
 
-def _report(job: JobView, reason: Reason, message: str, now: str, patch: Patch) -> Op[None]:
+def _report_retry(job: JobView, reason: Reason, message: str, now: str, patch: Patch) -> Op[None]:
     """Say it on the job, in one patch with whatever else changes, and by an Event."""
     patch += condition(job, ConditionType.RETRIED, reason, message, now, status="False")
-    marked = yield from patch_job(job.status, patch, patch.shows)
-    if marked is not None:
-        yield from event(marked, reason, message, now)
+    patched = yield from patch_job(job.status, patch, patch.shows)
+    if patched is not None:
+        yield from event(patched, reason, message, now)
 
 
 def _guard(job: JobView) -> Patch:

@@ -23,12 +23,12 @@ from kubemr.controller.reconcile.job_lock import guard, patch_job
 from kubemr.controller.reconcile.shards.missing import fail_if_shards_are_missing
 from kubemr.controller.reconcile.shards.summary import ShardSummary, of_stage, total_counts
 from kubemr.controller.reconcile.status.blocked import clear_blocked, reason_of, report_blocked
-from kubemr.controller.reconcile.storage.job_store import StorageNotReady, open_store
+from kubemr.controller.reconcile.storage.job_store import StorageNotReadyError, open_job_store
 from kubemr.controller.reconcile.workers.liveness import find_dead
 from kubemr.controller.reconcile.workers.pod_problems import check_pods
-from kubemr.controller.reconcile.workers.scale import suspended, sync_worker_job
-from kubemr.controller.reconcile.workers.worker_job import ended as workers_ended
-from kubemr.controller.reconcile.workers.worker_job import ensure_worker_job, latest_workers
+from kubemr.controller.reconcile.workers.scale import is_suspended, sync_worker_job
+from kubemr.controller.reconcile.workers.worker_job import end_reason as workers_ended
+from kubemr.controller.reconcile.workers.worker_job import ensure_worker_job, latest_worker_job
 from kubemr.coordination.advance import Dependencies, advance, complete, fail
 from kubemr.coordination.job_view import JobView
 from kubemr.coordination.lost_attempts import Loss, lost_attempts, write_lost_records
@@ -58,11 +58,11 @@ def supervise(document: Json, context: ReconcileContext) -> Op[Result]:
         return Result()
     if (yield from fail_if_shards_are_missing(job, context)):
         return Result()
-    workers = latest_workers(job, context)
+    workers = latest_worker_job(job, context)
     if workers is not None and workers_ended(workers) is None and (yield from sync_worker_job(job, workers, context)):
         return Result(0.5)  # The caches, and the job, are about to show it.
-    late = _overdue(document, now)
-    if late and not (workers is not None and suspended(workers)):
+    late = _deadline_problem(document, now)
+    if late and not (workers is not None and is_suspended(workers)):
         yield from fail(job, late, context.settings.now_string, Reason.DEADLINE_EXCEEDED)
         return Result()
     known = context.cache.shards(job.uid)
@@ -72,7 +72,7 @@ def supervise(document: Json, context: ReconcileContext) -> Op[Result]:
     if any(shard.failed for shard in shards) or (shards and all(shard.committed for shard in shards)):
         yield from _advance(job, context)
     yield from ensure_worker_job(job, context)
-    if workers is not None and workers_ended(workers) is None and not suspended(workers):
+    if workers is not None and workers_ended(workers) is None and not is_suspended(workers):
         yield from check_pods(job, workers, context)
     return Result(min(PROGRESS_SECONDS, context.settings.lease_seconds / RENEWALS_PER_DURATION))
 
@@ -83,8 +83,8 @@ def _advance(job: JobView, context: ReconcileContext) -> Op[None]:
     if stage is None:
         return
     try:
-        store = yield from open_store(job, context)
-    except StorageNotReady as problem:
+        store = yield from open_job_store(job, context)
+    except StorageNotReadyError as problem:
         yield from report_blocked(job, context, Reason.STORAGE_NOT_READY, str(problem))
         return
     if reason_of(job) == Reason.STORAGE_NOT_READY:
@@ -114,7 +114,7 @@ def _release_tasks_of_dead_workers(job: JobView, shards: Sequence[ShardSummary],
     """Take the tasks of dead holders away from them."""
     holders: set[Token] = {holder for shard in shards for holder in shard.holders}
     dead = yield from find_dead(job, holders, context)
-    told: list[Loss] = []
+    losses: list[Loss] = []
     for shard in shards:
         if dead & shard.holders:
             document: Json = yield from read(Target(SHARDS, job.namespace, shard.name))
@@ -125,8 +125,8 @@ def _release_tasks_of_dead_workers(job: JobView, shards: Sequence[ShardSummary],
                 after = yield from mark_lost(before, dead, job.max_attempts)
             except ShardNotFoundError:
                 return
-            told += lost_attempts(before, after, dead)
-    yield from _record_losses(job, told, context)
+            losses += lost_attempts(before, after, dead)
+    yield from _record_losses(job, losses, context)
 
 
 def _record_losses(job: JobView, losses: Sequence[Loss], context: ReconcileContext) -> Op[None]:
@@ -137,13 +137,13 @@ def _record_losses(job: JobView, losses: Sequence[Loss], context: ReconcileConte
     if not losses or job.current is None:
         return
     try:
-        store = yield from open_store(job, context)
-    except StorageNotReady as problem:
+        store = yield from open_job_store(job, context)
+    except StorageNotReadyError as problem:
         log.warning("record_write_failed", job=job.name, namespace=job.namespace, error=str(problem))
         return
-    means = Dependencies(store, context.settings.now_string)
+    dependencies = Dependencies(store, context.settings.now_string)
     yield from write_lost_records(
-        job, job.current, losses, means, log.bind(job=job.name, namespace=job.namespace).warning
+        job, job.current, losses, dependencies, log.bind(job=job.name, namespace=job.namespace).warning
     )
     yield from _clear_if_deleted(job, store)
 
@@ -173,7 +173,7 @@ def _update_counts(job: JobView, shards: Sequence[ShardSummary], context: Reconc
         yield from patch_job(job.status, guard(job) + patch, patch.shows)
 
 
-def _overdue(document: Json, now: str) -> str:
+def _deadline_problem(document: Json, now: str) -> str:
     """Why the job's time is up, or empty."""
     seconds = (document.get("spec") or {}).get("activeDeadlineSeconds")
     started = (document.get("status") or {}).get("startTime")

@@ -20,13 +20,13 @@ from kubemr.tasks.shard import SHARDS
 def fail_if_shards_are_missing(job: JobView, context: ReconcileContext) -> Op[bool]:
     """True when the job was failed."""
     # All of them existed before the phase was DEPLOYED, and none is removed before it is another.
-    lost = yield from what_is_lost(job, context)
+    lost = yield from describe_missing_shards(job, context)
     if not lost or not (yield from still_holds_lock(job, context)):
         return False
     return (yield from fail(job, f"{lost}; create the job anew", context.settings.now_string, Reason.SHARD_DELETED))
 
 
-def what_is_lost(job: JobView, context: ReconcileContext) -> Op[str]:
+def describe_missing_shards(job: JobView, context: ReconcileContext) -> Op[str]:
     """Which of the run's shards are missing, in words; empty when none is.
 
     A cache that lacks some is only a reason to look.

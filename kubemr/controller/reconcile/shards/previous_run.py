@@ -32,9 +32,9 @@ def load_previous_tasks(job: JobView) -> Op[Mapping[str, TaskTable]]:
             tasks, found = {stage.label: TaskTable(stage.total) for stage in job.stages}, False
         for item in page.items:
             found = True
-            ledger = tasks.get(item["metadata"]["labels"][names.LABEL_STAGE])
-            if ledger is not None:
-                ledger.add_shard(item["tasks"])
+            table = tasks.get(item["metadata"]["labels"][names.LABEL_STAGE])
+            if table is not None:
+                table.add_shard(item["tasks"])
     if not found:
         return {}
     for stage in job.stages:

@@ -22,7 +22,7 @@ from kubemr.tasks import encoding
 from kubemr.tasks.state import Token
 
 STATES: Final = ("pending", "running", "done", "empty", "failed")
-_SUMMARY: Final = "digest"
+_SUMMARY: Final = "summary"
 
 
 @frozen

@@ -28,9 +28,9 @@ def report_blocked(job: JobView, context: ReconcileContext, reason: Reason, mess
     state = "True" if job.phase == "DEPLOYED" else "False"
     patch = guard(job).add("/status/error", shown)
     patch += condition(job, ConditionType.DEPLOYED, reason, shown, now, status=state)
-    marked = yield from patch_job(job.status, patch, lambda seen: bool(lookup(seen, "/status/error") == shown))
-    if marked is not None:
-        yield from event(marked, reason, shown, now)
+    patched = yield from patch_job(job.status, patch, lambda seen: bool(lookup(seen, "/status/error") == shown))
+    if patched is not None:
+        yield from event(patched, reason, shown, now)
 
 
 def clear_blocked(job: JobView, context: ReconcileContext) -> Op[None]:
@@ -40,9 +40,9 @@ def clear_blocked(job: JobView, context: ReconcileContext) -> Op[None]:
     now: str = yield Do(context.settings.now_string, "wall clock")
     patch = guard(job).remove("/status/error")
     patch += condition(job, ConditionType.DEPLOYED, Reason.DEPLOYED, f"{job.replicas} workers", now)
-    marked = yield from patch_job(job.status, patch, lambda seen: not (seen.get("status") or {}).get("error"))
-    if marked is not None:
-        yield from event(marked, Reason.UNBLOCKED, "what held the job up has passed", now)
+    patched = yield from patch_job(job.status, patch, lambda seen: not (seen.get("status") or {}).get("error"))
+    if patched is not None:
+        yield from event(patched, Reason.UNBLOCKED, "what held the job up has passed", now)
 
 
 def reason_of(job: JobView) -> str:

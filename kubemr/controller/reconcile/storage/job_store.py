@@ -1,8 +1,8 @@
-"""A job's object store, as the operator opens it.
+"""Open a job's object store for the operator.
 
-Where the job names a Secret, the keys are read from it by name, each time, and are kept nowhere: the pods get them from
-the same Secret by reference.  A Secret that is missing, or lacks a key, may still come: that is `StorageNotReady`, on
-which the job waits, and no reason to fail.
+If the job names a Secret, the operator reads the keys from it by name each time, and keeps them nowhere.
+The pods get them from the same Secret by reference.
+A Secret that is missing or lacks a key may still appear: the job waits (`StorageNotReadyError`) and does not fail.
 """
 
 from __future__ import annotations
@@ -25,20 +25,20 @@ KEYS: Final[Mapping[str, str]] = {
 """By environment variable, the key of the Secret that `spec.storage.s3.secretRef` names."""
 
 
-class StorageNotReady(Exception):
+class StorageNotReadyError(Exception):
     """The job's storage cannot be used now; what is missing may come."""
 
 
-def open_store(job: JobView, context: ReconcileContext) -> Op[CleanStore]:
-    """The job's store.  Raises `StorageNotReady`."""
+def open_job_store(job: JobView, context: ReconcileContext) -> Op[CleanStore]:
+    """The job's store.  Raises `StorageNotReadyError`."""
     storage: StorageSettings = yield Do(lambda: context.settings.storage(job.document), "storage settings")
     keys = yield from keys_of(job, storage.secret_ref)
     store: CleanStore = yield Do(lambda: context.settings.store(job.document, keys), "open store")
     return store
 
 
-def open_inputs(job: JobView, context: ReconcileContext) -> Op[Access]:
-    """By which rights the job's inputs are looked for: with the same keys.  Raises `StorageNotReady`."""
+def open_job_inputs(job: JobView, context: ReconcileContext) -> Op[Access]:
+    """By which rights the job's inputs are looked for: with the same keys.  Raises `StorageNotReadyError`."""
     storage: StorageSettings = yield Do(lambda: context.settings.storage(job.document), "storage settings")
     keys = yield from keys_of(job, storage.secret_ref)
     access: Access = yield Do(lambda: context.settings.access(job.document, keys), "access to inputs")
@@ -46,39 +46,39 @@ def open_inputs(job: JobView, context: ReconcileContext) -> Op[Access]:
 
 
 def check_store(job: JobView, context: ReconcileContext, storage: StorageSettings) -> Op[None]:
-    """Raises `StorageNotReady` when the workers would find no store that they can write to.
+    """Raises `StorageNotReadyError` when the workers would find no store that they can write to.
 
     Workers with an identity of their own may be allowed what the operator is not, so then only the Secret counts.
     """
     try:
-        store = yield from open_store(job, context)
+        store = yield from open_job_store(job, context)
         if storage.own_identity:
             return
         yield Do(store.check, "check store")
-    except StorageNotReady:
+    except StorageNotReadyError:
         raise
     except Exception as error:  # Whatever the store has to say: people are to read it, and it is tried again.
-        raise StorageNotReady(f"the object store cannot be used: {error}") from error
+        raise StorageNotReadyError(f"the object store cannot be used: {error}") from error
 
 
 def keys_of(job: JobView, name: str) -> Op[Mapping[str, str]]:
-    """The storage keys in the Secret of that name, as environment variables.  Raises `StorageNotReady`."""
+    """The storage keys in the Secret of that name, as environment variables.  Raises `StorageNotReadyError`."""
     if not name:
         return {}
     try:
         document: Json = yield from read(Target(SECRETS, job.namespace, name))
     except RequestRefusedError as refused:
-        raise StorageNotReady(f"spec.storage.s3.secretRef: {refused}") from refused
+        raise StorageNotReadyError(f"spec.storage.s3.secretRef: {refused}") from refused
     what = f"spec.storage.s3.secretRef: the Secret {name!r} in namespace {job.namespace!r}"
     if document is None:
-        raise StorageNotReady(f"{what} does not exist; create it with the keys {' and '.join(KEYS.values())}")
+        raise StorageNotReadyError(f"{what} does not exist; create it with the keys {' and '.join(KEYS.values())}")
     data = document.get("data") or {}
     found: dict[str, str] = {}
     for variable, key in KEYS.items():
         if not data.get(key):
-            raise StorageNotReady(f"{what} has no {key}; add it")
+            raise StorageNotReadyError(f"{what} has no {key}; add it")
         try:
             found[variable] = base64.b64decode(data[key]).decode()
         except (binascii.Error, UnicodeDecodeError):
-            raise StorageNotReady(f"{what}: its {key} is no text; correct it") from None
+            raise StorageNotReadyError(f"{what}: its {key} is no text; correct it") from None
     return found

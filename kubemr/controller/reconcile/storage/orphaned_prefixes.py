@@ -11,7 +11,7 @@ from functools import partial
 from typing import Final
 
 from kubemr.controller.reconcile.context import CONFIG_MAPS, ReconcileContext
-from kubemr.controller.reconcile.storage.job_store import open_store
+from kubemr.controller.reconcile.storage.job_store import open_job_store
 from kubemr.coordination.job_view import JobView
 from kubemr.locks.backoff import Backoff
 from kubemr.locks.conditional import PatchStatus, RequestRefusedError, Target, apply, read
@@ -22,7 +22,7 @@ NAME: Final = "kubemr-unswept"
 SWEPT: Final = "swept_prefixes"
 
 
-def record(job: JobView, context: ReconcileContext) -> Op[None]:
+def record_orphaned_prefix(job: JobView, context: ReconcileContext) -> Op[None]:
     """List the job's prefix, with what it takes to open its store.  Raises `RequestRefusedError`."""
     target = _target(context)
     entry = _entry(job)
@@ -59,7 +59,7 @@ def record(job: JobView, context: ReconcileContext) -> Op[None]:
             raise RequestRefusedError(f"patching {target}", outcome.answer)
 
 
-def sweep(context: ReconcileContext) -> Op[dict[str, str]]:
+def sweep_orphaned_prefixes(context: ReconcileContext) -> Op[dict[str, str]]:
     """Clear what is listed; tells, by prefix, why the rest could not be.  Raises `RequestRefusedError`."""
     target = _target(context)
     there: Json = yield from read(target)
@@ -67,7 +67,7 @@ def sweep(context: ReconcileContext) -> Op[dict[str, str]]:
     for uid, text in sorted(((there or {}).get("data") or {}).items()):
         try:
             job = JobView.of(json.loads(text))
-            store = yield from open_store(job, context)
+            store = yield from open_job_store(job, context)
             yield Do(partial(store.delete_prefix, job.storage_prefix), "sweep prefix")
         except Exception as error:  # It stays on the list, and is told to who asked for the sweep.
             problems[uid] = f"{type(error).__name__}: {error}"

@@ -36,8 +36,8 @@ def find_dead(job: JobView, holders: Iterable[Token], context: ReconcileContext)
         return set()
     if len(wanted) <= FEW:
         return (yield from liveness.detector.find_dead(wanted))
-    leases = yield from _list(job)
-    answered: float = yield Now()
+    leases = yield from _list_leases(job)
+    received_at: float = yield Now()
     liveness.detector.forget(now)
     if leases is None:
         liveness.detector.missed(wanted)
@@ -47,11 +47,11 @@ def find_dead(job: JobView, holders: Iterable[Token], context: ReconcileContext)
     return {
         token
         for token in wanted
-        if liveness.detector.is_dead(token, leases.get(job.lease_of(parse_token(token)[0]).name), now, answered)
+        if liveness.detector.is_dead(token, leases.get(job.lease_of(parse_token(token)[0]).name), now, received_at)
     }
 
 
-def _list(job: JobView) -> Op[dict[str, Json] | None]:
+def _list_leases(job: JobView) -> Op[dict[str, Json] | None]:
     """All Leases of the run by name, at one version; None as soon as a page is not given: a wait would be a gap."""
     query = {"labelSelector": names.selector(job.uid, job.run), "limit": str(PAGE)}
     found: dict[str, Json] = {}

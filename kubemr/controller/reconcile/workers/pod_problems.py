@@ -25,7 +25,7 @@ SAMPLE: Final = 100
 """Pods that are looked at: what is wrong with one is usually wrong with all."""
 UNREADY_SECONDS: Final = 15.0
 """How long Kubernetes may take to create the first pod."""
-TOLD_TO_END: Final = 143
+SIGTERM_EXIT_CODE: Final = 143
 """The exit code of a worker that got SIGTERM."""
 _WAITING: Final[Mapping[str, Reason]] = {
     "ErrImagePull": Reason.IMAGE_PULL_BACK_OFF,  # Kubernetes alternates between the two.
@@ -52,7 +52,7 @@ _UNSCHEDULED: Final[Mapping[str, Reason]] = {
 def check_pods(job: JobView, workers: Json, context: ReconcileContext) -> Op[None]:
     """Say what is wrong with the pods of the Kubernetes Job, if none of them runs."""
     status = workers.get("status") or {}
-    if status.get("ready") and not status.get("terminating") and not _told(job):
+    if status.get("ready") and not status.get("terminating") and not _is_reported(job):
         return
     now: float = yield Now()
     # Pods that end are looked at as often as it takes to see that their workers' Leases stand still.
@@ -64,22 +64,22 @@ def check_pods(job: JobView, workers: Json, context: ReconcileContext) -> Op[Non
     pods = (yield from list_all(PODS, job.namespace, selector, limit=SAMPLE)).items
     yield from force_delete_stuck_pods(job, pods, context)
     found = diagnose_pods(pods)
-    if not pods and (yield from _overdue(job, context)):
+    if not pods and (yield from _pods_overdue(job, context)):
         name = workers["metadata"]["name"]
         message = f"Kubernetes has created no pods yet; kubectl describe job {name} tells why"
         found = (Reason.NO_PODS_CREATED, message)
     if found is not None:
-        if not _told(job) or reason_of(job) != found[0]:
+        if not _is_reported(job) or reason_of(job) != found[0]:
             yield from report_blocked(job, context, *found)
-    elif _told(job) and any(_runs(pod) for pod in pods):
+    elif _is_reported(job) and any(_is_running(pod) for pod in pods):
         yield from clear_blocked(job, context)
 
 
 def diagnose_pods(pods: Sequence[Json]) -> tuple[Reason, str] | None:
     """A reason and a message, when no pod runs and Kubernetes says why."""
-    if any(_runs(pod) for pod in pods):
+    if any(_is_running(pod) for pod in pods):
         return None
-    found = [problem for pod in pods if (problem := _problem(pod)) is not None]
+    found = [problem for pod in pods if (problem := _pod_problem(pod)) is not None]
     if found:
         reason, message = found[0]
         return reason, f"{sum(each[0] == reason for each in found)} of {len(pods)} pods: {message}"
@@ -98,30 +98,30 @@ def termination_message(pods: Sequence[Json]) -> str:
 
     When Kubernetes gives up it tells the pods that still run to end: what they say is not why.
     """
-    said: list[tuple[bool, str, str]] = []
+    messages: list[tuple[bool, str, str]] = []
     for pod in pods:
         for container in (pod.get("status") or {}).get("containerStatuses") or []:
             terminated = (container.get("state") or {}).get("terminated") or {}
             code = terminated.get("exitCode")
             if code:  # A worker that has left, or whose job is over, ends with 0.
-                words = (terminated.get("message") or "").strip() or f"exit code {code}"
-                own = code != TOLD_TO_END
-                said.append((own, terminated.get("finishedAt") or "", f"pod {pod['metadata']['name']}: {words}"))
-    return max(said)[2] if said else ""
+                text = (terminated.get("message") or "").strip() or f"exit code {code}"
+                own = code != SIGTERM_EXIT_CODE
+                messages.append((own, terminated.get("finishedAt") or "", f"pod {pod['metadata']['name']}: {text}"))
+    return max(messages)[2] if messages else ""
 
 
-def _told(job: JobView) -> bool:
+def _is_reported(job: JobView) -> bool:
     """Whether the job says that its pods do not come up."""
     others = (Reason.DEPLOYED, Reason.STORAGE_NOT_READY, "")
     return bool((job.document.get("status") or {}).get("error")) and reason_of(job) not in others
 
 
-def _runs(pod: Json) -> bool:
+def _is_running(pod: Json) -> bool:
     running = (pod.get("status") or {}).get("phase") == "Running"
-    return running and not pod["metadata"].get("deletionTimestamp") and _problem(pod) is None
+    return running and not pod["metadata"].get("deletionTimestamp") and _pod_problem(pod) is None
 
 
-def _problem(pod: Json) -> tuple[Reason, str] | None:
+def _pod_problem(pod: Json) -> tuple[Reason, str] | None:
     status = pod.get("status") or {}
     for container in [*(status.get("initContainerStatuses") or []), *(status.get("containerStatuses") or [])]:
         waiting = (container.get("state") or {}).get("waiting") or {}
@@ -138,7 +138,7 @@ def _problem(pod: Json) -> tuple[Reason, str] | None:
     return None
 
 
-def _overdue(job: JobView, context: ReconcileContext) -> Op[bool]:
+def _pods_overdue(job: JobView, context: ReconcileContext) -> Op[bool]:
     started = (job.document.get("status") or {}).get("startTime")
     if started is None:
         return False

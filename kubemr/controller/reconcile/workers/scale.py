@@ -37,9 +37,9 @@ def sync_worker_job(job: JobView, latest: Json, context: ReconcileContext) -> Op
         if outcome.status is PatchStatus.REFUSED:
             raise RequestRefusedError(f"changing {target}", outcome.answer)
         if outcome.won:
-            yield from _report(job, latest, context)
+            yield from _emit_scaled(job, latest, context)
         return True
-    return (yield from _record(job, latest, context))
+    return (yield from _update_status(job, latest, context))
 
 
 def ensure_leases(job: JobView, context: ReconcileContext, first: int = 0) -> Op[None]:
@@ -50,7 +50,7 @@ def ensure_leases(job: JobView, context: ReconcileContext, first: int = 0) -> Op
         yield from ensure(job, LEASES, builders.lease(job, index, context.settings.lease_seconds))
 
 
-def suspended(latest: Json) -> bool:
+def is_suspended(latest: Json) -> bool:
     """Whoever did it."""
     return bool(latest["spec"].get("suspend"))
 
@@ -60,7 +60,7 @@ def _changes(latest: Json, job: JobView) -> Patch:
     spec, annotations = wanted["spec"], wanted["metadata"].setdefault("annotations", {})
     spec.update(builders.size(job))
     if (job.document.get("spec") or {}).get("suspend"):
-        if not suspended(latest):
+        if not is_suspended(latest):
             spec["suspend"] = True
             annotations[builders.SUSPENDED_BY_US] = "true"
     elif annotations.pop(builders.SUSPENDED_BY_US, None):
@@ -77,17 +77,17 @@ def _changes(latest: Json, job: JobView) -> Patch:
     return patch + Patch(operations)
 
 
-def _report(job: JobView, latest: Json, context: ReconcileContext) -> Op[None]:
+def _emit_scaled(job: JobView, latest: Json, context: ReconcileContext) -> Op[None]:
     now: str = yield Do(context.settings.now_string, "wall clock")
     before = int(latest["spec"].get("completions") or 0)
     if before != job.replicas:
         yield from event(job, Reason.SCALED, f"from {before} to {job.replicas} workers", now)
 
 
-def _record(job: JobView, latest: Json, context: ReconcileContext) -> Op[bool]:
+def _update_status(job: JobView, latest: Json, context: ReconcileContext) -> Op[bool]:
     """The condition `Suspended` and `status.replicas`.  Time begins anew when a job is resumed, as in Kubernetes."""
     status = job.document["status"]
-    now_suspended = suspended(latest)
+    now_suspended = is_suspended(latest)
     was = any(
         each["type"] == ConditionType.SUSPENDED and each["status"] == "True" for each in status.get("conditions") or []
     )
@@ -98,20 +98,20 @@ def _record(job: JobView, latest: Json, context: ReconcileContext) -> Op[bool]:
     patch = guard(job).add("/status/replicas", replicas)
     reason, message = None, ""
     if was != now_suspended:
-        reason, message = _why(job, latest)
+        reason, message = _suspension_reason(job, latest)
         state = "True" if now_suspended else "False"
         patch += condition(job, ConditionType.SUSPENDED, reason, message, now, status=state)
         if was:
             patch = patch.add("/status/startTime", now)
-    marked = yield from patch_job(job.status, patch, patch.shows)
-    if marked is not None and reason is not None:
-        yield from event(marked, reason, message, now)
+    patched = yield from patch_job(job.status, patch, patch.shows)
+    if patched is not None and reason is not None:
+        yield from event(patched, reason, message, now)
     return True
 
 
-def _why(job: JobView, latest: Json) -> tuple[Reason, str]:
+def _suspension_reason(job: JobView, latest: Json) -> tuple[Reason, str]:
     name = latest["metadata"]["name"]
-    if not suspended(latest):
+    if not is_suspended(latest):
         return Reason.RESUMED, "the workers may run"
     if (job.document.get("spec") or {}).get("suspend"):
         return Reason.SUSPENDED, "spec.suspend is true: there are no pods until it is false"

@@ -41,7 +41,7 @@ def force_delete_stuck_pods(job: JobView, pods: Sequence[Json], context: Reconci
     since = memory.pods_terminating_since = {uid: known.get(uid, now) for uid in ending}
     for uid, pod in ending.items():
         grace = float(pod["metadata"].get("deletionGracePeriodSeconds") or GRACE_SECONDS)
-        dead = yield from _dead(job, pod, context)
+        dead = yield from _worker_is_dead(job, pod, context)
         if dead and now - since[uid] >= grace + context.settings.lease_seconds:
             yield from _mark_failed(job, pod, context)
             yield from remove(PODS, pod, grace_seconds=0)
@@ -71,7 +71,7 @@ def _mark_failed(job: JobView, pod: Json, context: ReconcileContext) -> Op[None]
         log.warning("pod_status_patch_failed", pod=metadata["name"], namespace=job.namespace, error=answer.message)
 
 
-def _dead(job: JobView, pod: Json, context: ReconcileContext) -> Op[bool]:
+def _worker_is_dead(job: JobView, pod: Json, context: ReconcileContext) -> Op[bool]:
     """Whether the pod's worker, if it is of this run and the run is not over, holds no Lease that is alive."""
     if job.final:
         return True  # Nothing that it does counts; and many pods end then, each of which would cost a read.

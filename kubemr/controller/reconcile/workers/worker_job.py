@@ -14,6 +14,7 @@ from kubemr.controller.reconcile.context import KUBERNETES_JOBS, PODS, Reconcile
 from kubemr.controller.reconcile.job_lock import still_holds_lock
 from kubemr.controller.reconcile.objects import builders
 from kubemr.controller.reconcile.objects.create import ensure
+from kubemr.controller.reconcile.objects.delete import run_of
 from kubemr.controller.reconcile.status.events import event
 from kubemr.controller.reconcile.workers.pod_problems import termination_message
 from kubemr.controller.reconcile.workers.scale import ensure_leases
@@ -31,26 +32,26 @@ MAX_GENERATIONS: Final = 4
 
 def ensure_worker_job(job: JobView, context: ReconcileContext) -> Op[None]:
     """Start the next generation if the latest has ended, or fail the job."""
-    stamp = context.settings.now_string
-    cached = latest_workers(job, context)
+    now_string = context.settings.now_string
+    cached = latest_worker_job(job, context)
     if cached is None:
         yield from _recreate(job, context)
         return
-    if ended(cached) is None:
+    if end_reason(cached) is None:
         yield from _fail_if_hopeless(job, cached, context)
         return
-    generation = _generation(cached)
+    generation = _generation_of(cached)
     latest: Json = yield from read(Target(KUBERNETES_JOBS, job.namespace, names.workers(job.base, generation)))
-    why = ended(latest) if latest is not None else None
+    why = end_reason(latest) if latest is not None else None
     if why is None or not (yield from still_holds_lock(job, context)):
         return
-    if not (yield from _ever_started(job)):
-        yield from _never_started(job, context, why)
+    if not (yield from _any_worker_started(job)):
+        yield from _fail_never_started(job, context, why)
         return
     if generation + 1 >= MAX_GENERATIONS:
-        said = yield from _termination_messages(job)
-        message = f"the workers ended {MAX_GENERATIONS} times before the job was done: {said or why}"
-        yield from fail(job, message, stamp, Reason.WORKERS_FAILED)
+        termination = yield from _termination_messages(job)
+        message = f"the workers ended {MAX_GENERATIONS} times before the job was done: {termination or why}"
+        yield from fail(job, message, now_string, Reason.WORKERS_FAILED)
         return
     yield from _start(job, generation + 1, context, why)
 
@@ -61,21 +62,21 @@ def _fail_if_hopeless(job: JobView, cached: Json, context: ReconcileContext) -> 
     failed = int(status.get("failed") or 0)
     if status.get("ready") or failed < max(job.max_attempts, 2 * job.replicas):
         return
-    if (yield from _ever_started(job)) or not (yield from still_holds_lock(job, context)):
+    if (yield from _any_worker_started(job)) or not (yield from still_holds_lock(job, context)):
         return
-    yield from _never_started(job, context, f"{failed} pods have failed")
+    yield from _fail_never_started(job, context, f"{failed} pods have failed")
 
 
-def _never_started(job: JobView, context: ReconcileContext, why: str) -> Op[None]:
-    said = yield from _termination_messages(job)
-    cause = f"no worker ever started its work: {said or why}"
+def _fail_never_started(job: JobView, context: ReconcileContext, why: str) -> Op[None]:
+    termination = yield from _termination_messages(job)
+    cause = f"no worker ever started its work: {termination or why}"
     yield from fail(job, cause, context.settings.now_string, Reason.WORKERS_FAILED)
 
 
-def latest_workers(job: JobView, context: ReconcileContext) -> Json:
+def latest_worker_job(job: JobView, context: ReconcileContext) -> Json:
     """The run's latest Kubernetes Job as the cache shows it, or None."""
-    cached = [item for item in context.cache.worker_jobs(job.uid) if _run(item) == job.run]
-    return max(cached, key=_generation, default=None)
+    cached = [item for item in context.cache.worker_jobs(job.uid) if run_of(item) == job.run]
+    return max(cached, key=_generation_of, default=None)
 
 
 def _recreate(job: JobView, context: ReconcileContext) -> Op[None]:
@@ -95,7 +96,7 @@ def _start(job: JobView, generation: int, context: ReconcileContext, why: str) -
     yield from event(job, Reason.WORKERS_RESTARTED, f"the workers ended before the job was done: {why}", now)
 
 
-def ended(document: Json) -> str | None:
+def end_reason(document: Json) -> str | None:
     """Why a Kubernetes Job has ended, or None when it has not."""
     for condition in (document.get("status") or {}).get("conditions") or []:
         if condition.get("type") in ("Complete", "Failed") and condition.get("status") == "True":
@@ -103,15 +104,11 @@ def ended(document: Json) -> str | None:
     return None
 
 
-def _run(document: Json) -> int:
-    return int((document["metadata"].get("labels") or {}).get(names.LABEL_RUN) or 0)
-
-
-def _generation(document: Json) -> int:
+def _generation_of(document: Json) -> int:
     return int((document["metadata"].get("labels") or {}).get(builders.LABEL_GENERATION) or 0)
 
 
-def _ever_started(job: JobView) -> Op[bool]:
+def _any_worker_started(job: JobView) -> Op[bool]:
     """True when some worker of this run has held its Lease."""
     leases = yield from list_all(LEASES, job.namespace, names.selector(job.uid, job.run))
     return any((lease.get("spec") or {}).get("leaseTransitions") for lease in leases.items)
