@@ -1,1 +1,1 @@
-"""The operator: reflector, store, informer, work queue and the reconcile state machine."""
+"""The operator: an apiserver client, informers, a work queue, and the reconcile state machine."""

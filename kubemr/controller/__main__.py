@@ -1,8 +1,10 @@
 """`python -m kubemr.controller`: the operator's process.
 
-It finds its apiserver from `KUBEMR_APISERVER` (a URL, with `KUBEMR_APISERVER_TOKEN`), or else from a
-kubeconfig or the pod's service account.  SIGTERM and SIGINT stop it in an orderly way.
-Exit codes: 0 told to end; 1 it lost its Lease or may not do what it must; 2 its settings are wrong.
+It connects to the apiserver of `KUBEMR_APISERVER` (a URL, with `KUBEMR_APISERVER_TOKEN`).
+Without that variable it uses a kubeconfig or the pod's service account.
+After SIGTERM or SIGINT it works its queue off for up to 20 s, and releases its Lease.
+
+Exit codes: 0 after SIGTERM or SIGINT; 1 if it lost its Lease or lacks a permission; 2 if its settings are invalid.
 """
 
 from __future__ import annotations
@@ -25,7 +27,7 @@ log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
 
 class NoClusterError(Exception):
-    """Nothing says where the apiserver is."""
+    """No setting names an apiserver."""
 
 
 async def _connection() -> Connection:
@@ -60,7 +62,7 @@ async def _run_operator(settings: OperatorSettings) -> None:
 
 
 def main() -> int:
-    """Run one operator until it is told to end."""
+    """Run one operator until SIGTERM or SIGINT, and return the exit code."""
     configure_structlog()
     try:
         settings = OperatorSettings.from_environment()

@@ -1,7 +1,8 @@
-"""How long a watcher waits before it bothers the apiserver again.
+"""Compute how long a watcher waits before its next request to the apiserver.
 
-0.8 s doubling to 30 s, full jitter (drawn evenly from zero to the ceiling, so that many watchers which were cut off
-at the same moment do not come back at the same moment), and from the start again after two quiet minutes.
+The ceiling is 0.8 s, doubling to 30 s, and 0.8 s again after two minutes without a failure.
+The wait has full jitter: it is uniform between zero and the ceiling.
+So many watchers that lost their connections at the same moment do not return at the same moment.
 Source: client-go's reflector, `wait.NewExponentialBackoffManager(800ms, 30s, 2m, 2.0, 1.0)`.
 """
 
@@ -17,20 +18,23 @@ from kubemr.controller.clock import Clock
 
 @define
 class ResettingBackoff:
-    """Times in seconds.  `draw` gives floats from [0, 1)."""
+    """Waits in seconds.  `uniform` returns floats from [0, 1)."""
 
     clock: Clock
     uniform: Callable[[], float] = random.random
     first: float = 0.8
     longest: float = 30.0
     quiet: float = 120.0
-    """Without a failure for so long after the last wait was over, the next failure counts as the first."""
+    """A failure this many seconds after the end of the last wait counts as the first."""
     _failures: int = field(default=0, init=False)
     _until: float = field(default=float("-inf"), init=False)
-    """When the last wait that was handed out ends."""
+    """The end of the last wait that `next` returned."""
 
     def next(self, at_least: float | None = None) -> float:
-        """The wait after one more failure; `at_least` is the server's Retry-After, which jitter is added to."""
+        """Count one more failure and return the wait.
+
+        The wait is at least `at_least`, the server's Retry-After, and jitter is added to that.
+        """
         now = self.clock.now()
         if now - self._until >= self.quiet:
             self._failures = 0

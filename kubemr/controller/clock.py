@@ -1,7 +1,7 @@
-"""Time as the controller's parts see it: passed in, never read from the side.
+"""Time for the parts of the controller, which get a clock as an argument and never read another.
 
-There is one time: that of the event loop.  `AsyncioClock` reads it and sets its timers there, so a loop whose time
-is virtual (as in the tests) makes every queue, backoff and watch virtual with it.
+There is one time: that of the event loop.  `AsyncioClock` reads it and sets its timers there.
+On a loop with virtual time, as in the tests, every queue, backoff and watch has virtual time.
 """
 
 from __future__ import annotations
@@ -12,27 +12,27 @@ from typing import Protocol
 
 
 class Timer(Protocol):
-    """A call that is due later and can be called off."""
+    """A call that is due later and can be cancelled."""
 
     def cancel(self) -> None:
-        """Call it off; harmless when it has already happened."""
+        """Cancel the call.  After the call it has no effect."""
 
 
 class Clock(Protocol):
     """A monotonic clock in seconds, with an arbitrary zero."""
 
     def now(self) -> float:
-        """The present moment."""
+        """Return the present time."""
 
     async def sleep(self, seconds: float) -> None:
-        """Wait; zero or less only gives other tasks their turn."""
+        """Wait; with zero or less, let other tasks run once."""
 
     def call_at(self, when: float, callback: Callable[[], None]) -> Timer:
         """Call `callback` once `now()` has reached `when`."""
 
 
 class AsyncioClock:
-    """The clock of the event loop on which it is first used.  After that, any thread may ask `now`."""
+    """The clock of the event loop on which it is first used.  After that, any thread may call `now`."""
 
     def __init__(self) -> None:
         self._bound: asyncio.AbstractEventLoop | None = None
@@ -44,7 +44,7 @@ class AsyncioClock:
         return self._bound
 
     def now(self) -> float:
-        """The loop's time."""
+        """Return the loop's time."""
         return self._loop.time()
 
     async def sleep(self, seconds: float) -> None:
@@ -52,5 +52,5 @@ class AsyncioClock:
         await asyncio.sleep(max(0.0, seconds))
 
     def call_at(self, when: float, callback: Callable[[], None]) -> Timer:
-        """A timer of the loop."""
+        """Set a timer of the loop."""
         return self._loop.call_at(when, callback)

@@ -1,14 +1,14 @@
-"""What Kubernetes and Prometheus ask an operator: does it live, is it ready, what has it done.
+"""Serve an operator's health for Kubernetes, and its metrics for Prometheus.
 
-==========  ====================================================================================
+==========  =========================================================================================
 path        answer
-==========  ====================================================================================
-`/livez`    200 as long as the event loop turns; a process that does not answer is to be killed
-`/readyz`   200 while it takes jobs on; 503 before its caches are filled, and when it is leaving
-`/metrics`  the work queue's figures, the operator's own and the process's, as Prometheus scrapes them
-==========  ====================================================================================
+==========  =========================================================================================
+`/livez`    200 while the event loop runs; Kubernetes should kill a process that does not answer
+`/readyz`   200 while it reconciles jobs; 503 before its caches are filled, and while it shuts down
+`/metrics`  metrics of the work queue, the operator and the process, in Prometheus' format
+==========  =========================================================================================
 
-Importing this module imports prometheus-client, so it is imported only where a port is set.
+Importing this module imports prometheus-client, so it is imported only if a port is configured.
 """
 
 from __future__ import annotations
@@ -31,31 +31,31 @@ COUNTERS: Final[Mapping[str, str]] = {
     UNSWEPT: "Jobs that were released with objects left in storage, which operators try to remove from time to time",
     SWEPT: "Prefixes of such jobs that this operator has cleared since",
 }
-"""By the name in an operator's tally, what is counted."""
+"""What each counter of an operator counts, by its name."""
 
 
 class Observed(Protocol):
-    """What an operator shows of itself."""
+    """What an operator shows for its metrics."""
 
     @property
     def counters(self) -> Mapping[str, int]:
-        """What has happened how often, by the names in `COUNTERS`."""
+        """How often each kind of event has happened, by the names in `COUNTERS`."""
         ...
 
     @property
     def cached(self) -> Mapping[str, int]:
-        """How many objects its caches hold, by kind (plural)."""
+        """How many objects the operator's caches hold, by kind (plural)."""
         ...
 
 
 class OperatorCollector(Collector):
-    """An operator's own figures, read when somebody asks."""
+    """Collect an operator's own metrics when Prometheus scrapes them."""
 
     def __init__(self, observed: Observed) -> None:
         self._observed = observed
 
     def collect(self) -> Iterator[Metric]:
-        """`kubemr_<counter>_total` and `kubemr_cached_objects`."""
+        """Yield `kubemr_<counter>_total` and `kubemr_cached_objects`."""
         for name, meaning in COUNTERS.items():
             yield CounterMetricFamily(f"kubemr_{name}", meaning, value=self._observed.counters.get(name, 0))
         cached = GaugeMetricFamily("kubemr_cached_objects", "Objects in the operator's caches", labels=["resource"])
@@ -65,7 +65,7 @@ class OperatorCollector(Collector):
 
 
 class Health:
-    """One process's registry of metrics, and the server that shows it."""
+    """The metrics registry of one process, and the server that shows it."""
 
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
@@ -74,14 +74,14 @@ class Health:
         self.metrics = PrometheusProvider(self._registry)
 
     def show(self, observed: Observed) -> None:
-        """Have an operator's own figures among the metrics."""
+        """Add an operator's own metrics to the registry."""
         self._registry.register(OperatorCollector(observed))
 
     @asynccontextmanager
     async def served(self, address: str, port: int, ready: Callable[[], bool]) -> AsyncIterator[int]:
-        """Serve on `port` of `address` (empty: of all) inside the block; gives the port, which for 0 the system picks.
+        """Serve on `port` of `address` inside the block; empty means all addresses.
 
-        Raises OSError where that is taken.
+        Yield the port, which the system chooses if `port` is 0.  Raises OSError if the port is in use.
         """
 
         async def livez(_: web.Request) -> web.Response:
@@ -91,7 +91,7 @@ class Health:
             if ready():
                 return web.Response(text="ok\n")
             return web.Response(
-                status=503, text="not ready: the caches are not filled yet, or the operator is leaving\n"
+                status=503, text="not ready: the caches are not filled yet, or the operator is shutting down\n"
             )
 
         app = web.Application()

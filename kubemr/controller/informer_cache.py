@@ -1,4 +1,4 @@
-"""The informers of an operator: what reconcile steps may read without a request, and what puts jobs into the queue."""
+"""The operator's informers: they let reconcile steps read without requests, and put jobs into the work queue."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ BY_UID = "job-uid"
 
 @define(eq=False)
 class InformerCache:
-    """What the reconcile steps may look at without asking the apiserver (`reconcile.context.Cache`)."""
+    """The objects that reconcile steps read without a request (`reconcile.context.Cache`)."""
 
     client: Client
     jobs: Informer = field(init=False)
@@ -36,21 +36,22 @@ class InformerCache:
 
     @property
     def informers(self) -> Sequence[Informer]:
-        """All of them."""
+        """All informers of the operator."""
         return (self.jobs, self._shards, self._workers)
 
     def shards(self, uid: str) -> Sequence[ShardSummary]:
-        """What is kept of the job's task shards."""
+        """Return the summaries of the job's task shards."""
         return [summarized(each) for each in self._shards.store.select(BY_UID, uid)]
 
     def worker_jobs(self, uid: str) -> Sequence[Object]:
-        """The Kubernetes Jobs that run the job's workers."""
+        """Return the Kubernetes Jobs that run the job's workers."""
         return self._workers.store.select(BY_UID, uid)
 
     def attach_queue(self, queue: RateLimitedQueue[str]) -> None:
-        """Add a job's key whenever the job or its Kubernetes Job changes.
+        """Add a job's key to `queue` whenever the job or its Kubernetes Job changes.
 
-        Shards change with every patch of every worker: they are counted from time to time, not reacted to.
+        Shards change with every patch of every worker.
+        The operator counts their tasks at intervals and does not reconcile at each change.
         """
         self.jobs.add_handler(EnqueueKeys(queue.add), "jobs")
         self._workers.add_handler(EnqueueKeys(queue.add, _owners), "workers")

@@ -1,7 +1,8 @@
-"""The operator: informers feed a work queue, workers reconcile jobs, a Lease says that this process lives.
+"""The operator: informers fill a work queue, workers reconcile jobs, and a Lease shows that the process is alive.
 
-Several operators run at once.  Each sees all jobs; which one drives a job is settled on the job itself
-(`reconcile.job_lock`).  An operator that loses its Lease stops: others have taken its jobs over by then.
+Several operators run at the same time, and each sees all jobs.
+The lock of a job decides which operator reconciles it (`reconcile.job_lock`).
+An operator that loses its Lease stops, because other operators have taken over its jobs by then.
 """
 
 from __future__ import annotations
@@ -35,13 +36,13 @@ from kubemr.tasks.state import Token
 DRAIN_SECONDS = 20.0
 RELEASE_SECONDS = 5.0
 NAME_CONFLICT_SECONDS = 2.0
-"""How soon to look again at a job whose child's name is still taken."""
+"""How soon to reconcile a job again if the name of a child is still in use."""
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
 
 class Operator:
-    """One operator.  `run` until `stop` is set, or raise `LeaseLostError`."""
+    """One operator.  `run` returns after `stop` is set, or raises `LeaseLostError`."""
 
     def __init__(self, client: Client, settings: OperatorSettings, *, metrics: MetricsProvider | None = None) -> None:
         self._client = client
@@ -52,17 +53,17 @@ class Operator:
         queue_metrics: QueueMetrics[str] = QueueMetrics("mapreducejobs", clock=clock, provider=metrics)
         self.queue: RateLimitedQueue[str] = RateLimitedQueue("mapreducejobs", clock=clock, metrics=queue_metrics)
         self.ready = False
-        """It holds its Lease, its caches are filled, and it takes jobs on."""
+        """True while the operator holds its Lease, its caches are filled, and it reconciles jobs."""
         self._context = ReconcileContext(
             self.identity, settings, LeaseDetector(self._lease_of, settings.lease_seconds), self.cache
         )
-        # Of every job that was looked at: whom to forget when its key stands for nothing, or for another job.
+        # The uid of each job that was reconciled, by its key: a changed uid tells what the context must forget.
         self._uids: dict[str, str] = {}
         self._log = log.bind(operator=self.identity)
 
     @property
     def counters(self) -> Mapping[str, int]:
-        """What has happened how often (`reconcile.context.Operator.counters`)."""
+        """How often each kind of event has happened (`reconcile.context.ReconcileContext.counters`)."""
         return self._context.counters
 
     @property
@@ -74,7 +75,7 @@ class Operator:
         return Target(LEASES, self._settings.namespace, f"kubemr-{identity}")
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Work until `stop`, then finish what was begun and give the Lease up."""
+        """Reconcile jobs until `stop` is set, then drain the work queue and release the Lease."""
         lease, token = self._lease_of(self.identity), Token(self.identity)
         try:
             if await _unless_stopped(stop, self._take_lease(lease, token)):
@@ -118,7 +119,10 @@ class Operator:
         )
 
     async def _sweep(self) -> None:
-        """Every few minutes, beginning soon after the start: another operator's list may be waiting, or its Lease."""
+        """Delete stale Leases and orphaned objects every few minutes.
+
+        The first time is soon after the start, because another operator may have died with such work pending.
+        """
         while True:
             await asyncio.sleep(self._settings.sweep_seconds * random.uniform(0.1, 1.0))
             try:
@@ -131,7 +135,7 @@ class Operator:
                 self._log.warning("prefix_cleanup_failed", job_uid=uid, error=problem)
 
     async def _release_lease(self, lease: Target, token: Token) -> None:
-        """Free the Lease, so that others take this operator's jobs over at once, and remove it."""
+        """Release the Lease, so that other operators take over this operator's jobs at once, and delete it."""
         try:
             async with asyncio.timeout(RELEASE_SECONDS):
                 await aio.run(release(lease, token), self._client)
@@ -158,7 +162,7 @@ class Operator:
 
 
 async def _unless_stopped(stop: asyncio.Event, operation: Coroutine[None, None, None]) -> bool:
-    """Do it; False when `stop` was set first, and it was called off."""
+    """Run `operation` to its end; cancel it and return False if `stop` is set first."""
     task, stopped = asyncio.create_task(operation), asyncio.create_task(stop.wait())
     try:
         await asyncio.wait((task, stopped), return_when=asyncio.FIRST_COMPLETED)
@@ -173,7 +177,7 @@ async def _unless_stopped(stop: asyncio.Event, operation: Coroutine[None, None, 
 
 
 def _first_error(group: BaseExceptionGroup) -> BaseException:
-    """What went wrong first; the loss of the Lease before all else."""
+    """Return the first error of a group, but prefer the loss of the Lease."""
     lost, rest = group.split(LeaseLostError)
     found: BaseException = lost or rest or group
     while isinstance(found, BaseExceptionGroup):
@@ -182,7 +186,7 @@ def _first_error(group: BaseExceptionGroup) -> BaseException:
 
 
 def _create_lease(target: Target, duration: float) -> Op[None]:
-    """Make this operator's own Lease; its name is new with every start."""
+    """Create this operator's own Lease; every start of the process has another name for it."""
     body = {
         "apiVersion": "coordination.k8s.io/v1",
         "kind": "Lease",

@@ -1,27 +1,28 @@
-"""What an installation decides, from the operator's environment.
+"""The settings of an installation, from the operator's environment.
 
 ==============================  ===================================================================  =========
 variable                        meaning                                                              default
 ==============================  ===================================================================  =========
-`KUBEMR_NAMESPACE`              where the operators' own Leases are                                  kubemr
+`KUBEMR_NAMESPACE`              the namespace of the operators' own Leases                           kubemr
 `KUBEMR_INSTANCE`               this operator's name, unique among those that run                    host name
-`KUBEMR_LEASE_SECONDS`          duration of Leases: how long after its last sign of life a worker     15
-                                or operator counts as dead; four renewals are sent in it.  Those of
+`KUBEMR_LEASE_SECONDS`          duration of Leases: how long after its last heartbeat a worker or     15
+                                operator is declared dead; it renews four times in that.  Leases of
                                 jobs with more than 100 workers last longer (docs/large-clusters.md)
 `KUBEMR_WORKERS`                jobs reconciled at the same time                                      8
-`KUBEMR_HEALTH_PORT`            where `/livez`, `/readyz` and `/metrics` are served; 0: nowhere        0
-`KUBEMR_HEALTH_ADDRESS`         on which of this machine's addresses                                  all
+`KUBEMR_HEALTH_PORT`            the port of `/livez`, `/readyz` and `/metrics`; 0: not served          0
+`KUBEMR_HEALTH_ADDRESS`         the address of this machine on which they are served                  all
 `KUBEMR_STORAGE_URL`,           the object store of jobs that name none (docs/protocol.md)            none
 `KUBEMR_S3_*`
-`KUBEMR_LEND_STORAGE_KEYS`      `true`: the operator's own `KUBEMR_S3_*` keys are put into a Secret beside   false
-                                each job that names neither a secret nor an endpoint.  Whoever may read
-                                secrets there, or run a job, then has them
-`KUBEMR_INPUTS_FROM`            addresses, divided by spaces, below which the operator looks for `inputsFrom`  none
-                                of any job by rights of its own: `s3://corpus/ https://lists.example/`;
-                                `*`: everywhere.  What the keys of a job open needs no entry
+`KUBEMR_LEND_STORAGE_KEYS`      `true`: for each job that names neither a Secret nor an endpoint, the        false
+                                operator puts its own `KUBEMR_S3_*` keys into a Secret beside the job.
+                                Users who may read Secrets there, or run a job, then have the keys
+`KUBEMR_INPUTS_FROM`            addresses, separated by spaces, below which the operator lists the        none
+                                `inputsFrom` of any job with its own permissions:
+                                `s3://corpus/ https://lists.example/`; `*`: all addresses.
+                                What a job's own keys can read needs no entry
 `KUBEMR_DELETION_DEADLINE_SECONDS`  how long the deletion of a job waits for its pods to end and its     600
-                                objects to be removed, before it leaves them to a later sweep
-`KUBEMR_SWEEP_SECONDS`          how often such objects are looked for again, at the latest             300
+                                objects to be deleted, before a later sweep deletes the objects
+`KUBEMR_SWEEP_SECONDS`          the longest interval between two sweeps for such objects               300
 ==============================  ===================================================================  =========
 """
 
@@ -54,7 +55,10 @@ S3_FIELDS = {
 }
 
 RETRY_SECONDS = 10.0
-"""How long one call of the operator's tries: it has other jobs, and says on this one what is wrong."""
+"""How long one call of the operator to a store retries.
+
+The operator has other jobs to reconcile, and reports on this one what is wrong.
+"""
 
 
 @frozen
@@ -75,7 +79,7 @@ class OperatorSettings:
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] = os.environ) -> OperatorSettings:
-        """Raises ValueError that names the variable and what it should be."""
+        """Read the settings.  Raises ValueError that names the variable and the values that it may have."""
         return cls(
             namespace=environ.get("KUBEMR_NAMESPACE") or "kubemr",
             instance=environ.get("KUBEMR_INSTANCE") or socket.gethostname().split(".")[0].lower(),
@@ -91,10 +95,11 @@ class OperatorSettings:
         )
 
     def storage(self, document: Json) -> StorageSettings:
-        """The variables for the job's workers: of the store that the job names, or else of the operator's own.
+        """Return the variables for the job's workers: of the store that the job names, or of the operator's own.
 
-        A job that names a bucket only is served by the operator's service.  Keys come from the Secret that the job
-        names; the operator's own are lent only where the administrator says so, and never to another endpoint.
+        If the job names only a bucket, the store is that bucket at the operator's service.
+        Keys come from the Secret that the job names.
+        The operator lends its own keys only if the administrator allows it, and never to another endpoint.
         """
         named = ((document.get("spec") or {}).get("storage") or {}).get("s3")
         own = {name: self.environ[name] for name in S3_CONFIG if self.environ.get(name)}
@@ -110,7 +115,7 @@ class OperatorSettings:
                 config = {**{name: own[name] for name in S3_SERVICE if name in own}, **config}
         if not config.get("KUBEMR_S3_BUCKET_NAME"):
             raise ValueError(
-                "spec.storage.s3: not set, and the operator has no store of its own; remedy: name a bucket in the job, "
+                "spec.storage.s3: not set, and the operator has no default store; remedy: name a bucket in the job, "
                 "or set KUBEMR_S3_BUCKET_NAME (or KUBEMR_STORAGE_URL) for the operator"
             )
         if named.get("secretRef"):
@@ -123,9 +128,10 @@ class OperatorSettings:
         return {name: self.environ[name] for name in S3_SECRET if self.environ.get(name)}
 
     def store(self, document: Json, keys: Mapping[str, str] = MappingProxyType({})) -> ObjectStore:
-        """The job's object store, opened once for all jobs that share it.
+        """Return the job's object store, opened once for all jobs that share it.
 
-        `keys` are those of the Secret that the job names.  Without one the operator uses its own, at its own endpoint.
+        `keys` are those of the Secret that the job names.
+        If the job names none, the operator uses its own keys, and only at its own endpoint.
         """
         storage = self.storage(document)
         named = ((document.get("spec") or {}).get("storage") or {}).get("s3") or {}
@@ -138,10 +144,12 @@ class OperatorSettings:
         return _open(tuple(sorted({**storage.config, **own}.items())))
 
     def access(self, document: Json, keys: Mapping[str, str] = MappingProxyType({})) -> Access:
-        """By whose rights the job's inputs are looked for; `keys` as for `store`.
+        """Return the credentials with which the operator lists the job's inputs, and the addresses that it may read.
 
-        Keys that the job's pods have open for it what they open.  With what the operator alone has, it looks where
-        `inputs_from` lets it; and it never shows that to an endpoint which the job names.
+        `keys` are as for `store`.
+        With keys that the job's pods have, the operator reads whatever these keys can read.
+        With its own credentials it reads only below the addresses in `inputs_from`.
+        It never shows its own credentials to an endpoint that the job names.
         """
         storage = self.storage(document)
         named = ((document.get("spec") or {}).get("storage") or {}).get("s3") or {}
@@ -155,7 +163,7 @@ class OperatorSettings:
         return Access({**storage.config, **self._own_keys}, False, self.inputs_from, retrier)
 
     def now_string(self) -> str:
-        """The wall clock."""
+        """Return the wall clock as a Kubernetes Time."""
         return timestamp()
 
 
@@ -182,7 +190,7 @@ def _addresses(environ: Mapping[str, str], name: str) -> tuple[str, ...]:
         if address != EVERYTHING and not re.fullmatch(r"(s3|file|https?)://\S*/", address):
             raise ValueError(
                 f"{name} has {address!r}: must be addresses that end in a slash, such as s3://corpus/ or"
-                f" https://lists.example/2025/, divided by spaces; or {EVERYTHING}"
+                f" https://lists.example/2025/, separated by spaces; or {EVERYTHING}"
             )
     return found
 

@@ -74,7 +74,7 @@ def test_nothing_found(marked: Marked) -> None:
     code, _, err = marked.run(manifest, "--", sys.executable, marked.program(PROGRAM))
     assert code == 1
     assert 'spec.inputsFrom[0].prefix: "file:///' in err
-    assert "there is nothing like that; remedy: correct it" in err
+    assert "matches no file; remedy: correct it" in err
 
 
 def test_a_file_that_disappears(marked: Marked) -> None:

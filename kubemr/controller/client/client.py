@@ -1,7 +1,7 @@
-"""The asyncio transport: carries out the effects `Request` and `Watch`, and opens watch streams.
+"""The asyncio transport: it sends the effects `Request` and `Watch`, and opens watch streams.
 
-`send` never raises for HTTP or network trouble and never repeats a request: what came back, or that nothing did, is
-an `Answer`.  `sent=False` is claimed only if the connection was not even made, so that nothing can have been written.
+`send` never raises for an HTTP or network error, and never repeats a request: every outcome is an `Answer`.
+`sent=False` is set only if no connection was made, so that the apiserver cannot have written anything.
 """
 
 from __future__ import annotations
@@ -28,18 +28,20 @@ from kubemr.locks.effects import METHODS, UNKNOWN, Answer, Request, Watch, Watch
 from kubemr.locks.encoding import encode
 
 CONNECT_SECONDS: Final = 10.0
-"""Within it a TCP connection is made, or the server counts as unreachable."""
+"""If no TCP connection is made within this time, the server counts as unreachable."""
 
 KEEPALIVE: Final[Mapping[str, int]] = {"TCP_KEEPIDLE": 30, "TCP_KEEPINTVL": 10, "TCP_KEEPCNT": 3}
-"""On a watch's socket: a peer that lost power or its network is noticed within a minute.
-(A proxy that stays up in front of a dead peer is not: for it there is the limit on silence.)"""
+"""TCP keepalive of a watch's socket: a peer that lost power or its network is noticed within a minute.
+
+A proxy that stays up in front of a dead peer is not noticed by it, but by the idle timeout.
+"""
 
 NEVER_SENT: Final = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)
-"""Refused, no such host, no route, TLS handshake failed; or none of it was decided within the time."""
+"""The host refused, does not exist or has no route, the TLS handshake failed, or the time for it ran out."""
 
 
 class Client:
-    """One per process and apiserver.  `timeout`, in seconds, is that of requests which name none.
+    """A client of one apiserver, one per process.  `timeout`, in seconds, is that of requests without their own.
 
     Use it as an async context manager, or call `close`.
     """
@@ -57,11 +59,11 @@ class Client:
         await self.close()
 
     async def close(self) -> None:
-        """Close all connections; watches that are open break."""
+        """Close all connections.  Open watches fail."""
         await self._connection.close()
 
     async def send(self, request: Request) -> Answer:
-        """One HTTP exchange."""
+        """Send one HTTP request and return its outcome."""
         on_its_way = False
         try:
             async with asyncio.timeout(self._timeout if request.timeout is None else request.timeout):
@@ -102,7 +104,7 @@ class Client:
             _break_off(response)
 
     async def wait(self, watch: Watch) -> WatchEvent | None:
-        """The first event of `watch` (never a bookmark), or None: too late, or it could not be watched."""
+        """Return the first event of `watch` except bookmarks, or None if none came in time or the watch failed."""
         query = {"watch": "true", "resourceVersion": watch.resource_version}
         query["timeoutSeconds"] = str(max(1, math.ceil(watch.timeout)))
         if watch.label_selector:
@@ -137,7 +139,7 @@ class Client:
             yarl.URL(url, encoded=True),
             data=body,
             headers=headers,
-            # The whole exchange is timed by the caller; the connection has a time of its own.
+            # The caller limits the whole exchange; the connection has its own limit.
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS),
             allow_redirects=False,
             skip_auto_headers=("Content-Type",),
@@ -153,7 +155,7 @@ class Client:
         except ValueError:
             excerpt = raw[:200].decode("utf-8", "replace")
             error = f"HTTP {response.status} with a body that is not JSON: {excerpt!r}"
-        # A success that nobody can read is none: whether the apiserver ever saw the request is unknown.
+        # A 2xx whose body is not JSON is no success: whether the apiserver processed the request is unknown.
         status = UNKNOWN if 200 <= response.status < 300 else response.status
         return Answer(status, error=error, retry_after=wait)
 
@@ -180,12 +182,12 @@ def _parse_date(value: str) -> datetime | None:
 
 
 def _transport(response: aiohttp.ClientResponse) -> asyncio.Transport | None:
-    """The connection's transport; None if the answer is all here already and the connection given back."""
+    """Return the connection's transport, or None if the response is complete and its connection back in the pool."""
     return response.connection.transport if response.connection else None
 
 
 def _break_off(response: aiohttp.ClientResponse) -> None:
-    """Close the connection now: a polite end of TLS would wait for the other side, which may be gone."""
+    """Close the connection now.  An orderly end of TLS would wait for the peer, which may be dead."""
     transport = _transport(response)
     if transport is not None:
         transport.abort()

@@ -1,4 +1,4 @@
-"""Where the apiserver is, how to reach it, and who we are."""
+"""The apiserver's address, the connections to it, and the client's credentials."""
 
 from __future__ import annotations
 
@@ -11,40 +11,40 @@ import aiohttp
 
 
 class Connection(Protocol):
-    """What `Client` needs to know.  One pool of connections, opened when first used, closed by `close`."""
+    """What `Client` needs: one pool of connections, which is opened at its first use and closed by `close`."""
 
     @property
     def base_url(self) -> str:
         """Scheme, host, port and perhaps a path, without a slash at the end."""
 
     def session(self) -> aiohttp.ClientSession:
-        """The pool of connections.  To be called on the event loop that uses it."""
+        """Return the pool of connections.  Call it on the event loop that uses the pool."""
 
     async def headers(self) -> Mapping[str, str]:
-        """The headers that authenticate a request; refreshed when they are old.  May run a credential plugin."""
+        """Return the headers that authenticate a request, with fresh credentials.  This may run a credential plugin."""
 
     def options(self) -> Mapping[str, Any]:
-        """Further arguments of aiohttp's `request` (proxy, TLS server name)."""
+        """Return further arguments of aiohttp's `request` (proxy, TLS server name)."""
 
     def unauthorized(self) -> None:
-        """The server answered 401: look for new credentials before the next request."""
+        """Read new credentials before the next request, because the server answered 401."""
 
     async def close(self) -> None:
         """Close the connections."""
 
 
 def without_retries(session: aiohttp.ClientSession) -> aiohttp.ClientSession:
-    """Stop aiohttp from sending a GET, PUT or DELETE again by itself when a reused connection turns out closed.
+    """Stop aiohttp from repeating a GET, PUT or DELETE itself when a reused connection turns out to be closed.
 
-    Whether a request may be repeated is the caller's decision: the first one may have been carried out.
-    (There is no public switch; aiohttp's own test client sets this attribute too.)
+    The caller decides whether a request is repeated, because the server may have processed the first one.
+    There is no public switch; aiohttp's own test client sets this attribute too.
     """
     session._retry_connection = False
     return session
 
 
 async def close_now(session: aiohttp.ClientSession) -> None:
-    """Close all connections without waiting for the other side's end of TLS; it may be gone."""
+    """Close all connections without waiting for the peer's end of TLS, because the peer may be dead."""
     if session.connector is not None:  # closed already otherwise
         await session.connector.close(abort_ssl=True)
     await session.close()
@@ -65,11 +65,11 @@ class PlainConnection:
 
     @property
     def base_url(self) -> str:
-        """As given, without a slash at the end."""
+        """The URL as given, without a slash at the end."""
         return self._url
 
     def session(self) -> aiohttp.ClientSession:
-        """One session for the connection's whole life."""
+        """Return the one session of this connection."""
         if self._session is None:
             secure: ssl.SSLContext | bool = True
             if self._ca_file:
@@ -79,15 +79,15 @@ class PlainConnection:
         return self._session
 
     async def headers(self) -> Mapping[str, str]:
-        """The token never changes."""
+        """Return the header with the token, which never changes."""
         return self._headers
 
     def options(self) -> Mapping[str, Any]:
-        """None."""
+        """Return no options."""
         return {}
 
     def unauthorized(self) -> None:
-        """There is no other token."""
+        """Do nothing, because there is no other token."""
 
     async def close(self) -> None:
         """Close the session if it was opened."""

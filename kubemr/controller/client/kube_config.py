@@ -2,10 +2,10 @@
 
 Configuration, authentication (tokens, client certificates, credential plugins, OIDC), TLS, proxies and the pool of
 connections are those of `kubernetes.aio`.  None of its model classes is used: they cost more than the JSON.
-Importing this module imports `kubernetes.aio` (about 0.6 s), so import it only where a cluster is wanted.
+Importing this module imports `kubernetes.aio` (about 0.6 s), so import it only if a cluster is used.
 
-Credentials are read again every minute, and after a 401 before the next request: tokens of service accounts are
-rotated on disk, and credential plugins know when theirs expire.
+Credentials are read again every minute, and before the next request after a 401.
+The kubelet rotates the tokens of service accounts on disk, and credential plugins know when theirs expire.
 """
 
 from __future__ import annotations
@@ -30,16 +30,16 @@ from kubemr.controller.client.connection import close_now, without_retries
 from kubemr.controller.clock import AsyncioClock, Clock
 
 REFRESH_SECONDS = 60.0
-"""Age at which credentials are read again; service account tokens are rotated long before they expire."""
+"""The age at which credentials are read again; service account tokens are rotated long before they expire."""
 
 UNAUTHORIZED_SECONDS = 5.0
-"""The least time between two refreshes, however many requests are answered 401."""
+"""The least time between two refreshes, however many requests are answered with 401."""
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
 
 class ClusterConnection:
-    """`configuration` is filled already; `reload` fills it again with fresh credentials."""
+    """A connection by `configuration`; `reload` fills it again with fresh credentials."""
 
     def __init__(
         self,
@@ -62,7 +62,7 @@ class ClusterConnection:
         return str(self._configuration.host).rstrip("/")
 
     def session(self) -> aiohttp.ClientSession:
-        """The session of an `ApiClient`, with its TLS context and limits."""
+        """Return the session of an `ApiClient`, with its TLS context and limits."""
         if self._api is None:
             api = ApiClient(self._configuration)
             self._session = api.rest_client.pool_manager = without_retries(api.rest_client._create_pool_manager())
@@ -70,7 +70,7 @@ class ClusterConnection:
         return self._session
 
     async def headers(self) -> Mapping[str, str]:
-        """The Authorization header, at most a minute old."""
+        """Return the Authorization header, which is at most a minute old."""
         age = self._clock.now() - self._loaded_at
         if age >= REFRESH_SECONDS or (self._unauthorized and age >= UNAUTHORIZED_SECONDS):
             await self._refresh()
@@ -78,7 +78,7 @@ class ClusterConnection:
         return {"Authorization": value.strip()} if value else {}
 
     def options(self) -> Mapping[str, Any]:
-        """TLS server name and proxy, where configured."""
+        """Return the TLS server name and the proxy, if they are configured."""
         options = {
             "server_hostname": self._configuration.tls_server_name,
             "proxy": self._configuration.proxy,
@@ -87,7 +87,7 @@ class ClusterConnection:
         return {name: value for name, value in options.items() if value}
 
     def unauthorized(self) -> None:
-        """Refresh before the next request."""
+        """Refresh the credentials before the next request."""
         self._unauthorized = True
 
     async def close(self) -> None:
@@ -98,8 +98,8 @@ class ClusterConnection:
             self._api = None
 
     async def _refresh(self) -> None:
-        """Read the credentials again.  If that fails the old ones are used on: they may well be valid still."""
-        self._loaded_at = self._clock.now()  # first, so that requests made meanwhile do not refresh too
+        """Read the credentials again.  If that fails, keep the old ones, which may still be valid."""
+        self._loaded_at = self._clock.now()  # first, so that concurrent requests do not refresh too
         self._unauthorized = False
         try:
             result = self._reload()
@@ -112,7 +112,7 @@ class ClusterConnection:
 async def from_kubeconfig(
     path: str | None = None, context: str | None = None, *, clock: Clock | None = None
 ) -> ClusterConnection:
-    """The cluster and user of a kubeconfig; by default $KUBECONFIG or ~/.kube/config and its current context."""
+    """Connect by a kubeconfig, by default $KUBECONFIG or ~/.kube/config, and its current context."""
     configuration = Configuration()
     loader = await load_kube_config(  # type: ignore[no-untyped-call] # the package's
         path or os.environ.get("KUBECONFIG"), context, client_configuration=configuration, persist_config=False
@@ -121,7 +121,7 @@ async def from_kubeconfig(
 
 
 async def namespace_of(path: str | None = None, context: str | None = None) -> str:
-    """The namespace of a kubeconfig's context: `default` where it names none."""
+    """Return the namespace of a kubeconfig's context: `default` if the context names none."""
     contexts, current = list_kube_config_contexts(  # type: ignore[no-untyped-call] # the package's
         path or os.environ.get("KUBECONFIG")
     )
@@ -136,9 +136,9 @@ async def in_cluster(
     environ: Mapping[str, str] = os.environ,
     clock: Clock | None = None,
 ) -> ClusterConnection:
-    """The cluster that this pod runs in, as its service account.  Raises `ConfigException` elsewhere."""
+    """Connect to the cluster that this pod runs in, as its service account.  Raises `ConfigException` elsewhere."""
     configuration = Configuration()
-    # A class without types: its calls are ours to check.
+    # An untyped class: mypy does not check these calls.
     loader: Any = InClusterConfigLoader(token_file, ca_file, try_refresh_token=False, environ=environ)  # type: ignore[no-untyped-call]
     loader.load_and_set(configuration)
     return ClusterConnection(configuration, lambda: loader.load_and_set(configuration), clock=clock)
@@ -147,7 +147,7 @@ async def in_cluster(
 async def discover(
     kubeconfig: str | None = None, context: str | None = None, *, environ: Mapping[str, str] = os.environ
 ) -> ClusterConnection:
-    """The named kubeconfig or context, else $KUBECONFIG, else the pod's own cluster, else ~/.kube/config."""
+    """Connect by the named kubeconfig or context, else $KUBECONFIG, else the pod's own cluster, else ~/.kube/config."""
     if kubeconfig or context or environ.get("KUBECONFIG") or SERVICE_HOST_ENV_NAME not in environ:
         return await from_kubeconfig(kubeconfig or environ.get("KUBECONFIG"), context)
     return await in_cluster(environ=environ)

@@ -1,4 +1,4 @@
-"""How a watch can fail.  What follows from each is the reflector's decision."""
+"""How a watch can fail.  The reflector decides what follows from each failure."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from kubemr.locks.effects import Answer
 
 
 class WatchError(Exception):
-    """The watch could not be opened, or did not end as it should."""
+    """The watch could not be opened, or ended with an error."""
 
 
 class WatchRefusedError(WatchError):
-    """The server answered with something else than a stream of events."""
+    """The server's response is not a stream of events."""
 
     def __init__(self, answer: Answer) -> None:
         super().__init__(f"watch refused: {answer.status} {answer.message}")
@@ -18,12 +18,12 @@ class WatchRefusedError(WatchError):
 
 
 class WatchBrokenError(WatchError):
-    """The connection could not be made, or ended in the middle of an event.  All events before were whole."""
+    """The connection could not be made, or ended in the middle of an event.  All events before are complete."""
 
 
 class WatchIdleTimeoutError(WatchBrokenError):
-    """Nothing came for so long that the connection is taken to be half-open: dead, without our having been told."""
+    """No byte arrived within the idle timeout, so the connection counts as dead."""
 
 
 class WatchGarbledError(WatchError):
-    """A whole line that is no event.  What it should have said is lost."""
+    """A whole line is not an event, and the event that it should have been is lost."""

@@ -21,11 +21,11 @@ from kubemr.controller.client.watch_errors import WatchBrokenError, WatchGarbled
 from kubemr.locks.effects import WatchEvent
 
 MAX_LINE = 64 * 1024 * 1024
-"""Bytes.  etcd holds objects of 1.5 MiB; a line this long is no event but an attack on our memory."""
+"""Bytes.  etcd stores objects of at most 1.5 MiB, so a line of this length is an attack on the client's memory."""
 
 
 class LineBuffer:
-    """Chunks in, lines out."""
+    """Split chunks of bytes into lines."""
 
     def __init__(self) -> None:
         self._bytes = bytearray()
@@ -33,15 +33,15 @@ class LineBuffer:
         """No newline is before this offset, so that a long line is searched once and not once for each chunk."""
 
     def __len__(self) -> int:
-        """Bytes that were not taken out yet."""
+        """Return the number of bytes in the buffer."""
         return len(self._bytes)
 
     def feed(self, chunk: bytes) -> None:
-        """Add what arrived."""
+        """Append a chunk that has arrived."""
         self._bytes += chunk
 
     def next_line(self) -> bytes | None:
-        """The next whole line without its end, None if there is none yet."""
+        """Remove and return the next whole line without its end, or None if there is none yet."""
         end = self._bytes.find(b"\n", self._searched)
         if end < 0:
             self._searched = len(self._bytes)
@@ -53,7 +53,7 @@ class LineBuffer:
 
 
 def decode_event(line: bytes) -> WatchEvent:
-    """An event whose `object` is a JSON object, or `WatchGarbledError`."""
+    """Return an event whose `object` is a JSON object.  Raises `WatchGarbledError`."""
     try:
         document = json.loads(line)
         event_type, obj = document["type"], document["object"]
@@ -70,9 +70,9 @@ def _excerpt(line: bytes) -> str:
 
 
 class WatchStream:
-    """The events of one open watch; to be iterated once.
+    """The events of one open watch.  Iterate over it once.
 
-    `idle_timeout`, in seconds, may be changed while the stream is read; it holds from the next wait on.
+    `idle_timeout`, in seconds, may be changed while the stream is read; it applies from the next wait on.
     """
 
     def __init__(self, content: aiohttp.StreamReader, idle_timeout: float) -> None:
@@ -81,11 +81,11 @@ class WatchStream:
         self._lines = LineBuffer()
 
     def __aiter__(self) -> WatchStream:
-        """The stream itself."""
+        """Return the stream itself."""
         return self
 
     async def __anext__(self) -> WatchEvent:
-        """The next event."""
+        """Return the next event."""
         while True:
             line = self._lines.next_line()
             if line is not None and not line.isspace() and line:
@@ -98,7 +98,7 @@ class WatchStream:
             async with asyncio.timeout(self.idle_timeout):
                 chunk = await self._content.readany()
         except TimeoutError as error:
-            raise WatchIdleTimeoutError(f"nothing came for {self.idle_timeout:g} s") from error
+            raise WatchIdleTimeoutError(f"no byte arrived for {self.idle_timeout:g} s") from error
         except (aiohttp.ClientError, OSError) as error:
             raise WatchBrokenError(f"connection lost: {str(error) or type(error).__name__}") from error
         if chunk:

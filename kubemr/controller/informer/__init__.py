@@ -1,15 +1,16 @@
-"""Informers: local copies of the apiserver's objects that tell handlers what changed, as in client-go's `tools/cache`.
+"""Informers: local copies of the apiserver's objects that report changes to handlers, as in client-go's `tools/cache`.
 
-A `reflector` lists and watches one kind of object.  An `informer` keeps what it says in a `store` and hands every
-change to each handler through a `buffer` of its own.  Informers share nothing but the client.
+A `reflector` lists and watches objects of one kind.
+An `informer` keeps them in a `store`, and delivers every change to each handler through that handler's own `buffer`.
+Informers share nothing but the client.
 
-- `objects`: keys, versions and what is cut off an object before it is stored;
+- `object_keys`: keys and versions, and what is removed from an object before it is stored;
 - `store`: objects by key, with indexes;
 - `changes`: added, updated, deleted;
-- `buffer`: what a handler has yet to hear, merged by key so that it stays bounded;
-- `handlers`: what a handler is, and the task that feeds it;
+- `buffer`: the changes that a handler has not received yet, merged by key so that their number is bounded;
+- `handlers`: what a handler is, and the task that delivers changes to it;
 - `listing`: a list, page by page;
-- `failures`: which error leads to what;
+- `failures`: which error has which consequence;
 - `reflector`, `informer`: as above.
 """
 

@@ -1,4 +1,4 @@
-"""What can happen to an object, as a handler hears it."""
+"""The changes of an object that a handler receives."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from kubemr.controller.informer.object_keys import Object
 
 @frozen
 class Added:
-    """The object is new to the handler; `initial` if it was there when the informer, or the handler, began."""
+    """The object is new to the handler; `initial` if it existed when the informer, or the handler, started."""
 
     obj: Object
     initial: bool
@@ -19,7 +19,7 @@ class Added:
 
 @frozen
 class Updated:
-    """The object changed; what happened between `old` and `new` may have been more than one change."""
+    """The object changed, in one or several steps from `old` to `new`."""
 
     old: Object
     new: Object
@@ -27,10 +27,10 @@ class Updated:
 
 @frozen
 class Deleted:
-    """The object is gone.
+    """The object was deleted.
 
-    With `tombstone` the deletion was missed: it is known from a later list only, and `obj` is the last state that was
-    seen, not the final one.
+    With `tombstone` the deletion itself was missed, and a later list showed that the object is gone.
+    Then `obj` is the last state that the informer saw, not the final one.
     """
 
     obj: Object
@@ -41,17 +41,17 @@ Change: TypeAlias = Added | Updated | Deleted
 
 
 def merge(pending: list[Change], change: Change) -> list[Change]:
-    """`pending`, what a handler has yet to hear of one key, with `change` after it: at most two changes.
+    """Return `pending`, the changes of one key that a handler has not received, with `change` added: at most two.
 
-    ==============  ===========  ====================================================
-    last pending    then         the handler hears
-    ==============  ===========  ====================================================
+    ==============  ===========  ========================================================
+    last pending    then         the handler receives
+    ==============  ===========  ========================================================
     added           updated      added, with the new state
-    added           deleted      nothing: it never knew the object
+    added           deleted      nothing, because it never received the object
     updated         updated      one update from the first old to the last new state
     updated         deleted      deleted
-    deleted         added        both: two objects of one name
-    ==============  ===========  ====================================================
+    deleted         added        both, because they are two objects with the same name
+    ==============  ===========  ========================================================
     """
     if not pending:
         return [change]

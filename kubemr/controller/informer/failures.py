@@ -1,19 +1,19 @@
-"""Which failure of a list or a watch leads to what.
+"""Which failure of a list or a watch has which consequence.
 
 =====================================================  ======================================================
-failure                                                what follows
+failure                                                consequence
 =====================================================  ======================================================
 list: 410, or a version the server has not reached     a consistent list, at once (if it was one: after a wait)
 list: anything else                                    the same list again after a wait
 watch: 410, as status or as ERROR event                relist after a wait, not older than what was seen
 watch: 429, as status or as ERROR event                resume at the same version after Retry-After and a wait
-watch: 5xx; connection refused, broken or silent       resume at the same version after a wait
+watch: 5xx; connection refused, broken or idle         resume at the same version after a wait
 watch: ended within a second                           resume at the same version after a wait
 watch: other ERROR event, other status, garbage        an error: relist after a wait, events may have been lost
 streaming list: 400 or 422, or no end of the list      the server has none: ordinary lists from now on, at once
 =====================================================  ======================================================
 
-A wait is drawn from the backoff, so no failure however frequent leads to a hot loop.
+The waits come from the backoff, so even frequent failures cause no hot loop.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from kubemr.locks.effects import UNKNOWN, Answer
 
 
 class WatchStatusError(Exception):
-    """The server ended the watch by an ERROR event, which carries a Status."""
+    """The server ended the watch by an ERROR event, which contains a Status."""
 
     def __init__(self, status: Object) -> None:
         code = status.get("code")
@@ -44,11 +44,11 @@ class WatchStatusError(Exception):
 
 
 class ShortWatchError(Exception):
-    """A watch that ended properly, but at once."""
+    """A watch ended without an error, but within a second."""
 
 
 class StreamingListUnavailableError(Exception):
-    """The server does not do streaming lists."""
+    """The server does not support streaming lists."""
 
 
 class Next(Enum):
@@ -62,7 +62,7 @@ class Next(Enum):
 
 @frozen
 class FailurePolicy:
-    """What follows from a failure.  `expected` ones happen in a healthy cluster and are no errors."""
+    """The consequence of a failure.  `expected` failures happen in a healthy cluster and are not logged as errors."""
 
     next: Next
     expected: bool
@@ -70,7 +70,7 @@ class FailurePolicy:
 
 
 def policy_for_watch(error: Exception) -> FailurePolicy:
-    """What follows from the end of a watch."""
+    """Return the consequence of the end of a watch."""
     if isinstance(error, WatchBrokenError | ShortWatchError):
         return FailurePolicy(Next.RESUME, expected=True)
     if isinstance(error, WatchRefusedError | WatchStatusError):
@@ -86,7 +86,7 @@ def policy_for_watch(error: Exception) -> FailurePolicy:
 
 
 def policy_for_list(error: ListRefusedError) -> FailurePolicy:
-    """What follows from a list that was not given."""
+    """Return the consequence of a list that failed."""
     answer = error.answer
     if needs_consistent_list(answer):
         return FailurePolicy(Next.CONSISTENT, expected=True, retry_after=answer.retry_after)
@@ -95,7 +95,7 @@ def policy_for_list(error: ListRefusedError) -> FailurePolicy:
 
 
 def needs_consistent_list(answer: Answer) -> bool:
-    """True for 410, and for a version that this server has not reached (504, ResourceVersionTooLarge)."""
+    """Return True for 410, and for a version that this server has not reached (504, ResourceVersionTooLarge)."""
     if answer.status == 410:
         return True
     details = answer.body.get("details") if answer.status == 504 and isinstance(answer.body, dict) else None

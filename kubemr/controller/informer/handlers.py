@@ -1,7 +1,8 @@
-"""Handlers of an informer's changes, and the task that feeds each of them.
+"""Handlers of an informer's changes, and the task that delivers changes to each of them.
 
-A handler's methods are coroutines; each change is awaited before the next.  What a handler raises is logged and does
-not end it: it must not rely on seeing every change, but on the store.
+The methods of a handler are coroutines; each change is awaited before the next.
+An exception of a handler is logged and does not end the handler.
+So a handler must rely on the store, not on receiving every change.
 """
 
 from __future__ import annotations
@@ -20,20 +21,20 @@ log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
 
 class Handler(Protocol):
-    """Hears what happens to the objects of an informer.  Objects are shared: they must not be changed."""
+    """What receives the changes of an informer's objects.  It must not modify the objects, because they are shared."""
 
     async def added(self, obj: Object, *, initial: bool) -> None:
-        """`obj` is new; `initial` if it was there at the beginning."""
+        """Process a new object; `initial` if it existed at the start."""
 
     async def updated(self, old: Object, new: Object) -> None:
-        """`old` became `new`, perhaps in several steps."""
+        """Process a change from `old` to `new`, perhaps in several steps."""
 
     async def deleted(self, obj: Object, *, tombstone: bool) -> None:
-        """`obj` is gone; with `tombstone` it is the last state seen, because the deletion itself was missed."""
+        """Process a deletion; with `tombstone` it was missed, and `obj` is the last state seen."""
 
 
 class EnqueueKeys:
-    """A handler that adds keys to a work queue: by default the object's own, else what `keys_of` makes of it.
+    """A handler that adds keys to a work queue: by default the object's own, else those that `keys_of` returns.
 
     `keys_of` maps, for instance, a pod to the key of the job that owns it.
     """
@@ -45,15 +46,15 @@ class EnqueueKeys:
         self._keys_of = keys_of
 
     async def added(self, obj: Object, *, initial: bool) -> None:
-        """Its keys."""
+        """Add the object's keys."""
         self._add_all(self._keys_of(obj))
 
     async def updated(self, old: Object, new: Object) -> None:
-        """The keys of both: the object may have changed hands."""
+        """Add the keys of both states, because the object's owner may have changed."""
         self._add_all({**dict.fromkeys(self._keys_of(old)), **dict.fromkeys(self._keys_of(new))})
 
     async def deleted(self, obj: Object, *, tombstone: bool) -> None:
-        """Its keys."""
+        """Add the object's keys."""
         self._add_all(self._keys_of(obj))
 
     def _add_all(self, keys: Iterable[str]) -> None:
@@ -62,7 +63,7 @@ class EnqueueKeys:
 
 
 class Registration:
-    """A handler's place at an informer."""
+    """A handler that is registered with an informer."""
 
     def __init__(self, handler: Handler, name: str) -> None:
         self.name = name
@@ -72,12 +73,12 @@ class Registration:
 
     @property
     def pending(self) -> int:
-        """How many keys have changes that the handler has not heard of."""
+        """How many keys have changes that the handler has not received."""
         return len(self._buffer)
 
     @property
     def has_synced(self) -> bool:
-        """True once the handler has dealt with all objects that were there at the beginning."""
+        """True once the handler has processed all objects that existed at the start."""
         return self._synced.is_set()
 
     async def wait_synced(self) -> None:
@@ -85,15 +86,15 @@ class Registration:
         await self._synced.wait()
 
     def notify(self, key: str, change: Change) -> None:
-        """Have the handler hear of `change`, in its own time."""
+        """Put `change` into the handler's buffer."""
         self._buffer.put(key, change)
 
     def mark_synced(self) -> None:
-        """All objects of the beginning have been told."""
+        """Mark in the buffer that all objects that existed at the start come before."""
         self._buffer.add_sync_marker(self._synced.set)
 
     async def run(self) -> None:
-        """Hand over changes until cancelled."""
+        """Deliver changes until cancelled."""
         while True:
             change = await self._buffer.get()
             try:

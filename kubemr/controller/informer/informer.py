@@ -1,4 +1,4 @@
-"""An informer: one kind of object, kept in a store, its changes told to handlers.
+"""An informer keeps the objects of one kind in a store, and reports their changes to handlers.
 
     informer = Informer(client, JOBS, indexes={"uid": by_label(JOB_UID)})
     registration = informer.add_handler(EnqueueKeys(queue.add))
@@ -6,8 +6,9 @@
         group.create_task(informer.run())
         await registration.wait_synced()
 
-The store is changed first and handlers are told afterwards, so what a handler reads from the store is never older than
-what it hears.  An object never goes back to an older version.
+The store is changed before handlers are notified.
+So an object that a handler reads from the store is never older than the one that the handler received.
+An object never returns to an older version.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
 
 class Informer:
-    """Without `namespace`: all namespaces.  `transform` is applied to each object before it is stored."""
+    """An informer of `namespace`, or of all namespaces.  `transform` is applied to each object before it is stored."""
 
     def __init__(
         self,
@@ -79,12 +80,12 @@ class Informer:
 
     @property
     def has_synced(self) -> bool:
-        """True once the store holds a complete list.  (What a handler has dealt with: `Registration.has_synced`.)"""
+        """True once the store holds a complete list.  (`Registration.has_synced`: what a handler has processed.)"""
         return self._synced.is_set()
 
     @property
     def resource_version(self) -> str:
-        """How far the store has come; empty before the first list."""
+        """The resource version that the store has reached; empty before the first list."""
         return self._reflector.version
 
     async def wait_synced(self) -> None:
@@ -92,7 +93,7 @@ class Informer:
         await self._synced.wait()
 
     def add_handler(self, handler: Handler, name: str = "") -> Registration:
-        """Tell `handler` of everything in the store (`initial=True`) and of every change from now on."""
+        """Report everything in the store (`initial=True`) and every change from now on to `handler`."""
         registration = Registration(handler, f"{self.name}/{name or type(handler).__name__}")
         for obj in self.store:
             registration.notify(key_of(obj), Added(obj, initial=True))
@@ -104,7 +105,7 @@ class Informer:
         return registration
 
     async def run(self) -> None:
-        """List, watch and tell, until cancelled."""
+        """List, watch and notify handlers, until cancelled."""
         try:
             async with asyncio.TaskGroup() as group:
                 self._group = group
@@ -115,7 +116,7 @@ class Informer:
             self._group = None
 
     def replace(self, objects: list[Object]) -> None:
-        """For the reflector: these are all objects there are."""
+        """Replace the store's content by a complete list of objects, for the reflector."""
         before = {key_of(obj): obj for obj in self.store}
         self.store.replace(objects)
         initial = not self.has_synced
@@ -129,7 +130,7 @@ class Informer:
                 registration.mark_synced()
 
     def apply(self, event: str, obj: Object) -> None:
-        """For the reflector: ADDED, MODIFIED or DELETED."""
+        """Apply an event (ADDED, MODIFIED or DELETED) to the store, for the reflector."""
         key = key_of(obj)
         before = self.store.get(key)
         if before is not None and is_older(version_of(obj), version_of(before)):

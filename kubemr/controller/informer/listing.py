@@ -1,15 +1,15 @@
-"""A list, page by page.
+"""List objects page by page.
 
-At which version it may be is said by `resource_version`:
+`resource_version` says at which version the list may be:
 
-=========  ============================================================================================
-""         consistent: what a quorum of etcd says now.  The only list that cannot be older than anything seen
-"0"        whatever the apiserver has in its cache: cheap, but perhaps old.  For the very first list
+=========  ==============================================================================================
+""         consistent: what a quorum of etcd has now.  Only this list cannot be older than any seen before
+"0"        what the apiserver has in its cache: cheap, but perhaps old.  For the very first list
 other      from the cache, but not older than this
-=========  ============================================================================================
+=========  ==============================================================================================
 
-The cache may ignore `limit` and answer with everything; pages are followed as long as there is a `continue` token,
-whatever was asked for.
+The cache may ignore `limit` and return everything in one page.
+Pages are followed as long as there is a `continue` token, whatever the request asked for.
 """
 
 from __future__ import annotations
@@ -23,19 +23,19 @@ from kubemr.controller.informer.object_keys import Object
 from kubemr.locks.effects import Answer, Request, Resource
 
 PAGE_SECONDS = 60.0
-"""The timeout of one request; the apiserver gives up after as long."""
+"""The timeout of one request; the apiserver's own timeout is as long."""
 
 
 @frozen
 class ListResult:
-    """All objects, and the version from which to watch."""
+    """All objects, and the version at which a watch must start."""
 
     items: list[Object]
     resource_version: str
 
 
 class ListRefusedError(Exception):
-    """A page was not given."""
+    """The server refused a page of a list."""
 
     def __init__(self, answer: Answer) -> None:
         super().__init__(f"list refused: {answer.status} {answer.message}")
@@ -51,17 +51,17 @@ async def list_objects(
     page_size: int,
     transform: Callable[[Object], Object],
 ) -> ListResult:
-    """All objects at one version, each transformed as soon as its page is there.
+    """Return all objects at one version, each transformed as soon as its page has arrived.
 
-    When the snapshot expires between two pages (410 for the `continue` token), what was gathered is thrown away and
-    everything is asked for once more in one consistent piece.  Any other failure, and a 410 for the first page, raises
-    `ListRefusedError`.
+    If the snapshot expires between two pages (410 for the `continue` token), discard the pages read so far.
+    Then request everything again in one consistent list.
+    Any other failure, and a 410 for the first page, raises `ListRefusedError`.
     """
     version: dict[str, str] = {}
     if resource_version:
         version["resourceVersion"] = resource_version
         if resource_version != "0":
-            # With a limit, and without this word, the server would take it as "exactly at this version".
+            # With a limit, and without this parameter, the server would understand "exactly at this version".
             version["resourceVersionMatch"] = "NotOlderThan"
     query = {**selectors, "limit": str(page_size), **version}
     items: list[Object] = []
@@ -81,7 +81,7 @@ async def list_objects(
 
 
 def _items(body: Object) -> list[Object]:
-    """The items with apiVersion and kind, which lists of built-in types leave out."""
+    """Return the items with apiVersion and kind, which lists of built-in types omit."""
     items: list[Object] = body.get("items") or []
     kind = str(body.get("kind") or "").removesuffix("List")
     for item in items:

@@ -1,12 +1,14 @@
-"""Keeps a sink equal to what the apiserver has: list, then watch from there, and again when that fails.
+"""Keep a store equal to what the apiserver has: list, then watch from there, and repeat that after a failure.
 
-The first list may be as old as the apiserver's cache (version "0"); later ones are not older than what was seen.
-A watch asks for bookmarks, so that after a quiet time its version is not so old that the server has forgotten it, and
-for an end after 5 to 10 minutes, so that watches spread anew over the apiservers.  Where the server offers streaming
-lists, list and watch are one request.  What follows from which failure is written down in `failures`.
+The first list may be as old as the apiserver's cache (version "0"); later lists are not older than what was seen.
+A watch requests bookmarks, so that after a quiet time the server still knows the version of the watch.
+It requests an end after 5 to 10 minutes, so that watches are distributed again over the apiservers.
+If the server supports streaming lists, list and watch are one request.
+`failures` says which failure has which consequence.
 
-A connection whose other end is gone without a word is noticed by silence: no watch outlasts its server timeout, and
-once a server has shown that it sends bookmarks, which come every minute, three minutes without one are too long.
+Idle timeouts detect a connection whose peer died without closing it.
+No watch outlasts its server timeout.
+A server that has sent a bookmark sends one every minute, so from then on three minutes without a byte are too long.
 """
 
 from __future__ import annotations
@@ -41,19 +43,19 @@ from kubemr.controller.informer.object_keys import Object, is_older, key_of, str
 from kubemr.locks.effects import Request, Resource, WatchEvent
 
 SHORTEST_SERVER_TIMEOUT = 300.0
-"""Seconds.  Drawn from this to its double, as in client-go, so that watches do not end together."""
+"""Seconds.  The timeout is random between this and its double, as in client-go, so that watches do not end together."""
 
 SERVER_TIMEOUT_GRACE = 30.0
-"""Seconds that a server may be late in ending a watch before the connection counts as half-open."""
+"""Seconds by which a server may end a watch late, before its connection counts as dead."""
 
 BOOKMARK_IDLE_TIMEOUT = 180.0
-"""Seconds without anything after a bookmark; the apiserver sends one every minute."""
+"""Seconds without a byte after a bookmark; the apiserver sends one every minute."""
 
 INITIAL_IDLE_TIMEOUT = 30.0
-"""Seconds without anything inside a streaming list."""
+"""Seconds without a byte inside a streaming list."""
 
 SHORT_WATCH_SECONDS = 1.0
-"""Seconds.  A watch that ended sooner is not opened again at once."""
+"""A watch that ends sooner is not opened again at once."""
 
 INITIAL_EVENTS_END = "k8s.io/initial-events-end"
 """The annotation of the bookmark that ends a streaming list."""
@@ -65,14 +67,14 @@ class ReflectorStore(Protocol):
     """What a reflector fills."""
 
     def replace(self, objects: list[Object]) -> None:
-        """These are all objects there are."""
+        """Replace the content by a complete list of objects."""
 
     def apply(self, event: str, obj: Object) -> None:
-        """ADDED, MODIFIED or DELETED happened to `obj`."""
+        """Apply an event (ADDED, MODIFIED or DELETED)."""
 
 
 class Reflector:
-    """Lists and watches `resource` in `namespace`, or in all of them."""
+    """List and watch `resource` in `namespace`, or in all namespaces."""
 
     def __init__(
         self,
@@ -91,7 +93,7 @@ class Reflector:
         uniform: Callable[[], float] = random.random,
     ) -> None:
         self.version = ""
-        """The newest version that was seen; everything up to it is in the sink.  Empty before the first list."""
+        """The newest version seen; the store has all changes up to it.  Empty before the first list."""
         self._client = client
         self._resource = resource
         self._namespace = namespace
@@ -120,7 +122,7 @@ class Reflector:
             except ListRefusedError as error:
                 policy = policy_for_list(error)
                 at_once = policy.next is Next.CONSISTENT and self._next is not Next.CONSISTENT
-                if self._next is not Next.CONSISTENT:  # once it has to be consistent it stays so until it succeeds
+                if self._next is not Next.CONSISTENT:  # a consistent list is repeated as such until it succeeds
                     self._next = policy.next
                 self._report("list_failed", error, expected=policy.expected)
                 if not at_once:
@@ -128,7 +130,7 @@ class Reflector:
             except StreamingListUnavailableError as error:
                 self._streaming = False
                 self._log.info("streaming_list_unavailable", reason=str(error))
-            except Exception as error:  # also what the sink or the transform raises: without a relist it would be lost
+            except Exception as error:  # also of the store or the transform: without a relist the event would be lost
                 await self._recover(error)
 
     async def _recover(self, error: Exception) -> None:
@@ -136,7 +138,7 @@ class Reflector:
         if self._next is Next.RESUME:
             self._next = policy.next
         elif isinstance(error, WatchRefusedError | WatchStatusError) and needs_consistent_list(error.answer):
-            self._next = Next.CONSISTENT  # a streaming list: it was refused before there was anything to resume
+            self._next = Next.CONSISTENT  # a refused streaming list has nothing to resume
         known = isinstance(error, WatchError | WatchStatusError | ShortWatchError)
         self._report("watch_failed" if known else "reflector_failed", error, expected=policy.expected)
         await self._clock.sleep(self._backoff.next(policy.retry_after))
@@ -160,9 +162,9 @@ class Reflector:
         self._replace_store(listed.items, listed.resource_version)
 
     def _replace_store(self, items: list[Object], version: str) -> None:
-        """The sink is what was listed (and transformed), as of `version`."""
+        """Replace the store's content by `items` (already transformed), as of `version`."""
         if is_older(version, self.version):
-            # Even a quorum says so: etcd was restored from a backup, and that is the truth now.
+            # Even a quorum read returns it: etcd was restored from a backup, and its state counts.
             self._log.error("resource_version_went_back", version=self.version, listed=version)
         self._store.replace(items)
         self.version = version
@@ -178,7 +180,7 @@ class Reflector:
             raise ShortWatchError(f"the server ended the watch within {SHORT_WATCH_SECONDS:g} s")
 
     async def _stream(self) -> None:
-        """A streaming list, then the watch that the same request goes on as."""
+        """Read a streaming list, then the events of the watch that the same request continues as."""
         at = "" if self._next is Next.CONSISTENT else self.version
         started = self._clock.now()
         request, idle_timeout = self._watch_request(
@@ -198,7 +200,7 @@ class Reflector:
             raise ShortWatchError(f"the server ended the watch within {SHORT_WATCH_SECONDS:g} s")
 
     async def _read_initial_list(self, stream: WatchStream) -> tuple[list[Object], str]:
-        """The objects of a streaming list and its version."""
+        """Return the objects of a streaming list and its version."""
         found: dict[str, Object] = {}
         try:
             async for event in stream:
@@ -206,7 +208,7 @@ class Reflector:
                 if event.type == "DELETED":
                     found.pop(key_of(obj), None)
                 elif event.type != "BOOKMARK":
-                    found[key_of(obj)] = self._transform(obj)  # at once: all of them whole may be too many
+                    found[key_of(obj)] = self._transform(obj)  # at once: untransformed, they may be too many
                 elif (obj["metadata"].get("annotations") or {}).get(INITIAL_EVENTS_END) == "true":
                     return list(found.values()), version_of(obj)
         except WatchIdleTimeoutError as error:
@@ -224,7 +226,7 @@ class Reflector:
                 self.version = version_of(obj)
 
     def _object(self, event: WatchEvent) -> Object:
-        """The event's object, which has at least a name (if it is no bookmark) and a version."""
+        """Return the event's object, which has at least a version, and a name unless it is a bookmark."""
         obj: Object = event.object
         if event.type == "ERROR":
             raise WatchStatusError(obj)
@@ -236,7 +238,7 @@ class Reflector:
         return obj
 
     def _watch_request(self, query: dict[str, str]) -> tuple[Request, float]:
-        """The request, and the silence after which its connection counts as half-open."""
+        """Return the request, and the idle timeout after which its connection counts as dead."""
         timeout = SHORTEST_SERVER_TIMEOUT * (1.0 + self._uniform())
         query = {
             **self._selectors,

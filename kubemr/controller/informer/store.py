@@ -1,7 +1,7 @@
-"""Objects by key, and by whatever the index functions say.
+"""Objects by key, and by the values of index functions.
 
-Only the informer writes to its store, always in one go on the event loop; so a reader that does not await in between
-sees one consistent state.
+Only the informer writes to its store, always in one step on the event loop.
+So a reader that does not await in between sees one consistent state.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from typing import TypeAlias
 from kubemr.controller.informer.object_keys import Object, key_of, make_key
 
 IndexFunction: TypeAlias = Callable[[Object], Iterable[str]]
-"""The values under which an object is found, any number of them.  Must depend on the object alone."""
+"""Returns the values under which an object is found, any number of them.  They must depend on the object alone."""
 
 
 def by_label(label: str) -> IndexFunction:
-    """Index by the value of `label`; objects without it are in no set."""
+    """Return an index by the value of `label`; it contains no object without that label."""
 
     def values(obj: Object) -> Iterable[str]:
         value = (obj["metadata"].get("labels") or {}).get(label)
@@ -35,34 +35,34 @@ class Store:
         """Index name → value → keys.  Every key is in `_objects`; no set is empty."""
 
     def __len__(self) -> int:
-        """How many objects."""
+        """Return the number of objects."""
         return len(self._objects)
 
     def __iter__(self) -> Iterator[Object]:
-        """All objects, in no particular order."""
+        """Iterate over all objects, in no particular order."""
         return iter(list(self._objects.values()))
 
     def __contains__(self, key: str) -> bool:
         return key in self._objects
 
     def get(self, key: str) -> Object | None:
-        """The object with this key (see `make_key`)."""
+        """Return the object with this key (see `make_key`), or None."""
         return self._objects.get(key)
 
     def find(self, namespace: str | None, name: str) -> Object | None:
-        """The object of this name."""
+        """Return the object of this name, or None."""
         return self._objects.get(make_key(namespace, name))
 
     def keys(self) -> list[str]:
-        """The keys of all objects."""
+        """Return the keys of all objects."""
         return list(self._objects)
 
     def select(self, index: str, value: str) -> list[Object]:
-        """The objects that `index` puts under `value`.  An index that does not exist is a KeyError."""
+        """Return the objects that `index` has under `value`.  Raises KeyError if there is no such index."""
         return [self._objects[key] for key in self._indexes[index].get(value, ())]
 
     def put(self, obj: Object) -> None:
-        """Add the object, or put it in the place of the one with its key."""
+        """Add the object, or replace the one with its key."""
         key = key_of(obj)
         values = self._values_of(obj)  # before anything is changed: an index function may fail
         self.remove(key)
@@ -83,7 +83,7 @@ class Store:
                     del index[value]
 
     def replace(self, objects: Iterable[Object]) -> None:
-        """Hold exactly these."""
+        """Replace the content by exactly these objects."""
         fresh = Store(self._functions)
         for obj in objects:
             fresh.put(obj)

@@ -1,5 +1,9 @@
-"""From `spec.inputsFrom` to the inputs of map tasks: listed, cut, packed and written, in little memory.
+"""Turn `spec.inputsFrom` into the inputs of map tasks: list, split, pack and write them, with little memory.
 
-`access` says by whose rights, `sources` what is there, `splitting` what a task gets of it, `plan` where it is written.
-Everything here blocks, and is called in slices of about a second (`reconcile.planning`).
+- `access`: the credentials, and the addresses that may be read;
+- `sources`: the files that exist;
+- `splitting`: the splits of the files;
+- `plan`: the split plan, in the job's storage.
+
+All functions here block, and the operator calls them in slices of about a second (`reconcile.phases.plan_inputs`).
 """

@@ -1,9 +1,9 @@
-"""By whose rights the operator looks at a job's inputs.
+"""Decide which credentials the operator uses to list a job's inputs, and which addresses it may read.
 
-It looks with the job's own keys: those of the Secret that the job names, or those that an administrator lends to all
-jobs.  What it can reach by itself (its own identity, its own files, the web servers of its network) it reads for a job
-only below the addresses that an administrator has named (`KUBEMR_INPUTS_FROM`): a job must not learn through the
-operator what its own pods could not read.
+It uses the job's own keys: those of the Secret that the job names, or those that an administrator lends to all jobs.
+With its own access (its identity, its files, the web servers of its network) the operator reads only some addresses:
+those below the addresses that an administrator has named (`KUBEMR_INPUTS_FROM`).
+Otherwise a job could learn through the operator what the job's own pods cannot read.
 """
 
 from __future__ import annotations
@@ -25,17 +25,21 @@ LONGEST_SHOWN: Final = 512
 
 
 class InputsError(Exception):
-    """The inputs are not what the job says, and waiting will not change that.  It names field, value and remedy."""
+    """The inputs do not match the spec, and waiting will not change that.  The error names field, value and remedy."""
 
     def __init__(self, path: str, value: str | None, message: str, remedy: str) -> None:
-        # An address is shown whole: what is wrong with it is mostly at its end.
+        # The address is shown whole, because its end is the likely place of the error.
         shown = "" if value is None else json.dumps(value[:LONGEST_SHOWN], ensure_ascii=False)
         super().__init__(str(Problem(path, shown, message, remedy)))
 
 
 @frozen
 class Access:
-    """`environ` has the S3 service and the keys.  `buckets`: the keys are the job's own, for all that they open."""
+    """`environ` has the S3 service and the keys.
+
+    With `own_keys` the keys are the job's own, and every bucket that they open may be read.
+    Otherwise only addresses below `allowed` may be read.
+    """
 
     environ: Mapping[str, str]
     own_keys: bool = False
@@ -44,14 +48,14 @@ class Access:
     _stores: dict[str, ObjectStore] = field(factory=dict, init=False, eq=False)
 
     def check(self, path: str, address: str) -> None:
-        """Raises `InputsError` for the field `path` unless the operator may look at `address`."""
+        """Raise `InputsError` for the field `path` unless the operator may read `address`."""
         scheme = address.partition("://")[0]
         if ".." in unquote(address).split("/"):
             raise InputsError(path, address, "has a folder ..", "write the address without it")
         if self.own_keys and scheme == "s3":
             return
         if not any(one == EVERYTHING or address.startswith(one) for one in self.allowed):
-            message = "the operator may not look there with rights of its own"
+            message = "the operator may not read there with its own permissions"
             ask = "ask an administrator to add it to the operator's KUBEMR_INPUTS_FROM"
             remedy = {
                 "s3": f"name the keys in spec.storage.s3.secretRef, or {ask}",
@@ -60,7 +64,7 @@ class Access:
             raise InputsError(path, address, message, remedy)
 
     def store(self, address: str) -> tuple[ObjectStore, str]:
-        """The store of an address, and the key or prefix in it."""
+        """Return the store of an address, and the key or prefix in it."""
         scheme, _, rest = address.partition("://")
         if scheme == "file":
             return self._opened("file:///"), unquote(rest).lstrip("/")
@@ -68,7 +72,7 @@ class Access:
         return self._opened(f"{scheme}://{root}"), key
 
     def open(self, address: str) -> BinaryIO:
-        """Read what lies at an address."""
+        """Open the object at an address for reading."""
         return open_input(address, self.environ, self.retrier)
 
     def _opened(self, root: str) -> ObjectStore:

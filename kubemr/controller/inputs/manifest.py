@@ -1,6 +1,6 @@
-"""A manifest: an object that lists addresses, one per line, each with a tab and its size in bytes if that is known.
+"""An input manifest: a file that lists addresses, one per line, each with a tab and its size in bytes if it is known.
 
-Blank lines, and those that begin with `#`, say nothing.
+Blank lines, and lines that begin with `#`, are ignored.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ LONGEST: Final = 4096
 QUOTED: Final = 200
 """Characters of a line in an error."""
 STAT_THREADS: Final = 16
-"""Files whose size is asked for at the same time."""
+"""Files whose size is requested at the same time."""
 _ADDRESS: Final = re.compile(r"(s3|file|https?)://[^\t]+")
 _WINDOW: Final = 4 * STAT_THREADS
 
@@ -38,7 +38,7 @@ class ManifestEntry:
 
 
 def read_manifest(path: str, manifest: str, access: Access) -> Iterator[ManifestEntry]:
-    """What the manifest lists.  Raises `InputsError` that quotes the first line which is wrong."""
+    """Yield the entries of the manifest.  Raises `InputsError` that quotes the first malformed line."""
     with access.open(manifest) as stream:
         number = 0
         while raw := stream.readline(LONGEST + 1):
@@ -57,7 +57,7 @@ def read_manifest(path: str, manifest: str, access: Access) -> Iterator[Manifest
 
 
 def with_sizes(found: Iterable[ManifestEntry], access: Access) -> Iterator[ManifestEntry]:
-    """The entries with their sizes, which are asked for where the manifest does not say them."""
+    """Yield the entries with their sizes, which are read from storage if the manifest does not have them."""
     with ThreadPoolExecutor(STAT_THREADS, "kubemr-sizes") as pool:
         left = iter(found)
         while window := list(islice(left, _WINDOW)):
@@ -70,7 +70,7 @@ def _with_size(entry: ManifestEntry, access: Access) -> ManifestEntry:
     try:
         access.check(entry.path, entry.url)
     except InputsError as error:
-        message = "names no size, and the operator may not look there with rights of its own"
+        message = "names no size, and the operator may not read there with its own permissions"
         raise _line_error(entry, message, "append a tab and the size in bytes") from error
     store, key = access.store(entry.url)
     found = store.stat(key)
@@ -80,15 +80,15 @@ def _with_size(entry: ManifestEntry, access: Access) -> ManifestEntry:
 
 
 def _problem_of(text: str | None, url: str, tab: str, size: str) -> str:
-    """With a line that is this text; empty for nothing."""
+    """Return what is wrong with a line that has this text; empty if nothing is."""
     if text is None:
-        return f"is no text in UTF-8 of at most {LONGEST} bytes"
+        return f"is not UTF-8 text of at most {LONGEST} bytes"
     if not _ADDRESS.fullmatch(url):
-        return "is no address that begins with s3://, file:// or http(s)://"
+        return "is not an address that begins with s3://, file:// or http(s)://"
     if tab and not (size.isascii() and size.isdigit()):
         return "has no number of bytes after its tab"
     if tab and int(size) > MAX_BYTES:
-        return f"says more than {MAX_BYTES:,} bytes after its tab, which no file has"
+        return f"has a size of more than {MAX_BYTES:,} bytes, which no file has"
     return ""
 
 

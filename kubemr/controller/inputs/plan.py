@@ -1,7 +1,7 @@
-"""A plan: the inputs of all map tasks, in their order, written to the job's storage in chunks of some tasks each.
+"""Write a split plan: the inputs of all map tasks, in their order, to the job's storage in chunks of tasks.
 
-A plan is written once, under a name of its own, and read by nobody until the job names it.  One that was begun and not
-finished, or that another operator's came before, is removed by whoever wrote it, or with the job.
+A plan is written once, under a unique name, and is not read before the job's status names it.
+Its writer deletes a plan that it did not finish, or that another operator's preceded; otherwise it goes with the job.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ from kubemr.tasks.shard import TASKS_PER_SHARD
 
 MAX_TASKS: Final = 1_000_000
 TASKS_PER_CHUNK: Final = 1024
-"""Where a task's input is an address."""
+"""For tasks whose input is an address."""
 SPLITS_PER_CHUNK: Final = TASKS_PER_SHARD
-"""Where it may be a long list of small files."""
+"""For tasks whose input may be a long list of small files."""
 SLICE_SECONDS: Final = 1.0
 _CLOCK_EVERY: Final = 64
 
 
 class SplitPlan:
-    """Call `step` until it gives True.  What is held in memory is one chunk, and one page of a listing."""
+    """Call `step` until it returns True.  In memory are one chunk, and one page of a listing."""
 
     def __init__(
         self,
@@ -54,11 +54,14 @@ class SplitPlan:
 
     @property
     def prefix(self) -> str:
-        """What its keys begin with."""
+        """The prefix of the plan's keys in storage."""
         return names.plan_prefix(self._job_prefix, self.name)
 
     def step(self) -> bool:
-        """Go on for about a second; True when all of it is written.  Raises `InputsError` and `StorageError`."""
+        """Continue for about a second, and return True when the whole plan is written.
+
+        Raises `InputsError` and `StorageError`.
+        """
         until = self._clock() + SLICE_SECONDS
         for count, text in enumerate(self._inputs, start=1):
             if text is not None:
@@ -70,7 +73,7 @@ class SplitPlan:
         return True
 
     def status(self) -> Json:
-        """What `status.inputs` says of it."""
+        """Return the plan's `status.inputs`."""
         return {
             "plan": self.name,
             "tasks": self.tasks,

@@ -1,7 +1,7 @@
-"""What is there: the files that the items of `spec.inputsFrom` lead to, one after another, in an order of their own.
+"""List the files that the items of `spec.inputsFrom` name, one after another, in a fixed order.
 
-A listing is read as it comes, a page at a time, and a manifest line by line: nothing is held but what is being looked
-at.  (Of a directory, the names in one folder are.)  A file that two items lead to is there twice.
+A listing is read a page at a time, and a manifest line by line, so that memory holds only the current page or line.
+(Of a directory, memory holds the names in one folder.)  A file that two items name is listed twice.
 """
 
 from __future__ import annotations
@@ -20,21 +20,21 @@ from kubemr.resources.glob import compile_glob
 from kubemr.storage import BadKey, NoSuchKey, NotSupported
 
 PROGRESS_EVERY_KEYS: Final = 1000
-"""After so many keys that match nothing, whoever asks may look around."""
+"""After this many keys that match nothing, the caller gets control (a None)."""
 
 
 @frozen
 class InputFile:
-    """A file; `size` in bytes is None where nobody has said it."""
+    """A file; `size` in bytes is None if it is not known."""
 
     url: str
     size: int | None
 
 
 def find_files(sources: Sequence[Json], access: Access, *, sizes: bool) -> Iterator[InputFile | None]:
-    """The files.  With `sizes` each has one.  None, from time to time, only says that this is getting on.
+    """Yield the files; with `sizes`, each has a size.  A None among them means only that the listing makes progress.
 
-    Raises `InputsError` for an item that leads to nothing, and `StorageError` for a store that may answer later.
+    Raises `InputsError` for an item that names nothing, and `StorageError` for a store that may answer later.
     """
     for index, source in enumerate(sources):
         ((member, address),) = source.items()
@@ -48,7 +48,7 @@ def find_files(sources: Sequence[Json], access: Access, *, sizes: bool) -> Itera
         except (NoSuchKey, NotSupported, BadKey) as error:
             raise InputsError(path, address, str(error), "correct it, or what lies there") from error
         if not count:
-            message = "lists nothing" if member == "manifest" else "there is nothing like that"
+            message = "lists nothing" if member == "manifest" else "matches no file"
             raise InputsError(path, address, message, "correct it; a job without work has `inputs: []`")
 
 

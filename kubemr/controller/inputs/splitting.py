@@ -1,8 +1,8 @@
-"""Files to map tasks.  Without `spec.split` each file is one task, whose input is its address.
+"""Turn files into the inputs of map tasks.  Without `spec.split` each file is one task, whose input is its address.
 
-With it, a file that is larger than `size` and can be cut becomes several tasks, and small files are packed into one
-until they have that size together, or are `maxFiles`.  A last piece of up to a tenth of the size stays with the one
-before.
+With it, a file that is larger than `size` and can be cut becomes several tasks.
+Small files are packed into one task until they reach that size together, or `maxFiles`.
+A last piece of up to a tenth of the size stays with the piece before.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from kubemr.locks.effects import Json
 from kubemr.resources.quantity import parse_quantity
 
 LONGEST_INPUT: Final = 256 * 1024
-"""Characters of one task's input, roughly: files are packed no further than that."""
+"""Characters of one task's input, approximately: no more files are packed into a task beyond that."""
 SLACK: Final = 0.1
 PROGRESS_EVERY_FILES: Final = 1000
 DEFAULT_SIZE: Final = "64Mi"
@@ -27,7 +27,7 @@ DEFAULT_FILES: Final = 1000
 
 @frozen
 class SplitSettings:
-    """`spec.split`, and of `spec.inputFormat` how the files are compressed."""
+    """`spec.split`, and the compression of `spec.inputFormat`."""
 
     size: int
     max_files: int
@@ -35,7 +35,7 @@ class SplitSettings:
 
     @classmethod
     def of(cls, spec: Json) -> SplitSettings | None:
-        """None where the job does not want its files split."""
+        """Return the settings, or None if the job's files are not split."""
         split = spec.get("split")
         if split is None:
             return None
@@ -47,7 +47,7 @@ class SplitSettings:
 
 
 def task_inputs(files: Iterable[InputFile | None], cuts: SplitSettings | None) -> Iterator[str | None]:
-    """The inputs of the map tasks; None only says that this is getting on."""
+    """Yield the inputs of the map tasks.  A None among them means only that the listing makes progress."""
     if cuts is None:
         for found in files:
             yield None if found is None else found.url

@@ -1,15 +1,17 @@
 """A pool of workers that reconcile the keys of a queue.
 
-Each worker takes a key, awaits `reconcile(key)` and calls `done`.  What `reconcile` does decides what follows:
+Each worker takes a key, awaits `reconcile(key)` and calls `done`.  The outcome of `reconcile` decides what follows:
 
-==========================  ==================================================================
-it returns None             the key's failures are forgotten
-it returns seconds (float)  the same, and the key is added again after so long
-it raises                   logged; the key is added again after a delay that grows with each failure
-==========================  ==================================================================
+===========================  =====================================================================
+it returns None              the key's failures are forgotten
+it returns seconds (float)   the same, and the key is added again after that time
+it raises                    an error is logged; the key is added again, later with each failure
+===========================  =====================================================================
 
-No exception ends a worker.  `stop` lets the workers finish what was added, up to a deadline, and then cancels them;
-cancelling `run` cancels them at once.  Either way `reconcile` may be cut off at any `await`: it must be idempotent.
+No exception ends a worker.
+`stop` lets the workers process the keys that were added, up to a deadline, and then cancels them.
+Cancelling `run` cancels the workers at once.
+Either way `reconcile` may be cancelled at any `await`, so it must be idempotent.
 """
 
 from __future__ import annotations
@@ -29,7 +31,7 @@ log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
 
 class Controller(Generic[K]):
-    """Runs `workers` coroutines over `queue`.  `name` names it in the log."""
+    """Run `workers` coroutines over `queue`.  `name` identifies the controller in the log."""
 
     def __init__(
         self,
@@ -49,7 +51,7 @@ class Controller(Generic[K]):
         self._log = log.bind(controller=name)
 
     async def run(self) -> None:
-        """Work until `stop`, or until cancelled."""
+        """Process keys until `stop`, or until cancelled."""
         self._tasks = [
             asyncio.create_task(self._work(), name=f"{self.name}-{number}") for number in range(self._workers)
         ]
@@ -62,10 +64,10 @@ class Controller(Generic[K]):
             self._log.info("controller_stopped")
 
     async def stop(self, drain_seconds: float) -> bool:
-        """Take no more keys and let `run` return.
+        """Accept no more keys, and let `run` return.
 
-        Waits up to `drain_seconds` for what was added to be worked on, then cancels what is left.
-        True if everything was finished.
+        Wait up to `drain_seconds` for the workers to process all keys, then cancel what is left.
+        Return True if all keys were processed.
         """
         try:
             async with asyncio.timeout(drain_seconds):

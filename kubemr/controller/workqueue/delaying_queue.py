@@ -1,7 +1,7 @@
-"""A queue that can be told to add a key later: one heap of due times, one timer for the earliest of them.
+"""A queue that can add a key later: one heap of due times, and one timer for the earliest of them.
 
-A key waits at most once: asked again, it keeps the earlier of the two times.  Keys that still wait at a shutdown are
-dropped; whoever starts next lists everything anyway.
+A key waits at most once: of two due times it keeps the earlier.
+A shutdown drops the keys that still wait, because the next operator to start lists all objects anyway.
 """
 
 from __future__ import annotations
@@ -24,21 +24,21 @@ class DelayingQueue(Queue[K]):
     def __init__(self, name: str = "", *, clock: Clock | None = None, metrics: QueueMetrics[K] | None = None) -> None:
         super().__init__(name, clock=clock, metrics=metrics)
         self._heap: list[tuple[float, int, K]] = []
-        """(due time, serial number, key).  An entry whose time is not the one in `_due` was superseded."""
+        """(due time, serial number, key).  An entry whose time differs from the one in `_due` was superseded."""
         self._due: dict[K, float] = {}
         """The time at which each waiting key will be added."""
         self._serial = itertools.count()
         self._timer: Timer | None = None
         self._timer_at = 0.0
-        """When `_timer` goes off, if there is one: never later than the earliest entry of `_due`."""
+        """The due time of `_timer`, if there is one: never later than the earliest entry of `_due`."""
 
     @property
     def waiting(self) -> int:
-        """How many keys wait for their time."""
+        """How many keys wait for their due time."""
         return len(self._due)
 
     def add_after(self, key: K, seconds: float) -> None:
-        """Add `key` when `seconds` have passed; at once if they are zero or less.  Ignored after a shutdown."""
+        """Add `key` after `seconds`, or at once if that is zero or less.  Ignored after a shutdown."""
         if self.shutting_down:
             return
         self.metrics.retried()
@@ -53,7 +53,7 @@ class DelayingQueue(Queue[K]):
         self._set_timer(at)
 
     def shut_down(self) -> None:
-        """As the queue beneath, and forget what waits for its time."""
+        """Shut the queue down, and drop the keys that wait for their due time."""
         self._heap.clear()
         self._due.clear()
         self._stop_timer()
@@ -72,7 +72,7 @@ class DelayingQueue(Queue[K]):
             self._timer = None
 
     def _release(self) -> None:
-        """Add everything that is due, then set the timer for the next."""
+        """Add all keys that are due, then set the timer for the next one."""
         self._timer = None
         # An event loop's timer may go off a little early, by the resolution of its clock: its time is reached then.
         now = max(self.clock.now(), self._timer_at)

@@ -1,4 +1,4 @@
-"""The queues' metrics for Prometheus.  Importing this module imports prometheus-client; nothing else here does."""
+"""Export the queues' metrics to Prometheus.  Only this module of the package imports prometheus-client."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ BUCKETS = tuple(10.0**exponent for exponent in range(-8, 4))
 
 
 class PrometheusProvider:
-    """Registers the metrics once; each queue is a value of the label `name`."""
+    """Register the metrics once; each queue is a value of the label `name`."""
 
     def __init__(self, registry: CollectorRegistry = REGISTRY) -> None:
         def gauge(name: str, text: str) -> Gauge:
@@ -35,12 +35,12 @@ class PrometheusProvider:
         self.longest = gauge("workqueue_longest_running_processor_seconds", "Age of the oldest key in work.")
 
     def instruments(self, name: str) -> PrometheusInstruments:
-        """The instruments of the queue called `name`."""
+        """Return the instruments of the queue called `name`."""
         return PrometheusInstruments(self, name)
 
 
 class PrometheusInstruments:
-    """One queue's children of the metrics."""
+    """The metrics of one queue."""
 
     def __init__(self, provider: PrometheusProvider, name: str) -> None:
         self._depth = provider.depth.labels(name)
@@ -52,26 +52,26 @@ class PrometheusInstruments:
         self._longest = provider.longest.labels(name)
 
     def set_depth(self, depth: int) -> None:
-        """workqueue_depth."""
+        """Set workqueue_depth."""
         self._depth.set(depth)
 
     def count_add(self) -> None:
-        """workqueue_adds_total."""
+        """Increment workqueue_adds_total."""
         self._adds.inc()
 
     def count_retry(self) -> None:
-        """workqueue_retries_total."""
+        """Increment workqueue_retries_total."""
         self._retries.inc()
 
     def observe_queue_duration(self, seconds: float) -> None:
-        """workqueue_queue_duration_seconds."""
+        """Observe workqueue_queue_duration_seconds."""
         self._queue_duration.observe(seconds)
 
     def observe_work_duration(self, seconds: float) -> None:
-        """workqueue_work_duration_seconds."""
+        """Observe workqueue_work_duration_seconds."""
         self._work_duration.observe(seconds)
 
     def watch_running(self, unfinished: Callable[[], float], longest: Callable[[], float]) -> None:
-        """workqueue_unfinished_work_seconds and workqueue_longest_running_processor_seconds."""
+        """Read workqueue_unfinished_work_seconds and workqueue_longest_running_processor_seconds at each scrape."""
         self._unfinished.set_function(unfinished)
         self._longest.set_function(longest)

@@ -1,8 +1,9 @@
-"""A queue of keys to reconcile: each at most once in it, none handed out twice at the same time, none lost.
+"""A queue of keys to reconcile.  No key is lost, is in the queue twice, or is with two workers at the same time.
 
-A key that is added while it waits is not added again.  A key that is added while a worker has it is remembered and
-goes back into the queue when that worker calls `done`.  So a burst of changes to one object costs one reconcile, and
-a change that arrives during a reconcile is followed by another one.
+A key that is added while it waits is not added again.
+A key that is added while a worker processes it returns to the queue when that worker calls `done`.
+So a burst of changes to one object costs one reconciliation.
+A change that arrives during a reconciliation causes another one.
 """
 
 from __future__ import annotations
@@ -19,11 +20,11 @@ K = TypeVar("K", bound=Hashable)
 
 
 class QueueShutDownError(Exception):
-    """The queue is shut down and empty: the worker may go home."""
+    """The queue is shut down and empty: the worker ends."""
 
 
 class Queue(Generic[K]):
-    """A deduplicating queue, to be used on one event loop.  `name` names it in metrics."""
+    """A deduplicating queue for one event loop.  `name` identifies it in metrics."""
 
     def __init__(self, name: str = "", *, clock: Clock | None = None, metrics: QueueMetrics[K] | None = None) -> None:
         self.name = name
@@ -32,17 +33,17 @@ class Queue(Generic[K]):
         self._order: deque[K] = deque()
         """The order of work.  Every element is in `_dirty` and not in `_processing`."""
         self._dirty: set[K] = set()
-        """What has to be worked on, whether it waits in `_order` or for the worker that has it to be done."""
+        """The keys that need work: those in `_order`, and those that were added while a worker processes them."""
         self._processing: set[K] = set()
-        """What workers have at the moment.  Some of it may be in `_dirty` too."""
+        """The keys that workers process now.  Some of them may be in `_dirty` too."""
         self._getters: deque[asyncio.Future[None]] = deque()
         self._drained: asyncio.Event = asyncio.Event()
-        """Set while nothing waits and nobody works."""
+        """Set while no key waits and no worker processes one."""
         self._drained.set()
         self._shutting_down = False
 
     def __len__(self) -> int:
-        """How many keys wait; those that a worker has are not counted."""
+        """Return how many keys wait, without those that workers process."""
         return len(self._order)
 
     @property
@@ -52,7 +53,7 @@ class Queue(Generic[K]):
 
     @property
     def processing(self) -> frozenset[K]:
-        """The keys that workers have at the moment."""
+        """The keys that workers process now."""
         return frozenset(self._processing)
 
     def add(self, key: K) -> None:
@@ -78,8 +79,8 @@ class Queue(Generic[K]):
                 await getter
             except asyncio.CancelledError:
                 if getter.done() and not getter.cancelled():
-                    self._wake_one()  # the wake-up was meant for somebody: pass it on
-                elif getter in self._getters:  # else whoever woke another one has dropped it
+                    self._wake_one()  # the wake-up was meant for a waiting worker: pass it on
+                elif getter in self._getters:  # else `_wake_one` has removed it
                     self._getters.remove(getter)
                 raise
         key = self._order.popleft()
@@ -89,7 +90,7 @@ class Queue(Generic[K]):
         return key
 
     def done(self, key: K) -> None:
-        """The caller has finished with `key`, well or badly.  It is queued again if it was added meanwhile."""
+        """Mark `key` as processed, with or without success.  It is queued again if it was added in the meantime."""
         if key not in self._processing:
             raise ValueError(f"done({key!r}): the key is not being processed; call it once for each get()")
         self._processing.discard(key)
@@ -100,9 +101,9 @@ class Queue(Generic[K]):
             self._drained.set()
 
     def shut_down(self) -> None:
-        """Take no more keys; what waits is still handed out, then `get` raises `QueueShutDownError`.
+        """Accept no more keys.  `get` still returns the waiting ones, then raises `QueueShutDownError`.
 
-        A key that was added while a worker has it is handed out once more: that worker finds it at its next `get`.
+        A key that was added while a worker processes it is processed once more: that worker gets it at its next `get`.
         """
         self._shutting_down = True
         self._wake_all()

@@ -47,15 +47,15 @@ def test_sizes_that_are_missing_are_asked_for(place: Place) -> None:
 @pytest.mark.parametrize(
     ("text", "number", "problem", "quoted"),
     [
-        (b"s3://b/x\nfoo\n", 2, "is no address that begins with s3://", "foo"),
-        (b"\n\nftp://x\n", 3, "is no address", "ftp://x"),
+        (b"s3://b/x\nfoo\n", 2, "is not an address that begins with s3://", "foo"),
+        (b"\n\nftp://x\n", 3, "is not an address", "ftp://x"),
         (b"s3://b/x\tmany", 1, "has no number of bytes after its tab", "s3://b/x\\tmany"),
         (b"s3://b/x\t-1", 1, "has no number of bytes", "s3://b/x\\t-1"),
         (b"s3://b/x\t\xd9\xa3", 1, "has no number of bytes", "s3://b/x\\t٣"),
-        (b"s3://b/x\t9007199254740993", 1, "says more than 9,007,199,254,740,992 bytes", "s3://b/x\\t90071"),
-        (b"\xff", 1, "is no text in UTF-8", "\\\\xff"),
+        (b"s3://b/x\t9007199254740993", 1, "has a size of more than 9,007,199,254,740,992 bytes", "s3://b/x\\t90071"),
+        (b"\xff", 1, "is not UTF-8 text", "\\\\xff"),
         (b"s3://b/" + b"x" * LONGEST, 1, f"of at most {LONGEST} bytes", "s3://b/xxx"),
-        (b"s3://", 1, "is no address", "s3://"),
+        (b"s3://", 1, "is not an address", "s3://"),
     ],
 )
 def test_a_line_that_is_wrong(place: Place, text: bytes, number: int, problem: str, quoted: str) -> None:

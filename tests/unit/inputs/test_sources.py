@@ -64,7 +64,7 @@ def test_nothing_found_is_an_error(place: Place, member: str) -> None:
     """Of the source that finds nothing, even where others do: it names field, value and remedy."""
     place.fill("a/1")
     missing = f"{place.root}b/x"
-    expected = rf'^spec\.inputsFrom\[1\]\.{member}: "{re.escape(missing)}": there is nothing like that; remedy: correct'
+    expected = rf'^spec\.inputsFrom\[1\]\.{member}: "{re.escape(missing)}": matches no file; remedy: correct'
     with pytest.raises(InputsError, match=expected):
         urls(place, {"prefix": place.root}, {member: missing})
 

@@ -129,7 +129,7 @@ def test_a_store_that_the_job_names() -> None:
 @pytest.mark.parametrize(
     ("document", "problem"),
     [
-        (job(), r"spec.storage.s3: not set, and the operator has no store of its own; remedy: "),
+        (job(), r"spec.storage.s3: not set, and the operator has no default store; remedy: "),
         (job(region="eu"), r"spec.storage.s3: not set"),
     ],
 )

@@ -206,7 +206,7 @@ def test_where_an_operator_may_not_look(bench: Bench, tmp_path: Path) -> None:
     operator.settings.allowed = ()
     planned(bench, tmp_path, operator)
     bench.step(operator)
-    assert "may not look there with rights of its own" in bench.job().document["status"]["error"]
+    assert "may not read there with its own permissions" in bench.job().document["status"]["error"]
 
 
 def test_a_store_that_fails_is_waited_for(bench: Bench, operator: ReconcileContext, tmp_path: Path) -> None:
