@@ -1,4 +1,4 @@
-"""What a reconcile step knows besides the job: who this operator is, what it may use, what its caches show."""
+"""What a reconcile step may use besides the job: the operator's identity, its settings, its caches, its memory."""
 
 from __future__ import annotations
 
@@ -25,53 +25,53 @@ KUBERNETES_JOBS: Final = Resource("batch", "v1", "jobs")
 
 
 class CleanStore(Store, Protocol):
-    """A store that can also be cleared."""
+    """A store from which a prefix can be deleted."""
 
     def delete_prefix(self, prefix: str, keep: Callable[[str], bool] | None = None) -> int:
-        """Remove every object (and unfinished upload) below a prefix but for the keys to `keep`; tells how many."""
+        """Delete every object and unfinished upload below a prefix but those to `keep`, and return their number."""
         ...
 
     def check(self) -> None:
-        """Raises what is wrong when it is not there or cannot be written to."""
+        """Raise an error if the store does not exist or cannot be written to."""
         ...
 
 
 class Cache(Protocol):
-    """What the operator's informers show.  It lags behind: nothing final is concluded from it."""
+    """What the operator's informers hold.  It may be out of date, so no irreversible step relies on it alone."""
 
     def shards(self, uid: str) -> Sequence[ShardSummary]:
-        """What is kept of the job's task shards, of any run."""
+        """Return the summaries of the job's task shards, of all runs."""
         ...
 
     def worker_jobs(self, uid: str) -> Sequence[Json]:
-        """The Kubernetes Jobs that run the job's workers, of any run."""
+        """Return the Kubernetes Jobs that run the job's workers, of all runs."""
         ...
 
 
 @frozen
 class StorageSettings:
-    """The environment variables that tell a job's workers where the object store is, public and secret ones."""
+    """The environment variables, public and secret, that tell a job's workers where the object store is."""
 
     config: Mapping[str, str]
     secret: Mapping[str, str]
-    """Keys of the operator's own that an administrator lets it put beside the job.  Usually there are none."""
+    """The operator's own keys, if an administrator lets it put them beside the job.  Usually empty."""
     secret_ref: str = ""
     """The Secret in the job's namespace from which the pods take their keys."""
     own_identity: bool = False
-    """No keys are given: the pods have an identity of their own."""
+    """No keys are set: the pods have their own identity."""
 
 
 class Settings(Protocol):
-    """What an installation decides."""
+    """The settings of an installation."""
 
     @property
     def lease_seconds(self) -> float:
-        """Duration of worker Leases."""
+        """The duration of worker Leases."""
         ...
 
     @property
     def namespace(self) -> str:
-        """Where the operators are."""
+        """The namespace of the operators."""
         ...
 
     @property
@@ -81,29 +81,29 @@ class Settings(Protocol):
 
     @property
     def sweep_seconds(self) -> float:
-        """How often what deleted jobs left in storage is looked for again."""
+        """The longest interval between two sweeps for orphaned objects of deleted jobs."""
         ...
 
     def storage(self, document: Json) -> StorageSettings:
-        """Where the job's outputs go.  Raises ValueError with a remedy when that is not known."""
+        """Return where the job's outputs go.  Raises ValueError with a remedy if that is not configured."""
         ...
 
     def store(self, document: Json, keys: Mapping[str, str] = ...) -> CleanStore:
-        """The job's object store; `keys` are those of the Secret that the job names."""
+        """Return the job's object store; `keys` are those of the Secret that the job names."""
         ...
 
     def access(self, document: Json, keys: Mapping[str, str] = ...) -> Access:
-        """By whose rights the job's inputs are looked for; `keys` as above."""
+        """Return the credentials and addresses for listing the job's inputs; `keys` as for `store`."""
         ...
 
     def now_string(self) -> str:
-        """The wall clock as a Kubernetes Time, for people to read."""
+        """Return the wall clock as a Kubernetes Time, for people to read."""
         ...
 
 
 @frozen
 class ReconcileContext:
-    """What a reconcile step may use besides the job.  `identity` is what `status.lockholder` names."""
+    """What a reconcile step may use besides the job.  `identity` is the holder in `status.lockholder`."""
 
     identity: str
     settings: Settings
@@ -111,20 +111,20 @@ class ReconcileContext:
     """Decides which operators are dead."""
     cache: Cache
     memories: dict[str, JobMemory] = field(factory=dict)
-    """What is remembered of each job, by its uid."""
+    """What this process remembers of each job, by its uid."""
     cleaned: dict[tuple[str, int], float] = field(factory=dict)
-    """When this process first found nothing left of a finished run (uid, run); infinity once it looked again."""
+    """When this process first found nothing left of a finished run (uid, run); infinity after its second check."""
     operator_leases_since: dict[tuple[str, str], float] = field(factory=dict)
     """When each operator's Lease, by uid and resourceVersion, was first seen."""
     counters: Counter[str] = field(factory=Counter)
     """How often each kind of event has happened, for the metrics."""
 
     def memory(self, uid: str) -> JobMemory:
-        """Return what is remembered of the job with this uid; an empty memory if there is none."""
+        """Return what this process remembers of the job with this uid; an empty memory if there is none."""
         return self.memories.setdefault(uid, JobMemory())
 
     def forget(self, uid: str) -> None:
-        """Drop all that is remembered of a job that does not exist any more."""
+        """Drop all memory of a job that does not exist any more."""
         self.memories.pop(uid, None)
         for key in [key for key in self.cleaned if key[0] == uid]:
             del self.cleaned[key]

@@ -1,9 +1,11 @@
-"""`status.lockholder`: which operator drives a job.
+"""`status.lockholder`: the lock that decides which operator reconciles a job.
 
-A lock as in `kubemr.locks.lock_value`, `holder/fence/beat`.  Its holder lives as long as it renews its own
-Lease (`kubemr.locks.failure_detectors.LeaseDetector`), so that renewing costs one patch per operator and not one per
-job, and the beat stays as it was.  Every patch that the driving operator sends tests the value, so an
-operator that was paused, and whose job another has taken over, can change nothing when it wakes.
+It is a lock as in `kubemr.locks.lock_value`, `holder/fence/heartbeat`.
+Its holder is alive as long as it renews its own Lease (`kubemr.locks.failure_detectors.LeaseDetector`).
+So renewals cost one patch per operator and not one per job, and the heartbeat in the lock never changes.
+
+Every patch of the lock holder tests the lock's value.
+So an operator that was paused, and whose job another operator has taken over, cannot change anything afterwards.
 """
 
 from __future__ import annotations
@@ -21,17 +23,17 @@ PATH = "/status/lockholder"
 
 
 def lock_value(document: Json) -> LockValue:
-    """The lock as a job shows it."""
+    """Return the lock of the job in `document`."""
     return LockValue.parse(lookup(document, PATH))
 
 
 def is_ours(document: Json, context: ReconcileContext) -> bool:
-    """True when this operator drives the job, as far as `document` shows."""
+    """Return True if this operator holds the job's lock in `document`."""
     return lock_value(document).holder == context.identity
 
 
 def guard(job: JobView) -> Patch:
-    """The tests that every patch of the driving operator begins with."""
+    """Return the tests with which every patch of the lock holder begins."""
     return (
         Patch()
         .test("/metadata/uid", job.uid)
@@ -54,12 +56,15 @@ def patch_job(target: Target, patch: Patch, is_applied: Callable[[Json], bool]) 
 
 
 def next_acquisition(job: JobView, context: ReconcileContext) -> Op[LockValue]:
-    """The value with which this operator becomes the holder."""
+    """Return the lock value with which this operator becomes the holder."""
     return lock_value(job.document).taken_by(context.identity, (yield Random()))
 
 
 def take_over(job: JobView, context: ReconcileContext) -> Op[JobView | None]:
-    """Drive a job whose holder is dead or absent; the job as it is then, or None when another drives it."""
+    """Acquire the lock of a job whose holder is dead or absent.
+
+    Return the job with the acquired lock, or None if another operator holds it.
+    """
     holder = lock_value(job.document)
     if not holder.free:
         now: float = yield Now()
@@ -74,7 +79,10 @@ def take_over(job: JobView, context: ReconcileContext) -> Op[JobView | None]:
 
 
 def still_holds_lock(job: JobView, context: ReconcileContext) -> Op[bool]:
-    """A consistent look before creating pods: one who was paused must not start workers of a job that is over."""
+    """Return True if a consistent read shows that this operator still holds the lock in the same run and phase.
+
+    Call it before creating pods: an operator that was paused must not start workers of a job that is over.
+    """
     document: Json = yield from read(job.target)
     if document is None or document["metadata"].get("deletionTimestamp"):
         return False

@@ -1,7 +1,8 @@
 """What this operator process remembers of one job between two reconcile steps.
 
-Nothing here is state of the job: an operator that takes a job over begins with an empty memory and comes to the same
-result, a little later.  kopf has `ResourceMemory` for the same purpose.
+None of it is state of the job.
+An operator that takes over a job starts with an empty memory, and reaches the same result a little later.
+kopf has `ResourceMemory` for the same purpose.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ NEVER = float("-inf")
 
 @define
 class WorkerLiveness:
-    """The failure detector of a job's workers, and when all of their Leases are to be listed again."""
+    """The failure detector of a job's workers, and when to list all of their Leases again."""
 
     detector: LeaseFailureDetector
     next_list: float = NEVER
@@ -26,9 +27,9 @@ class JobMemory:
     """Times are seconds of this process's monotonic clock."""
 
     liveness: WorkerLiveness | None = None
-    """None until a worker was suspected, and again when the run has ended."""
+    """None until a worker was suspected, and again after the end of the run."""
     pods_terminating_since: dict[str, float] = field(factory=dict)
-    """By the pods' uids: when each was first seen with a deletionTimestamp."""
+    """When each pod, by its uid, was first seen with a deletionTimestamp."""
     pods_checked_at: float = NEVER
     """When the pods were last listed to look for problems."""
     counts_patched_at: float = NEVER

@@ -1,8 +1,11 @@
-"""Leases of operators that were killed: nobody gave them up, and every start makes a new one, so they would pile up.
+"""Delete the Leases of operators that were killed.
 
-Each operator looks at all of them as often as it sweeps.  One that stayed the same, by this operator's own clock, for
-several times its duration is removed, under a precondition on its version: whoever renews it just then keeps it.  An
-operator that was paused for so long finds its Lease gone, and stops.
+Every operator process creates its own Lease, and a killed one never releases it, so stale Leases would accumulate.
+
+Each operator lists all of them at each sweep.
+It deletes a Lease that did not change, by its own clock, for `STALE_AFTER_DURATIONS` durations.
+The precondition on the Lease's version protects one that is renewed at that moment.
+An operator that was paused for so long finds its Lease deleted, and stops.
 """
 
 from __future__ import annotations
@@ -17,11 +20,11 @@ from kubemr.locks.lease import LEASES
 
 SELECTOR: Final = "app.kubernetes.io/managed-by=kubemr,app.kubernetes.io/component=operator"
 STALE_AFTER_DURATIONS: Final = 2.0
-"""How many durations of a Lease without any change leave no doubt; jobs are taken over after one."""
+"""After so many durations without a change, a Lease is stale.  Jobs are taken over after one duration."""
 
 
 def delete_stale_leases(context: ReconcileContext) -> Op[None]:
-    """Remove the Leases that have not changed since they were seen long enough ago."""
+    """Delete the Leases that have not changed since this operator first saw them, long enough ago."""
     listed = yield from list_all(LEASES, context.settings.namespace, SELECTOR)
     now: float = yield Now()
     before = dict(context.operator_leases_since)

@@ -1,4 +1,4 @@
-"""The state machine: which step a job's state calls for."""
+"""The state machine: choose the step for a job's state.  The table is in `reconcile/__init__.py`."""
 
 from __future__ import annotations
 
@@ -18,14 +18,17 @@ from kubemr.coordination.job_view import JobView
 from kubemr.locks.effects import Json, Op
 
 UNLOCKED_STEPS: Final[Mapping[str, Step]] = {"": accept, "PENDING": claim, "COMPLETE": clean_up, "FAIL": clean_up}
-"""Steps that any operator may take: each is decided by one conditional patch, or is harmless twice."""
+"""Steps that any operator may run: one conditional patch decides between operators, or running it twice is harmless."""
 
 LOCKED_STEPS: Final[Mapping[str, Step]] = {"DEPLOYING": deploy, "DEPLOYED": supervise}
-"""Steps that belong to the operator that holds the job's lock."""
+"""Steps that only the holder of the job's lock may run."""
 
 
 def reconcile(document: Json, context: ReconcileContext) -> Op[Result]:
-    """Take the step that a job's state calls for.  `document` may be out of date: every change is conditional."""
+    """Run the step for the job's state.  `document` may be out of date, because every change is conditional.
+
+    An operator that does not hold the lock of a job in a locked phase first takes it over, if its holder is dead.
+    """
     job = JobView.of(document)
     if document["metadata"].get("deletionTimestamp"):
         return (yield from delete(document, context))

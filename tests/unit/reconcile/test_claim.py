@@ -30,7 +30,7 @@ def test_the_winner_records_stages_and_its_name(bench: Bench, operator: Reconcil
     assert (job.phase, job.stage, status["progress"], status["replicas"]) == ("DEPLOYING", "map", "0/38", 3)
     assert [(stage.name, stage.shards, stage.total) for stage in job.stages] == [("map", 2, 33), ("reduce", 1, 5)]
     assert (lock_value(job.document).holder, lock_value(job.document).fence) == ("op-a", 1)
-    assert bench.events()[-1] == ("Deploying", "driven by op-a")
+    assert bench.events()[-1] == ("Deploying", "the operator op-a has acquired the job's lock")
 
 
 def test_of_two_operators_one_wins(bench: Bench, operator: ReconcileContext) -> None:

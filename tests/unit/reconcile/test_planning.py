@@ -168,7 +168,7 @@ def test_a_long_listing_says_how_far_it_is(
 @pytest.mark.parametrize(
     ("source", "error"),
     [
-        ({"glob": "file:///nowhere-at-all/*"}, 'spec.inputsFrom[0].glob: "file:///nowhere-at-all/*": there is nothing'),
+        ({"glob": "file:///nowhere-at-all/*"}, 'spec.inputsFrom[0].glob: "file:///nowhere-at-all/*": matches no file'),
         ({"manifest": "file:///no/list"}, 'spec.inputsFrom[0].manifest: "file:///no/list": '),
     ],
 )
@@ -195,7 +195,7 @@ def test_a_line_that_is_wrong_leaves_no_part_of_a_plan(
     for _ in range(3):
         bench.step(operator)
     assert bench.job().phase == "FAIL"
-    assert "line 3001 is no address" in bench.job().document["status"]["error"]
+    assert "line 3001 is not an address" in bench.job().document["status"]["error"]
     assert plans(bench) == set()
 
 
@@ -321,7 +321,7 @@ def test_a_plan_for_which_a_right_is_missing_is_made_again(
         assert bench.step(operator) == 10.0
         job = bench.job()
         assert job.phase == "DEPLOYING"
-        assert "cannot be recorded on the job: no; give the operator the right" in job.document["status"]["error"]
+        assert "cannot be recorded on the job: no; grant the operator the permission" in job.document["status"]["error"]
         assert plans(bench) == set()
     bench.step(operator)
     bench.step(operator)

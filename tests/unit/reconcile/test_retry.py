@@ -189,8 +189,8 @@ def test_what_is_not_known_any_more_is_not_made_anew(bench: Bench, operator: Rec
     assert (again.phase, again.run, again.document["status"]["observedRestarts"]) == ("FAIL", 1, 1)
     assert again.document["status"]["error"] == error
     message = (
-        f"spec.restarts: the shard {shard.name} was deleted, and with it what is known of its tasks: "
-        "there is nothing to go on from; create the job anew"
+        f"spec.restarts: the shard {shard.name} was deleted, and with it the states of its tasks: "
+        "there is nothing to continue from; create the job again"
     )
     assert told(bench) == ("False", "RetryRejected", message)
     assert [each for each in bench.events() if each[0] == "RetryRejected"] == [("RetryRejected", message)]
@@ -207,7 +207,7 @@ def test_a_shard_that_is_deleted_while_the_next_run_is_made(bench: Bench, operat
         bench.step(operator)
     error = bench.job().document["status"]["error"]
     assert error == (
-        "the shard that held reduce/0 in run 1 was deleted, and with it what is known of its tasks; create the job anew"
+        "the shard that held reduce/0 in run 1 was deleted, and with it the states of its tasks; create the job again"
     )
     assert bench.objects(KUBERNETES_JOBS) == []
     bench.set(job.target, "/spec/restarts", 2)

@@ -111,7 +111,7 @@ def test_no_pods_at_all(bench: Bench, operator: ReconcileContext) -> None:
     assert error(bench) is None
     bench.now += UNREADY_SECONDS
     bench.step(operator)
-    assert error(bench) == f"Kubernetes has created no pods yet; kubectl describe job {job.base}-workers tells why"
+    assert error(bench) == f"Kubernetes has created no pods yet; kubectl describe job {job.base}-workers shows why"
     assert deployed(bench) == ("True", "NoPodsCreated")
 
 
@@ -147,7 +147,7 @@ def test_a_shard_that_was_deleted_fails_the_job(bench: Bench, operator: Reconcil
     bench.step(operator)
     assert bench.job().phase == "FAIL"
     assert error(bench) == (
-        f"the shard {job.base}-0-reduce-0 was deleted, and with it what is known of its tasks; create the job anew"
+        f"the shard {job.base}-0-reduce-0 was deleted, and with it the states of its tasks; create the job again"
     )
     bench.step(operator)
     assert bench.events()[-1] == ("Failed", error(bench))

@@ -88,7 +88,7 @@ def test_a_key_that_is_no_text(bench: Bench, operator: ReconcileContext) -> None
     data = {"accessKeyId": base64.b64encode(b"\xff").decode(), "secretAccessKey": encoded("hush")}
     bench.create(SECRETS, {"metadata": {"name": "s3-keys"}, "data": data})
     bench.step(operator)
-    assert bench.job().document["status"]["error"].endswith("its accessKeyId is no text; correct it")
+    assert bench.job().document["status"]["error"].endswith("its accessKeyId is not text; correct it")
 
 
 def test_a_store_that_cannot_be_used_holds_the_deployment_up(bench: Bench, operator: ReconcileContext) -> None:

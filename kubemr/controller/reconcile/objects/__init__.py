@@ -1,1 +1,1 @@
-"""The objects of a job: what they look like, how they are created and deleted."""
+"""The objects of a job: build, create and delete them."""

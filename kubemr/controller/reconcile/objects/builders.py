@@ -1,6 +1,6 @@
-"""The objects that belong to one run of a job, as they are created.
+"""Build the objects that belong to one run of a job.
 
-Pure functions of the job: whoever builds them, and however often, they are the same.
+The functions are pure: whichever operator calls them, and however often, the objects are the same.
 """
 
 from __future__ import annotations
@@ -25,17 +25,20 @@ LABEL_GENERATION: Final = "kubemr.turbobytes.com/generation"
 SUSPENDED_BY_US: Final = "kubemr.turbobytes.com/suspended"
 """The annotation of a Kubernetes Job that the operator suspended, and may resume."""
 QUEUE_NAME: Final = "kueue.x-k8s.io/queue-name"
-"""Kueue queues the Job as a whole; its pods are not queued once more."""
+"""Kueue queues the Kubernetes Job as a whole; its pods must not be queued a second time."""
 LAST_APPLIED: Final = "kubectl.kubernetes.io/last-applied-configuration"
 MANY_WORKERS: Final = 100
 LONGEST_LEASE: Final = 4.0
 RESTARTS_PER_WORKER: Final = 6
-"""Pod failures a Kubernetes Job puts up with, per worker, before it counts as ended; two more than a task may kill
-workers, where that is more: a job fails with the task's name, not because Kubernetes gives up."""
+"""Pod failures per worker that a Kubernetes Job tolerates before it fails.
+
+It tolerates two more than a task may kill workers, if that is more.
+So a job fails with the task's name, and not because Kubernetes gives up.
+"""
 
 
 def metadata(job: JobView, name: str, extra: Mapping[str, str] | None = None) -> Json:
-    """Name, labels and owner of a child."""
+    """Return the name, labels and owner of a child."""
     return {
         "name": name,
         "namespace": job.namespace,
@@ -45,22 +48,22 @@ def metadata(job: JobView, name: str, extra: Mapping[str, str] | None = None) ->
 
 
 def account(job: JobView) -> str:
-    """The service account that the workers run as: the run's own, unless the job's template names another."""
+    """Return the name of the workers' service account: the run's own, unless the job's template names another."""
     pod: Json = ((job.document.get("spec") or {}).get("template") or {}).get("spec") or {}
     return str(pod.get("serviceAccountName") or names.account(job.base))
 
 
 def lease_seconds(base: float, workers: int) -> float:
-    """The duration of the Leases of a job with so many workers, where `base` is that of a small one.
+    """Return the duration of the Leases of a job with this number of workers; `base` is that of a small job.
 
-    It grows from `MANY_WORKERS` on, up to `LONGEST_LEASE` times, so that what renewals cost grows no further.
-    The price is that a worker which is lost for good, with its node, is found dead so much later.
+    It grows with the workers from `MANY_WORKERS` on, up to `LONGEST_LEASE` times, which bounds the rate of renewals.
+    The price is that a worker that is lost together with its node is declared dead that much later.
     """
     return base * min(max(workers / MANY_WORKERS, 1.0), LONGEST_LEASE)
 
 
 def config_map(job: JobView, storage: StorageSettings, base_seconds: float) -> Json:
-    """A worker's settings."""
+    """Return the ConfigMap with a worker's settings."""
     timeout = (job.document.get("spec") or {}).get("taskTimeoutSeconds", DEFAULT_TASK_TIMEOUT)
     data = {
         "KUBEMR_JOB_NAME": job.name,
@@ -82,7 +85,7 @@ def config_map(job: JobView, storage: StorageSettings, base_seconds: float) -> J
 
 
 def secret(job: JobView, storage: StorageSettings) -> Json:
-    """The worker's storage keys; there is no such object when there are none."""
+    """Return the Secret with the worker's storage keys.  Without keys no such object is created."""
     return {
         "apiVersion": "v1",
         "kind": "Secret",
@@ -93,7 +96,7 @@ def secret(job: JobView, storage: StorageSettings) -> Json:
 
 
 def lease(job: JobView, index: int, base_seconds: float) -> Json:
-    """The Lease of one worker, held by nobody yet.  It says itself how long it lasts, and that never changes."""
+    """Return the Lease of one worker, without a holder.  It contains its duration, which never changes."""
     return {
         "apiVersion": "coordination.k8s.io/v1",
         "kind": "Lease",
@@ -103,17 +106,21 @@ def lease(job: JobView, index: int, base_seconds: float) -> Json:
 
 
 def carry_over(text: str) -> str:
-    """A task as the next run begins with it: what is committed stays, all else is pending in an epoch of its own."""
+    """Return the state with which the next run begins a task.
+
+    A committed task keeps its state; any other task is pending, in a new epoch.
+    """
     state = TaskState.parse(text)
     return text if state.committed else str(TaskState("pending", state.epoch + 1))
 
 
 def shards(job: JobView, stage: Stage, before: TaskTable | None = None, *, open_: bool) -> Iterator[Json]:
-    """The stage's shards with all tasks pending, but for what the run before has committed.
+    """Yield the stage's shards with all tasks pending, except for those that the previous run has committed.
 
-    `before` has all of its tasks; None where there is nothing to go on from.  Where workers share shards, nobody takes
-    a whole one, and of those who take their parts of one entry at the same time all but one would lose theirs: there
-    each task has its own from the beginning.
+    `before` has all tasks of the previous run; it is None if nothing is carried over.
+    If workers share shards, no worker claims a whole shard.
+    Of workers that claim parts of one entry at the same time, all but one would lose their claims.
+    So in such a stage each task has its own entry from the beginning.
     """
     form = encoding.expand if job.shares(stage) else encoding.collapse
     new = str(TaskState("pending", 1))
@@ -129,10 +136,10 @@ def shards(job: JobView, stage: Stage, before: TaskTable | None = None, *, open_
 
 
 def workers(job: JobView, generation: int, storage: StorageSettings) -> Json:
-    """The Indexed Kubernetes Job whose pods are the workers.
+    """Return the Indexed Kubernetes Job whose pods are the workers.
 
-    A pod that was evicted or preempted does not count as a failure; one whose program fails does, up to
-    `RESTARTS_PER_WORKER` for each worker.
+    A pod that was evicted or preempted does not count as a failure.
+    One whose program fails does, up to `RESTARTS_PER_WORKER` for each worker.
     """
     spec = job.document.get("spec") or {}
     sources: list[Json] = [{"configMapRef": {"name": names.config_map(job.base)}}]
@@ -164,7 +171,10 @@ def workers(job: JobView, generation: int, storage: StorageSettings) -> Json:
 
 
 def size(job: JobView) -> Json:
-    """What of the Kubernetes Job's spec follows from the number of workers; completions and parallelism go together."""
+    """Return the part of the Kubernetes Job's spec that depends on the number of workers.
+
+    Completions and parallelism are always equal.
+    """
     return {
         "completions": job.replicas,
         "parallelism": job.replicas,
@@ -173,7 +183,7 @@ def size(job: JobView) -> Json:
 
 
 def _labels_of(job: JobView) -> dict[str, str]:
-    """The user's labels, which schedulers and queues look at."""
+    """Return the user's labels, which schedulers and queues read."""
     return dict(job.document["metadata"].get("labels") or {})
 
 

@@ -1,4 +1,7 @@
-"""Create a child once, whoever else is at it: a 409 is accepted only if what is there is ours."""
+"""Create a child once, even if several operators try at the same time.
+
+A 409 is a success if the existing object belongs to the job.
+"""
 
 from __future__ import annotations
 
@@ -9,13 +12,13 @@ from kubemr.locks.effects import Answer, Json, Op, Random, Request, Resource, Sl
 
 
 class NameConflictError(Exception):
-    """An object of the child's name belongs to somebody else, or is still being deleted: try again later."""
+    """An object with the child's name belongs to another owner, or is still being deleted: try again later."""
 
 
 def ensure(job: JobView, resource: Resource, body: Json) -> Op[Json]:
-    """Create `body` if it is not there; gives the object.  Raises `NameConflictError` or `RequestRefusedError`.
+    """Create `body` unless it exists, and return the object.  Raises `NameConflictError` or `RequestRefusedError`.
 
-    Names hold a hash of the job's uid and run, so an object of this name that the job owns is the one wanted.
+    Names contain a hash of the job's uid and run, so an object with this name that the job owns is the right one.
     """
     name = body["metadata"]["name"]
     backoff = Backoff()
@@ -38,7 +41,7 @@ def ensure(job: JobView, resource: Resource, body: Json) -> Op[Json]:
 
 
 def check_ours(job: JobView, resource: Resource, there: Json) -> None:
-    """Raises `NameConflictError` unless `there` is owned by the job and is not being deleted."""
+    """Raise `NameConflictError` unless the job owns `there` and `there` is not being deleted."""
     metadata = there["metadata"]
     owners = {reference.get("uid") for reference in metadata.get("ownerReferences") or []}
     what = f"{resource.plural} {metadata['namespace']}/{metadata['name']}"

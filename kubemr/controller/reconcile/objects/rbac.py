@@ -1,9 +1,11 @@
-"""What a run's workers may do: a service account, a Role and a RoleBinding, all three of one name.
+"""The permissions of a run's workers: a service account, a Role and a RoleBinding, all three with one name.
 
-RBAC confines the job, its status and the Leases by name.  It cannot confine a list by label, so shards are granted
-for the whole namespace; the ValidatingAdmissionPolicy in `manifests/base/admission.yaml` ties writes to the account's
-own shards, and to the changes that docs/protocol.md allows.  There is no create, no delete, no secret and no pod among
-these rights.  All of them are rights of the operator too, or the apiserver would not let it grant them.
+RBAC confines access to the job, its status and the Leases by name.
+It cannot confine a list by label, so access to shards is granted for the whole namespace.
+The ValidatingAdmissionPolicy in `manifests/base/admission.yaml` limits writes to the account's own shards,
+and to the changes that docs/protocol.md allows.
+The permissions include no create, no delete, no Secret and no pod.
+The operator has all of them too, since otherwise the apiserver would not let it grant them.
 """
 
 from __future__ import annotations
@@ -24,13 +26,13 @@ SERVICE_ACCOUNTS: Final = Resource("", "v1", "serviceaccounts")
 ROLES: Final = Resource(RBAC, "v1", "roles")
 ROLE_BINDINGS: Final = Resource(RBAC, "v1", "rolebindings")
 KINDS: Final = (ROLE_BINDINGS, ROLES, SERVICE_ACCOUNTS)
-"""In the order in which they are removed: what is granted goes before what it is granted to."""
+"""In the order in which they are deleted: a grant before the account that it is granted to."""
 
 
 def grant(job: JobView, replicas: int | None = None) -> Op[None]:
-    """Give `replicas` workers (by default as many as the job wants) their rights.
+    """Give `replicas` workers their permissions; by default as many workers as the job wants.
 
-    Idempotent, and to be called again before Leases are added: the Role grows with them, and never shrinks.
+    This is idempotent.  Call it again before you add Leases: the Role grows with them, and never shrinks.
     """
     count = job.replicas if replicas is None else replicas
     if builders.account(job) == names.account(job.base):
@@ -43,13 +45,13 @@ def grant(job: JobView, replicas: int | None = None) -> Op[None]:
 
 
 def revoke(job: JobView) -> Op[None]:
-    """Remove the three.  By name: the operator may not list them."""
+    """Delete the three objects, by name because the operator may not list them."""
     for resource in KINDS:
         yield from remove_named(job, resource, names.account(job.base))
 
 
 def service_account(job: JobView) -> Json:
-    """Who the workers are."""
+    """Return the workers' service account."""
     return {
         "apiVersion": "v1",
         "kind": "ServiceAccount",
@@ -59,7 +61,7 @@ def service_account(job: JobView) -> Json:
 
 
 def role(job: JobView, replicas: int) -> Json:
-    """What they may do."""
+    """Return the Role with the workers' permissions."""
     return {
         "apiVersion": f"{RBAC}/v1",
         "kind": "Role",
@@ -69,7 +71,7 @@ def role(job: JobView, replicas: int) -> Json:
 
 
 def rules(job: JobView, replicas: int) -> list[Json]:
-    """The Role's rules; the last one names the Leases."""
+    """Return the Role's rules; the last one names the Leases."""
     group = names.JOBS.group
     return [
         {"apiGroups": [group], "resources": ["mapreducejobs"], "resourceNames": [job.name], "verbs": ["get"]},
@@ -78,7 +80,7 @@ def rules(job: JobView, replicas: int) -> list[Json]:
         {
             "apiGroups": ["coordination.k8s.io"],
             "resources": ["leases"],
-            # One name at least: a rule without any would be a rule for all of them.
+            # At least one name: a rule without names would allow all Leases.
             "resourceNames": [names.lease(job.base, index) for index in range(max(replicas, 1))],
             "verbs": ["get", "patch"],
         },
@@ -86,7 +88,7 @@ def rules(job: JobView, replicas: int) -> list[Json]:
 
 
 def role_binding(job: JobView) -> Json:
-    """The Role, for the account that the pods run as."""
+    """Return the RoleBinding of the Role to the account of the pods."""
     name = names.account(job.base)
     return {
         "apiVersion": f"{RBAC}/v1",
@@ -102,7 +104,7 @@ def _leases(role: Json) -> int:
 
 
 def _grow(job: JobView, there: Json, wanted: Json) -> Op[Json]:
-    """The Role as it is after one try."""
+    """Try once to extend the Role to the wanted rules, and return the Role as it is then."""
     target = Target(ROLES, job.namespace, wanted["metadata"]["name"])
     patch = Patch().test("/metadata/uid", there["metadata"]["uid"]).swap("/rules", there["rules"], wanted["rules"])
     outcome = yield from apply(target, patch, patch.shows)

@@ -1,1 +1,1 @@
-"""What happens to a job in each phase, one step per file."""
+"""The phases of a job: one module for each step of the table in `reconcile/__init__.py`."""

@@ -1,7 +1,7 @@
-"""A new job: validate it, and mark it PENDING, or FAIL with the reasons.
+"""Validate a new job, and mark it PENDING, or FAIL with the reasons.
 
-Any operator may do it: the patch tests that there is no status yet.  A valid job gets the finalizer
-first, before anything exists that would have to be cleaned up.
+Any operator may do it, because the patch tests that there is no status yet.
+A valid job first gets the finalizer, before any object exists that would have to be cleaned up.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ SHOWN_PROBLEMS = 10
 
 
 def accept(document: Json, context: ReconcileContext) -> Op[Result]:
-    """PENDING or FAIL."""
+    """Mark a new job PENDING or FAIL."""
     job = JobView.of(document)
     problems = yield from find_problems(document, context)
     now: str = yield Do(context.settings.now_string, "wall clock")
@@ -37,7 +37,7 @@ def accept(document: Json, context: ReconcileContext) -> Op[Result]:
 
 
 def find_problems(document: Json, context: ReconcileContext) -> Op[list[str]]:
-    """What is wrong with the spec, and with where the job would store."""
+    """Return what is wrong with the spec, and with the storage that it names."""
     problems = [str(problem) for problem in validate(document)]
     if not problems:
         try:
@@ -48,14 +48,14 @@ def find_problems(document: Json, context: ReconcileContext) -> Op[list[str]]:
 
 
 def mark_pending(job: JobView, run: int, now: str) -> Op[JobView | None]:
-    """PENDING, as the first run or as a later one; None when the job has changed meanwhile."""
+    """Mark the job PENDING, as its first run or a later one; return None if the job has changed in the meantime."""
     if not (yield from _ensure_finalizer(job)):
         return None
     return (yield from _replace_status(job, _pending_status(job, run, now)))
 
 
 def _replace_status(job: JobView, status: Json) -> Op[JobView | None]:
-    # The status is tested as a whole: a path below one that does not exist leads nowhere, and fails.
+    # The test is of the whole status: a path below a status that does not exist fails.
     before = job.document.get("status")
     patch = Patch().test("/metadata/uid", job.uid).test("/status", before).add("/status", status)
 
@@ -67,7 +67,7 @@ def _replace_status(job: JobView, status: Json) -> Op[JobView | None]:
 
 
 def _ensure_finalizer(job: JobView) -> Op[bool]:
-    """Put the finalizer on the job; False when the job changed meanwhile and is to be looked at again."""
+    """Add the finalizer to the job; return False if the job has changed in the meantime."""
     finalizers = job.document["metadata"].get("finalizers") or []
     if FINALIZER in finalizers:
         return True
@@ -82,7 +82,7 @@ def _pending_status(job: JobView, run: int, now: str) -> Json:
     inputs = (job.document.get("status") or {}).get("inputs")
     return {
         "phase": "PENDING",
-        # Of every run the same: what was committed is known by the numbers of the tasks.
+        # The same in every run, because the numbers of the tasks identify what was committed.
         **({} if inputs is None else {"inputs": inputs}),
         "run": run,
         "observedRestarts": _restarts(job),
@@ -92,7 +92,7 @@ def _pending_status(job: JobView, run: int, now: str) -> Json:
 
 
 def summarize_problems(problems: list[str]) -> str:
-    """The first problems, each of them whole as long as they fit, and how many more there are."""
+    """Join the first problems, each of them whole as long as they fit, and the number of further ones."""
     shown = 1
     while shown < min(len(problems), SHOWN_PROBLEMS) and len("; ".join(problems[: shown + 1])) <= MAX_ERROR - 20:
         shown += 1

@@ -1,4 +1,4 @@
-"""PENDING → DEPLOYING: of several operators one wins, records the stages, and drives the job from then on."""
+"""PENDING → DEPLOYING: one of several operators acquires the job's lock, and records the stages."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from kubemr.reasons import Reason
 
 
 def claim(document: Json, context: ReconcileContext) -> Op[Result]:
-    """Become the job's driver, or leave it to who was quicker."""
+    """Acquire the lock of a pending job, unless another operator was faster."""
     job = JobView.of(document)
     now: str = yield Do(context.settings.now_string, "wall clock")
     stages = stages_of(job)
@@ -32,14 +32,15 @@ def claim(document: Json, context: ReconcileContext) -> Op[Result]:
     )
     patched = yield from patch_job(job.status, patch, lambda seen: acquisition.same_acquisition_as(lookup(seen, PATH)))
     if patched is not None:
-        yield from event(patched, Reason.DEPLOYING, f"driven by {context.identity}", now)
+        yield from event(patched, Reason.DEPLOYING, f"the operator {context.identity} has acquired the job's lock", now)
     return WAIT_FOR_EVENT
 
 
 def stages_of(job: JobView, found: Inputs | None = None) -> list[Json]:
-    """What `status.stages` records before anything is created: the number of tasks and shards of each stage.
+    """Return the `status.stages` that are recorded before anything is created: the tasks and shards of each stage.
 
-    `found` is what `planning` has found; before that, a job with `inputsFrom` has no tasks in its first stage.
+    `found` are the inputs that `plan_inputs` has found.
+    Before that, a job with `inputsFrom` has no tasks in its first stage.
     """
     inputs = (job.document.get("spec") or {}).get("inputs") or []
     planned = found or job.inputs

@@ -1,7 +1,8 @@
-"""DEPLOYING → DEPLOYED: create what the workers need, and last of all the Kubernetes Job that runs them.
+"""DEPLOYING → DEPLOYED: create what the workers need, and finally the Kubernetes Job that runs them.
 
-Every creation is idempotent, so whoever takes over goes through all of it again.  A worker that starts
-finds everything in place: shards and Leases exist, and `status.stages` says how many, before its pod does.
+Every creation is idempotent, so an operator that takes over repeats all of them.
+A worker finds everything that it needs when it starts.
+The shards and Leases exist, and `status.stages` has their number, before its pod does.
 """
 
 from __future__ import annotations
@@ -34,11 +35,11 @@ from kubemr.reasons import ConditionType, Reason
 from kubemr.tasks.shard import SHARDS
 
 STORAGE_POLL_SECONDS: Final = 5.0
-"""How soon to look again for a Secret or a bucket that is missing."""
+"""How soon to look again for a missing Secret or bucket."""
 
 
 def deploy(document: Json, context: ReconcileContext) -> Op[Result]:
-    """Deploy a job that this operator drives."""
+    """Deploy a job whose lock this operator holds."""
     job = JobView.of(document)
     if job.unplanned:
         return (yield from plan_inputs(document, context))
@@ -49,7 +50,7 @@ def deploy(document: Json, context: ReconcileContext) -> Op[Result]:
         except StorageNotReadyError as problem:
             yield from report_blocked(job, context, Reason.STORAGE_NOT_READY, str(problem))
             return Result(STORAGE_POLL_SECONDS)
-        # The cache lags behind: a shard that was deleted since must not come back with nothing done.
+        # The cache may be out of date: a shard that was deleted since must not be created again with pending tasks.
         if not (yield from still_holds_lock(job, context)):
             return WAIT_FOR_EVENT
         try:
@@ -59,14 +60,14 @@ def deploy(document: Json, context: ReconcileContext) -> Op[Result]:
                 yield from fail(job, str(missing), context.settings.now_string, Reason.SHARD_DELETED)
             return WAIT_FOR_EVENT
         if not (yield from still_holds_lock(job, context)):
-            context.cleaned.pop((job.uid, job.run), None)  # What was just created may have to go again.
+            context.cleaned.pop((job.uid, job.run), None)  # What was just created may have to be deleted.
             return Result(0.0)
         body = builders.workers(job, 0, storage)
         try:
             yield from ensure(job, KUBERNETES_JOBS, body)
         except RequestRefusedError as refused:
             if refused.answer.status != 422:
-                raise  # Rights, a quota: that may change.
+                raise  # Permissions or a quota may change.
             cause = f"the workers cannot be created: {refused.answer.message}; correct spec.template or spec.resources"
             yield from fail(job, cause, context.settings.now_string, Reason.WORKER_JOB_REJECTED)
             return WAIT_FOR_EVENT
@@ -74,7 +75,7 @@ def deploy(document: Json, context: ReconcileContext) -> Op[Result]:
     message = f"{job.replicas} workers" if job.stages[0].total else "there are no inputs, so there are no workers"
     patch = guard(job).replace("/status/phase", "DEPLOYED")
     if (document.get("status") or {}).get("error"):
-        patch = patch.remove("/status/error")  # What held the deployment up.
+        patch = patch.remove("/status/error")  # It said what blocked the deployment.
     patch = patch.add("/status/stages/0/startTime", now) + condition(
         job, ConditionType.DEPLOYED, Reason.DEPLOYED, message, now
     )
@@ -85,7 +86,7 @@ def deploy(document: Json, context: ReconcileContext) -> Op[Result]:
 
 
 def create_children(job: JobView, storage: StorageSettings, lease_seconds: float) -> Op[None]:
-    """Everything but the pods.  Raises `PreviousShardsMissingError`."""
+    """Create all children of the run except for the Kubernetes Job.  Raises `PreviousShardsMissingError`."""
     yield from rbac.grant(job)
     yield from ensure(job, CONFIG_MAPS, builders.config_map(job, storage, lease_seconds))
     if storage.secret:

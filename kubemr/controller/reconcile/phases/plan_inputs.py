@@ -1,9 +1,10 @@
-"""DEPLOYING, before anything is created: what does `spec.inputsFrom` lead to?
+"""DEPLOYING, before anything is created: find the inputs of `spec.inputsFrom`.
 
-The driving operator writes a plan (`kubemr.controller.inputs`) and records it by one conditional patch that tests the
-lock.  A listing may change between two tries, and an operator may die in the middle: the plan that counts is the one
-that `status.inputs` names, in every later run too.  What was written of any other is removed, as soon as it is certain
-that the job will not name it.
+The lock holder writes a split plan (`kubemr.controller.inputs`).
+It records the plan by one conditional patch that tests the lock.
+A listing may change between two tries, and an operator may die in the middle.
+Only the plan that `status.inputs` names counts, in every later run too.
+The objects of any other plan are deleted as soon as it is certain that the job will not name that plan.
 """
 
 from __future__ import annotations
@@ -28,9 +29,9 @@ from kubemr.locks.patch import lookup
 from kubemr.reasons import ConditionType, Reason
 
 PERMISSION_STATUSES: Final = (401, 403)
-"""Refusals that may pass.  Others, such as 422 for what breaks the schema or a policy, are for good."""
+"""Refusals that may be temporary.  Others, such as 422 for a violation of the schema or a policy, are permanent."""
 POLL_SECONDS: Final = 10.0
-"""How soon to look again for a bucket that is missing, a store that does not answer, or a right."""
+"""How soon to try again if a bucket or permission is missing, or a store does not answer."""
 LOCK_CHECK_SECONDS: Final = 1.0
 """How often a long listing re-reads the job, to see whether this operator still holds its lock."""
 REPORT_SECONDS: Final = 5.0
@@ -85,7 +86,7 @@ class Progress:
 
 
 def plan_inputs(document: Json, context: ReconcileContext) -> Op[Result]:
-    """Look for the inputs of a job that this operator drives, write them down and say how many tasks there are."""
+    """Find the inputs of a job whose lock this operator holds, write the plan, and record the number of tasks."""
     job = JobView.of(document)
     uniform: float = yield Random()
     name = f"{lock_value(document).fence}-{int(uniform * 16**6):06x}"
@@ -103,10 +104,10 @@ def plan_inputs(document: Json, context: ReconcileContext) -> Op[Result]:
         yield from _discard_plan(store, split_plan)
         yield from fail(progress.job, str(error), context.settings.now_string, Reason.INVALID_INPUTS)
         return WAIT_FOR_EVENT
-    except RequestRefusedError:  # A word on how far it is.
+    except RequestRefusedError:  # Of a report on how far it is.
         yield from _discard_plan(store, split_plan)
         raise
-    except Exception as error:  # Whatever a store has to say: people are to read it, and it is tried again.
+    except Exception as error:  # Any error of a store: report it on the job, and try again.
         yield from _discard_plan(store, split_plan)
         yield from report_blocked(
             progress.job, context, Reason.INPUTS_UNAVAILABLE, f"spec.inputsFrom cannot be listed: {error}"
@@ -124,7 +125,7 @@ def plan_inputs(document: Json, context: ReconcileContext) -> Op[Result]:
 
 
 def _write_plan(split_plan: SplitPlan, progress: Progress) -> Op[bool]:
-    """All of the plan; False when it is not ours to go on with."""
+    """Write the whole plan; return False if this operator must not continue."""
     while (yield from progress.report(Reason.LISTING_INPUTS, f"{split_plan.files:,} files found so far")):
         if (yield Do(split_plan.step, "list inputs")):
             return True
@@ -132,7 +133,10 @@ def _write_plan(split_plan: SplitPlan, progress: Progress) -> Op[bool]:
 
 
 def _record_plan(job: JobView, split_plan: SplitPlan) -> Op[PatchResult]:
-    """This plan is the job's, unless the job is driven by somebody else by now, or the apiserver will not have it."""
+    """Record the plan in the job's status.
+
+    The patch fails if another operator holds the lock by now, or if the apiserver refuses it.
+    """
     planned = Inputs(split_plan.name, split_plan.tasks, split_plan.tasks_per_chunk)
     stages = stages_of(job, planned)
     patch = guard(job).test("/status/inputs", None).add("/status/inputs", split_plan.status())
@@ -142,10 +146,11 @@ def _record_plan(job: JobView, split_plan: SplitPlan) -> Op[PatchResult]:
 
 
 def _is_void(outcome: PatchResult) -> bool:
-    """The job will never name the plan.
+    """Return True if the job will never name the plan.
 
-    Not so of one that was refused after a try without a clear answer, which may land late: what is refused to the one
-    for its content is to the other, but rights come and go.
+    A try without a clear answer may still be carried out after a later try was refused.
+    The apiserver would refuse both for their content, but permissions come and go.
+    So a plan whose patch was refused for a lack of permission is not void.
     """
     if outcome.status is not PatchStatus.REFUSED:
         return not outcome.won
@@ -153,12 +158,11 @@ def _is_void(outcome: PatchResult) -> bool:
 
 
 def _handle_refusal(job: JobView, context: ReconcileContext, outcome: PatchResult) -> Op[Result]:
-    """Say so on the job: it waits for rights, and what no later try would be allowed fails it."""
+    """Report the refusal on the job, which waits for permissions, or fails if no later try can succeed."""
     cause = f"spec.inputsFrom: what was found cannot be recorded on the job: {outcome.answer.message}"
     if outcome.answer.status in PERMISSION_STATUSES:
-        yield from report_blocked(
-            job, context, Reason.INPUTS_UNAVAILABLE, f"{cause}; give the operator the right, or correct what denies it"
-        )
+        problem = f"{cause}; grant the operator the permission, or correct the policy"
+        yield from report_blocked(job, context, Reason.INPUTS_UNAVAILABLE, problem)
         return Result(POLL_SECONDS)
     remedy = "correct spec.inputsFrom, or the policy that refuses it"
     yield from fail(job, f"{cause}; {remedy}", context.settings.now_string, Reason.INPUTS_REJECTED)
@@ -166,5 +170,5 @@ def _handle_refusal(job: JobView, context: ReconcileContext, outcome: PatchResul
 
 
 def _discard_plan(store: CleanStore, split_plan: SplitPlan) -> Op[None]:
-    with suppress(Exception):  # A store that fails now too: then it goes with the job's other objects.
+    with suppress(Exception):  # If the store fails now too, the plan goes with the job's other objects.
         yield Do(lambda: store.delete_prefix(split_plan.prefix), "discard plan")

@@ -1,14 +1,14 @@
-"""DEPLOYED: the workers do the work.  The operator looks after what they cannot see to themselves.
+"""DEPLOYED: the workers process the tasks, and the operator does what workers cannot do for themselves.
 
-- It counts the tasks, for people to look at, from its cache and not more often than every two seconds.
-- It takes tasks away from dead holders, as idle workers do: when no worker is idle, nobody else would.
-- It moves a stage on that is complete, in case every worker died just then.
-- When the Kubernetes Job has ended and ours has not, it starts another generation of it, or gives up.
-- It says why the pods do not come up, and fails a job whose shards somebody deleted.
-- It makes the Kubernetes Job follow `replicas` and `suspend`.
+- It counts the tasks, for people to read, from its cache and at most every two seconds.
+- It reclaims the tasks of dead workers, as idle workers do, for the case that no worker is idle.
+- It seals a complete stage, for the case that every worker died just then.
+- When the Kubernetes Job has ended and the job has not, it creates another Kubernetes Job, or fails the job.
+- It reports why the pods do not start, and fails a job whose shards were deleted.
+- It applies changes of `replicas` and `suspend` to the Kubernetes Job.
 - It enforces `activeDeadlineSeconds`.
 
-A job runs to its end without any of this as long as its workers live.
+As long as its workers live, a job completes without any of this.
 """
 
 from __future__ import annotations
@@ -46,11 +46,11 @@ from kubemr.tasks.state import Token
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
 PROGRESS_SECONDS = 2.0
-"""Least time between two patches of the counts."""
+"""The least time between two patches of the counts."""
 
 
 def supervise(document: Json, context: ReconcileContext) -> Op[Result]:
-    """One look at a running job; comes back after a renewal's interval."""
+    """Check a running job once; run again after the interval of a Lease's renewals."""
     job = JobView.of(document)
     now: str = yield Do(context.settings.now_string, "wall clock")
     if job.stages[0].total == 0:
@@ -60,7 +60,7 @@ def supervise(document: Json, context: ReconcileContext) -> Op[Result]:
         return Result()
     workers = latest_worker_job(job, context)
     if workers is not None and workers_ended(workers) is None and (yield from sync_worker_job(job, workers, context)):
-        return Result(0.5)  # The caches, and the job, are about to show it.
+        return Result(0.5)  # By then the caches and the job show it.
     late = _deadline_problem(document, now)
     if late and not (workers is not None and is_suspended(workers)):
         yield from fail(job, late, context.settings.now_string, Reason.DEADLINE_EXCEEDED)
@@ -78,7 +78,7 @@ def supervise(document: Json, context: ReconcileContext) -> Op[Result]:
 
 
 def _advance(job: JobView, context: ReconcileContext) -> Op[None]:
-    """Move the stage on, as a worker would."""
+    """Seal the stage, as a worker would."""
     stage = job.current
     if stage is None:
         return
@@ -89,7 +89,7 @@ def _advance(job: JobView, context: ReconcileContext) -> Op[None]:
         return
     if reason_of(job) == Reason.STORAGE_NOT_READY:
         yield from clear_blocked(job, context)
-        return  # The job has changed; the next look moves it on.
+        return  # The job has changed; the next reconciliation seals the stage.
     try:
         yield from advance(
             job, (yield from take_snapshot(job, stage)), Dependencies(store, context.settings.now_string)
@@ -101,9 +101,9 @@ def _advance(job: JobView, context: ReconcileContext) -> Op[None]:
 
 
 def _clear_if_deleted(job: JobView, store: CleanStore) -> Op[None]:
-    """Where the job was deleted, and its prefix with it, while this operator was held up: remove what it wrote since.
+    """Delete what this operator wrote if the job was deleted, and its prefix with it, while the operator was paused.
 
-    Nobody else does.  An operator that watches again only some time after an outage may go by a job that is long over.
+    No other operator does it: one whose watch resumes only some time after an outage may never see the deletion.
     """
     latest: Json = yield from read(job.target)
     if latest is None or latest["metadata"]["uid"] != job.uid:
@@ -111,7 +111,7 @@ def _clear_if_deleted(job: JobView, store: CleanStore) -> Op[None]:
 
 
 def _release_tasks_of_dead_workers(job: JobView, shards: Sequence[ShardSummary], context: ReconcileContext) -> Op[None]:
-    """Take the tasks of dead holders away from them."""
+    """Reclaim the tasks whose holders are dead."""
     holders: set[Token] = {holder for shard in shards for holder in shard.holders}
     dead = yield from find_dead(job, holders, context)
     losses: list[Loss] = []
@@ -119,7 +119,7 @@ def _release_tasks_of_dead_workers(job: JobView, shards: Sequence[ShardSummary],
         if dead & shard.holders:
             document: Json = yield from read(Target(SHARDS, job.namespace, shard.name))
             if document is None:
-                return  # The job was deleted; its event is on the way.
+                return  # The job was deleted; its event will follow.
             before = Shard.parse(document)
             try:
                 after = yield from mark_lost(before, dead, job.max_attempts)
@@ -130,9 +130,9 @@ def _release_tasks_of_dead_workers(job: JobView, shards: Sequence[ShardSummary],
 
 
 def _record_losses(job: JobView, losses: Sequence[Loss], context: ReconcileContext) -> Op[None]:
-    """Tell people of lost attempts, if the operator may write to the job's store.
+    """Write records of the lost attempts, for people to read, if the operator may write to the job's store.
 
-    Not since when they ran: of shards whose workers live the operator keeps no more than a digest.
+    The records do not say since when the attempts ran, because the operator keeps only summaries of shards.
     """
     if not losses or job.current is None:
         return
@@ -151,7 +151,7 @@ def _record_losses(job: JobView, losses: Sequence[Loss], context: ReconcileConte
 def _update_counts(job: JobView, shards: Sequence[ShardSummary], context: ReconcileContext) -> Op[None]:
     """Bring `status.stages` and `status.progress` up to date.
 
-    A patch of the counts is an event of the job, and so leads to the next look at once: hence the least time between.
+    There is a least time between two patches, because each causes an event of the job and so the next reconciliation.
     """
     now: float = yield Now()
     if now - context.memory(job.uid).counts_patched_at < PROGRESS_SECONDS:
@@ -162,7 +162,7 @@ def _update_counts(job: JobView, shards: Sequence[ShardSummary], context: Reconc
     for position, stage in enumerate(job.stages):
         counts = total_counts(of_stage(job, stage, shards))
         if sum(counts.values()) != stage.total:
-            return  # The cache does not show all of it yet.
+            return  # The cache does not have all shards yet.
         done += counts["done"]
         for name, count in counts.items():
             if recorded[position].get(name) != count:
@@ -174,12 +174,12 @@ def _update_counts(job: JobView, shards: Sequence[ShardSummary], context: Reconc
 
 
 def _deadline_problem(document: Json, now: str) -> str:
-    """Why the job's time is up, or empty."""
+    """Return the error if the job has exceeded its deadline, else an empty string."""
     seconds = (document.get("spec") or {}).get("activeDeadlineSeconds")
     started = (document.get("status") or {}).get("startTime")
     if seconds is None or started is None:
         return ""
     elapsed = (datetime.fromisoformat(now) - datetime.fromisoformat(started)).total_seconds()
-    if elapsed < seconds + 1:  # Times in a status are in whole seconds: better late than early.
+    if elapsed < seconds + 1:  # Times in a status are whole seconds: late is better than early.
         return ""
     return f"spec.activeDeadlineSeconds: the job ran for longer than {seconds} seconds"

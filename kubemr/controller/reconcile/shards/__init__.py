@@ -1,1 +1,1 @@
-"""What the operator knows about a job's task shards."""
+"""What the operator reads of a job's task shards: summaries, missing ones, and those of the previous run."""

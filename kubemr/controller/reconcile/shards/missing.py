@@ -1,7 +1,7 @@
-"""Somebody deleted a task shard: what was done is not known any more, so the job fails and says which.
+"""Fail a job whose task shard was deleted, because the states of its tasks are lost; the error names the shard.
 
-Making the shard anew would be worse: its tasks would run again, when other stages may have read their first attempts.
-So a retry does not do it either.
+A new shard would be worse: its tasks would run again after other stages may have read their first attempts.
+For the same reason a retry does not create the shard again.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ from kubemr.tasks.shard import SHARDS
 
 
 def fail_if_shards_are_missing(job: JobView, context: ReconcileContext) -> Op[bool]:
-    """True when the job was failed."""
-    # All of them existed before the phase was DEPLOYED, and none is removed before it is another.
+    """Return True if the job was failed."""
+    # All shards existed before the phase was DEPLOYED, and none is deleted before the phase changes.
     lost = yield from describe_missing_shards(job, context)
     if not lost or not (yield from still_holds_lock(job, context)):
         return False
-    return (yield from fail(job, f"{lost}; create the job anew", context.settings.now_string, Reason.SHARD_DELETED))
+    return (yield from fail(job, f"{lost}; create the job again", context.settings.now_string, Reason.SHARD_DELETED))
 
 
 def describe_missing_shards(job: JobView, context: ReconcileContext) -> Op[str]:
-    """Which of the run's shards are missing, in words; empty when none is.
+    """Return a sentence about the run's missing shards; empty if none is missing.
 
-    A cache that lacks some is only a reason to look.
+    A cache that lacks shards is only a reason to list them.
     """
     recorded = {job.shard_name(stage, number) for stage in job.stages for number in range(stage.shards)}
     cached = {each.name for each in context.cache.shards(job.uid)}
@@ -45,4 +45,4 @@ def describe_missing_shards(job: JobView, context: ReconcileContext) -> Op[str]:
     if not missing:
         return ""
     more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
-    return f"the shard {missing[0]}{more} was deleted, and with it what is known of its tasks"
+    return f"the shard {missing[0]}{more} was deleted, and with it the states of its tasks"

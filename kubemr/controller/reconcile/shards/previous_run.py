@@ -1,7 +1,8 @@
-"""What a retry goes on from: the tasks of the run before, all of them or none.
+"""Load the tasks of the previous run, from which a retry continues: all of them or none.
 
-None where that run failed before it had any shards, or all of them are gone: then everything is done again, and no
-stage has read what another run made.  With some of them gone a stage might run again whose outputs others have read.
+There are none if that run failed before it had shards, or if all its shards are gone.
+Then everything runs again, and no stage has read the outputs of another run.
+If only some shards are missing, a stage might run again whose outputs other stages have read.
 """
 
 from __future__ import annotations
@@ -17,11 +18,11 @@ from kubemr.tasks.shard import SHARDS
 
 
 class PreviousShardsMissingError(Exception):
-    """Shards of the run before were deleted, since this one was accepted: which, and what to do."""
+    """Shards of the previous run were deleted after this run was accepted; the error names one, and the remedy."""
 
 
 def load_previous_tasks(job: JobView) -> Op[Mapping[str, TaskTable]]:
-    """The tasks of the run before this by the stage's label, or nothing.  Raises `PreviousShardsMissingError`."""
+    """Return the tasks of the previous run by the stage's label, or nothing.  Raises `PreviousShardsMissingError`."""
     if job.run == 1:
         return {}
     tasks: dict[str, TaskTable] = {}
@@ -42,6 +43,6 @@ def load_previous_tasks(job: JobView) -> Op[Mapping[str, TaskTable]]:
         if number is not None:
             what = f"the shard that held {stage.key}/{number} in run {job.run - 1}"
             raise PreviousShardsMissingError(
-                f"{what} was deleted, and with it what is known of its tasks; create the job anew"
+                f"{what} was deleted, and with it the states of its tasks; create the job again"
             )
     return tasks

@@ -1,8 +1,9 @@
-"""What an operator keeps of a task shard: how many of its tasks are in which state, and who holds some.
+"""Summaries of task shards: how many tasks are in each state, and which workers hold some.
 
-An installation may have tens of thousands of shards, and looks at those of a running job every two seconds.  A
-digest is made once, when the shard changes; it takes a tenth of the shard's memory, and counting is adding up.
-What is to be changed is read afresh.
+An installation may have tens of thousands of shards, and the operator checks those of running jobs every two seconds.
+A summary is made once per change of its shard, and takes a tenth of the shard's memory.
+To count tasks the operator only adds up numbers.
+Before it changes a shard, it reads the shard again.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ _SUMMARY: Final = "summary"
 
 @frozen
 class ShardSummary:
-    """One shard.  `counts` are of tasks, in the order of `STATES`; `stage` is the label's value."""
+    """The summary of one shard.  `counts` are of tasks, in the order of `STATES`; `stage` is the label's value."""
 
     name: str
     run: int
@@ -37,7 +38,7 @@ class ShardSummary:
 
     @property
     def failed(self) -> bool:
-        """Some task failed for good."""
+        """Some task has failed permanently."""
         return self.counts[4] > 0
 
     @property
@@ -47,7 +48,7 @@ class ShardSummary:
 
 
 def summary_of(document: Json) -> ShardSummary:
-    """The digest of a shard as the apiserver serves it."""
+    """Return the summary of a shard as the apiserver serves it."""
     metadata = document["metadata"]
     labels = metadata.get("labels") or {}
     counts = dict.fromkeys(STATES, 0)
@@ -69,7 +70,7 @@ def summary_of(document: Json) -> ShardSummary:
 
 
 def summarize(document: Object) -> Object:
-    """A transform for an informer: as much of the object as a store needs, and its digest."""
+    """Reduce a shard to what a store needs and its summary: a transform for an informer."""
     metadata = document["metadata"]
     kept = {key: metadata[key] for key in ("namespace", "name", "uid", "resourceVersion") if key in metadata}
     if "namespace" in kept:
@@ -80,22 +81,22 @@ def summarize(document: Object) -> Object:
 
 @lru_cache(maxsize=1024)
 def _labels(uid: str | None) -> dict[str, str]:
-    """The label by which a job's shards are found: one object for all of them."""
+    """Return the label by which a job's shards are found, as one shared object for all of them."""
     return {} if uid is None else {names.LABEL_UID: uid}
 
 
 def summarized(document: Object) -> ShardSummary:
-    """The digest in an object that `summarize` made."""
+    """Return the summary in an object that `summarize` made."""
     found: ShardSummary = document[_SUMMARY]
     return found
 
 
 def of_stage(job: JobView, stage: Stage, shards: Sequence[ShardSummary]) -> list[ShardSummary]:
-    """Those of this stage of the job's run."""
+    """Return the summaries of this stage of the job's run."""
     return [each for each in shards if each.stage == stage.label and each.run == job.run]
 
 
 def total_counts(shards: Sequence[ShardSummary]) -> Mapping[str, int]:
-    """The tasks of all of them, as `status.stages` counts them."""
+    """Return the total number of tasks by state, with the names of `status.stages`."""
     pending, running, done, empty, failed = (sum(each.counts[place] for each in shards) for place in range(5))
     return {"pending": pending, "running": running, "done": done + empty, "failed": failed}

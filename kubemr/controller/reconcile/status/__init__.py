@@ -1,1 +1,1 @@
-"""What the operator writes for people: status, conditions and Events."""
+"""What the operator writes for people to read: status, conditions and Events."""

@@ -1,8 +1,9 @@
-"""What keeps a job from getting on, said on the job itself while it lasts: `status.error`, a condition and an Event.
+"""Report on the job what blocks its progress: `status.error`, the condition `Deployed` and an Event.
 
-The condition is `Deployed`: "False" while the deployment cannot go on; "True" with another reason when all is deployed
-and its pods do not come up.  `status.error` and the condition change in one patch, so that whoever replaces the one
-under a test of the other knows both.
+The condition is "False" while the deployment cannot continue.
+It is "True", with another reason than `Deployed`, if everything is deployed and the pods do not start.
+One patch changes `status.error` and the condition together.
+So a patch that tests one of them may replace both.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from kubemr.reasons import ConditionType, Reason
 
 
 def report_blocked(job: JobView, context: ReconcileContext, reason: Reason, message: str) -> Op[None]:
-    """Say it once."""
+    """Report that the job is blocked, once for each message."""
     shown = message if len(message) <= MAX_ERROR else message[: MAX_ERROR - 1] + "…"
     if (job.document.get("status") or {}).get("error") == shown:
         return
@@ -34,7 +35,7 @@ def report_blocked(job: JobView, context: ReconcileContext, reason: Reason, mess
 
 
 def clear_blocked(job: JobView, context: ReconcileContext) -> Op[None]:
-    """It has passed."""
+    """Report that what blocked the job is gone."""
     if not (job.document.get("status") or {}).get("error"):
         return
     now: str = yield Do(context.settings.now_string, "wall clock")
@@ -42,10 +43,10 @@ def clear_blocked(job: JobView, context: ReconcileContext) -> Op[None]:
     patch += condition(job, ConditionType.DEPLOYED, Reason.DEPLOYED, f"{job.replicas} workers", now)
     patched = yield from patch_job(job.status, patch, lambda seen: not (seen.get("status") or {}).get("error"))
     if patched is not None:
-        yield from event(patched, Reason.UNBLOCKED, "what held the job up has passed", now)
+        yield from event(patched, Reason.UNBLOCKED, "what blocked the job is gone", now)
 
 
 def reason_of(job: JobView) -> str:
-    """The reason of the condition `Deployed`."""
+    """Return the reason of the condition `Deployed`."""
     conditions: list[Mapping[str, Json]] = (job.document.get("status") or {}).get("conditions") or []
     return next((str(each.get("reason")) for each in conditions if each.get("type") == ConditionType.DEPLOYED), "")

@@ -1,4 +1,4 @@
-"""Kubernetes Events: what `kubectl describe` shows.  On phase changes and failures, never per task."""
+"""Write Kubernetes Events, which `kubectl describe` shows: for changes of phase and failures, never per task."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ MAX_MESSAGE: Final = 1024
 
 
 def event(job: JobView, reason: Reason, message: str, now: str) -> Op[None]:
-    """Create an Event about the job.  Ignore a refusal or a lost answer, because Events are for people only.
+    """Create an Event about the job.  Ignore a refusal or a lost answer, because Events are only for people to read.
 
-    The table in `kubemr.reasons` says whether it is a `Normal` one or a `Warning`.
+    The table in `kubemr.reasons` has the Event's type, `Normal` or `Warning`.
     """
     if reason.event is None:
         raise ValueError(f"{reason} is no reason of Events: give it a type of Event in kubemr/reasons.py")

@@ -1,1 +1,1 @@
-"""A job's object store as the operator uses it."""
+"""The operator's access to a job's object store."""

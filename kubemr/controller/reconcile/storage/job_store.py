@@ -22,15 +22,15 @@ KEYS: Final[Mapping[str, str]] = {
     "KUBEMR_S3_ACCESS_KEY_ID": "accessKeyId",
     "KUBEMR_S3_SECRET_ACCESS_KEY": "secretAccessKey",
 }
-"""By environment variable, the key of the Secret that `spec.storage.s3.secretRef` names."""
+"""The key in the Secret that `spec.storage.s3.secretRef` names, by environment variable."""
 
 
 class StorageNotReadyError(Exception):
-    """The job's storage cannot be used now; what is missing may come."""
+    """The job's storage cannot be used now; what is missing may still appear."""
 
 
 def open_job_store(job: JobView, context: ReconcileContext) -> Op[CleanStore]:
-    """The job's store.  Raises `StorageNotReadyError`."""
+    """Return the job's store.  Raises `StorageNotReadyError`."""
     storage: StorageSettings = yield Do(lambda: context.settings.storage(job.document), "storage settings")
     keys = yield from keys_of(job, storage.secret_ref)
     store: CleanStore = yield Do(lambda: context.settings.store(job.document, keys), "open store")
@@ -38,7 +38,7 @@ def open_job_store(job: JobView, context: ReconcileContext) -> Op[CleanStore]:
 
 
 def open_job_inputs(job: JobView, context: ReconcileContext) -> Op[Access]:
-    """By which rights the job's inputs are looked for: with the same keys.  Raises `StorageNotReadyError`."""
+    """Return the credentials and addresses for listing the job's inputs.  Raises `StorageNotReadyError`."""
     storage: StorageSettings = yield Do(lambda: context.settings.storage(job.document), "storage settings")
     keys = yield from keys_of(job, storage.secret_ref)
     access: Access = yield Do(lambda: context.settings.access(job.document, keys), "access to inputs")
@@ -46,9 +46,9 @@ def open_job_inputs(job: JobView, context: ReconcileContext) -> Op[Access]:
 
 
 def check_store(job: JobView, context: ReconcileContext, storage: StorageSettings) -> Op[None]:
-    """Raises `StorageNotReadyError` when the workers would find no store that they can write to.
+    """Raise `StorageNotReadyError` if the workers would find no store that they can write to.
 
-    Workers with an identity of their own may be allowed what the operator is not, so then only the Secret counts.
+    Workers with their own identity may have permissions that the operator lacks, so then only the Secret is checked.
     """
     try:
         store = yield from open_job_store(job, context)
@@ -57,12 +57,15 @@ def check_store(job: JobView, context: ReconcileContext, storage: StorageSetting
         yield Do(store.check, "check store")
     except StorageNotReadyError:
         raise
-    except Exception as error:  # Whatever the store has to say: people are to read it, and it is tried again.
+    except Exception as error:  # Any error of the store: the job reports it, and the operator tries again.
         raise StorageNotReadyError(f"the object store cannot be used: {error}") from error
 
 
 def keys_of(job: JobView, name: str) -> Op[Mapping[str, str]]:
-    """The storage keys in the Secret of that name, as environment variables.  Raises `StorageNotReadyError`."""
+    """Return the storage keys in the Secret of that name, as environment variables.
+
+    Raises `StorageNotReadyError`.
+    """
     if not name:
         return {}
     try:
@@ -80,5 +83,5 @@ def keys_of(job: JobView, name: str) -> Op[Mapping[str, str]]:
         try:
             found[variable] = base64.b64decode(data[key]).decode()
         except (binascii.Error, UnicodeDecodeError):
-            raise StorageNotReadyError(f"{what}: its {key} is no text; correct it") from None
+            raise StorageNotReadyError(f"{what}: its {key} is not text; correct it") from None
     return found

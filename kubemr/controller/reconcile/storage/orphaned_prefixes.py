@@ -1,7 +1,8 @@
-"""Prefixes that a deleted job left in storage because that could not be reached in time, until they are cleared.
+"""Delete the orphaned objects of deleted jobs, whose storage could not be reached before the deletion's deadline.
 
-They are listed in one ConfigMap beside the operators, which every operator goes through every few minutes: it outlives
-them all.  Clearing a prefix twice does no harm, and an entry is removed only by who has cleared its prefix.
+One ConfigMap beside the operators lists the prefixes, and every operator sweeps them every few minutes.
+So the list outlives the operators.
+Deleting a prefix twice is harmless, and only an operator that has deleted the objects removes the entry.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ SWEPT: Final = "swept_prefixes"
 
 
 def record_orphaned_prefix(job: JobView, context: ReconcileContext) -> Op[None]:
-    """List the job's prefix, with what it takes to open its store.  Raises `RequestRefusedError`."""
+    """Add the job's prefix, and what is needed to open its store, to the list.  Raises `RequestRefusedError`."""
     target = _target(context)
     entry = _entry(job)
     path = f"/data/{job.uid}"
@@ -60,7 +61,10 @@ def record_orphaned_prefix(job: JobView, context: ReconcileContext) -> Op[None]:
 
 
 def sweep_orphaned_prefixes(context: ReconcileContext) -> Op[dict[str, str]]:
-    """Clear what is listed; tells, by prefix, why the rest could not be.  Raises `RequestRefusedError`."""
+    """Delete the objects below the listed prefixes.
+
+    Return the error for each uid whose objects could not be deleted.  Raises `RequestRefusedError`.
+    """
     target = _target(context)
     there: Json = yield from read(target)
     problems: dict[str, str] = {}
@@ -69,7 +73,7 @@ def sweep_orphaned_prefixes(context: ReconcileContext) -> Op[dict[str, str]]:
             job = JobView.of(json.loads(text))
             store = yield from open_job_store(job, context)
             yield Do(partial(store.delete_prefix, job.storage_prefix), "sweep prefix")
-        except Exception as error:  # It stays on the list, and is told to who asked for the sweep.
+        except Exception as error:  # The entry stays on the list, and the caller gets the error.
             problems[uid] = f"{type(error).__name__}: {error}"
             continue
         path = f"/data/{uid}"
@@ -87,7 +91,7 @@ def _target(context: ReconcileContext) -> Target:
 
 
 def _entry(job: JobView) -> str:
-    """As much of the job as its store and its prefix are made of."""
+    """Return the part of the job from which its store and its prefix follow."""
     storage = (job.document.get("spec") or {}).get("storage") or {}
     metadata = {"namespace": job.namespace, "name": job.name, "uid": job.uid}
     return json.dumps({"metadata": metadata, "spec": {"storage": storage}}, sort_keys=True)

@@ -1,1 +1,1 @@
-"""The workers of a job as the operator sees them: Kubernetes Job, pods, Leases."""
+"""The Kubernetes Job that runs the workers, its pods, and their Leases."""

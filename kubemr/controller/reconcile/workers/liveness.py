@@ -1,7 +1,8 @@
-"""Which workers of a job are dead, as the operator sees it, kept from one look to the next.
+"""Find the dead workers of a job, by a failure detector that is kept from one step to the next.
 
-A job's Leases are read by one consistent list, however many workers hold tasks, and not more often than an
-observation needs: so a thousand workers cost two pages in a quarter of a Lease's duration.
+One consistent list reads all Leases of a job, however many workers hold tasks.
+It is repeated only as often as the failure detector needs.
+So a thousand workers cost two pages in a quarter of a Lease's duration.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from kubemr.locks.lease import LEASES, RENEWALS_PER_DURATION, LeaseFailureDetect
 from kubemr.tasks.state import Token, parse_token
 
 FEW: Final = 4
-"""So many Leases are read one by one: less than a list of all."""
+"""Up to this number, Leases are read one by one, which costs less than a list of all."""
 
 
 def detector_of(job: JobView, context: ReconcileContext) -> LeaseFailureDetector:
@@ -28,7 +29,7 @@ def detector_of(job: JobView, context: ReconcileContext) -> LeaseFailureDetector
 
 
 def find_dead(job: JobView, holders: Iterable[Token], context: ReconcileContext) -> Op[set[Token]]:
-    """Those of `holders` that are dead, as far as a look is due; to be called every second or two."""
+    """Return the dead ones among `holders`, if an observation is due.  Call it every second or two."""
     liveness = _liveness_of(job, context)
     now: float = yield Now()
     wanted = set(holders)
@@ -52,7 +53,10 @@ def find_dead(job: JobView, holders: Iterable[Token], context: ReconcileContext)
 
 
 def _list_leases(job: JobView) -> Op[dict[str, Json] | None]:
-    """All Leases of the run by name, at one version; None as soon as a page is not given: a wait would be a gap."""
+    """Return all Leases of the run by name, at one version; None as soon as a page fails.
+
+    It does not retry, because a wait would be a gap in the observation.
+    """
     query = {"labelSelector": names.selector(job.uid, job.run), "limit": str(PAGE)}
     found: dict[str, Json] = {}
     while True:

@@ -1,7 +1,8 @@
-"""The pods do not come up: why, in the words of Kubernetes, on the job itself and within half a minute.
+"""Report on the job why its pods do not start, in the words of Kubernetes and within half a minute.
 
-Pods are looked at while none of a job's is known to be ready, or some do not end: nothing is followed all the time.  As
-soon as one pod runs the job is getting on, and what was said is taken back.
+Pods are listed only while none of a job's pods is known to be ready, or some are terminating.
+The operator has no watch of pods.
+As soon as one pod runs the job makes progress, and the report is withdrawn.
 """
 
 from __future__ import annotations
@@ -22,11 +23,11 @@ from kubemr.reasons import Reason
 
 CHECK_SECONDS: Final = 5.0
 SAMPLE: Final = 100
-"""Pods that are looked at: what is wrong with one is usually wrong with all."""
+"""The number of pods that are listed: a problem of one pod is usually a problem of all."""
 UNREADY_SECONDS: Final = 15.0
 """How long Kubernetes may take to create the first pod."""
 SIGTERM_EXIT_CODE: Final = 143
-"""The exit code of a worker that got SIGTERM."""
+"""The exit code of a worker that received SIGTERM."""
 _WAITING: Final[Mapping[str, Reason]] = {
     "ErrImagePull": Reason.IMAGE_PULL_BACK_OFF,  # Kubernetes alternates between the two.
     **{
@@ -42,20 +43,20 @@ _WAITING: Final[Mapping[str, Reason]] = {
         )
     },
 }
-"""What a kubelet calls a container that waits, where that is a problem."""
+"""The reasons of a kubelet for a waiting container that are problems."""
 _UNSCHEDULED: Final[Mapping[str, Reason]] = {
     reason.value: reason for reason in (Reason.UNSCHEDULABLE, Reason.SCHEDULING_GATED, Reason.SCHEDULER_ERROR)
 }
-"""What Kubernetes' scheduler calls a pod that has no node.  Other schedulers may have other words."""
+"""The reasons of Kubernetes' scheduler for a pod without a node.  Other schedulers may have others."""
 
 
 def check_pods(job: JobView, workers: Json, context: ReconcileContext) -> Op[None]:
-    """Say what is wrong with the pods of the Kubernetes Job, if none of them runs."""
+    """Report what is wrong with the pods of the Kubernetes Job, if none of them runs."""
     status = workers.get("status") or {}
     if status.get("ready") and not status.get("terminating") and not _is_reported(job):
         return
     now: float = yield Now()
-    # Pods that end are looked at as often as it takes to see that their workers' Leases stand still.
+    # Terminating pods are checked often enough to observe that their workers' Leases do not change.
     interval = min(CHECK_SECONDS, context.settings.lease_seconds / RENEWALS_PER_DURATION)
     if now - context.memory(job.uid).pods_checked_at < (interval if status.get("terminating") else CHECK_SECONDS):
         return
@@ -66,7 +67,7 @@ def check_pods(job: JobView, workers: Json, context: ReconcileContext) -> Op[Non
     found = diagnose_pods(pods)
     if not pods and (yield from _pods_overdue(job, context)):
         name = workers["metadata"]["name"]
-        message = f"Kubernetes has created no pods yet; kubectl describe job {name} tells why"
+        message = f"Kubernetes has created no pods yet; kubectl describe job {name} shows why"
         found = (Reason.NO_PODS_CREATED, message)
     if found is not None:
         if not _is_reported(job) or reason_of(job) != found[0]:
@@ -76,7 +77,7 @@ def check_pods(job: JobView, workers: Json, context: ReconcileContext) -> Op[Non
 
 
 def diagnose_pods(pods: Sequence[Json]) -> tuple[Reason, str] | None:
-    """A reason and a message, when no pod runs and Kubernetes says why."""
+    """Return a reason and a message, if no pod runs and Kubernetes says why."""
     if any(_is_running(pod) for pod in pods):
         return None
     found = [problem for pod in pods if (problem := _pod_problem(pod)) is not None]
@@ -94,16 +95,16 @@ def diagnose_pods(pods: Sequence[Json]) -> tuple[Reason, str] | None:
 
 
 def termination_message(pods: Sequence[Json]) -> str:
-    """What the pod that failed last left as its termination message; one that failed by itself, if there is any.
+    """Return the termination message of the pod that failed last, preferably of one that received no SIGTERM.
 
-    When Kubernetes gives up it tells the pods that still run to end: what they say is not why.
+    When Kubernetes gives up, it ends the pods that still run: their messages do not explain the failure.
     """
     messages: list[tuple[bool, str, str]] = []
     for pod in pods:
         for container in (pod.get("status") or {}).get("containerStatuses") or []:
             terminated = (container.get("state") or {}).get("terminated") or {}
             code = terminated.get("exitCode")
-            if code:  # A worker that has left, or whose job is over, ends with 0.
+            if code:  # A worker that scaled down, or whose job is over, exits with 0.
                 text = (terminated.get("message") or "").strip() or f"exit code {code}"
                 own = code != SIGTERM_EXIT_CODE
                 messages.append((own, terminated.get("finishedAt") or "", f"pod {pod['metadata']['name']}: {text}"))
@@ -111,7 +112,7 @@ def termination_message(pods: Sequence[Json]) -> str:
 
 
 def _is_reported(job: JobView) -> bool:
-    """Whether the job says that its pods do not come up."""
+    """Return True if the job's status reports a problem of its pods."""
     others = (Reason.DEPLOYED, Reason.STORAGE_NOT_READY, "")
     return bool((job.document.get("status") or {}).get("error")) and reason_of(job) not in others
 

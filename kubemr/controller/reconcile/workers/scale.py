@@ -1,10 +1,12 @@
-"""The spec changes while the job runs: the Kubernetes Job follows `replicas` and `suspend`.
+"""Apply changes of `replicas` and `suspend` in a running job's spec to the Kubernetes Job.
 
-New workers' Leases are made before their pods may be.  What differs is worked out by `jsonpatch` and sent under a test
-of every value that it replaces, so a look that is out of date changes nothing.
+Leases of new workers are created before their pods can be.
+`jsonpatch` computes the differences, and the patch tests every value that it replaces.
+So a patch that is computed from outdated state changes nothing.
 
-Others suspend Kubernetes Jobs too (Kueue, until there is room).  So only a Job that carries our own mark is resumed
-by us; one that somebody else suspended is left alone, and is neither stuck nor failed.
+Other controllers suspend Kubernetes Jobs too (Kueue, until there is room).
+So the operator resumes only a Kubernetes Job that carries its own mark.
+It leaves alone one that another controller has suspended, and treats it neither as stuck nor as failed.
 """
 
 from __future__ import annotations
@@ -28,7 +30,7 @@ from kubemr.reasons import ConditionType, Reason
 
 
 def sync_worker_job(job: JobView, latest: Json, context: ReconcileContext) -> Op[bool]:
-    """Bring the Kubernetes Job, and what the status says of it, up to date; True when something had to be done."""
+    """Bring the Kubernetes Job, and the job's status about it, up to date; return True if something had to change."""
     changes = _changes(latest, job)
     if len(changes):
         yield from ensure_leases(job, context, int(latest["spec"].get("completions") or 0))
@@ -43,15 +45,15 @@ def sync_worker_job(job: JobView, latest: Json, context: ReconcileContext) -> Op
 
 
 def ensure_leases(job: JobView, context: ReconcileContext, first: int = 0) -> Op[None]:
-    """The Leases of the workers from number `first` on, and the right to them."""
+    """Create the Leases of the workers from number `first` on, and the permissions for them."""
     if first < job.replicas:
-        yield from rbac.grant(job)  # A worker without a right to its Lease would give up.
+        yield from rbac.grant(job)  # A worker without permission for its Lease would exit.
     for index in range(first, job.replicas):
         yield from ensure(job, LEASES, builders.lease(job, index, context.settings.lease_seconds))
 
 
 def is_suspended(latest: Json) -> bool:
-    """Whoever did it."""
+    """Return True if the Kubernetes Job is suspended, by whichever controller."""
     return bool(latest["spec"].get("suspend"))
 
 
@@ -85,7 +87,10 @@ def _emit_scaled(job: JobView, latest: Json, context: ReconcileContext) -> Op[No
 
 
 def _update_status(job: JobView, latest: Json, context: ReconcileContext) -> Op[bool]:
-    """The condition `Suspended` and `status.replicas`.  Time begins anew when a job is resumed, as in Kubernetes."""
+    """Set the condition `Suspended` and `status.replicas`; return True if they had to change.
+
+    When a job is resumed its `startTime` is set again, as in Kubernetes.
+    """
     status = job.document["status"]
     now_suspended = is_suspended(latest)
     was = any(

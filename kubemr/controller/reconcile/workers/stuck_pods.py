@@ -1,10 +1,10 @@
-"""Pods that have been told to end and do not: their node is unreachable, and nobody there can say that they are gone.
+"""Delete pods by force that do not terminate, because their node is unreachable and cannot confirm that they ended.
 
-Such a pod is removed by force when its time to end has passed and its worker's Lease has expired.  That is safe even if
-the process still runs: whatever it sends tests a state that is no longer its own.
+Such a pod is deleted when its grace period is over and its worker's Lease has expired.
+That is safe even if the process still runs, because its patches test a state that does not exist any more.
 
-It is marked as failed first, as Kubernetes' own collector of pods does: while it counts as running, the Kubernetes Job
-keeps its finalizer on it, and does not replace it.
+The pod is marked as failed first, as Kubernetes' own garbage collector of pods does.
+While it counts as running, the Kubernetes Job keeps its finalizer on it, and does not replace it.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ from kubemr.tasks.state import Token
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
 GRACE_SECONDS: Final = 30.0
-"""Kubernetes' own `terminationGracePeriodSeconds`, where the pod does not say."""
+"""Kubernetes' default `terminationGracePeriodSeconds`, for pods without their own."""
 INDEX: Final = "batch.kubernetes.io/job-completion-index"
 
 
 def force_delete_stuck_pods(job: JobView, pods: Sequence[Json], context: ReconcileContext) -> Op[None]:
-    """Remove those of `pods` that are overdue and whose worker is dead.  To be called every second or two."""
+    """Delete those of `pods` that are overdue and whose worker is dead.  Call it every second or two."""
     now: float = yield Now()
     memory = context.memory(job.uid)
     known = memory.pods_terminating_since
@@ -48,7 +48,7 @@ def force_delete_stuck_pods(job: JobView, pods: Sequence[Json], context: Reconci
 
 
 def _mark_failed(job: JobView, pod: Json, context: ReconcileContext) -> Op[None]:
-    """Say on the pod that it has ended, unless it does; whatever the answer is, the next look comes soon."""
+    """Set the pod's phase to Failed unless it has ended.  Ignore the answer, because the next check comes soon."""
     status = pod.get("status") or {}
     if status.get("phase") in ("Succeeded", "Failed"):
         return
@@ -72,9 +72,9 @@ def _mark_failed(job: JobView, pod: Json, context: ReconcileContext) -> Op[None]
 
 
 def _worker_is_dead(job: JobView, pod: Json, context: ReconcileContext) -> Op[bool]:
-    """Whether the pod's worker, if it is of this run and the run is not over, holds no Lease that is alive."""
+    """Return True unless the pod's worker belongs to this run, the run is not over, and its Lease is alive."""
     if job.final:
-        return True  # Nothing that it does counts; and many pods end then, each of which would cost a read.
+        return True  # Its work does not count, and a read for each of many pods would be expensive.
     labels = pod["metadata"].get("labels") or {}
     index = labels.get(INDEX) or (pod["metadata"].get("annotations") or {}).get(INDEX) or ""
     if labels.get(names.LABEL_RUN) != str(job.run) or not index.isdecimal():

@@ -1,9 +1,11 @@
-"""The Kubernetes Job that runs the workers has ended, or is gone, and ours has not ended: what now?
+"""Replace the Kubernetes Job that runs the workers if it has ended, or is gone, before the job is done.
 
-Not all workers exit with 0 before the job is over (`kubemr.worker.scheduling.scale_down`), so a Kubernetes Job that
-ended early has used up its pod failures.  If a worker ever got as far as taking its Lease, the cause may pass: another
-generation is started, a few times.  If none did, no pod will ever do better: the job fails with what the pods said.
-Kubernetes itself gives up after hours, with pauses of ten minutes: enough pods have failed and none runs.
+Not all workers exit with 0 before the job is over (`kubemr.worker.scheduling.scale_down`).
+So a Kubernetes Job that ended early has used up its pod failures.
+If a worker ever acquired its Lease, the cause may be temporary: the operator starts another generation, a few times.
+If none did, no later pod will do better: the job fails with the messages of its pods.
+Kubernetes itself gives up only after hours, with pauses of ten minutes.
+The operator does not wait that long when enough pods have failed and none runs.
 """
 
 from __future__ import annotations
@@ -57,7 +59,10 @@ def ensure_worker_job(job: JobView, context: ReconcileContext) -> Op[None]:
 
 
 def _fail_if_hopeless(job: JobView, cached: Json, context: ReconcileContext) -> Op[None]:
-    """Twice as many pods as workers have failed, `maxAttempts` at least, and no worker ever took its Lease."""
+    """Fail the job if no worker ever acquired its Lease and many pods have failed.
+
+    Many are twice as many as there are workers, and at least `maxAttempts`.
+    """
     status = cached.get("status") or {}
     failed = int(status.get("failed") or 0)
     if status.get("ready") or failed < max(job.max_attempts, 2 * job.replicas):
@@ -74,13 +79,13 @@ def _fail_never_started(job: JobView, context: ReconcileContext, why: str) -> Op
 
 
 def latest_worker_job(job: JobView, context: ReconcileContext) -> Json:
-    """The run's latest Kubernetes Job as the cache shows it, or None."""
+    """Return the run's latest Kubernetes Job in the cache, or None."""
     cached = [item for item in context.cache.worker_jobs(job.uid) if run_of(item) == job.run]
     return max(cached, key=_generation_of, default=None)
 
 
 def _recreate(job: JobView, context: ReconcileContext) -> Op[None]:
-    """Somebody deleted the Kubernetes Job: without it no worker would ever come back."""
+    """Create the Kubernetes Job again if it was deleted, because without it no worker would return."""
     there = yield from list_all(KUBERNETES_JOBS, job.namespace, names.selector(job.uid, job.run), limit=1)
     if there.items or not (yield from still_holds_lock(job, context)):
         return
@@ -89,7 +94,7 @@ def _recreate(job: JobView, context: ReconcileContext) -> Op[None]:
 
 def _start(job: JobView, generation: int, context: ReconcileContext, why: str) -> Op[None]:
     storage = yield Do(lambda: context.settings.storage(job.document), "storage settings")
-    yield from ensure_leases(job, context)  # There may be more workers than there were.
+    yield from ensure_leases(job, context)  # There may be more workers than before.
     body = builders.workers(job, generation, storage)
     yield from ensure(job, KUBERNETES_JOBS, body)
     now: str = yield Do(context.settings.now_string, "wall clock")
@@ -97,7 +102,7 @@ def _start(job: JobView, generation: int, context: ReconcileContext, why: str) -
 
 
 def end_reason(document: Json) -> str | None:
-    """Why a Kubernetes Job has ended, or None when it has not."""
+    """Return why a Kubernetes Job has ended, or None if it has not."""
     for condition in (document.get("status") or {}).get("conditions") or []:
         if condition.get("type") in ("Complete", "Failed") and condition.get("status") == "True":
             return str(condition.get("message") or condition.get("reason") or condition["type"])
@@ -109,12 +114,12 @@ def _generation_of(document: Json) -> int:
 
 
 def _any_worker_started(job: JobView) -> Op[bool]:
-    """True when some worker of this run has held its Lease."""
+    """Return True if some worker of this run has held its Lease."""
     leases = yield from list_all(LEASES, job.namespace, names.selector(job.uid, job.run))
     return any((lease.get("spec") or {}).get("leaseTransitions") for lease in leases.items)
 
 
 def _termination_messages(job: JobView) -> Op[str]:
-    """What the pod that ended last left as its termination message."""
+    """Return the termination message of the pod that failed last."""
     pods = yield from list_all(PODS, job.namespace, names.selector(job.uid, job.run))
     return termination_message(pods.items)
