@@ -1,4 +1,4 @@
-"""Remove children of a job, each under a precondition on its uid, so that nothing of the same name is hit."""
+"""Delete children of a job, each under a precondition on its uid, to protect other objects of the same name."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from kubemr.tasks.shard import SHARDS
 
 
 def remove_all(job: JobView, resource: Resource, *, up_to: int | None = None) -> Op[None]:
-    """Delete every child of this kind (of the runs up to that one, or of all), page by page.
+    """Delete every child of this kind page by page, of all runs or of the runs up to `up_to`.
 
-    Who looks at a job that has been retried meanwhile must leave the later run alone.
+    An operator that reconciles a job which has been retried in the meantime must leave the later run alone.
     """
     pages = Pages(resource, job.namespace, names.selector(job.uid), LARGE_SHARDS_A_PAGE if resource == SHARDS else None)
     while (page := (yield from pages.next())) is not None:
@@ -25,12 +25,12 @@ def remove_all(job: JobView, resource: Resource, *, up_to: int | None = None) ->
 
 
 def run_of(document: Json) -> int:
-    """The run that a child belongs to."""
+    """Return the run that a child belongs to."""
     return int((document["metadata"].get("labels") or {}).get(names.LABEL_RUN) or 0)
 
 
 def remove_named(job: JobView, resource: Resource, name: str) -> Op[None]:
-    """Delete the child of that name, if there is one: for kinds that the operator may not list."""
+    """Delete the child of that name if there is one: for kinds that the operator may not list."""
     document: Json = yield from read(Target(resource, job.namespace, name))
     if document is None or document["metadata"].get("deletionTimestamp"):
         return
@@ -41,7 +41,7 @@ def remove_named(job: JobView, resource: Resource, name: str) -> Op[None]:
 def remove(
     resource: Resource, document: Json, *, grace_seconds: int | None = None, unchanged: bool = False
 ) -> Op[None]:
-    """Delete this very object, and what it owns, in the background; that it is gone already is fine."""
+    """Delete this object, and what it owns, in the background.  It is no error if the object is gone already."""
     metadata = document["metadata"]
     body: Json = {
         "apiVersion": "v1",
@@ -56,7 +56,7 @@ def remove(
     backoff = Backoff()
     while True:
         answer: Answer = yield Request("delete", resource, metadata.get("namespace"), metadata["name"], body=body)
-        if answer.ok or answer.status in (404, 409):  # 409: another object of that name by now.
+        if answer.ok or answer.status in (404, 409):  # 409: the name belongs to another object by now.
             return
         if answer.definite and answer.status != 429:
             raise RequestRefusedError(

@@ -1,14 +1,15 @@
-"""A deleted job: remove its pods first, then what it stored, then its other children, then the finalizer.
+"""A job is being deleted: delete its pods, then its stored objects, then its other children, then its finalizer.
 
-In this order, because a pod that still runs would write objects after the prefix was cleared.
+The order matters, because a pod that still runs would write objects after the prefix was deleted.
 
-The children have an ownerReference, so Kubernetes' garbage collector would remove them too.  But its informers wait up
-to a minute after an apiserver was away (client-go's reflector backs off from 0.8 s to 30 s, with a jitter of as much
-again), and some clusters run without it.  So the operator does not rely on it: the garbage collector is for what an
-operator creates that was paused in the middle of a deployment.
+The children have an ownerReference, so Kubernetes' garbage collector would delete them too.
+But its informers wait for up to a minute after an apiserver was away, and some clusters run without it.
+(client-go's reflector backs off from 0.8 s to 30 s, with a jitter of as much again.)
+So the operator relies on the garbage collector only for what a paused operator creates in the middle of a deployment.
 
-Neither pods that do not end nor a store that does not answer hold the job for ever: after a deadline it is released,
-an Event names the prefix, and a sweep removes it later (`kubemr.controller.reconcile.storage.orphaned_prefixes`).
+A deadline limits how long pods that do not end, or a store that does not answer, delay the deletion.
+After it the job is released, an Event names the prefix, and a sweep deletes the objects later
+(`kubemr.controller.reconcile.storage.orphaned_prefixes`).
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ from kubemr.controller.reconcile.objects.delete import remove_all, remove_named
 from kubemr.controller.reconcile.status.events import event
 from kubemr.controller.reconcile.storage.job_store import open_job_store
 from kubemr.controller.reconcile.storage.orphaned_prefixes import record_orphaned_prefix
-from kubemr.controller.reconcile.workers.stuck_pods import force_delete_stuck_pods
+from kubemr.controller.reconcile.workers.stuck_pods import POD_POLL_SECONDS, force_delete_stuck_pods
 from kubemr.coordination import names
 from kubemr.coordination.job_view import JobView
 from kubemr.coordination.pagination import list_all
@@ -48,21 +49,20 @@ from kubemr.tasks.shard import SHARDS
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
-POD_POLL_SECONDS: Final = 1.0
 LONGEST_RETRY_SECONDS: Final = 60.0
 UNSWEPT: Final = "unswept_prefixes"
 
 
 def delete(document: Json, context: ReconcileContext) -> Op[Result]:
-    """One look at a job with a deletionTimestamp."""
+    """Take the next step of the deletion."""
     job = JobView.of(document)
     context.cleaned.pop((job.uid, job.run), None)
     if FINALIZER not in (document["metadata"].get("finalizers") or []):
         return WAIT_FOR_EVENT
     yield from remove_all(job, KUBERNETES_JOBS)
     now: str = yield Do(context.settings.now_string, "wall clock")
-    asked = document["metadata"]["deletionTimestamp"]
-    passed = (datetime.fromisoformat(now) - datetime.fromisoformat(asked)).total_seconds()
+    requested_at = document["metadata"]["deletionTimestamp"]
+    passed = (datetime.fromisoformat(now) - datetime.fromisoformat(requested_at)).total_seconds()
     late = passed >= context.settings.deletion_seconds
     pods = yield from list_all(PODS, job.namespace, names.selector(job.uid))
     yield from force_delete_stuck_pods(job, pods.items, context)
@@ -71,12 +71,12 @@ def delete(document: Json, context: ReconcileContext) -> Op[Result]:
     problem = ""
     if _may_have_written(job):
         problem = yield from _clear(job, context)
-        if pods.items:  # They may still write.
+        if pods.items:  # The pods may still write.
             problem = problem or f"pods that do not end, e.g. {pods.items[0]['metadata']['name']}"
     if problem and not late:
-        yield from event(job, Reason.STORAGE_CLEANUP_FAILED, f"{problem}; it is tried again", asked)
+        yield from event(job, Reason.STORAGE_CLEANUP_FAILED, f"{problem}; the operator tries again", requested_at)
         left = context.settings.deletion_seconds - passed
-        # Each wait is half of the time that has passed: an exponential back-off that no restart forgets.
+        # Each wait is half of the time that has passed: an exponential back-off without state to lose at a restart.
         return Result(min(max(passed / 2, POD_POLL_SECONDS), LONGEST_RETRY_SECONDS, max(left, POD_POLL_SECONDS)))
     if problem:
         yield from record_orphaned_prefix(job, context)
@@ -92,28 +92,28 @@ def delete(document: Json, context: ReconcileContext) -> Op[Result]:
             f"released with objects left below {job.storage_prefix}: {problem}; "
             f"the operators try to remove them every {context.settings.sweep_seconds:g} seconds"
         )
-        yield from event(job, Reason.STORAGE_ORPHANED, message, asked)
+        yield from event(job, Reason.STORAGE_ORPHANED, message, requested_at)
     context.forget(job.uid)
     return WAIT_FOR_EVENT
 
 
 def _may_have_written(job: JobView) -> bool:
-    """Workers write only while they read the phase DEPLOYED."""
+    """Return True if workers may have stored objects: they do so only while they read the phase DEPLOYED."""
     return job.run > 1 or job.phase not in ("", "PENDING", "DEPLOYING")
 
 
 def _clear(job: JobView, context: ReconcileContext) -> Op[str]:
-    """Remove all that the job stored; tells what is in the way."""
+    """Delete all that the job stored, and return what prevents it; empty if nothing does."""
     try:
         store = yield from open_job_store(job, context)
         yield Do(lambda: store.delete_prefix(job.storage_prefix), "delete prefix")
-    except Exception as error:  # Whatever it is: people are told, it is tried again, and the deadline bounds it.
+    except Exception as error:  # Any error: an Event reports it, and the operator tries again until the deadline.
         return f"the job's objects cannot be removed: {error}"
     return ""
 
 
 def _remove_children(job: JobView) -> Op[None]:
-    """Delete the children of all runs.  By name where the operator may not list; the ConfigMap of settings last."""
+    """Delete the children of all runs, by name if the operator may not list them; the ConfigMap of settings last."""
     for resource in (LEASES, SHARDS):
         yield from remove_all(job, resource)
     for run in range(1, job.run + 1):
@@ -124,13 +124,13 @@ def _remove_children(job: JobView) -> Op[None]:
 
 
 def _release(job: JobView) -> Op[bool]:
-    """Take the finalizer off the job that was looked at: a phase later there may be more to clear."""
+    """Remove the finalizer from the job that was reconciled: in a later phase there may be more to delete."""
     finalizers = job.document["metadata"]["finalizers"]
     left = [each for each in finalizers if each != FINALIZER]
     patch = Patch().test("/metadata/uid", job.uid).test("/metadata/finalizers", finalizers)
     patch = patch.test("/status/phase", job.phase) if job.phase else patch.test("/status", None)
     patch = patch.replace("/metadata/finalizers", left)
-    marked = yield from patch_job(
+    patched = yield from patch_job(
         job.target, patch, lambda seen: FINALIZER not in (seen["metadata"].get("finalizers") or [])
     )
-    return marked is not None
+    return patched is not None

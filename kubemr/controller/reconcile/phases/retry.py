@@ -14,9 +14,10 @@ from __future__ import annotations
 from kubemr.controller.reconcile.context import WAIT_FOR_EVENT, ReconcileContext, Result
 from kubemr.controller.reconcile.job_lock import patch_job
 from kubemr.controller.reconcile.phases.accept import find_problems, mark_pending, summarize_problems
-from kubemr.controller.reconcile.phases.cleanup import POD_POLL_SECONDS, SETTLE_SECONDS, delete_children, policy_of
+from kubemr.controller.reconcile.phases.cleanup import SETTLE_SECONDS, delete_children, policy_of
 from kubemr.controller.reconcile.shards.missing import describe_missing_shards
 from kubemr.controller.reconcile.status.events import event
+from kubemr.controller.reconcile.workers.stuck_pods import POD_POLL_SECONDS
 from kubemr.coordination.advance import condition
 from kubemr.coordination.job_view import JobView
 from kubemr.locks.effects import Do, Json, Now, Op
@@ -45,7 +46,8 @@ def retry(document: Json, context: ReconcileContext) -> Op[Result]:
         yield from _report_retry(job, Reason.RETRY_REJECTED, summarize_problems(problems), now, patch)
         return WAIT_FOR_EVENT
     if job.stages:
-        left = yield from delete_children(job, context, patient=(yield from _waits_for_pods(job, context)), news=False)
+        waits = yield from _waits_for_pods(job, context)
+        left = yield from delete_children(job, context, wait_for_pods=waits, emit_event=False)
         if left:
             yield from _report_pods(job, left, now)
             return Result(POD_POLL_SECONDS)

@@ -27,6 +27,8 @@ from kubemr.tasks.state import Token
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
+POD_POLL_SECONDS: Final = 1.0
+"""How soon to check pods again that must end before a step can continue."""
 GRACE_SECONDS: Final = 30.0
 """Kubernetes' default `terminationGracePeriodSeconds`, for pods without their own."""
 INDEX: Final = "batch.kubernetes.io/job-completion-index"
