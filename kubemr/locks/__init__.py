@@ -22,9 +22,11 @@ from typing import TYPE_CHECKING
 from kubemr.locks.conditional import PatchResult, PatchStatus, RequestRefusedError, Target, apply, read
 from kubemr.locks.config import ConfigError, Server, from_environment
 from kubemr.locks.effects import Answer, Op, Request, Resource
+from kubemr.locks.errors import LocksError
 from kubemr.locks.failure_detectors import FailureDetector, LeaseDetector, LockHeartbeatDetector
 from kubemr.locks.held_lock import HeldLock, LockLostError, LockNotAcquiredError, hold
 from kubemr.locks.identity import unique
+from kubemr.locks.lease import LeaseLostError
 from kubemr.locks.liveness import Observation
 from kubemr.locks.lock import Acquisition, Lock, LockResult, LockStatus, acquire, release, renew, try_acquire, write
 from kubemr.locks.lock_value import InvalidLockError, LockValue
@@ -45,6 +47,7 @@ __all__ = [
     "HttpTransport",
     "InvalidLockError",
     "LeaseDetector",
+    "LeaseLostError",
     "Lock",
     "LockHeartbeatDetector",
     "LockLostError",
@@ -52,6 +55,7 @@ __all__ = [
     "LockResult",
     "LockStatus",
     "LockValue",
+    "LocksError",
     "Observation",
     "Op",
     "Patch",

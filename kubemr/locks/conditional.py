@@ -35,6 +35,7 @@ from attr import frozen
 
 from kubemr.locks.backoff import Backoff
 from kubemr.locks.effects import JSON_PATCH, Answer, Json, Op, Random, Request, Resource, Sleep
+from kubemr.locks.errors import LocksError
 from kubemr.locks.patch import Patch
 
 FIELD_MANAGER = "kubemr"
@@ -105,7 +106,7 @@ class PatchResult:
         return self.status is PatchStatus.WON
 
 
-class RequestRefusedError(Exception):
+class RequestRefusedError(LocksError):
     """The server refused a request for a reason that repeating it will not change."""
 
     def __init__(self, what: str, answer: Answer) -> None:

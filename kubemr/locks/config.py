@@ -15,13 +15,15 @@ from typing import Final, TypeAlias
 
 from attr import field, frozen
 
+from kubemr.locks.errors import LocksError
+
 File: TypeAlias = str | PathLike[str]
 
 SERVICE_ACCOUNT: Final = "/var/run/secrets/kubernetes.io/serviceaccount"
 """Where Kubernetes mounts a pod's token (rotated about hourly), authority and namespace."""
 
 
-class ConfigError(ValueError):
+class ConfigError(LocksError, ValueError):
     """The settings do not say how to reach an apiserver."""
 
 

@@ -15,6 +15,7 @@ from contextlib import contextmanager
 
 from kubemr.locks.conditional import RequestRefusedError
 from kubemr.locks.effects import Op
+from kubemr.locks.errors import LocksError
 from kubemr.locks.failure_detectors import FailureDetector
 from kubemr.locks.lock import Acquisition, Lock, LockResult, LockStatus, acquire, release, renew, write
 from kubemr.locks.lock_value import InvalidLockError
@@ -22,7 +23,7 @@ from kubemr.locks.patch import Patch
 from kubemr.locks.threads import Stop, Transport, run
 
 
-class LockNotAcquiredError(Exception):
+class LockNotAcquiredError(LocksError):
     """The lock was not to be had in the time given; `result` says why."""
 
     def __init__(self, lock: Lock, result: LockResult) -> None:
@@ -31,7 +32,7 @@ class LockNotAcquiredError(Exception):
         self.result = result
 
 
-class LockLostError(Exception):
+class LockLostError(LocksError):
     """The lock was lost while it was needed: what was done under it may overlap with its next holder's work."""
 
 

@@ -19,6 +19,7 @@ from kubemr.locks.backoff import LONGEST, Backoff
 from kubemr.locks.conditional import PatchResult, PatchStatus, RequestRefusedError, Target, apply, is_refusal, read
 from kubemr.locks.deadline import with_deadline
 from kubemr.locks.effects import Answer, Do, Json, Now, Op, Random, Request, Resource, Sleep
+from kubemr.locks.errors import LocksError
 from kubemr.locks.identity import Token
 from kubemr.locks.liveness import Observation
 from kubemr.locks.patch import Patch, lookup
@@ -29,7 +30,7 @@ RENEWALS_PER_DURATION: Final = 4
 """A Lease's duration is at least four renewals, so that three in a row may go wrong."""
 
 
-class LeaseLostError(Exception):
+class LeaseLostError(LocksError):
     """Another process took this worker's Lease, or it was deleted: stop at once."""
 
 

@@ -18,11 +18,12 @@ from contextlib import contextmanager
 from typing import Any, Protocol, TypeVar
 
 from kubemr.locks.effects import Answer, Do, Effect, Now, Op, Random, Request, Sleep, Watch, WatchEvent
+from kubemr.locks.errors import LocksError
 
 T = TypeVar("T")
 
 
-class StoppedError(Exception):
+class StoppedError(LocksError):
     """The operation was told to end by its `Stop`."""
 
 
