@@ -30,16 +30,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from enum import Enum
+from typing import Final
 
-from attr import frozen
+from attr import field, frozen
 
 from kubemr.locks.backoff import Backoff
 from kubemr.locks.effects import JSON_PATCH, Answer, Json, Op, Random, Request, Resource, Sleep
 from kubemr.locks.errors import LocksError
 from kubemr.locks.patch import Patch
 
-FIELD_MANAGER = "kubemr"
-"""One shared manager: a manager per worker would make `managedFields` grow with the number of workers."""
+FIELD_MANAGER: Final = "kubemr"
+"""`Target.field_manager` unless given."""
 
 
 class PatchStatus(Enum):
@@ -60,12 +61,17 @@ class PatchStatus(Enum):
 
 @frozen
 class Target:
-    """The object (and subresource) that a patch is for."""
+    """The object, and the subresource if there is one, that a patch changes.
+
+    `field_manager` names the author of the patches in the object's `managedFields`.
+    Let all processes of a program share it: with one per process, that list grows with the number of processes.
+    """
 
     resource: Resource
     namespace: str | None
     name: str
     subresource: str | None = None
+    field_manager: str = field(default=FIELD_MANAGER, kw_only=True)
 
     def get(self) -> Request:
         """A consistent read of the whole object (never of the subresource, which may not serve it)."""
@@ -79,7 +85,7 @@ class Target:
             self.namespace,
             self.name,
             self.subresource,
-            query={"fieldManager": FIELD_MANAGER},
+            query={"fieldManager": self.field_manager},
             body=patch.body,
             content_type=JSON_PATCH,
         )

@@ -35,6 +35,7 @@ class Server:
     it is read again whenever it changes.  `cert_file` and `key_file` are a client certificate in PEM.
     Without `ca_file` https is checked against the system's authorities; it is never left unchecked.
     `connect_timeout` and `read_timeout` are in seconds; a request's own `timeout` replaces both.
+    `user_agent` is the header of that name: it names the client in the apiserver's audit log.
     """
 
     url: str = field()
@@ -45,6 +46,7 @@ class Server:
     key_file: File | None = None
     connect_timeout: float = 10.0
     read_timeout: float = 60.0
+    user_agent: str = "kubemr"
 
     @url.validator
     def _check_url(self, _attribute: object, url: str) -> None:

@@ -43,7 +43,6 @@ METHODS: Final[Mapping[Verb, str]] = {
     "patch": "PATCH",
     "delete": "DELETE",
 }
-USER_AGENT: Final = "kubemr"
 
 
 class HttpTransport:
@@ -171,7 +170,7 @@ class HttpTransport:
         connection.close()
 
     def _headers(self) -> dict[str, str]:
-        headers = {"Accept": "application/json", "User-Agent": USER_AGENT}
+        headers = {"Accept": "application/json", "User-Agent": self._server.user_agent}
         token = self._bearer.token()
         if token:
             headers["Authorization"] = f"Bearer {token}"
