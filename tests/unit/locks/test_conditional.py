@@ -45,7 +45,7 @@ def mine(document: Json) -> bool:
 
 
 @pytest.mark.parametrize(
-    ("answers", "verdict"),
+    ("answers", "status"),
     [
         ([MINE], PatchStatus.WON),
         ([NOT_FOUND], PatchStatus.GONE),
@@ -76,12 +76,12 @@ def mine(document: Json) -> bool:
         ([SILENCE, UNCHANGED, SCHEMA, OTHERS], PatchStatus.LOST),
     ],
 )
-def test_every_sequence_has_one_verdict(time: VirtualTime, answers: list[Answer], verdict: PatchStatus) -> None:
+def test_every_sequence_has_one_status(time: VirtualTime, answers: list[Answer], status: PatchStatus) -> None:
     """And all answers are needed for it."""
     script = Scripted(answers)
     outcome = time.run(apply(TARGET, PATCH, mine), script)
-    assert outcome.status is verdict
-    assert outcome.won is (verdict is PatchStatus.WON)
+    assert outcome.status is status
+    assert outcome.won is (status is PatchStatus.WON)
     assert script.answers == []
 
 

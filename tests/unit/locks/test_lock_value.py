@@ -12,7 +12,7 @@ from kubemr.locks.set_path import set_at_path
 
 
 @pytest.mark.parametrize(
-    ("found", "holder", "fence", "beat"),
+    ("found", "holder", "fence", "heartbeat"),
     [
         ("w7/3/812", "w7", 3, 812),
         ("/3/0", "", 3, 0),
@@ -26,10 +26,10 @@ from kubemr.locks.set_path import set_at_path
         ("me/²/2", "me/²/2", 0, 0),
     ],
 )
-def test_reading(found: Json, holder: str, fence: int, beat: int) -> None:
+def test_reading(found: Json, holder: str, fence: int, heartbeat: int) -> None:
     """What is not written by the library is a holder by that name, with no fence."""
     value = LockValue.parse(found)
-    assert (value.holder, value.fence, value.heartbeat) == (holder, fence, beat)
+    assert (value.holder, value.fence, value.heartbeat) == (holder, fence, heartbeat)
     assert value.free is (holder == "")
     assert value.same_acquisition_as(found) is (found is not MISSING)
 
@@ -42,11 +42,11 @@ def test_what_is_no_string_is_no_lock(found: Json) -> None:
 
 
 @given(st.from_regex(r"[^/]+", fullmatch=True), st.floats(0, 1, exclude_max=True), st.integers(0, 10**9))
-def test_a_life(identity: str, draw: float, fence: int) -> None:
+def test_a_life(identity: str, uniform: float, fence: int) -> None:
     """Taken, renewed, released: the fence rises once and stays, every string is new and can be read back."""
     free = LockValue.make("", fence, 0)
-    taken = free.taken_by(identity, draw)
-    renewed = taken.renewed(draw)
+    taken = free.taken_by(identity, uniform)
+    renewed = taken.renewed(uniform)
     released = renewed.released()
     assert taken.fence == renewed.fence == released.fence == fence + 1
     assert len({value.raw for value in (free, taken, renewed, released)}) == 4

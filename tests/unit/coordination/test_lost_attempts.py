@@ -36,9 +36,9 @@ def test_a_worker_tells_of_those_that_it_takes_away(bench: Bench) -> None:
     assert bench.run(worker.run()) is ExitReason.COMPLETE
     (found,) = attempts(bench.store, job.storage_prefix)
     assert str(found) == f"map/1/3-{A}"
-    told = history(bench.store, found)
-    assert (told.outcome, told.message, told.start, told.log) == ("lost", MESSAGE, began, None)
-    assert told.end == bench.now_string() == "2026-01-01T00:17:10Z"
+    shown = history(bench.store, found)
+    assert (shown.outcome, shown.message, shown.start, shown.log) == ("lost", MESSAGE, began, None)
+    assert shown.end == bench.now_string() == "2026-01-01T00:17:10Z"
     assert AttemptError.decode(bench.store.objects[f"{found.prefix}lost.json"]).run == job.run
 
 

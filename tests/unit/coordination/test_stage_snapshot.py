@@ -23,7 +23,7 @@ def job(bench: Bench) -> JobView:
 
 
 def look(bench: Bench, job: JobView) -> StageSnapshot:
-    """A survey of the first stage."""
+    """A snapshot of the first stage."""
     return bench.run(take_snapshot(job, job.stages[0]))
 
 
