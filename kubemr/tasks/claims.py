@@ -49,7 +49,7 @@ def choose(shard: Shard, count: int, rotation: int = 0) -> list[int]:
     `rotation` is the offset at which to begin, so that competing workers choose different tasks.
     """
     pending = shard.pending
-    clean = [number for number in pending if not shard.tasks[number].suspect]
+    clean = [number for number in pending if not shard.tasks[number].lost_before]
     if not clean:
         return pending[:1]
     start = rotation % len(clean)
@@ -72,22 +72,23 @@ def commit_and_claim(
     """
     epochs = {number: shard.tasks[number].epoch for number in changes}
     open_changes = dict(changes)
-    late: list[int] = []
+    superseded: list[int] = []
     claiming = list(claim)
     while True:
-        states = _after(shard, {**open_changes, **dict.fromkeys(claiming, partial(TaskState.claim, token=token))})
+        claims = dict.fromkeys(claiming, partial(TaskState.claim, token=token))
+        states = _states_after(shard, {**open_changes, **claims})
         if not states:
-            return ClaimResult(shard, shard.held_by(token), late)
+            return ClaimResult(shard, shard.held_by(token), superseded)
         outcome = yield from _send(shard, shard.change(states), states)
         shard = Shard.parse(outcome.object)
         if outcome.won:
             yield from repair_hint(shard)
-            return ClaimResult(shard, shard.held_by(token), late)
+            return ClaimResult(shard, shard.held_by(token), superseded)
         for number in list(open_changes):
             state = shard.tasks[number]
             if not state.held_by(token) or state.epoch != epochs[number]:
                 del open_changes[number]
-                late.append(number)
+                superseded.append(number)
         claiming = list(fallback_claim(shard)) if fallback_claim is not None and open_changes else []
         fallback_claim = None
 
@@ -133,7 +134,7 @@ def repair_hint(shard: Shard) -> Op[None]:
         del answer  # Another process that changes the shard, or the next one to read it, writes the hint again.
 
 
-def _after(shard: Shard, changes: Mapping[int, Change]) -> dict[int, TaskState]:
+def _states_after(shard: Shard, changes: Mapping[int, Change]) -> dict[int, TaskState]:
     """Return the tasks' states after their changes.
 
     Equal changes of equal states are computed once.
@@ -150,13 +151,13 @@ def _after(shard: Shard, changes: Mapping[int, Change]) -> dict[int, TaskState]:
 
 
 def _send(shard: Shard, patch: Patch, states: Mapping[int, TaskState]) -> Op[PatchResult]:
-    def mine(document: Json) -> bool:
+    def is_ours(document: Json) -> bool:
         shown = encoding.texts(document["tasks"])
         return any(shown.get(number) == str(state) for number, state in states.items())
 
-    outcome = yield from apply(shard.target, patch, mine)
+    outcome = yield from apply(shard.target, patch, is_ours)
     if outcome.status is PatchStatus.GONE:
-        raise ShardNotFoundError(f"{shard.target} is gone")
+        raise ShardNotFoundError(f"{shard.target} does not exist")
     if outcome.status is PatchStatus.REFUSED:
         raise RequestRefusedError(f"patching {shard.target}", outcome.answer)
     return outcome

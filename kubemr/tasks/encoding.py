@@ -18,7 +18,7 @@ from typing import Final
 
 from kubemr.tasks.state import InvalidStateError
 
-MOST_TASKS: Final = 512
+MAX_TASKS: Final = 512
 """The largest number of tasks in a shard, in either form."""
 
 _NUMBER = r"0|[1-9][0-9]{0,9}"
@@ -38,10 +38,10 @@ def numbers(key: str) -> range:
     if found is not None:
         first = int(found[1])
         last = int(found[2] or first)
-        if found[2] is None or first < last < first + MOST_TASKS:
+        if found[2] is None or first < last < first + MAX_TASKS:
             return range(first, last + 1)
-    of_several = f"the first and the last one of at most {MOST_TASKS}, as in 0-511"
-    raise InvalidStateError(f"{key!r} does not name tasks: expected a number, or {of_several}")
+    of_several = f"the first and the last of at most {MAX_TASKS} tasks, as in 0-511"
+    raise InvalidStateError(f"{key!r} does not name tasks: expected a task number, or {of_several}")
 
 
 def key(tasks: range) -> str:
@@ -73,7 +73,7 @@ def texts(document: Mapping[str, str]) -> dict[int, str]:
     for name in document:
         if not _SINGLE(name):
             raise InvalidStateError(
-                f"{name!r} is not the only entry: expected it alone, or the number of a task in each"
+                f"{name!r} is not the only entry: expected one entry for all tasks, or a task number as each key"
             )
     return dict(sorted((int(name), text) for name, text in document.items()))
 

@@ -23,7 +23,7 @@ from kubemr.tasks.state import TaskState, Token
 SHARDS: Final = Resource("turbobytes.com", "v1alpha1", "mapreducetaskshards")
 TASKS_PER_SHARD: Final = 32
 """The smallest size of a shard, unless the stage has fewer tasks."""
-SHARD_SIZES: Final = (TASKS_PER_SHARD, 64, 128, 256, encoding.MOST_TASKS)
+SHARD_SIZES: Final = (TASKS_PER_SHARD, 64, 128, 256, encoding.MAX_TASKS)
 """The numbers of tasks per shard to choose from; the last shard of a stage may have fewer."""
 LARGEST_SHARD: Final = SHARD_SIZES[-1]
 

@@ -107,7 +107,7 @@ class TaskState:
         return self.name in ("done", "empty")
 
     @property
-    def suspect(self) -> bool:
+    def lost_before(self) -> bool:
         """True if a holder of the task died before.
 
         Such a task is claimed alone: its input may kill workers, and other tasks of the same batch would be lost too.
@@ -121,7 +121,7 @@ class TaskState:
         Raises `IllegalChangeError` if the task is not committed.
         """
         if not self.committed:
-            raise IllegalChangeError(f"{self}: only a committed task has an attempt that counts")
+            raise IllegalChangeError(f"task state {self}: only a committed task has an attempt that counts")
         return attempt_of(self.epoch, self.holders[0])
 
     def held_by(self, token: Token) -> bool:
@@ -130,17 +130,17 @@ class TaskState:
 
     def claim(self, token: Token) -> TaskState:
         """Make `token` the holder of a pending task."""
-        self._must(self.name == "pending", "claim")
+        self._require(self.name == "pending", "claimed")
         return evolve(self, name="running", holders=(token,))
 
     def back_up(self, token: Token) -> TaskState:
         """Add `token` as a second holder, which runs a backup of a slow task."""
-        self._must(self.name == "running" and len(self.holders) == 1 and token not in self.holders, "back up")
+        self._require(self.name == "running" and len(self.holders) == 1 and token not in self.holders, "backed up")
         return evolve(self, holders=(*self.holders, token))
 
     def commit(self, token: Token, *, empty: bool) -> TaskState:
         """Commit the task: from now on the attempt of `token` counts."""
-        self._must(self.held_by(token), "commit")
+        self._require(self.held_by(token), "committed")
         return evolve(self, name="empty" if empty else "done", holders=(token,))
 
     def release(self, token: Token) -> TaskState:
@@ -148,12 +148,12 @@ class TaskState:
 
         A task with two holders keeps the other one.
         """
-        self._must(self.held_by(token), "release")
-        return self._without({token}) if len(self.holders) == 1 else self._left_by({token})
+        self._require(self.held_by(token), "released")
+        return self._without({token}) if len(self.holders) == 1 else self._without_one_holder({token})
 
     def fail(self, token: Token, max_attempts: int) -> TaskState:
         """Count a failure of the user's code in the attempt of `token`; the task fails after `max_attempts` of them."""
-        self._must(self.held_by(token), "fail")
+        self._require(self.held_by(token), "failed")
         counted = evolve(self, failures=self.failures + 1)
         if counted.failures >= max_attempts:
             return evolve(counted, name="failed", holders=())
@@ -164,15 +164,15 @@ class TaskState:
 
         The task returns to `pending`, or fails beyond `max_losses`, only if all holders are dead.
         """
-        self._must(self.name == "running" and any(token in dead for token in self.holders), "lose")
+        self._require(self.name == "running" and any(token in dead for token in self.holders), "marked as lost")
         if not all(token in dead for token in self.holders):
-            return self._left_by(dead)
+            return self._without_one_holder(dead)
         counted = evolve(self, losses=self.losses + 1)
         if counted.losses > max_losses:
             return evolve(counted, name="failed", holders=())
         return counted._without(dead)
 
-    def _left_by(self, gone: set[Token]) -> TaskState:
+    def _without_one_holder(self, gone: set[Token]) -> TaskState:
         """Remove one of two holders.
 
         It counts as a loss, so that the state string from before the backup never recurs (ABA).
@@ -185,9 +185,9 @@ class TaskState:
             return evolve(self, holders=left)
         return evolve(self, name="pending", epoch=self.epoch + 1, holders=())
 
-    def _must(self, condition: bool, change: str) -> None:
+    def _require(self, condition: bool, change: str) -> None:
         if not condition:
-            raise IllegalChangeError(f"{self}: cannot {change} it in this state")
+            raise IllegalChangeError(f"task state {self}: the task cannot be {change} in this state")
 
 
 @lru_cache(maxsize=1024)

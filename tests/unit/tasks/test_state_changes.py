@@ -120,5 +120,5 @@ def test_what_a_state_says() -> None:
     }
     assert [state.final for state in states.values()] == [False, False, True, True, True]
     assert [state.committed for state in states.values()] == [False, False, True, True, False]
-    assert [state.suspect for state in states.values()] == [False, True, False, False, False]
+    assert [state.lost_before for state in states.values()] == [False, True, False, False, False]
     assert states["done/2/0/0/w0-aaaaaa"].attempt == attempt_of(2, TOKENS[0]) == "2-w0-aaaaaa"
