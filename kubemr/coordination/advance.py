@@ -1,9 +1,9 @@
-"""Move a job on: seal a stage, finish the job, or fail it.
+"""Advance a job: seal a stage, finish the job, or fail it.
 
-Whoever notices does it: a worker after its own commit, an idle worker, the operator from time to time.
-Each step is a write to storage that is a function of committed state (so that writing it twice does no
-harm), followed by one conditional patch of the job's status, which only one of many wins.  A crash
-anywhere leaves the job as it was or as it should be, and the next to look goes on from there.
+Any process that notices that a job can advance does it: a worker after its commit, an idle worker, or the operator.
+Each step is a write to storage, followed by one conditional patch of the job's status.
+What is written is a function of committed state, so two writes of it do no harm; of many patches one succeeds.
+A crash at any point leaves the job in the state before or after the step, from which any process can continue.
 """
 
 from __future__ import annotations
@@ -26,23 +26,24 @@ from kubemr.locks.patch import Patch
 from kubemr.tasks.shard import HINT_PATH, SHARDS
 
 MAX_ERROR = 1024
-"""Characters of `status.error`."""
+"""The largest number of characters in `status.error`."""
 
 
 @frozen
 class Dependencies:
-    """What moving a job on needs besides the apiserver: the store, and the wall clock for people to read."""
+    """What advancing a job needs besides the apiserver: the object store, and the wall clock for people to read."""
 
     store: Store
     now_string: Callable[[], str]
     readers: int = READERS
-    """Threads that read from the store at the same time."""
+    """The number of threads that read from the store at the same time."""
 
 
 def advance(job: JobView, seen: StageSnapshot, dependencies: Dependencies) -> Op[bool]:
-    """Do what `seen` calls for; True when the job's status has changed (by us or by somebody else).
+    """Make the change that the snapshot `seen` requires; return True if the job's status has changed.
 
-    Raises `RequestRefusedError`, and whatever the store raises.
+    The change may be this process's or another's.
+    Raise `RequestRefusedError`, or what the store raises.
     """
     if seen.failed:
         return (yield from fail(job, (yield from cause_of(job, seen, dependencies)), dependencies.now_string))
@@ -70,16 +71,19 @@ def _next_stage(job: JobView, done: Stage, following: Stage, dependencies: Depen
 
 
 def open_stage(job: JobView, stage: Stage) -> Op[None]:
-    """Label the stage's shards `open`, which wakes idle workers.  Only a hint: a lost patch delays, no more."""
+    """Label the stage's shards `open`, which wakes idle workers.
+
+    It is only a hint: a lost patch delays the stage, and does no other harm.
+    """
     for number in range(stage.shards):
         patch = Patch().test(HINT_PATH, "waiting").replace(HINT_PATH, "open")
         target = Target(SHARDS, job.namespace, job.shard_name(stage, number))
         answer: Answer = yield target.patch(patch)
-        del answer  # A shard that is no longer `waiting` has been found by a worker already.
+        del answer  # A worker has already found a shard that is no longer `waiting`.
 
 
 def finish(job: JobView, stage: Stage, index: Index, dependencies: Dependencies) -> Op[bool]:
-    """All stages are done, `stage` is the last: results, counts, phase and condition in one patch."""
+    """Collect the results and complete the job, of which `stage` is the last stage and sealed."""
     found = yield from collect_results(job, stage, index.attempts, dependencies.store, dependencies.readers)
     if found is None:
         return True
@@ -93,7 +97,7 @@ def finish(job: JobView, stage: Stage, index: Index, dependencies: Dependencies)
 
 
 def complete(job: JobView, results: Results, now: str) -> Op[bool]:
-    """Flip the job to COMPLETE with its results."""
+    """Set the job's phase to COMPLETE, with results, counts and condition, in one patch."""
     patch = job.guard().replace("/status/phase", "COMPLETE")
     patch = patch.add("/status/results", list(results.first)).add("/status/resultCount", results.count)
     if results.manifest:
@@ -107,14 +111,17 @@ def complete(job: JobView, results: Results, now: str) -> Op[bool]:
     patch = patch.add("/status/progress", f"{total}/{total}").add("/status/completionTime", now)
     patch = patch.add(f"/status/stages/{len(job.stages) - 1}/completionTime", now)
     if (job.document.get("status") or {}).get("error"):
-        patch = patch.remove("/status/error")  # What held it up; it changes only together with the conditions.
+        patch = patch.remove("/status/error")  # What blocked the job; it changes only together with the conditions.
     patch += condition(job, "Complete", "AllTasksDone", f"{results.count} results", now)
     outcome = yield from apply(job.status, patch, lambda document: JobView.of(document).phase == "COMPLETE")
     return _landed(job, outcome)
 
 
 def fail(job: JobView, cause: str, now_string: Callable[[], str], reason: str = "TaskFailed") -> Op[bool]:
-    """Flip the job to FAIL with `cause`.  Of several that find a cause, the first is kept."""
+    """Set the job's phase to FAIL with `cause`.
+
+    If several processes find a cause, the first one stays.
+    """
     now = yield Do(now_string, "wall clock")
     error = _cut(cause, MAX_ERROR)
     patch = job.guard().replace("/status/phase", "FAIL").add("/status/error", error)
@@ -125,7 +132,10 @@ def fail(job: JobView, cause: str, now_string: Callable[[], str], reason: str = 
 
 
 def condition(job: JobView, kind: str, reason: str, message: str, now: str, *, status: str = "True") -> Patch:
-    """Add or replace one metav1.Condition.  Part of a guarded patch: it tests what it replaces."""
+    """Return the patch that adds or replaces one metav1.Condition.
+
+    It is a part of a guarded patch, and tests what it replaces.
+    """
     existing: list[Json] = (job.document.get("status") or {}).get("conditions") or []
     before: Json = next((each for each in existing if each.get("type") == kind), {})
     entry = {
@@ -141,10 +151,11 @@ def condition(job: JobView, kind: str, reason: str, message: str, now: str, *, s
 
 
 def cause_of(job: JobView, seen: StageSnapshot, dependencies: Dependencies) -> Op[str]:
-    """Why the first failed task failed, in words: the error of its first attempt in this run that says anything.
+    """Return in words why the first failed task failed: the error of its first attempt in this run that left one.
 
-    Each loss but the last, and one by which a backup was left alone, began an epoch: so many of the latest are this
-    run's, and logs of earlier ones may be of another.
+    If the task failed by losses, the log of the latest attempt of this run is named.
+    Each loss except the last began an epoch, unless a backup continued alone.
+    So that number of the latest epochs belongs to this run, and logs of earlier epochs may belong to another run.
     """
     number = seen.failed[0]
     state = seen.state(number)
@@ -174,7 +185,10 @@ def cause_of(job: JobView, seen: StageSnapshot, dependencies: Dependencies) -> O
 
 
 def _with_log(cause: str, attempt: Attempt | None, store: Store) -> str:
-    """The cause, and in a last line where the attempt's log is, if it left one: both together fit on the object."""
+    """Return the cause and, as its last line, the address of the attempt's log, if it left one.
+
+    Both together have at most `MAX_ERROR` characters.
+    """
     if attempt is None or LOG not in attempt.files:
         return cause
     line = f"\nlog: {store.url(attempt.prefix + LOG)}"
