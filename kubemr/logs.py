@@ -58,8 +58,8 @@ class Log:
         if LEVELS[level] < threshold():
             return
         now = time.time()
-        stamp = f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(now))}.{int(now % 1 * 1e6):06d}Z"
-        line = {"timestamp": stamp, "level": level, "event": event, **self.fields, **fields}
+        timestamp = f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(now))}.{int(now % 1 * 1e6):06d}Z"
+        line = {"timestamp": timestamp, "level": level, "event": event, **self.fields, **fields}
         # One write per line, because several threads and processes share this stderr.
         print(json.dumps(line, default=str, ensure_ascii=False) + "\n", end="", file=sys.stderr, flush=True)
 

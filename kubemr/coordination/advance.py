@@ -39,23 +39,23 @@ class Dependencies:
     """The number of threads that read from the store at the same time."""
 
 
-def advance(job: JobView, seen: StageSnapshot, dependencies: Dependencies) -> Op[bool]:
-    """Make the change that the snapshot `seen` requires; return True if the job's status has changed.
+def advance(job: JobView, snapshot: StageSnapshot, dependencies: Dependencies) -> Op[bool]:
+    """Make the change that the snapshot requires; return True if the job's status has changed.
 
     The change may be this process's or another's.
     Raise `RequestRefusedError`, or what the store raises.
     """
-    if seen.failed:
-        return (yield from fail(job, (yield from cause_of(job, seen, dependencies)), dependencies.now_string))
-    if not seen.complete:
+    if snapshot.failed:
+        return (yield from fail(job, (yield from cause_of(job, snapshot, dependencies)), dependencies.now_string))
+    if not snapshot.complete:
         return False
-    key = names.index_key(job.storage_prefix, job.run, seen.stage.step, seen.stage.name)
-    index = seen.index
+    key = names.index_key(job.storage_prefix, job.run, snapshot.stage.step, snapshot.stage.name)
+    index = snapshot.index
     yield Do(lambda: write(dependencies.store, key, index.pieces()), "write index")
-    following = job.after(seen.stage)
+    following = job.after(snapshot.stage)
     if following is None:
-        return (yield from finish(job, seen.stage, index, dependencies))
-    return (yield from _next_stage(job, seen.stage, following, dependencies))
+        return (yield from finish(job, snapshot.stage, index, dependencies))
+    return (yield from _next_stage(job, snapshot.stage, following, dependencies))
 
 
 def _next_stage(job: JobView, done: Stage, following: Stage, dependencies: Dependencies) -> Op[bool]:
@@ -64,7 +64,7 @@ def _next_stage(job: JobView, done: Stage, following: Stage, dependencies: Depen
     patch = patch.add(f"/status/stages/{job.position(done)}/completionTime", now)
     patch = patch.add(f"/status/stages/{job.position(following)}/startTime", now)
     outcome = yield from apply(job.status, patch, lambda document: JobView.of(document).stage == following.key)
-    changed = _landed(job, outcome)
+    changed = _status_changed(job, outcome)
     if outcome.won:
         yield from open_stage(job, following)
     return changed
@@ -114,7 +114,7 @@ def complete(job: JobView, results: Results, now: str) -> Op[bool]:
         patch = patch.remove("/status/error")  # What blocked the job; it changes only together with the conditions.
     patch += condition(job, "Complete", "AllTasksDone", f"{results.count} results", now)
     outcome = yield from apply(job.status, patch, lambda document: JobView.of(document).phase == "COMPLETE")
-    return _landed(job, outcome)
+    return _status_changed(job, outcome)
 
 
 def fail(job: JobView, cause: str, now_string: Callable[[], str], reason: str = "TaskFailed") -> Op[bool]:
@@ -123,12 +123,12 @@ def fail(job: JobView, cause: str, now_string: Callable[[], str], reason: str = 
     If several processes find a cause, the first one stays.
     """
     now = yield Do(now_string, "wall clock")
-    error = _cut(cause, MAX_ERROR)
+    error = _shortened(cause, MAX_ERROR)
     patch = job.guard().replace("/status/phase", "FAIL").add("/status/error", error)
     patch = patch.add("/status/completionTime", now)
     patch += condition(job, "Failed", reason, error, now)
     outcome = yield from apply(job.status, patch, lambda document: JobView.of(document).phase == "FAIL")
-    return _landed(job, outcome)
+    return _status_changed(job, outcome)
 
 
 def condition(job: JobView, kind: str, reason: str, message: str, now: str, *, status: str = "True") -> Patch:
@@ -150,19 +150,19 @@ def condition(job: JobView, kind: str, reason: str, message: str, now: str, *, s
     return Patch().test("/status/conditions", existing or None).add("/status/conditions", [*kept, entry])
 
 
-def cause_of(job: JobView, seen: StageSnapshot, dependencies: Dependencies) -> Op[str]:
+def cause_of(job: JobView, snapshot: StageSnapshot, dependencies: Dependencies) -> Op[str]:
     """Return in words why the first failed task failed: the error of its first attempt in this run that left one.
 
     If the task failed by losses, the log of the latest attempt of this run is named.
     Each loss except the last began an epoch, unless a backup continued alone.
     So that number of the latest epochs belongs to this run, and logs of earlier epochs may belong to another run.
     """
-    number = seen.failed[0]
-    state = seen.state(number)
-    what = f"{seen.stage.key}/{number}"
-    selection = Selection(seen.stage.step, seen.stage.name, number)
+    number = snapshot.failed[0]
+    state = snapshot.state(number)
+    what = f"{snapshot.stage.key}/{number}"
+    selection = Selection(snapshot.stage.step, snapshot.stage.name, number)
 
-    def look() -> str:
+    def read_cause() -> str:
         found = sorted(attempts(dependencies.store, job.storage_prefix, selection))
         if state.failures < job.max_attempts:
             earliest = state.epoch - state.losses + 2
@@ -180,7 +180,7 @@ def cause_of(job: JobView, seen: StageSnapshot, dependencies: Dependencies) -> O
         attempt, error = first
         return _with_log(f"{what} failed {times}: {error.message}", attempt, dependencies.store)
 
-    cause: str = yield Do(look, "read errors")
+    cause: str = yield Do(read_cause, "read errors")
     return cause
 
 
@@ -194,14 +194,14 @@ def _with_log(cause: str, attempt: Attempt | None, store: Store) -> str:
     line = f"\nlog: {store.url(attempt.prefix + LOG)}"
     if len(line) > MAX_ERROR // 2:
         return cause
-    return _cut(cause, MAX_ERROR - len(line)) + line
+    return _shortened(cause, MAX_ERROR - len(line)) + line
 
 
-def _cut(text: str, most: int) -> str:
-    return text if len(text) <= most else text[: most - 1] + "…"
+def _shortened(text: str, limit: int) -> str:
+    return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
-def _landed(job: JobView, outcome: PatchResult) -> bool:
+def _status_changed(job: JobView, outcome: PatchResult) -> bool:
     if outcome.status is PatchStatus.REFUSED:
         raise RequestRefusedError(f"patching the status of {job.target}", outcome.answer)
     return True

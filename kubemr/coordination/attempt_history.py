@@ -20,7 +20,7 @@ from kubemr.coordination.object_store import Store
 from kubemr.coordination.outputs import OUTPUTS
 from kubemr.tasks.state import TOKEN
 
-_OURS: Final = frozenset({*RECORDS, OUTPUTS})
+_FILES: Final = frozenset({*RECORDS, OUTPUTS})
 _KEY: Final = re.compile(rf"(\d+)/(map|reduce)/(\d+)/([1-9]\d*-{TOKEN})/([^/]+)")
 _NAME: Final = re.compile(rf"(?:(\d+)/)?(map|reduce)(?:/(\d+)(?:/([1-9]\d*-{TOKEN}))?)?")
 
@@ -99,7 +99,7 @@ def attempts(store: Store, job_prefix: str, selection: Selection = ALL) -> Itera
     """Yield the attempts that have objects in storage, task by task, by one listing."""
     keys = (item.key for item in store.list(selection.prefix(job_prefix)))
     found = (match for key in keys if (match := _KEY.fullmatch(key.removeprefix(job_prefix))))
-    ours = (match for match in found if match[5] in _OURS)
+    ours = (match for match in found if match[5] in _FILES)
     for (step, stage, number, attempt), matches in groupby(ours, key=lambda match: match.group(1, 2, 3, 4)):
         epoch, _, worker = attempt.partition("-")
         prefix = names.attempt_prefix(job_prefix, int(step), stage, int(number), attempt)

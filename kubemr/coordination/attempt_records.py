@@ -59,7 +59,7 @@ class AttemptError:
         document = json.loads(data)
         run = document.get("run", 1) if isinstance(document, dict) else None
         if not isinstance(run, int):
-            raise ValueError("not an error document")
+            raise ValueError(f"{data[:80]!r} is not an error document: expected an object whose run is a number")
         message, worker, start, end = (str(document.get(name, "")) for name in _FIELDS)
         return cls(message, worker, start, end, run)
 
@@ -148,5 +148,5 @@ def write_best_effort(store: Store, key: str, data: bytes, warn: Callable[..., o
 
     problem: Exception | None = yield Do(put, "write record")
     if problem is not None:
-        warn("record_not_kept", key=key, error=str(problem))
+        warn("record_write_failed", key=key, error=str(problem))
     return problem is None

@@ -36,17 +36,17 @@ class Loss:
     since: float | None = None
 
 
-def lost_attempts(before: Shard, after: Shard, dead: Set[Token], seen: FirstSeen | None = None) -> Iterator[Loss]:
+def lost_attempts(before: Shard, after: Shard, dead: Set[Token], first_seen: FirstSeen | None = None) -> Iterator[Loss]:
     """Yield the attempts of the tokens `dead` that were lost between the reads `before` and `after` of a shard.
 
-    `seen` holds what the observer had seen before.
+    `first_seen` holds the attempts that the observer had seen before.
     """
     for number, state in before.tasks.items():
         now = after.tasks.get(number)
         if state.name == "running" and now is not None and now.losses > state.losses:
             for token in state.holders:
                 if token in dead and not now.held_by(token):
-                    since = None if seen is None else seen.since(before, number, state.epoch, token)
+                    since = None if first_seen is None else first_seen.since(before, number, state.epoch, token)
                     yield Loss(number, state.epoch, token, since)
 
 
@@ -59,13 +59,13 @@ def write_lost_records(
     for loss in losses:
         attempt = attempt_of(loss.epoch, loss.token)
         prefix = names.attempt_prefix(job.storage_prefix, stage.step, stage.name, loss.number, attempt)
-        start = "" if loss.since is None else _before(end, now - loss.since)
+        start = "" if loss.since is None else _earlier(end, now - loss.since)
         error = AttemptError(MESSAGE, loss.token, start, end, run=job.run).encode()
-        kept = yield from write_best_effort(dependencies.store, prefix + LOST, error, warn)
-        if not kept:
+        written = yield from write_best_effort(dependencies.store, prefix + LOST, error, warn)
+        if not written:
             return  # A store that cannot be reached takes long to fail, and the caller has other work.
 
 
-def _before(moment: str, seconds: float) -> str:
+def _earlier(moment: str, seconds: float) -> str:
     """Return the time that is `seconds`, rounded down, before `moment`, both in RFC 3339."""
     return (datetime.fromisoformat(moment) - timedelta(seconds=int(seconds))).strftime("%Y-%m-%dT%H:%M:%SZ")

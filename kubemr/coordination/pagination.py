@@ -50,7 +50,7 @@ class Pages:
     resource_version: str = field(default="", init=False)
     """The resourceVersion of the snapshot, after the first page."""
     _token: str = field(default="", init=False)
-    _over: bool = field(default=False, init=False)
+    _complete: bool = field(default=False, init=False)
 
     def next(self) -> Op[Page | None]:
         """Return the next page, or None after the last.
@@ -58,7 +58,7 @@ class Pages:
         Repeat requests that fail temporarily.
         Raise `RequestRefusedError` if the apiserver refuses the list.
         """
-        if self._over:
+        if self._complete:
             return None
         backoff = Backoff()
         while True:
@@ -71,7 +71,7 @@ class Pages:
                 metadata = answer.body.get("metadata") or {}
                 self.resource_version = metadata.get("resourceVersion") or ""
                 self._token = metadata.get("continue") or ""
-                self._over = not self._token
+                self._complete = not self._token
                 return Page(answer.body.get("items") or [], first)
             if answer.status == 410 and self._token:
                 self._token = ""

@@ -38,9 +38,9 @@ SLICE: Final = 512
 """The largest number of objects that are read in one effect."""
 SLICE_SECONDS: Final = 20.0
 """The time after which an effect begins no other read: a store may be slow, or throttle its clients."""
-LOOK_SECONDS: Final = 10.0
+CHECK_SECONDS: Final = 10.0
 """The time after which the job is read again, because another process may have finished it."""
-_PIECE: Final = 1 << 16
+_CHUNK_BYTES: Final = 1 << 16
 
 
 @frozen
@@ -93,7 +93,7 @@ class CollectedResults:
         expanding = zlib.decompressobj()
         for chunk in (*self._rest, self._compressing.flush()):
             while chunk:
-                yield expanding.decompress(chunk, _PIECE)
+                yield expanding.decompress(chunk, _CHUNK_BYTES)
                 chunk = expanding.unconsumed_tail
         yield expanding.flush() + b"]"
 
@@ -107,21 +107,21 @@ def collect_results(
         for number, attempt in enumerate(attempts)
         if attempt
     )
-    gathered = CollectedResults()
-    looked: float = yield Now()
+    collected = CollectedResults()
+    checked_at: float = yield Now()
     following: list[str] = []
     while following := [*following, *islice(keys, SLICE - len(following))]:
         found: list[list[str]] = yield Do(partial(_read, store, following, readers), "read results")
         del following[: len(found)]
         for results in found:
-            gathered.add(results)
+            collected.add(results)
         now: float = yield Now()
-        if now - looked >= LOOK_SECONDS:
-            looked = now
+        if now - checked_at >= CHECK_SECONDS:
+            checked_at = now
             document: Json = yield from read(job.target)
             if document is None or document["metadata"].get("deletionTimestamp") or not job.guard().holds(document):
                 return None
-    return gathered
+    return collected
 
 
 def _read(store: Store, keys: Sequence[str], readers: int) -> list[list[str]]:

@@ -72,7 +72,7 @@ class Split:
             return cls(tuple(_part(each) for each in document["files"]))
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise ValueError(
-                f"{text[:80]!r} is no split: {type(error).__name__}: {error}; give the input of a map task of a job"
+                f"{text[:80]!r} is not a split: {type(error).__name__}: {error}; give the input of a map task of a job"
                 ' with spec.split, {"files": [{"url": …}, …]}'
             ) from error
 

@@ -21,7 +21,7 @@ from kubemr.locks.effects import Json, Op
 from kubemr.tasks.shard import SHARDS, Shard, hint_of
 from kubemr.tasks.state import TaskState
 
-MOST_MISLABELLED: Final = 64
+MAX_MISLABELLED: Final = 64
 """The largest number of shards with a wrong hint in one snapshot; the next snapshot contains the others."""
 
 
@@ -44,7 +44,7 @@ class StageSnapshot:
 
     @_states.default
     def _parsed(self) -> dict[int, TaskState]:
-        return {place: TaskState.parse(self.tasks.texts[place]) for place in self.tasks.states - {MISSING}}
+        return {position: TaskState.parse(self.tasks.texts[position]) for position in self.tasks.states - {MISSING}}
 
     @property
     def complete(self) -> bool:
@@ -59,7 +59,7 @@ class StageSnapshot:
     @property
     def failed(self) -> list[int]:
         """The tasks in the state `failed`, which is final."""
-        failed = {place for place, state in self._states.items() if state.name == "failed"}
+        failed = {position for position, state in self._states.items() if state.name == "failed"}
         return list(self.tasks.tasks_in(failed)) if failed else []
 
     def state(self, number: int) -> TaskState:
@@ -69,12 +69,14 @@ class StageSnapshot:
     @property
     def index(self) -> Index:
         """The attempts that count, for a complete stage."""
-        words = {place: str(state.attempt) if state.name == "done" else "" for place, state in self._states.items()}
-        return Index(list(self.tasks.map_states(words)))
+        values = {
+            position: str(state.attempt) if state.name == "done" else "" for position, state in self._states.items()
+        }
+        return Index(list(self.tasks.map_states(values)))
 
 
 @define
-class _Look:
+class _Collected:
     """The content of the pages of one list so far."""
 
     job: JobView
@@ -87,7 +89,7 @@ class _Look:
     def _no_tasks(self) -> TaskTable:
         return TaskTable(self.stage.total)
 
-    def see(self, document: Json) -> None:
+    def add(self, document: Json) -> None:
         """Add a shard, if it belongs to the stage."""
         number = document["metadata"]["name"].rpartition("-")[2]
         if not (number.isdecimal() and int(number) < self.stage.shards):
@@ -96,22 +98,22 @@ class _Look:
             return  # It has the labels, but it is not a shard of the job.
         self.shards += 1
         self.tasks.add_shard(document["tasks"])
-        states = {place: TaskState.parse(text) for place, text in enumerate(set(document["tasks"].values()))}
+        states = {position: TaskState.parse(text) for position, text in enumerate(set(document["tasks"].values()))}
         label = (document["metadata"].get("labels") or {}).get(LABEL_TASKS, "")
-        if label not in ("waiting", hint_of(states)) and len(self.mislabelled) < MOST_MISLABELLED:
+        if label not in ("waiting", hint_of(states)) and len(self.mislabelled) < MAX_MISLABELLED:
             self.mislabelled.append(Shard.parse(document))
 
 
 def take_snapshot(job: JobView, stage: Stage) -> Op[StageSnapshot]:
     """Read every shard of the stage, at one resourceVersion."""
     pages = Pages(SHARDS, job.namespace, job.selector(stage), shards_a_page(stage))
-    look = _Look(job, stage)
+    collected = _Collected(job, stage)
     while (page := (yield from pages.next())) is not None:
         if page.first:
-            look = _Look(job, stage)
+            collected = _Collected(job, stage)
         for document in page.items:
-            look.see(document)
-    return StageSnapshot(stage, look.shards, look.tasks, tuple(look.mislabelled), pages.resource_version)
+            collected.add(document)
+    return StageSnapshot(stage, collected.shards, collected.tasks, tuple(collected.mislabelled), pages.resource_version)
 
 
 @frozen

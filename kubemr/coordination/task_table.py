@@ -27,15 +27,15 @@ class TaskTable:
     has_unknown_tasks: bool = field(default=False, init=False)
     """True if a shard had a task number that the stage does not have, or a key that names no tasks."""
     _known: dict[str, int] = field(factory=dict, init=False)
-    _places: array[int] = field(init=False)
+    _positions: array[int] = field(init=False)
 
-    @_places.default
+    @_positions.default
     def _none_yet(self) -> array[int]:
         return array("I", [MISSING]) * self.total
 
     def add_shard(self, tasks: Mapping[str, str]) -> None:
         """Add the tasks of a shard's document, replacing their states from before."""
-        places, known, total = self._places, self._known, self.total
+        positions, known, total = self._positions, self._known, self.total
         try:
             texts = encoding.texts(tasks)
         except InvalidStateError:
@@ -45,25 +45,25 @@ class TaskTable:
             if number >= total:
                 self.has_unknown_tasks = True
                 continue
-            place = known.get(text)
-            if place is None:
-                place = known[text] = len(self.texts)
+            position = known.get(text)
+            if position is None:
+                position = known[text] = len(self.texts)
                 self.texts.append(text)
-            places[number] = place
+            positions[number] = position
 
     def text(self, number: int) -> str:
         """Return a task's state string, or an empty string if there is none."""
-        return self.texts[self._places[number]] if 0 <= number < self.total else ""
+        return self.texts[self._positions[number]] if 0 <= number < self.total else ""
 
     @property
     def states(self) -> set[int]:
         """The positions in `texts` of all strings that tasks have now, and `MISSING` if a task has none."""
-        return set(self._places)
+        return set(self._positions)
 
-    def tasks_in(self, places: set[int]) -> Iterator[int]:
+    def tasks_in(self, positions: set[int]) -> Iterator[int]:
         """Return the tasks whose string is at one of these positions, in order."""
-        return (number for number, place in enumerate(self._places) if place in places)
+        return (number for number, position in enumerate(self._positions) if position in positions)
 
-    def map_states(self, words: Mapping[int, str]) -> Iterator[str]:
+    def map_states(self, values: Mapping[int, str]) -> Iterator[str]:
         """Return for each task, in order, the entry of `words` at the position of its string."""
-        return (words[place] for place in self._places)
+        return (values[position] for position in self._positions)

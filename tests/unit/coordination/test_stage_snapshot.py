@@ -113,7 +113,7 @@ def test_only_shards_with_a_wrong_label_are_kept(bench: Bench, job: JobView, mon
     assert [shard.name for shard in look(bench, job).mislabelled] == [job.shard_name(job.stages[0], 1)]
     bench.set(bench.shard(job).target, hint, "drained")
     assert len(look(bench, job).mislabelled) == 2
-    monkeypatch.setattr("kubemr.coordination.stage_snapshot.MOST_MISLABELLED", 1)
+    monkeypatch.setattr("kubemr.coordination.stage_snapshot.MAX_MISLABELLED", 1)
     assert len(look(bench, job).mislabelled) == 1
     bench.set(bench.shard(job, 0, 0).target, hint, "waiting")
     bench.set(bench.shard(job, 0, 1).target, hint, "waiting")

@@ -51,4 +51,4 @@ def test_a_string_is_kept_once() -> None:
     for begin in range(0, 10_000, 100):
         table.add_shard({str(number): f"done/1/0/0/w{number % 2}-aaaaaa" for number in range(begin, begin + 100)})
     assert len(table.texts) == 3
-    assert sys.getsizeof(table._places) < 45_000
+    assert sys.getsizeof(table._positions) < 45_000
