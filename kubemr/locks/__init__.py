@@ -22,14 +22,14 @@ from typing import TYPE_CHECKING
 from kubemr.locks.conditional import PatchResult, PatchStatus, RequestRefusedError, Target, apply, read
 from kubemr.locks.config import ConfigError, Server, from_environment
 from kubemr.locks.effects import Answer, Op, Request, Resource
-from kubemr.locks.errors import LocksError
+from kubemr.locks.errors import InvalidLockError, LocksError
 from kubemr.locks.failure_detectors import FailureDetector, LeaseDetector, LockHeartbeatDetector
 from kubemr.locks.held_lock import HeldLock, LockLostError, LockNotAcquiredError, hold
 from kubemr.locks.identity import unique
 from kubemr.locks.lease import LeaseLostError
 from kubemr.locks.liveness import Observation
 from kubemr.locks.lock import Acquisition, Lock, LockResult, LockStatus, acquire, release, renew, try_acquire, write
-from kubemr.locks.lock_value import InvalidLockError, LockValue
+from kubemr.locks.lock_value import LockValue
 from kubemr.locks.patch import MISSING, Patch, lookup, pointer
 from kubemr.locks.threads import Stop, StoppedError, Transport, run
 

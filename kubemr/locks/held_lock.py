@@ -15,10 +15,9 @@ from contextlib import contextmanager
 
 from kubemr.locks.conditional import RequestRefusedError
 from kubemr.locks.effects import Op
-from kubemr.locks.errors import LocksError
+from kubemr.locks.errors import InvalidLockError, LocksError
 from kubemr.locks.failure_detectors import FailureDetector
 from kubemr.locks.lock import Acquisition, Lock, LockResult, LockStatus, acquire, release, renew, write
-from kubemr.locks.lock_value import InvalidLockError
 from kubemr.locks.patch import Patch
 from kubemr.locks.threads import Stop, Transport, run
 

@@ -24,11 +24,11 @@ from kubemr.locks.backoff import Backoff
 from kubemr.locks.conditional import PatchResult, PatchStatus, RequestRefusedError, Target, apply
 from kubemr.locks.deadline import with_deadline
 from kubemr.locks.effects import Answer, Json, Now, Op, Random, Sleep, Watch, WatchEvent
+from kubemr.locks.errors import InvalidLockError
 from kubemr.locks.failure_detectors import FailureDetector, LockHeartbeatDetector
 from kubemr.locks.lease import RENEWALS_PER_DURATION
-from kubemr.locks.lock_value import InvalidLockError, LockValue
-from kubemr.locks.patch import Patch, lookup
-from kubemr.locks.set_path import set_at_path, split
+from kubemr.locks.lock_value import LockValue
+from kubemr.locks.patch import Patch, lookup, set_at_path, split_pointer
 
 WAKEUP_JITTER: Final = 0.05
 """Seconds over which those who wait spread their attempts when a lock becomes free."""
@@ -64,7 +64,7 @@ class Lock:
 
     @path.validator
     def _check_path(self, _attribute: object, path: str) -> None:
-        split(path)
+        split_pointer(path)
 
     @identity.validator
     def _check_identity(self, _attribute: object, identity: str) -> None:

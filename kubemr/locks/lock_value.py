@@ -20,16 +20,12 @@ from typing import Final
 from attr import frozen
 
 from kubemr.locks.effects import Json
-from kubemr.locks.errors import LocksError
+from kubemr.locks.errors import InvalidLockError
 from kubemr.locks.patch import MISSING
 
 _OURS = re.compile(r"([^/]*)/([0-9]{1,18})/([0-9]{1,18})")
 HEARTBEATS: Final = 1_000_000
 """The first beat, and each step, is drawn from this many."""
-
-
-class InvalidLockError(LocksError, ValueError):
-    """What stands at the path cannot be a lock, or the path cannot hold one."""
 
 
 @frozen

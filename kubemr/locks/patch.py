@@ -19,6 +19,7 @@ from typing import Final
 from attr import evolve, frozen
 
 from kubemr.locks.effects import Json
+from kubemr.locks.errors import InvalidLockError
 
 
 class _Missing:
@@ -138,3 +139,41 @@ class Patch:
 def _same(one: Json, other: Json) -> bool:
     """Equality as JSON has it and the apiserver compares it: Python takes True for 1, and 1 for 1.0."""
     return bool(one == other) and json.dumps(one, sort_keys=True) == json.dumps(other, sort_keys=True)
+
+
+def set_at_path(document: Json, path: str, old: Json, new: Json) -> Patch:
+    """The patch that puts `new` at `path`, tested to be `old` as `document` shows it (None: null or absent).
+
+    Raises `InvalidLockError` when the path leads through something that cannot have members.
+    """
+    segments = split_pointer(path)
+    for depth in range(1, len(segments)):
+        upper = pointer(*segments[:depth])
+        parent = lookup(document, upper)
+        if parent is MISSING or parent is None:
+            nested = new
+            for segment in reversed(segments[depth:]):
+                nested = {segment: nested}
+            return _set(document, segments[:depth], None, nested)
+        if not isinstance(parent, (dict, list)):
+            raise InvalidLockError(f"path {path!r}: {upper!r} is {parent!r}, which has no members; choose another path")
+    return _set(document, segments, old, new)
+
+
+def split_pointer(path: str) -> list[str]:
+    """The segments of a JSON Pointer.  Raises `InvalidLockError` for what is none, and for the whole document."""
+    if not path.startswith("/") or path == "/":
+        raise InvalidLockError(f"path {path!r}: expected a JSON Pointer below the object's root, e.g. '/lockholder'")
+    return [segment.replace("~1", "/").replace("~0", "~") for segment in path.split("/")[1:]]
+
+
+def _set(document: Json, segments: list[str], old: Json, new: Json) -> Patch:
+    path = pointer(*segments)
+    parent = lookup(document, pointer(*segments[:-1]))
+    if not isinstance(parent, list):
+        return Patch().test(path, old).add(path, new)
+    if lookup(document, path) is MISSING:
+        raise InvalidLockError(
+            f"path {path!r}: the list has {len(parent)} elements, no {segments[-1]!r}; it is not grown"
+        )
+    return Patch().test(path, old).replace(path, new)
