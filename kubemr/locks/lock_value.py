@@ -1,15 +1,16 @@
-"""What stands at a lock's path: one string ``holder/fence/beat``.
+"""The value at a lock's path: one string ``holder/fence/heartbeat``.
 
-=========  ===========================================================================================
-holder     the identity of who holds the lock, without "/"; empty while it is free
-fence      the fencing token: rises by one with every acquisition, and outlives the release
-beat       changed by every renewal, so that others see that the holder lives.  It begins at and rises by
-           random numbers, so that no two patches ever write the same string, and each knows its own
-=========  ===========================================================================================
+=========  ==========================================================================================
+holder     the identity of the lock holder, without "/"; empty while the lock is free
+fence      the fencing token: it rises by one with every acquisition, and a release keeps it
+heartbeat  changed by every renewal, so that waiters see that the holder is alive.
+           It begins at and rises by random numbers, so that no two patches ever write the same string,
+           and each process recognises its own
+=========  ==========================================================================================
 
-``w7/3/81245`` is held by w7, ``/3/0`` is free after three acquisitions.  Nothing at all (null, absent,
-the empty string) is a lock that was never taken.  Any other string, such as the ``me`` of somebody who
-sends plain patches, is a holder that never renews.
+``w7/3/81245`` is held by w7, and ``/3/0`` is free after three acquisitions.
+No value (null, absent, the empty string) is a lock that was never acquired.
+Any other string, such as the ``me`` of a client that sends plain patches, is a holder that never renews.
 """
 
 from __future__ import annotations
@@ -25,12 +26,15 @@ from kubemr.locks.patch import MISSING
 
 _OURS = re.compile(r"([^/]*)/([0-9]{1,18})/([0-9]{1,18})")
 HEARTBEATS: Final = 1_000_000
-"""The first beat, and each step, is drawn from this many."""
+"""The number of values from which the first heartbeat, and each step, is chosen at random."""
 
 
 @frozen
 class LockValue:
-    """A parsed lock string.  `raw` is the document's value as it was found: what a `test` has to name."""
+    """A parsed lock string.
+
+    `raw` is the value in the document, which a `test` must contain.
+    """
 
     holder: str
     fence: int = 0
@@ -39,7 +43,10 @@ class LockValue:
 
     @classmethod
     def parse(cls, found: Json) -> LockValue:
-        """Raises `InvalidLockError` for what is neither a string nor nothing."""
+        """Parse the value at a lock's path.
+
+        Raise `InvalidLockError` if it is neither a string nor null nor absent.
+        """
         if found is None or found is MISSING:
             return cls("")
         if not isinstance(found, str):
@@ -51,28 +58,28 @@ class LockValue:
 
     @classmethod
     def make(cls, holder: str, fence: int, beat: int) -> LockValue:
-        """The value that these parts make."""
+        """Return the value with these parts."""
         return cls(holder, fence, beat, raw=f"{holder}/{fence}/{beat}")
 
     @property
     def free(self) -> bool:
-        """Nobody holds it."""
+        """True if the lock has no holder."""
         return not self.holder
 
     def taken_by(self, identity: str, uniform: float) -> LockValue:
-        """The value of the next acquisition; `draw` from [0, 1) makes it unlike every other."""
+        """Return the value of the next acquisition; the random number `uniform` from [0, 1) makes it unique."""
         return self.make(identity, self.fence + 1, int(uniform * HEARTBEATS))
 
     def renewed(self, uniform: float) -> LockValue:
-        """The same acquisition, its beat raised; `draw` from [0, 1)."""
+        """Return the same acquisition with a higher heartbeat; `uniform` is a random number from [0, 1)."""
         return self.make(self.holder, self.fence, self.heartbeat + 1 + int(uniform * HEARTBEATS))
 
     def released(self) -> LockValue:
-        """Free; the fence stays."""
+        """Return the value of the free lock, with the same fence."""
         return self.make("", self.fence, 0)
 
     def same_acquisition_as(self, found: Json) -> bool:
-        """True when what a document shows at the path is this value, or differs in its beat alone."""
+        """Return True if the value at a lock's path is this value, except for the heartbeat."""
         match = _OURS.fullmatch(found) if isinstance(found, str) else None
         if match is None:
             return bool(found == self.raw)

@@ -161,20 +161,20 @@ def test_a_stop_that_the_operation_does_not_handle_ends_the_run(wrap: Wrap, time
 @pytest.mark.parametrize("error", [OSError, KeyboardInterrupt])
 def test_whatever_is_thrown_reaches_the_operation(wrap: Wrap, error: type[BaseException]) -> None:
     """Not only an Exception."""
-    heard: list[str] = []
+    received: list[str] = []
 
     def op() -> Op[None]:
         try:
             yield Now()
         except BaseException as thrown:
-            heard.append(type(thrown).__name__)
+            received.append(type(thrown).__name__)
             raise
 
     driven = wrap(op())
     next(driven)
     with pytest.raises(error):
         driven.throw(error("thrown by the driver"))
-    assert heard == [error.__name__]
+    assert received == [error.__name__]
 
 
 @wrapped
