@@ -124,7 +124,7 @@ class RequestRefusedError(LocksError):
         self.answer = answer
 
 
-def apply(target: Target, patch: Patch, mine: Callable[[Json], bool]) -> Op[PatchResult]:
+def apply(target: Target, patch: Patch, is_ours: Callable[[Json], bool]) -> Op[PatchResult]:
     """Send `patch` until its outcome is known.
 
     `is_ours(object)` decides whether an object shows the patch.
@@ -149,7 +149,7 @@ def apply(target: Target, patch: Patch, mine: Callable[[Json], bool]) -> Op[Patc
         seen = yield from read(target)
         if seen is None:
             return PatchResult(PatchStatus.GONE, None, answer)
-        if mine(seen):
+        if is_ours(seen):
             return PatchResult(PatchStatus.WON, seen, answer)
         if not patch.holds(seen):
             return PatchResult(PatchStatus.LOST, seen, answer)

@@ -35,7 +35,7 @@ class FailureDetector(Protocol):
         """The interval between two calls of `is_dead`, in seconds."""
         ...
 
-    def is_dead(self, value: LockValue, asked: float, answered: float) -> Op[bool]:
+    def is_dead(self, value: LockValue, sent_at: float, received_at: float) -> Op[bool]:
         """Decide whether the holder of `value` is dead.
 
         A consistent read of the lock, sent at `sent_at` and answered at `received_at`, returned `value`.
@@ -66,10 +66,10 @@ class LockHeartbeatDetector:
         """The interval of the holder's renewals, in seconds."""
         return self.duration / RENEWALS_PER_DURATION
 
-    def is_dead(self, value: LockValue, asked: float, answered: float) -> Op[bool]:
+    def is_dead(self, value: LockValue, sent_at: float, received_at: float) -> Op[bool]:
         """See `FailureDetector`."""
         yield from ()  # It is an operation, although it has no effects.
-        self._observation.saw(value.raw, asked, answered)
+        self._observation.record(value.raw, sent_at, received_at)
         return self._observation.expired
 
     def missed(self) -> None:
@@ -95,18 +95,18 @@ class LeaseDetector:
         """The interval of the holder's renewals, in seconds."""
         return self.duration / RENEWALS_PER_DURATION
 
-    def is_dead(self, value: LockValue, asked: float, answered: float) -> Op[bool]:
+    def is_dead(self, value: LockValue, sent_at: float, received_at: float) -> Op[bool]:
         """See `FailureDetector`."""
         watched = self._watched.get(value.holder)
         if watched is None:
-            self._forget(answered)
-            census = LeaseFailureDetector(lambda token: self.lease_of(str(token)), self.duration)
-            watched = self._watched[value.holder] = _Watched(census)
-        elif answered - watched.looked < self.duration / 8:
+            self._forget(received_at)
+            detector = LeaseFailureDetector(lambda token: self.lease_of(str(token)), self.duration)
+            watched = self._watched[value.holder] = _Watched(detector)
+        elif received_at - watched.checked_at < self.duration / 8:
             return False  # It was alive a moment ago.
-        verdict = yield from watched.detector.find_dead([Token(value.holder)])
-        watched.looked = float("-inf") if verdict else (yield Now())
-        return bool(verdict)
+        dead = yield from watched.detector.find_dead([Token(value.holder)])
+        watched.checked_at = float("-inf") if dead else (yield Now())
+        return bool(dead)
 
     def missed(self) -> None:
         """See `FailureDetector`.
@@ -117,11 +117,11 @@ class LeaseDetector:
     def _forget(self, now: float) -> None:
         """Drop the holders that were not checked lately: their windows have gaps anyway."""
         self._watched = {
-            holder: watched for holder, watched in self._watched.items() if now - watched.looked < self.duration
+            holder: watched for holder, watched in self._watched.items() if now - watched.checked_at < self.duration
         }
 
 
 @define
 class _Watched:
     detector: LeaseFailureDetector
-    looked: float = float("-inf")
+    checked_at: float = float("-inf")

@@ -39,16 +39,18 @@ class LockLostError(LocksError):
 class HeldLock:
     """A lock that this process holds; several threads may use it."""
 
-    def __init__(self, held: Acquisition, transport: Transport, confirmed: float, clock: Callable[[], float]) -> None:
-        self.lock = held.lock
+    def __init__(
+        self, acquisition: Acquisition, transport: Transport, confirmed: float, clock: Callable[[], float]
+    ) -> None:
+        self.lock = acquisition.lock
         self.lost = threading.Event()
         """Set when the loss becomes known; it is never cleared."""
-        self._acquisition = held
+        self._acquisition = acquisition
         self._transport = transport
         self._clock = clock
         # When the latest confirmed renewal was *sent*: waiters count the holder's silence from then at the earliest.
         self._confirmed = confirmed
-        self._why = ""
+        self._reason = ""
         # Renewals and writes both change the heartbeat, so they must not overlap.
         self._mutex = threading.Lock()
 
@@ -62,21 +64,21 @@ class HeldLock:
         if self._clock() - self._confirmed >= self.lock.renew_deadline:
             self._mark_lost(f"no renewal was confirmed for {self.lock.renew_deadline:g} s")
         if self.lost.is_set():
-            raise LockLostError(f"{self.lock}: lost by {self.lock.identity} (fence {self.fence}): {self._why}")
+            raise LockLostError(f"{self.lock}: lost by {self.lock.identity} (fence {self.fence}): {self._reason}")
 
     def renew(self) -> None:
         """Renew the lock once.
 
         Raise `LockLostError`.
         """
-        self._change(lambda held, left: renew(held, timeout=left))
+        self._change(lambda acquisition, left: renew(acquisition, timeout=left))
 
     def write(self, patch: Patch) -> LockResult:
         """Change the locked object, only while the lock is held; see `kubemr.locks.lock.write`.
 
         Raise `LockLostError`, or `RequestRefusedError` if the apiserver refuses the patch.
         """
-        return self._change(lambda held, left: write(held, patch, timeout=left))
+        return self._change(lambda acquisition, left: write(acquisition, patch, timeout=left))
 
     def release(self) -> None:
         """Release the lock; wait at most one renewal interval for an apiserver that does not answer."""
@@ -99,9 +101,9 @@ class HeldLock:
             self.check()
             return result
 
-    def _mark_lost(self, why: str) -> None:
+    def _mark_lost(self, reason: str) -> None:
         if not self.lost.is_set():
-            self._why = why
+            self._reason = reason
             self.lost.set()
 
     def keep_renewed(self, done: Callable[[float], bool]) -> None:
@@ -141,15 +143,15 @@ def hold(
         result = run(renew(result.acquisition, timeout=lock.renew_deadline), transport, clock=clock)
     if result.acquisition is None:
         raise LockNotAcquiredError(lock, result)
-    holding = HeldLock(result.acquisition, transport, result.sent_at, clock)
+    held_lock = HeldLock(result.acquisition, transport, result.sent_at, clock)
     done = threading.Event()
-    renewals = threading.Thread(target=holding.keep_renewed, args=(done.wait,), name=f"renews {lock}", daemon=True)
+    renewals = threading.Thread(target=held_lock.keep_renewed, args=(done.wait,), name=f"renews {lock}", daemon=True)
     renewals.start()
     try:
-        yield holding
+        yield held_lock
     finally:
         done.set()
         renewals.join()
-        if not holding.lost.is_set():
-            holding.release()
-    holding.check()
+        if not held_lock.lost.is_set():
+            held_lock.release()
+    held_lock.check()

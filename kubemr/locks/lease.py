@@ -100,10 +100,10 @@ def release(target: Target, token: Token) -> Op[None]:
     """
     patch = Patch().test("/spec/holderIdentity", token).remove("/spec/holderIdentity")
 
-    def mine(lease: Json) -> bool:
+    def is_released(lease: Json) -> bool:
         return not _holder_is(token)(lease)
 
-    outcome = yield from apply(target, patch, mine)
+    outcome = yield from apply(target, patch, is_released)
     if outcome.status is PatchStatus.REFUSED:
         raise RequestRefusedError(f"releasing {target}", outcome.answer)
 
@@ -133,10 +133,10 @@ def duration_of(lease: Json, default: float) -> float:
 
     It is what the Lease says, or `default` if that rounds to it.
     """
-    told = lookup(lease, "/spec/leaseDurationSeconds")
-    if not isinstance(told, int) or told == whole_seconds(default):
+    stated = lookup(lease, "/spec/leaseDurationSeconds")
+    if not isinstance(stated, int) or stated == whole_seconds(default):
         return default
-    return float(told)
+    return float(stated)
 
 
 def whole_seconds(duration: float) -> int:
@@ -161,19 +161,19 @@ class LeaseFailureDetector:
         """Read the Leases of `tokens`, once each, and return the dead tokens."""
         dead: set[Token] = set()
         for token in sorted(set(tokens)):
-            asked: float = yield Now()
+            sent_at: float = yield Now()
             target = self.lease_of(token)
             answer: Answer = yield Request("get", target.resource, target.namespace, target.name)
-            answered: float = yield Now()
-            self.forget(asked)
+            received_at: float = yield Now()
+            self.forget(sent_at)
             if answer.ok or answer.status == 404:
-                if self.is_dead(token, answer.body if answer.ok else None, asked, answered):
+                if self.is_dead(token, answer.body if answer.ok else None, sent_at, received_at):
                     dead.add(token)
             else:
                 self.missed([token])
         return dead
 
-    def is_dead(self, token: Token, lease: Json, asked: float, answered: float) -> bool:
+    def is_dead(self, token: Token, lease: Json, sent_at: float, received_at: float) -> bool:
         """Decide whether `token` is dead.
 
         A consistent read, sent at `sent_at` and answered at `received_at`, returned its `lease`, or None.
@@ -184,7 +184,7 @@ class LeaseFailureDetector:
         observation = self._seen.get(token)
         if observation is None:
             observation = self._seen[token] = Observation(duration_of(lease, self.duration))
-        observation.saw(lookup(lease, "/spec/renewTime"), asked, answered)
+        observation.record(lookup(lease, "/spec/renewTime"), sent_at, received_at)
         return observation.expired
 
     def missed(self, tokens: Iterable[Token]) -> None:

@@ -32,20 +32,20 @@ class Observation:
     max_gap: float = field()
     _value: Json = field(default=None, init=False)
     _since: float | None = field(default=None, init=False)
-    _asked: float = field(default=0.0, init=False)
-    _answered: float = field(default=0.0, init=False)
+    _sent_at: float = field(default=0.0, init=False)
+    _received_at: float = field(default=0.0, init=False)
 
     @max_gap.default
     def _half(self) -> float:
         return self.duration / 2
 
-    def saw(self, value: Json, asked: float, answered: float) -> None:
+    def record(self, value: Json, sent_at: float, received_at: float) -> None:
         """Record that a consistent read, sent at `sent_at` and answered at `received_at`, returned `value`."""
-        if self._since is None or value != self._value or self.has_gap(asked):
-            self._since = answered
+        if self._since is None or value != self._value or self.has_gap(sent_at):
+            self._since = received_at
             self._value = value
-        self._asked = asked
-        self._answered = answered
+        self._sent_at = sent_at
+        self._received_at = received_at
 
     def missed(self) -> None:
         """Record a failed read: the window starts again with the next successful read."""
@@ -53,7 +53,7 @@ class Observation:
 
     def has_gap(self, now: float) -> bool:
         """Return True if the last read is so old that a read sent at `now` starts the window again."""
-        return now - self._answered > self.max_gap
+        return now - self._received_at > self.max_gap
 
     @property
     def expired(self) -> bool:
@@ -61,4 +61,4 @@ class Observation:
 
         The time since the latest read proves nothing, and does not count.
         """
-        return self._since is not None and self._asked - self._since >= self.duration
+        return self._since is not None and self._sent_at - self._since >= self.duration

@@ -202,41 +202,41 @@ def acquire(lock: Lock, detector: FailureDetector | None = None, *, timeout: flo
         yield from _wait_for_change(lock, result, min(pause, deadline - (yield Now())))
 
 
-def renew(held: Acquisition, *, timeout: float | None = None) -> Op[LockResult]:
+def renew(acquisition: Acquisition, *, timeout: float | None = None) -> Op[LockResult]:
     """Renew the lock: show that the holder is alive.
 
     The result is LOST if another process holds the lock now, or it was released.
     After UNKNOWN, renew the same acquisition again, until `Lock.renew_deadline` has passed.
     """
-    return (yield from write(held, Patch(), timeout=timeout))
+    return (yield from write(acquisition, Patch(), timeout=timeout))
 
 
-def write(held: Acquisition, patch: Patch, *, timeout: float | None = None) -> Op[LockResult]:
+def write(acquisition: Acquisition, patch: Patch, *, timeout: float | None = None) -> Op[LockResult]:
     """Change the locked object, only while the lock is held, by one patch that also renews the lock.
 
     The apiserver refuses the `write` of a former holder, however late it arrives.
     The patch may contain other tests; if one of them fails, the result is LOST with an acquisition.
     """
-    return (yield from with_deadline(_write(held, patch), timeout, _UNKNOWN, each=held.lock.interval))
+    return (yield from with_deadline(_write(acquisition, patch), timeout, _UNKNOWN, each=acquisition.lock.interval))
 
 
-def release(held: Acquisition, *, timeout: float | None = None) -> Op[LockResult]:
+def release(acquisition: Acquisition, *, timeout: float | None = None) -> Op[LockResult]:
     """Release the lock; the fence stays.
 
     The result is LOST if the lock is not held any more.
     This release may be the cause, if its answer was lost and another process took the lock before the next read.
     """
-    return (yield from with_deadline(_release(held), timeout, _UNKNOWN, each=held.lock.interval))
+    return (yield from with_deadline(_release(acquisition), timeout, _UNKNOWN, each=acquisition.lock.interval))
 
 
 def _try_acquire(lock: Lock, detector: FailureDetector | None) -> Op[LockResult]:
     vanished = ""
     while True:
-        asked: float = yield Now()
+        sent_at: float = yield Now()
         seen = yield from _read(lock, detector)
         if seen is None:
             return LockResult(LockStatus.GONE)
-        result = yield from _contend(lock, detector, seen, asked, (yield Now()))
+        result = yield from _contend(lock, detector, seen, sent_at, (yield Now()))
         if result.status is not LockStatus.GONE:
             return result
         # A 404 to the patch: the object was deleted after the read, or the subresource does not exist.
@@ -245,24 +245,27 @@ def _try_acquire(lock: Lock, detector: FailureDetector | None) -> Op[LockResult]
             raise RequestRefusedError(what, Answer(404))
 
 
-def _contend(lock: Lock, detector: FailureDetector | None, seen: Json, asked: float, answered: float) -> Op[LockResult]:
+def _contend(
+    lock: Lock, detector: FailureDetector | None, seen: Json, sent_at: float, received_at: float
+) -> Op[LockResult]:
     """Try to acquire the lock until a live process holds it; `seen` was read between `sent_at` and `received_at`."""
     while True:
         value = lock.value_in(seen)
         taken = not value.free and value.holder != lock.identity
-        if taken and (detector is None or not (yield from detector.is_dead(value, asked, answered))):
+        if taken and (detector is None or not (yield from detector.is_dead(value, sent_at, received_at))):
             return LockResult(LockStatus.LOST, value=value, object=seen)
-        held = Acquisition(lock, value.taken_by(lock.identity, (yield Random())), seen["metadata"]["uid"])
-        taking = Patch().test("/metadata/uid", held.uid) + set_at_path(seen, lock.path, value.raw, held.value.raw)
-        asked = yield Now()
-        outcome = yield from apply(lock.target, taking, held.shows)
+        acquisition = Acquisition(lock, value.taken_by(lock.identity, (yield Random())), seen["metadata"]["uid"])
+        patch = Patch().test("/metadata/uid", acquisition.uid)
+        patch += set_at_path(seen, lock.path, value.raw, acquisition.value.raw)
+        sent_at = yield Now()
+        outcome = yield from apply(lock.target, patch, acquisition.shows)
         if outcome.won:
-            return LockResult(LockStatus.WON, held, held.value, outcome.object, asked)
+            return LockResult(LockStatus.WON, acquisition, acquisition.value, outcome.object, sent_at)
         _raise_if_refused(outcome, lock)
         if outcome.status is PatchStatus.GONE:
             return LockResult(LockStatus.GONE, object=seen)
         seen = outcome.object
-        answered = yield Now()
+        received_at = yield Now()
 
 
 def _read(lock: Lock, detector: FailureDetector | None) -> Op[Json]:
@@ -281,39 +284,41 @@ def _read(lock: Lock, detector: FailureDetector | None) -> Op[Json]:
         yield Sleep(backoff.next((yield Random()), answer.retry_after))
 
 
-def _write(held: Acquisition, patch: Patch) -> Op[LockResult]:
-    lock = held.lock
+def _write(acquisition: Acquisition, patch: Patch) -> Op[LockResult]:
+    lock = acquisition.lock
     while True:
-        asked: float = yield Now()
-        renewed = held.at(held.value.renewed((yield Random())))
-        outcome = yield from apply(lock.target, held.guard.replace(lock.path, renewed.value.raw) + patch, renewed.shows)
+        sent_at: float = yield Now()
+        renewed = acquisition.at(acquisition.value.renewed((yield Random())))
+        outcome = yield from apply(
+            lock.target, acquisition.guard.replace(lock.path, renewed.value.raw) + patch, renewed.shows
+        )
         if outcome.won:
-            return LockResult(LockStatus.WON, renewed, renewed.value, outcome.object, asked)
+            return LockResult(LockStatus.WON, renewed, renewed.value, outcome.object, sent_at)
         _raise_if_refused(outcome, lock)
         if outcome.status is PatchStatus.GONE:
             return LockResult(LockStatus.GONE)
         value = lock.value_in(outcome.object)
-        if not held.stands_in(outcome.object):
+        if not acquisition.stands_in(outcome.object):
             return LockResult(LockStatus.LOST, None, value, outcome.object)
-        if value == held.value:
-            return LockResult(LockStatus.LOST, held, value, outcome.object)  # A test of `patch` failed.
-        held = held.at(value)  # An earlier renewal was carried out, and its answer was lost.
+        if value == acquisition.value:
+            return LockResult(LockStatus.LOST, acquisition, value, outcome.object)  # A test of `patch` failed.
+        acquisition = acquisition.at(value)  # An earlier renewal was carried out, and its answer was lost.
 
 
-def _release(held: Acquisition) -> Op[LockResult]:
-    lock = held.lock
+def _release(acquisition: Acquisition) -> Op[LockResult]:
+    lock = acquisition.lock
     while True:
-        free = held.at(held.value.released())
-        outcome = yield from apply(lock.target, held.guard.replace(lock.path, free.value.raw), free.shows)
+        free = acquisition.at(acquisition.value.released())
+        outcome = yield from apply(lock.target, acquisition.guard.replace(lock.path, free.value.raw), free.shows)
         if outcome.won:
             return LockResult(LockStatus.WON, None, free.value, outcome.object)
         _raise_if_refused(outcome, lock)
         if outcome.status is PatchStatus.GONE:
             return LockResult(LockStatus.GONE)
         value = lock.value_in(outcome.object)
-        if not held.stands_in(outcome.object):
+        if not acquisition.stands_in(outcome.object):
             return LockResult(LockStatus.LOST, None, value, outcome.object)
-        held = held.at(value)
+        acquisition = acquisition.at(value)
 
 
 def _wait_for_change(lock: Lock, result: LockResult, pause: float) -> Op[None]:

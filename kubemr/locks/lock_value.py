@@ -24,8 +24,8 @@ from kubemr.locks.effects import Json
 from kubemr.locks.errors import InvalidLockError
 from kubemr.locks.patch import MISSING
 
-_OURS = re.compile(r"([^/]*)/([0-9]{1,18})/([0-9]{1,18})")
-HEARTBEATS: Final = 1_000_000
+_FORMAT = re.compile(r"([^/]*)/([0-9]{1,18})/([0-9]{1,18})")
+HEARTBEAT_RANGE: Final = 1_000_000
 """The number of values from which the first heartbeat, and each step, is chosen at random."""
 
 
@@ -50,16 +50,16 @@ class LockValue:
         if found is None or found is MISSING:
             return cls("")
         if not isinstance(found, str):
-            raise InvalidLockError(f"{found!r} is no lock: expected a string holder/fence/beat, or nothing")
-        match = _OURS.fullmatch(found)
+            raise InvalidLockError(f"{found!r} is not a lock: expected a string holder/fence/heartbeat, or nothing")
+        match = _FORMAT.fullmatch(found)
         if match is None:
             return cls(found, raw=found)
         return cls(match[1], int(match[2]), int(match[3]), raw=found)
 
     @classmethod
-    def make(cls, holder: str, fence: int, beat: int) -> LockValue:
+    def make(cls, holder: str, fence: int, heartbeat: int) -> LockValue:
         """Return the value with these parts."""
-        return cls(holder, fence, beat, raw=f"{holder}/{fence}/{beat}")
+        return cls(holder, fence, heartbeat, raw=f"{holder}/{fence}/{heartbeat}")
 
     @property
     def free(self) -> bool:
@@ -68,11 +68,11 @@ class LockValue:
 
     def taken_by(self, identity: str, uniform: float) -> LockValue:
         """Return the value of the next acquisition; the random number `uniform` from [0, 1) makes it unique."""
-        return self.make(identity, self.fence + 1, int(uniform * HEARTBEATS))
+        return self.make(identity, self.fence + 1, int(uniform * HEARTBEAT_RANGE))
 
     def renewed(self, uniform: float) -> LockValue:
         """Return the same acquisition with a higher heartbeat; `uniform` is a random number from [0, 1)."""
-        return self.make(self.holder, self.fence, self.heartbeat + 1 + int(uniform * HEARTBEATS))
+        return self.make(self.holder, self.fence, self.heartbeat + 1 + int(uniform * HEARTBEAT_RANGE))
 
     def released(self) -> LockValue:
         """Return the value of the free lock, with the same fence."""
@@ -80,7 +80,7 @@ class LockValue:
 
     def same_acquisition_as(self, found: Json) -> bool:
         """Return True if the value at a lock's path is this value, except for the heartbeat."""
-        match = _OURS.fullmatch(found) if isinstance(found, str) else None
+        match = _FORMAT.fullmatch(found) if isinstance(found, str) else None
         if match is None:
             return bool(found == self.raw)
         return (match[1], int(match[2])) == (self.holder, self.fence)

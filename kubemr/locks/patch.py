@@ -192,6 +192,6 @@ def _set(document: Json, segments: list[str], old: Json, new: Json) -> Patch:
         return Patch().test(path, old).add(path, new)
     if lookup(document, path) is MISSING:
         raise InvalidLockError(
-            f"path {path!r}: the list has {len(parent)} elements, no {segments[-1]!r}; it is not grown"
+            f"path {path!r}: the list has {len(parent)} elements, no {segments[-1]!r}; add the element first"
         )
     return Patch().test(path, old).replace(path, new)

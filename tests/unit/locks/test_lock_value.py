@@ -36,7 +36,7 @@ def test_reading(found: Json, holder: str, fence: int, heartbeat: int) -> None:
 @pytest.mark.parametrize("found", [3, True, {}, ["me"]])
 def test_what_is_no_string_is_no_lock(found: Json) -> None:
     """And nobody's to overwrite."""
-    with pytest.raises(InvalidLockError, match="no lock"):
+    with pytest.raises(InvalidLockError, match="is not a lock"):
         LockValue.parse(found)
 
 
