@@ -14,6 +14,7 @@ import hashlib
 from functools import lru_cache
 from typing import Final
 
+from kubemr.coordination.kinds import MANAGED_BY
 from kubemr.locks.effects import Json, Resource
 from kubemr.tasks.shard import LABEL_RUN, LABEL_STAGE, LABEL_TASKS, LABEL_UID
 
@@ -80,7 +81,7 @@ def stage_label(step: int, stage: str) -> str:
 
 def labels(uid: str, run: int) -> dict[str, str]:
     """Return the labels of every child."""
-    return {LABEL_UID: uid, LABEL_RUN: str(run), "app.kubernetes.io/managed-by": "kubemr"}
+    return {LABEL_UID: uid, LABEL_RUN: str(run), MANAGED_BY: "kubemr"}
 
 
 def selector(uid: str, run: int | None = None, *more: str) -> str:

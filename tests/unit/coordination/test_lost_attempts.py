@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from kubemr.controller.reconcile.context import SECRETS
 from kubemr.controller.reconcile.storage.job_store import KEYS
 from kubemr.coordination.attempt_history import attempts, history
 from kubemr.coordination.attempt_records import AttemptError
+from kubemr.coordination.kinds import SECRETS
 from kubemr.coordination.lost_attempts import MESSAGE
 from kubemr.locks.conditional import Target
 from kubemr.worker.scheduling.loop import ExitReason

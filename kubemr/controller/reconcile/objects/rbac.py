@@ -15,14 +15,11 @@ from kubemr.controller.reconcile.objects.create import ensure
 from kubemr.controller.reconcile.objects.delete import remove_named
 from kubemr.coordination import names
 from kubemr.coordination.job_view import JobView
+from kubemr.coordination.kinds import RBAC_GROUP, ROLE_BINDINGS, ROLES, SERVICE_ACCOUNTS
 from kubemr.locks.conditional import PatchStatus, RequestRefusedError, Target, apply
-from kubemr.locks.effects import Json, Op, Resource
+from kubemr.locks.effects import Json, Op
 from kubemr.locks.patch import Patch
 
-RBAC: Final = "rbac.authorization.k8s.io"
-SERVICE_ACCOUNTS: Final = Resource("", "v1", "serviceaccounts")
-ROLES: Final = Resource(RBAC, "v1", "roles")
-ROLE_BINDINGS: Final = Resource(RBAC, "v1", "rolebindings")
 KINDS: Final = (ROLE_BINDINGS, ROLES, SERVICE_ACCOUNTS)
 """In the order in which they are removed: what is granted goes before what it is granted to."""
 
@@ -61,7 +58,7 @@ def service_account(job: JobView) -> Json:
 def role(job: JobView, replicas: int) -> Json:
     """What they may do."""
     return {
-        "apiVersion": f"{RBAC}/v1",
+        "apiVersion": f"{RBAC_GROUP}/v1",
         "kind": "Role",
         "metadata": builders.metadata(job, names.account(job.base)),
         "rules": rules(job, replicas),
@@ -89,10 +86,10 @@ def role_binding(job: JobView) -> Json:
     """The Role, for the account that the pods run as."""
     name = names.account(job.base)
     return {
-        "apiVersion": f"{RBAC}/v1",
+        "apiVersion": f"{RBAC_GROUP}/v1",
         "kind": "RoleBinding",
         "metadata": builders.metadata(job, name),
-        "roleRef": {"apiGroup": RBAC, "kind": "Role", "name": name},
+        "roleRef": {"apiGroup": RBAC_GROUP, "kind": "Role", "name": name},
         "subjects": [{"kind": "ServiceAccount", "name": builders.account(job), "namespace": job.namespace}],
     }
 
