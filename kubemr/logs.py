@@ -1,11 +1,12 @@
-"""The log of every kubemr process: one event with fields a line, JSON, on stderr.
+"""The log of every kubemr process: one event with fields per line, as JSON, on stderr.
 
 ``{"timestamp": "…", "level": "info", "event": "lease_taken", "job": "test-z0dk5", "worker": "w7-k2p4x9"}``
 
-The operator logs through structlog, which `configure_structlog` makes write that form.  A worker's two
-processes and the object stores use `Log` below, which writes the same form by itself: structlog's import
-(asyncio with it) would double what a worker process needs to start.
-`KUBEMR_LOG_LEVEL` (debug, info, warning, error) chooses what is written; the default is info.
+The operator logs by structlog, which `configure_structlog` sets up for this form.
+A worker, its child process and the object stores use `Log`, which writes the same form without structlog.
+The import of structlog, which imports asyncio, would double the start-up time of a worker process.
+
+`KUBEMR_LOG_LEVEL` (debug, info, warning, error) is the lowest level that is written; the default is info.
 """
 
 from __future__ import annotations
@@ -23,43 +24,43 @@ LEVELS: Final = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 
 
 def threshold() -> int:
-    """The least level that is written."""
+    """Return the number of the lowest level that is written."""
     return LEVELS.get(os.environ.get("KUBEMR_LOG_LEVEL", "info").lower(), LEVELS["info"])
 
 
 @frozen
 class Log:
-    """Writes events with `fields` in each.  Its methods are called as structlog's are."""
+    """A log that adds `fields` to each event; its methods have structlog's signatures."""
 
     fields: Mapping[str, object] = field(factory=dict)
 
     def bind(self, **fields: object) -> Log:
-        """A log with more fields."""
+        """Return a log with more fields."""
         return evolve(self, fields={**self.fields, **fields})
 
     def debug(self, event: str, **fields: object) -> None:
-        """For who is looking for a mistake."""
+        """Log an event that helps to find a mistake."""
         self._write("debug", event, fields)
 
     def info(self, event: str, **fields: object) -> None:
-        """Something that is worth knowing happened."""
+        """Log a normal event."""
         self._write("info", event, fields)
 
     def warning(self, event: str, **fields: object) -> None:
-        """Something went wrong, and was dealt with."""
+        """Log a problem that the process has handled."""
         self._write("warning", event, fields)
 
     def error(self, event: str, **fields: object) -> None:
-        """Something went wrong, and somebody has to see to it."""
+        """Log a problem that needs a person."""
         self._write("error", event, fields)
 
     def _write(self, level: str, event: str, fields: Mapping[str, object]) -> None:
         if LEVELS[level] < threshold():
             return
         now = time.time()
-        stamp = f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(now))}.{int(now % 1 * 1e6):06d}Z"
-        line = {"timestamp": stamp, "level": level, "event": event, **self.fields, **fields}
-        # One write a line: several threads and processes share this stderr.
+        timestamp = f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(now))}.{int(now % 1 * 1e6):06d}Z"
+        line = {"timestamp": timestamp, "level": level, "event": event, **self.fields, **fields}
+        # One write per line, because several threads and processes share this stderr.
         print(json.dumps(line, default=str, ensure_ascii=False) + "\n", end="", file=sys.stderr, flush=True)
 
 
@@ -68,7 +69,7 @@ def silent(event: str, **fields: object) -> None:
 
 
 def configure_structlog() -> None:
-    """Make structlog write the same form to the same place."""
+    """Make structlog write the same form to stderr."""
     import structlog
 
     structlog.configure(

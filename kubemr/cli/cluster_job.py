@@ -14,11 +14,11 @@ from typing import Final
 
 from kubemr.cli.job_location import EXIT_UNREACHABLE, EXIT_USAGE, RETRY_SECONDS, JobNotFoundError, JobQuery
 from kubemr.controller.client import Client, Connection, PlainConnection
-from kubemr.controller.reconcile.context import CONFIG_MAPS
 from kubemr.controller.reconcile.storage.job_store import StorageNotReadyError, keys_of
 from kubemr.controller.settings import S3_CONFIG, S3_SECRET, OperatorSettings
 from kubemr.coordination import names
 from kubemr.coordination.job_view import JobView
+from kubemr.coordination.kinds import CONFIG_MAPS
 from kubemr.locks.aio import run
 from kubemr.locks.conditional import Target
 

@@ -23,10 +23,10 @@ from kubemr.cli.display.log_lines import explains, readable
 from kubemr.coordination import names
 from kubemr.coordination.attempt_history import attempts
 from kubemr.coordination.attempt_records import ERROR, LOG, LOST, is_record
+from kubemr.coordination.kinds import CONFIG_MAPS
 from kubemr.local import subreaper
 from kubemr.local.cluster import LocalCluster
 from kubemr.local.job_watcher import (
-    CONFIG_MAPS,
     JobEvent,
     JobGone,
     JobSeen,

@@ -8,10 +8,10 @@ from attrs import define, field
 
 from kubemr.controller.client import Client
 from kubemr.controller.informer import EnqueueKeys, Informer, Object, by_label, make_key
-from kubemr.controller.reconcile.context import KUBERNETES_JOBS
 from kubemr.controller.reconcile.shards.summary import ShardSummary, summarize, summarized
 from kubemr.controller.workqueue import RateLimitedQueue
 from kubemr.coordination import names
+from kubemr.coordination.kinds import KUBERNETES_JOBS, MANAGED_BY
 from kubemr.tasks.shard import SHARDS
 
 BY_UID = "job-uid"
@@ -29,7 +29,7 @@ class InformerCache:
 
     def __attrs_post_init__(self) -> None:
         index = {BY_UID: by_label(names.LABEL_UID)}
-        ours = "app.kubernetes.io/managed-by=kubemr"
+        ours = f"{MANAGED_BY}=kubemr"
         self.jobs = Informer(self.client, names.JOBS)
         self._shards = Informer(self.client, SHARDS, label_selector=ours, indexes=index, transform=summarize)
         self._workers = Informer(self.client, KUBERNETES_JOBS, label_selector=ours, indexes=index)

@@ -24,6 +24,7 @@ from kubemr.controller.reconcile.storage.orphaned_prefixes import sweep_orphaned
 from kubemr.controller.settings import OperatorSettings
 from kubemr.controller.workqueue import Controller, RateLimitedQueue
 from kubemr.controller.workqueue.metrics import MetricsProvider, QueueMetrics
+from kubemr.coordination.kinds import COMPONENT, MANAGED_BY
 from kubemr.coordination.timestamps import micro_timestamp
 from kubemr.locks import aio
 from kubemr.locks.conditional import RequestRefusedError, Target
@@ -193,7 +194,7 @@ def _create_lease(target: Target, duration: float) -> Op[None]:
         "metadata": {
             "name": target.name,
             "namespace": target.namespace,
-            "labels": {"app.kubernetes.io/managed-by": "kubemr", "app.kubernetes.io/component": "operator"},
+            "labels": {MANAGED_BY: "kubemr", COMPONENT: "operator"},
         },
         "spec": {"leaseDurationSeconds": whole_seconds(duration)},
     }

@@ -1,9 +1,9 @@
-"""Move a job on: seal a stage, finish the job, or fail it.
+"""Advance a job: seal a stage, finish the job, or fail it.
 
-Whoever notices does it: a worker after its own commit, an idle worker, the operator from time to time.
-Each step is a write to storage that is a function of committed state (so that writing it twice does no
-harm), followed by one conditional patch of the job's status, which only one of many wins.  A crash
-anywhere leaves the job as it was or as it should be, and the next to look goes on from there.
+Any process that notices that a job can advance does it: a worker after its commit, an idle worker, or the operator.
+Each step is a write to storage, followed by one conditional patch of the job's status.
+What is written is a function of committed state, so two writes of it do no harm; of many patches one succeeds.
+A crash at any point leaves the job in the state before or after the step, from which any process can continue.
 """
 
 from __future__ import annotations
@@ -27,35 +27,36 @@ from kubemr.reasons import ConditionType, Reason
 from kubemr.tasks.shard import HINT_PATH, SHARDS
 
 MAX_ERROR = 1024
-"""Characters of `status.error`."""
+"""The largest number of characters in `status.error`."""
 
 
 @frozen
 class Dependencies:
-    """What moving a job on needs besides the apiserver: the store, and the wall clock for people to read."""
+    """What advancing a job needs besides the apiserver: the object store, and the wall clock for people to read."""
 
     store: Store
     now_string: Callable[[], str]
     readers: int = READERS
-    """Threads that read from the store at the same time."""
+    """The number of threads that read from the store at the same time."""
 
 
-def advance(job: JobView, seen: StageSnapshot, dependencies: Dependencies) -> Op[bool]:
-    """Do what `seen` calls for; True when the job's status has changed (by us or by somebody else).
+def advance(job: JobView, snapshot: StageSnapshot, dependencies: Dependencies) -> Op[bool]:
+    """Make the change that the snapshot requires; return True if the job's status has changed.
 
-    Raises `RequestRefusedError`, and whatever the store raises.
+    The change may be this process's or another's.
+    Raise `RequestRefusedError`, or what the store raises.
     """
-    if seen.failed:
-        return (yield from fail(job, (yield from cause_of(job, seen, dependencies)), dependencies.now_string))
-    if not seen.complete:
+    if snapshot.failed:
+        return (yield from fail(job, (yield from cause_of(job, snapshot, dependencies)), dependencies.now_string))
+    if not snapshot.complete:
         return False
-    key = names.index_key(job.storage_prefix, job.run, seen.stage.step, seen.stage.name)
-    index = seen.index
+    key = names.index_key(job.storage_prefix, job.run, snapshot.stage.step, snapshot.stage.name)
+    index = snapshot.index
     yield Do(lambda: write(dependencies.store, key, index.pieces()), "write index")
-    following = job.after(seen.stage)
+    following = job.after(snapshot.stage)
     if following is None:
-        return (yield from finish(job, seen.stage, index, dependencies))
-    return (yield from _next_stage(job, seen.stage, following, dependencies))
+        return (yield from finish(job, snapshot.stage, index, dependencies))
+    return (yield from _next_stage(job, snapshot.stage, following, dependencies))
 
 
 def _next_stage(job: JobView, done: Stage, following: Stage, dependencies: Dependencies) -> Op[bool]:
@@ -64,23 +65,26 @@ def _next_stage(job: JobView, done: Stage, following: Stage, dependencies: Depen
     patch = patch.add(f"/status/stages/{job.position(done)}/completionTime", now)
     patch = patch.add(f"/status/stages/{job.position(following)}/startTime", now)
     outcome = yield from apply(job.status, patch, lambda document: JobView.of(document).stage == following.key)
-    changed = _landed(job, outcome)
+    changed = _status_changed(job, outcome)
     if outcome.won:
         yield from open_stage(job, following)
     return changed
 
 
 def open_stage(job: JobView, stage: Stage) -> Op[None]:
-    """Label the stage's shards `open`, which wakes idle workers.  Only a hint: a lost patch delays, no more."""
+    """Label the stage's shards `open`, which wakes idle workers.
+
+    It is only a hint: a lost patch delays the stage, and does no other harm.
+    """
     for number in range(stage.shards):
         patch = Patch().test(HINT_PATH, "waiting").replace(HINT_PATH, "open")
         target = Target(SHARDS, job.namespace, job.shard_name(stage, number))
         answer: Answer = yield target.patch(patch)
-        del answer  # A shard that is no longer `waiting` has been found by a worker already.
+        del answer  # A worker has already found a shard that is no longer `waiting`.
 
 
 def finish(job: JobView, stage: Stage, index: Index, dependencies: Dependencies) -> Op[bool]:
-    """All stages are done, `stage` is the last: results, counts, phase and condition in one patch."""
+    """Collect the results and complete the job, of which `stage` is the last stage and sealed."""
     found = yield from collect_results(job, stage, index.attempts, dependencies.store, dependencies.readers)
     if found is None:
         return True
@@ -94,7 +98,7 @@ def finish(job: JobView, stage: Stage, index: Index, dependencies: Dependencies)
 
 
 def complete(job: JobView, results: Results, now: str) -> Op[bool]:
-    """Flip the job to COMPLETE with its results."""
+    """Set the job's phase to COMPLETE, with results, counts and condition, in one patch."""
     patch = job.guard().replace("/status/phase", "COMPLETE")
     patch = patch.add("/status/results", list(results.first)).add("/status/resultCount", results.count)
     if results.manifest:
@@ -108,27 +112,33 @@ def complete(job: JobView, results: Results, now: str) -> Op[bool]:
     patch = patch.add("/status/progress", f"{total}/{total}").add("/status/completionTime", now)
     patch = patch.add(f"/status/stages/{len(job.stages) - 1}/completionTime", now)
     if (job.document.get("status") or {}).get("error"):
-        patch = patch.remove("/status/error")  # What held it up; it changes only together with the conditions.
+        patch = patch.remove("/status/error")  # What blocked the job; it changes only together with the conditions.
     patch += condition(job, ConditionType.COMPLETE, Reason.ALL_TASKS_DONE, f"{results.count} results", now)
     outcome = yield from apply(job.status, patch, lambda document: JobView.of(document).phase == "COMPLETE")
-    return _landed(job, outcome)
+    return _status_changed(job, outcome)
 
 
 def fail(job: JobView, cause: str, now_string: Callable[[], str], reason: Reason = Reason.TASK_FAILED) -> Op[bool]:
-    """Flip the job to FAIL with `cause`.  Of several that find a cause, the first is kept."""
+    """Set the job's phase to FAIL with `cause`.
+
+    If several processes find a cause, the first one stays.
+    """
     now = yield Do(now_string, "wall clock")
-    error = _cut(cause, MAX_ERROR)
+    error = _shortened(cause, MAX_ERROR)
     patch = job.guard().replace("/status/phase", "FAIL").add("/status/error", error)
     patch = patch.add("/status/completionTime", now)
     patch += condition(job, ConditionType.FAILED, reason, error, now)
     outcome = yield from apply(job.status, patch, lambda document: JobView.of(document).phase == "FAIL")
-    return _landed(job, outcome)
+    return _status_changed(job, outcome)
 
 
 def condition(
     job: JobView, kind: ConditionType, reason: Reason, message: str, now: str, *, status: str = "True"
 ) -> Patch:
-    """Add or replace one metav1.Condition.  Part of a guarded patch: it tests what it replaces."""
+    """Return the patch that adds or replaces one metav1.Condition.
+
+    It is a part of a guarded patch, and tests what it replaces.
+    """
     existing: list[Json] = (job.document.get("status") or {}).get("conditions") or []
     before: Json = next((each for each in existing if each.get("type") == kind), {})
     entry = {
@@ -143,18 +153,19 @@ def condition(
     return Patch().test("/status/conditions", existing or None).add("/status/conditions", [*kept, entry])
 
 
-def cause_of(job: JobView, seen: StageSnapshot, dependencies: Dependencies) -> Op[str]:
-    """Why the first failed task failed, in words: the error of its first attempt in this run that says anything.
+def cause_of(job: JobView, snapshot: StageSnapshot, dependencies: Dependencies) -> Op[str]:
+    """Return in words why the first failed task failed: the error of its first attempt in this run that left one.
 
-    Each loss but the last, and one by which a backup was left alone, began an epoch: so many of the latest are this
-    run's, and logs of earlier ones may be of another.
+    If the task failed by losses, the log of the latest attempt of this run is named.
+    Each loss except the last began an epoch, unless a backup continued alone.
+    So that number of the latest epochs belongs to this run, and logs of earlier epochs may belong to another run.
     """
-    number = seen.failed[0]
-    state = seen.state(number)
-    what = f"{seen.stage.key}/{number}"
-    selection = Selection(seen.stage.step, seen.stage.name, number)
+    number = snapshot.failed[0]
+    state = snapshot.state(number)
+    what = f"{snapshot.stage.key}/{number}"
+    selection = Selection(snapshot.stage.step, snapshot.stage.name, number)
 
-    def look() -> str:
+    def read_cause() -> str:
         found = sorted(attempts(dependencies.store, job.storage_prefix, selection))
         if state.failures < job.max_attempts:
             earliest = state.epoch - state.losses + 2
@@ -172,25 +183,28 @@ def cause_of(job: JobView, seen: StageSnapshot, dependencies: Dependencies) -> O
         attempt, error = first
         return _with_log(f"{what} failed {times}: {error.message}", attempt, dependencies.store)
 
-    cause: str = yield Do(look, "read errors")
+    cause: str = yield Do(read_cause, "read errors")
     return cause
 
 
 def _with_log(cause: str, attempt: Attempt | None, store: Store) -> str:
-    """The cause, and in a last line where the attempt's log is, if it left one: both together fit on the object."""
+    """Return the cause and, as its last line, the address of the attempt's log, if it left one.
+
+    Both together have at most `MAX_ERROR` characters.
+    """
     if attempt is None or LOG not in attempt.files:
         return cause
     line = f"\nlog: {store.url(attempt.prefix + LOG)}"
     if len(line) > MAX_ERROR // 2:
         return cause
-    return _cut(cause, MAX_ERROR - len(line)) + line
+    return _shortened(cause, MAX_ERROR - len(line)) + line
 
 
-def _cut(text: str, most: int) -> str:
-    return text if len(text) <= most else text[: most - 1] + "…"
+def _shortened(text: str, limit: int) -> str:
+    return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
-def _landed(job: JobView, outcome: PatchResult) -> bool:
+def _status_changed(job: JobView, outcome: PatchResult) -> bool:
     if outcome.status is PatchStatus.REFUSED:
         raise RequestRefusedError(f"patching the status of {job.target}", outcome.answer)
     return True

@@ -1,8 +1,8 @@
-"""What is known of the attempts at a job's tasks, from what they left in storage.
+"""The attempts of a job's tasks, as their objects in storage show them.
 
-An attempt is known by its records (`kubemr.coordination.attempt_records`) and its outputs: one that left nothing
-succeeded without output, was given back before it began, or died before anybody noticed.  User code writes below the
-same prefixes, so a key or a document may look nearly like ours: those are passed over.
+An attempt is known by its records (`kubemr.coordination.attempt_records`) and its outputs.
+An attempt without objects succeeded without output, was released before it began, or died unnoticed.
+User code writes below the same prefixes: keys and documents that only resemble those of kubemr are skipped.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from kubemr.coordination.object_store import Store
 from kubemr.coordination.outputs import OUTPUTS
 from kubemr.tasks.state import TOKEN
 
-_OURS: Final = frozenset({*RECORDS, OUTPUTS})
+_FILES: Final = frozenset({*RECORDS, OUTPUTS})
 _KEY: Final = re.compile(rf"(\d+)/(map|reduce)/(\d+)/([1-9]\d*-{TOKEN})/([^/]+)")
 _NAME: Final = re.compile(rf"(?:(\d+)/)?(map|reduce)(?:/(\d+)(?:/([1-9]\d*-{TOKEN}))?)?")
 
 
 @frozen(order=True)
 class Attempt:
-    """One attempt, and which objects of ours it has left.  In order of step, stage, task and epoch."""
+    """One attempt, and the names of the objects that kubemr wrote for it; ordered by step, stage, task and epoch."""
 
     step: int
     stage: str
@@ -38,14 +38,14 @@ class Attempt:
     files: frozenset[str] = field(order=False)
 
     def __str__(self) -> str:
-        """The name as everywhere in kubemr, `[step/]map/17/2-w7-k2p4x9`; step 0 is not written."""
+        """Return the attempt's name, `[step/]map/17/2-w7-k2p4x9`, without the step if it is 0."""
         step = f"{self.step}/" if self.step else ""
         return f"{step}{self.stage}/{self.number}/{self.epoch}-{self.worker}"
 
 
 @frozen
 class Selection:
-    """Some of a job's attempts: of a stage, of a task, or one.  Nothing in it stands for all."""
+    """Some of a job's attempts: those of a stage, those of a task, or one; without a stage, all."""
 
     step: int = 0
     stage: str = ""
@@ -54,7 +54,10 @@ class Selection:
 
     @classmethod
     def parse(cls, text: str) -> Selection:
-        """From `[step/]map[/17[/2-w7-k2p4x9]]`.  Raises ValueError."""
+        """Parse `[step/]map[/17[/2-w7-k2p4x9]]`.
+
+        Raise ValueError for any other text.
+        """
         found = _NAME.fullmatch(text)
         if found is None:
             raise ValueError(f"{text!r} names no task: write map/17, reduce/3, 1/map/17 or map/17/2-w7-k2p4x9")
@@ -62,7 +65,7 @@ class Selection:
         return cls(int(step or 0), stage, None if number is None else int(number), attempt or "")
 
     def prefix(self, job_prefix: str) -> str:
-        """The prefix of their keys."""
+        """Return the prefix of the keys of these attempts."""
         if not self.stage:
             return job_prefix
         if self.number is None:
@@ -77,11 +80,11 @@ ALL: Final = Selection()
 
 @frozen
 class History:
-    """An attempt with what its records say.
+    """An attempt with the contents of its records.
 
-    `outcome`: `failed`, `lost` (its worker died), `done`, `empty`, or `unfinished`: it runs, was cut short, or its
-    worker died and nobody has missed it yet.  Times are empty where they are not known; `log` is None where there is
-    none.
+    `outcome` is `failed`, `lost` (its worker died), `done`, `empty` or `unfinished`.
+    An unfinished attempt runs, was interrupted, or its worker died and is not declared dead yet.
+    Unknown times are empty, and `log` is None if there is none.
     """
 
     attempt: Attempt
@@ -93,10 +96,10 @@ class History:
 
 
 def attempts(store: Store, job_prefix: str, selection: Selection = ALL) -> Iterator[Attempt]:
-    """The attempts that left anything, task by task, by one listing."""
+    """Yield the attempts that have objects in storage, task by task, by one listing."""
     keys = (item.key for item in store.list(selection.prefix(job_prefix)))
     found = (match for key in keys if (match := _KEY.fullmatch(key.removeprefix(job_prefix))))
-    ours = (match for match in found if match[5] in _OURS)
+    ours = (match for match in found if match[5] in _FILES)
     for (step, stage, number, attempt), matches in groupby(ours, key=lambda match: match.group(1, 2, 3, 4)):
         epoch, _, worker = attempt.partition("-")
         prefix = names.attempt_prefix(job_prefix, int(step), stage, int(number), attempt)
@@ -105,18 +108,21 @@ def attempts(store: Store, job_prefix: str, selection: Selection = ALL) -> Itera
 
 
 def history(store: Store, attempt: Attempt) -> History:
-    """Read the attempt's records.  A damaged one counts as none."""
+    """Read the attempt's records.
+
+    A damaged record counts as missing.
+    """
     failed, lost = _error(store, attempt, ERROR), _error(store, attempt, LOST)
     error = failed or lost
     log = AttemptLog.decode(store.get(attempt.prefix + LOG)) if LOG in attempt.files else None
-    # Of one that was lost its own log knows better when it began than who found it.
+    # The log of a lost attempt has its exact start; the process that found the loss knows only an upper bound.
     start = (failed.start if failed else "") or (log.start if log else "") or (lost.start if lost else "")
     end = (error.end if error else "") or (log.end if log else "")
     return History(attempt, _outcome(attempt, log), start, end, error.message if error else "", log)
 
 
 def first_error(store: Store, found: Iterable[Attempt], run: int) -> tuple[Attempt, AttemptError] | None:
-    """The first attempt of that run, in the order of epochs, that says why it failed."""
+    """Return the first attempt of the run, by epoch, that has an error, with the error."""
     for attempt in sorted(found):
         error = _error(store, attempt, ERROR)
         if error is not None and error.run == run:

@@ -1,8 +1,8 @@
-"""What an attempt leaves in storage for people: what it printed, why it failed, that its worker died.
+"""The records of an attempt, for people: what it printed, why it failed, that its worker died.
 
-Three small objects beside its outputs, each written only where there is something to tell (docs/protocol.md,
-"Storage"): an attempt that prints nothing and succeeds leaves none.  Nothing in the course of a job depends on them,
-but for the words in which it says why it failed.
+They are three small objects beside its outputs, each written only if it has content (docs/protocol.md, "Storage").
+An attempt that prints nothing and succeeds has no records.
+No decision depends on them; the message of a failed job quotes them.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ LOG: Final = "log.txt"
 ERROR: Final = "error.json"
 LOST: Final = "lost.json"
 RECORDS: Final = frozenset({LOG, ERROR, LOST})
-"""The names of these objects below an attempt's prefix."""
+"""The names of the records below an attempt's prefix."""
 
 _FIELDS: Final = ("message", "worker", "startTime", "endTime")
 _DEPTH: Final = 5
-"""How many folders such an object is in: job, step, stage, task and attempt."""
+"""The number of folders above a record: job, step, stage, task and attempt."""
 _BEGAN: Final = "attempt_began"
 _SHORTENED: Final = "log_shortened"
 _ENDED: Final = "attempt_ended"
@@ -32,9 +32,10 @@ _ENDED: Final = "attempt_ended"
 
 @frozen
 class AttemptError:
-    """Why an attempt came to nothing: `error.json` (it failed) or `lost.json` (its worker died).
+    """Why an attempt does not count: `error.json` (it failed) or `lost.json` (its worker died).
 
-    Times are as in RFC 3339, in UTC, and empty where they are not known.  `run` is the job's when the attempt was made.
+    Times are as in RFC 3339, in UTC, and empty if they are unknown.
+    `run` is the run of the job in which the attempt was made.
     """
 
     message: str
@@ -44,27 +45,30 @@ class AttemptError:
     run: int = 1
 
     def encode(self) -> bytes:
-        """As the object holds it."""
+        """Return the object's content."""
         texts = zip(_FIELDS, (self.message, self.worker, self.start, self.end), strict=True)
         document = {**{name: text for name, text in texts if text}, "run": self.run}
         return json.dumps(document, ensure_ascii=False).encode()
 
     @classmethod
     def decode(cls, data: bytes) -> AttemptError:
-        """Raises ValueError when `data` is no error document."""
+        """Parse the object's content.
+
+        Raise ValueError if `data` is not an error document.
+        """
         document = json.loads(data)
         run = document.get("run", 1) if isinstance(document, dict) else None
         if not isinstance(run, int):
-            raise ValueError("not an error document")
+            raise ValueError(f"{data[:80]!r} is not an error document: expected an object whose run is a number")
         message, worker, start, end = (str(document.get(name, "")) for name in _FIELDS)
         return cls(message, worker, start, end, run)
 
 
 @frozen
 class AttemptLog:
-    """`log.txt`: what an attempt printed, between a line that says when it began and one that says how it ended.
+    """`log.txt`: what an attempt printed, between a line with its start and a line with its end and outcome.
 
-    The second is missing while the attempt runs, and for good when its worker died.
+    The last line is missing while the attempt runs, and permanently if its worker died.
     `outcome` is `done`, `empty` or `failed`.
     """
 
@@ -75,7 +79,7 @@ class AttemptLog:
     outcome: str = ""
 
     def encode(self) -> bytes:
-        """As the object holds it."""
+        """Return the object's content."""
         first = _event({"timestamp": self.start, "event": _BEGAN, "task": self.task})
         if not self.outcome:
             return first + self.printed
@@ -84,7 +88,10 @@ class AttemptLog:
 
     @classmethod
     def decode(cls, data: bytes) -> AttemptLog:
-        """What is not in the form of a log is all printed."""
+        """Parse the object's content.
+
+        Data without the first line counts as printed text.
+        """
         first, _, rest = data.partition(b"\n")
         began = _parsed(first, _BEGAN)
         if not began:
@@ -98,18 +105,18 @@ class AttemptLog:
 
 
 def is_record(key: str) -> bool:
-    """Whether the key, with the job's prefix, is that of a record."""
+    """Decide whether the key, with the job's prefix, is the key of a record."""
     *folders, name = key.split("/")
     return name in RECORDS and len(folders) == _DEPTH
 
 
 def whole_line(text: bytes) -> bytes:
-    """The text with a line feed at its end, if there is any text."""
+    """Return the text with a line feed at its end, unless it is empty."""
     return text if not text or text.endswith(b"\n") else text + b"\n"
 
 
 def shortened(left_out: int) -> bytes:
-    """The line in place of so many bytes that are left out."""
+    """Return the line that replaces `left_out` bytes of a log."""
     return _event({"event": _SHORTENED, "left_out_bytes": left_out})
 
 
@@ -118,7 +125,7 @@ def _event(fields: dict[str, str | int]) -> bytes:
 
 
 def _parsed(line: bytes, event: str) -> dict[str, object]:
-    """The fields of a line of ours; none when it is another's."""
+    """Return the fields of the line if it is this event, else no fields."""
     try:
         fields = json.loads(line)
     except ValueError:
@@ -127,19 +134,19 @@ def _parsed(line: bytes, event: str) -> dict[str, object]:
 
 
 def write_best_effort(store: Store, key: str, data: bytes, warn: Callable[..., object]) -> Op[bool]:
-    """Write a record for people; nothing fails because it could not be written.
+    """Write a record; return False if the store raises.
 
-    `warn` takes an event and fields.  False when the store does not take it.
+    Records are for people, so a failure is only logged, by `warn`, which takes an event and fields.
     """
 
     def put() -> Exception | None:
         try:
             store.put(key, data)
-        except Exception as error:  # Whatever the store has to say.
+        except Exception as error:  # Any error of the store: a record is not worth the failure of a task.
             return error
         return None
 
     problem: Exception | None = yield Do(put, "write record")
     if problem is not None:
-        warn("record_not_kept", key=key, error=str(problem))
+        warn("record_write_failed", key=key, error=str(problem))
     return problem is None

@@ -1,6 +1,7 @@
-"""Since when an observer has seen the attempts that run: by then they had begun, which nobody else may be left to say.
+"""When this process first saw each running attempt.
 
-It costs no request: what is looked at anyway is remembered.
+If the worker of an attempt dies, this is the only upper bound of the attempt's start time.
+It costs no requests: the process records the shards that it reads anyway.
 """
 
 from __future__ import annotations
@@ -13,17 +14,19 @@ from kubemr.tasks.shard import Shard
 from kubemr.tasks.state import Token
 
 REMEMBERED: Final = 4096
-"""Attempts that are kept: those that were first seen latest.  One that is forgotten and seen again had begun, too."""
+"""The number of attempts that are remembered: those that were first seen latest.
+
+An attempt that is forgotten and seen again gets a later bound, which is still correct."""
 
 
 @define
 class FirstSeen:
-    """Of one observer.  Times are of its monotonic clock."""
+    """The first sighting of each running attempt, by the monotonic clock of the observer."""
 
     _first: dict[tuple[str, int, int, Token], float] = field(factory=dict, init=False)
 
     def record(self, shard: Shard, now: float, own: Token) -> None:
-        """The shard, as it was a moment ago; of `own` attempts nothing needs to be remembered."""
+        """Record the attempts in a shard that was just read, except those of the token `own`."""
         for number, state in shard.tasks.items():
             if state.name == "running":
                 for token in state.holders:
@@ -33,5 +36,5 @@ class FirstSeen:
             del self._first[next(iter(self._first))]
 
     def since(self, shard: Shard, number: int, epoch: int, token: Token) -> float | None:
-        """When this attempt was first seen; None when it was not."""
+        """Return when this attempt was first seen, or None."""
         return self._first.get((shard.name, number, epoch, token))

@@ -1,7 +1,7 @@
-"""A MapReduceJob as workers and operator see it while it runs: who it is and how far it has come.
+"""A view of a MapReduceJob for workers and the operator: its identity and its progress.
 
-The document stays as the server gave it.  This view only names what coordination needs, so that a worker
-need not import the resource types.
+The document stays as the apiserver returned it.
+The view names what coordination needs, so that a worker need not import the resource types.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ DEFAULT_TASK_TIMEOUT: Final = 600.0
 
 @frozen
 class Stage:
-    """One stage as `status.stages` records it: how many shards and tasks it has."""
+    """One stage, with its numbers of shards and tasks, as `status.stages` records it."""
 
     step: int
     name: str
@@ -36,7 +36,7 @@ class Stage:
     total: int
 
     key: str
-    """How it is called, also in `status.stage`: `map`, or `1/map` in a job of several steps."""
+    """The stage's name in `status.stage`: `map`, or `1/map` in a job of several steps."""
 
     @property
     def label(self) -> str:
@@ -46,7 +46,7 @@ class Stage:
 
 @frozen
 class Inputs:
-    """Where the inputs of the map tasks are that `spec.inputsFrom` led to (`status.inputs`)."""
+    """Where the split plan is that the operator made from `spec.inputsFrom` (`status.inputs`)."""
 
     plan: str
     tasks: int
@@ -54,18 +54,21 @@ class Inputs:
 
 
 def stage_key(step: int, name: str, steps: int) -> str:
-    """The step is named only where there is more than one."""
+    """Return the stage's name in `status.stage`; it contains the step only if the job has several."""
     return name if steps == 1 else f"{step}/{name}"
 
 
 SHARDS_PER_WORKER: Final = 4
-"""Shards are only as large as leaves each worker this many: then few workers have to share one."""
+"""Each worker has at least this many shards, unless they are of the smallest size: then few workers share a shard."""
 WRITTEN_AT_ONCE: Final = 50_000
-"""And only so large that this many tasks are written when each worker changes one: with it, its whole shard."""
+"""The largest number of tasks that are written when every worker changes one task, and with it its whole shard."""
 
 
 def shards_for(total: int, replicas: int) -> int:
-    """How many shards hold `total` tasks of a job with so many workers: the fewer, the cheaper is a task."""
+    """Return the number of shards for `total` tasks of a job with `replicas` workers.
+
+    With fewer shards, a task is cheaper.
+    """
     fitting = [
         size
         for size in SHARD_SIZES
@@ -75,33 +78,33 @@ def shards_for(total: int, replicas: int) -> int:
 
 
 def shard_size(total: int, shards: int) -> int:
-    """How many tasks each but the last of so many shards holds: what `shards_for` has chosen.
+    """Return the number of tasks in each shard except the last, as `shards_for` has chosen it.
 
-    The size is not recorded.  It need not be: two sizes give one number of shards only where one shard holds all tasks.
+    The size need not be recorded: two sizes lead to the same number of shards only if one shard holds all tasks.
     """
     return next(size for size in SHARD_SIZES if -(-total // size) <= shards)
 
 
 def shard_tasks(stage: Stage, number: int) -> range:
-    """The tasks that one of the stage's shards holds."""
+    """Return the tasks in shard `number` of the stage."""
     size = shard_size(stage.total, stage.shards)
     return range(number * size, min((number + 1) * size, stage.total))
 
 
 TASKS_A_PAGE: Final = 16_384
-"""Tasks in one page of a list of shards: some 5 MiB of memory, the answer's text included."""
+"""The number of tasks in one page of a list of shards: about 5 MiB of memory, including the text of the response."""
 LARGE_SHARDS_A_PAGE: Final = TASKS_A_PAGE // LARGEST_SHARD
-"""Shards a page where they may be of any size."""
+"""The number of shards per page if they may be of any size."""
 
 
 def shards_a_page(stage: Stage) -> int:
-    """How many of the stage's shards are one page of their list."""
+    """Return the number of the stage's shards per page of a list."""
     return min(PAGE, max(LARGE_SHARDS_A_PAGE, TASKS_A_PAGE * stage.shards // max(stage.total, 1)))
 
 
 @frozen
 class JobView:
-    """What coordination reads from a job's document."""
+    """The fields of a job's document that coordination reads."""
 
     namespace: str
     name: str
@@ -118,7 +121,7 @@ class JobView:
 
     @classmethod
     def of(cls, document: Json) -> JobView:
-        """Read a document that the apiserver served."""
+        """Read the document of a job, as the apiserver returned it."""
         metadata, spec, status = document["metadata"], document.get("spec") or {}, document.get("status") or {}
         return cls(
             namespace=metadata["namespace"],
@@ -137,7 +140,7 @@ class JobView:
 
     @property
     def final(self) -> bool:
-        """The job is over, unless it is retried as another run."""
+        """True if the job has ended, unless it is retried as another run."""
         return self.phase in FINAL_PHASES
 
     @property
@@ -147,17 +150,17 @@ class JobView:
 
     @property
     def status(self) -> Target:
-        """The job's status subresource: where all patches of it go."""
+        """The job's status subresource, which all patches of the job change."""
         return Target(names.JOBS, self.namespace, self.name, "status")
 
     @property
     def unplanned(self) -> bool:
-        """Nobody has looked yet what `spec.inputsFrom` leads to."""
+        """True if the job has `spec.inputsFrom`, and the operator has not made its split plan yet."""
         return self.inputs is None and bool((self.document.get("spec") or {}).get("inputsFrom"))
 
     @property
     def base(self) -> str:
-        """What the names of this run's children begin with."""
+        """The beginning of the names of this run's children."""
         return names.base(self.name, self.uid, self.run)
 
     @property
@@ -167,37 +170,37 @@ class JobView:
 
     @property
     def current(self) -> Stage | None:
-        """The stage that is on."""
+        """The current stage, or None."""
         return next((stage for stage in self.stages if stage.key == self.stage), None)
 
     def after(self, stage: Stage) -> Stage | None:
-        """The stage that follows `stage`, or None after the last."""
+        """Return the stage that follows `stage`, or None after the last."""
         position = self.stages.index(stage)
         return self.stages[position + 1] if position + 1 < len(self.stages) else None
 
     def shares(self, stage: Stage) -> bool:
-        """There are more workers than the stage has shards: nobody takes all of one."""
+        """Decide whether workers share the stage's shards, because there are more workers than shards."""
         return self.replicas > stage.shards
 
     def position(self, stage: Stage) -> int:
-        """Where in `status.stages` it stands."""
+        """Return the stage's position in `status.stages`."""
         return self.stages.index(stage)
 
     def shard_name(self, stage: Stage, number: int) -> str:
-        """The name of one of the stage's shards."""
+        """Return the name of shard `number` of the stage."""
         return names.shard(self.base, stage.step, stage.name, number)
 
     def lease_of(self, index: int) -> Target:
-        """The Lease of one of the run's workers."""
+        """Return the Lease of worker `index` of this run."""
         return Target(LEASES, self.namespace, names.lease(self.base, index))
 
     def selector(self, stage: Stage, *, tasks: str = "") -> str:
-        """A label selector for the stage's shards; `tasks` is a further requirement, e.g. `tasks in (open)`."""
+        """Return a label selector for the stage's shards; `tasks` is another requirement, e.g. `tasks in (open)`."""
         more = [f"{names.LABEL_STAGE}={stage.label}", *([tasks] if tasks else [])]
         return names.selector(self.uid, self.run, *more)
 
     def guard(self) -> Patch:
-        """The tests that every patch of a running job's status begins with: this job, this run, still running."""
+        """Return the tests that begin every patch of a running job's status: same job, run, phase and stage."""
         return (
             Patch()
             .test("/metadata/uid", self.uid)

@@ -1,7 +1,7 @@
-"""Tell people which attempts were lost with their workers, which cannot say it themselves.
+"""Record the attempts that were lost with their workers.
 
-Whoever takes a task away from a dead holder leaves `lost.json` in the attempt's place: when it was found, and, where
-it had been seen to run before, since when.
+The process that reclaims a task from a dead holder writes the attempt's `lost.json`.
+It contains when the loss was found and, if the process had seen the attempt run before, since when it ran.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ MESSAGE = "its worker died while it ran: it was killed, ran out of memory, or it
 
 @frozen
 class Loss:
-    """One attempt that was lost: task, epoch and holder; and since when it had been seen to run, if it had.
+    """One lost attempt: task, epoch and holder, and since when the observer had seen it run, or None.
 
-    `since` is of the observer's monotonic clock.
+    `since` is a time of the observer's monotonic clock.
     """
 
     number: int
@@ -36,33 +36,36 @@ class Loss:
     since: float | None = None
 
 
-def lost_attempts(before: Shard, after: Shard, dead: Set[Token], seen: FirstSeen | None = None) -> Iterator[Loss]:
-    """The attempts that `dead` lost from `before` to `after`; `seen` is what the observer had seen before that."""
+def lost_attempts(before: Shard, after: Shard, dead: Set[Token], first_seen: FirstSeen | None = None) -> Iterator[Loss]:
+    """Yield the attempts of the tokens `dead` that were lost between the reads `before` and `after` of a shard.
+
+    `first_seen` holds the attempts that the observer had seen before.
+    """
     for number, state in before.tasks.items():
         now = after.tasks.get(number)
         if state.name == "running" and now is not None and now.losses > state.losses:
             for token in state.holders:
                 if token in dead and not now.held_by(token):
-                    since = None if seen is None else seen.since(before, number, state.epoch, token)
+                    since = None if first_seen is None else first_seen.since(before, number, state.epoch, token)
                     yield Loss(number, state.epoch, token, since)
 
 
 def write_lost_records(
     job: JobView, stage: Stage, losses: Sequence[Loss], dependencies: Dependencies, warn: Callable[..., object]
 ) -> Op[None]:
-    """Write that these attempts were lost, when that was found, and by when they had begun."""
+    """Write the `lost.json` of these attempts: when the loss was found, and an upper bound of their start."""
     now: float = yield Now()
     end: str = yield Do(dependencies.now_string, "wall clock")
     for loss in losses:
         attempt = attempt_of(loss.epoch, loss.token)
         prefix = names.attempt_prefix(job.storage_prefix, stage.step, stage.name, loss.number, attempt)
-        start = "" if loss.since is None else _before(end, now - loss.since)
+        start = "" if loss.since is None else _earlier(end, now - loss.since)
         error = AttemptError(MESSAGE, loss.token, start, end, run=job.run).encode()
-        kept = yield from write_best_effort(dependencies.store, prefix + LOST, error, warn)
-        if not kept:
-            return  # A store that is away takes long to say so, and there is work to do.
+        written = yield from write_best_effort(dependencies.store, prefix + LOST, error, warn)
+        if not written:
+            return  # A store that cannot be reached takes long to fail, and the caller has other work.
 
 
-def _before(moment: str, seconds: float) -> str:
-    """So many seconds, without what is left of the last of them, before a time in RFC 3339; in the same form."""
+def _earlier(moment: str, seconds: float) -> str:
+    """Return the time that is `seconds`, rounded down, before `moment`, both in RFC 3339."""
     return (datetime.fromisoformat(moment) - timedelta(seconds=int(seconds))).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,6 +1,6 @@
-"""What coordination needs of an object store: five calls.
+"""The interface of an object store that coordination uses: five methods.
 
-`kubemr.storage` satisfies it; so does the simulation's store, which can crash between any two calls.
+The stores of `kubemr.storage` implement it, and so does the simulation's store, which can crash between two calls.
 """
 
 from __future__ import annotations
@@ -15,36 +15,39 @@ class ObjectInfo(Protocol):
 
     @property
     def key(self) -> str:
-        """Its key."""
+        """The object's key."""
         ...
 
 
 class Store(Protocol):
-    """Whole objects under keys.  Every call may block; missing keys raise."""
+    """Whole objects under keys.
+
+    Every call may block, and reading a missing key raises.
+    """
 
     def put(self, key: str, data: bytes) -> None:
-        """Write an object, whole or not at all."""
+        """Write a whole object; after a failure there is no partial object."""
         ...
 
     def writer(self, key: str) -> AbstractContextManager[BinaryIO]:
-        """Write an object piece by piece: it appears when the `with` block ends, or not at all."""
+        """Write an object in chunks: it appears when the `with` block ends, or not at all."""
         ...
 
     def get(self, key: str) -> bytes:
-        """Read an object."""
+        """Read a whole object."""
         ...
 
     def list(self, prefix: str) -> Iterable[ObjectInfo]:
-        """The objects below a prefix, sorted by key."""
+        """List the objects below a prefix, sorted by key."""
         ...
 
     def url(self, key: str) -> str:
-        """The address of an object."""
+        """Return the address of an object."""
         ...
 
 
 def write(store: Store, key: str, pieces: Iterable[bytes]) -> None:
-    """Write an object of which not all is in memory."""
+    """Write an object in chunks, without holding all of it in memory."""
     with store.writer(key) as target:
         for piece in pieces:
             target.write(piece)

@@ -1,4 +1,4 @@
-"""The small JSON documents in storage through which stages hand on their outputs (docs/protocol.md, "Storage")."""
+"""The small JSON documents in storage by which a stage reads the outputs of another (docs/protocol.md, "Storage")."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from attr import frozen
 
 OUTPUTS = "outputs.json"
 READERS: Final = 8
-"""Objects that are read at the same time: a store's answer takes milliseconds, most of them waiting."""
+"""The number of objects that are read at the same time: a read from a store waits for milliseconds."""
 _PIECE = 4096
-"""Attempts of an index that are encoded at once."""
+"""The number of attempts of an index that are encoded at once."""
 
 
 @frozen
 class Index:
-    """The attempts that count, by task number; `""` where a task has no output."""
+    """The attempts that count, by task number; `""` for a task without output."""
 
     attempts: Sequence[str]
 
     def pieces(self) -> Iterator[bytes]:
-        """The index as it is written, some of it at a time: of a million tasks it has 17 MB.
+        """Yield the content of the index in chunks: for a million tasks it has 17 MB.
 
-        The same index always gives the same bytes, so that two sealers do each other no harm.
+        The same index always has the same bytes, so two processes that seal a stage do each other no harm.
         """
         yield b'{"total":%d,"attempts":[' % len(self.attempts)
         for start in range(0, len(self.attempts), _PIECE):
@@ -33,12 +33,15 @@ class Index:
         yield b"]}"
 
     def encode(self) -> bytes:
-        """All of it."""
+        """Return the whole content of the index."""
         return b"".join(self.pieces())
 
     @classmethod
     def decode(cls, data: bytes) -> Index:
-        """Raises ValueError when `data` is no index."""
+        """Parse the content of an index.
+
+        Raise ValueError if `data` is not an index.
+        """
         document = json.loads(data)
         attempts = document.get("attempts") if isinstance(document, dict) else None
         if not isinstance(attempts, list) or document.get("total") != len(attempts):
@@ -47,12 +50,15 @@ class Index:
 
 
 def encode_outputs(outputs: Mapping[int, str]) -> bytes:
-    """Outputs by partition (map) or task number (reduce)."""
+    """Encode outputs by partition (map) or task number (reduce)."""
     return json.dumps({str(number): text for number, text in sorted(outputs.items())}, ensure_ascii=False).encode()
 
 
 def decode_outputs(data: bytes) -> dict[int, str]:
-    """Raises ValueError when `data` is no document of outputs."""
+    """Parse a document of outputs.
+
+    Raise ValueError if `data` is not one.
+    """
     document = json.loads(data)
     if not isinstance(document, dict) or not all(isinstance(text, str) for text in document.values()):
         raise ValueError("not a document of outputs: expected an object of strings")

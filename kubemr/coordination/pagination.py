@@ -1,4 +1,4 @@
-"""Consistent, complete lists: page by page, at one resourceVersion, or not at all."""
+"""Consistent, complete lists, page by page, at one resourceVersion."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from kubemr.locks.conditional import RequestRefusedError
 from kubemr.locks.effects import Answer, Json, Op, Random, Request, Resource, Sleep
 
 PAGE: Final = 500
-"""Objects a page: as client-go's pager."""
+"""The number of objects per page, as in client-go's pager."""
 
 
 @frozen
 class ListResult:
-    """What a list found; `resource_version` is where a watch may begin."""
+    """The objects of a list; a watch may begin at `resource_version`."""
 
     items: list[Json]
     resource_version: str
@@ -24,7 +24,10 @@ class ListResult:
 
 @frozen
 class Page:
-    """Some objects of a list.  With one that is `first` a list begins: of what came before it nothing counts."""
+    """Some objects of a list.
+
+    A page that is `first` begins a list, and the caller must discard all pages before it.
+    """
 
     items: list[Json]
     first: bool
@@ -32,25 +35,30 @@ class Page:
 
 @define
 class Pages:
-    """A consistent list (no resourceVersion is given): a quorum read, all pages of one snapshot.
+    """A consistent list: a quorum read (no resourceVersion is given), with all pages of one snapshot.
 
-    For those who need little of each object, and not all of them at once.  Only when there is no further page have they
-    seen a whole list.  Where the snapshot expires between two pages (410), the list begins again.
+    It is for callers that need only a part of each object, and not all objects at once.
+    The list is complete only after the last page.
+    If the snapshot expires between two pages (410), the list begins again.
     """
 
     resource: Resource
     namespace: str | None
     label_selector: str
     size: int | None = None
-    """How many objects are in memory at once; `PAGE` unless given."""
+    """The number of objects per page; `PAGE` unless given."""
     resource_version: str = field(default="", init=False)
-    """Of the snapshot, from the first page on."""
+    """The resourceVersion of the snapshot, after the first page."""
     _token: str = field(default="", init=False)
-    _over: bool = field(default=False, init=False)
+    _complete: bool = field(default=False, init=False)
 
     def next(self) -> Op[Page | None]:
-        """The next page, or None after the last.  Waits out what is transient.  Raises `RequestRefusedError`."""
-        if self._over:
+        """Return the next page, or None after the last.
+
+        Repeat requests that fail temporarily.
+        Raise `RequestRefusedError` if the apiserver refuses the list.
+        """
+        if self._complete:
             return None
         backoff = Backoff()
         while True:
@@ -63,7 +71,7 @@ class Pages:
                 metadata = answer.body.get("metadata") or {}
                 self.resource_version = metadata.get("resourceVersion") or ""
                 self._token = metadata.get("continue") or ""
-                self._over = not self._token
+                self._complete = not self._token
                 return Page(answer.body.get("items") or [], first)
             if answer.status == 410 and self._token:
                 self._token = ""
@@ -75,9 +83,10 @@ class Pages:
 def list_all(
     resource: Resource, namespace: str | None, label_selector: str, *, limit: int | None = None
 ) -> Op[ListResult]:
-    """A whole list, as `Pages`: for objects of which there are few.
+    """Return a whole list, as `Pages` reads it: for kinds of which there are few objects.
 
-    With `limit` only that many objects are wanted: one page, no more.  Raises `RequestRefusedError`.
+    With `limit`, only one page of that many objects is read.
+    Raise `RequestRefusedError`.
     """
     pages = Pages(resource, namespace, label_selector, limit)
     items: list[Json] = []

@@ -1,7 +1,8 @@
-"""The number of the worker protocol (docs/protocol.md), so that what is too old to understand it says so by name.
+"""The version number of the worker protocol (docs/protocol.md).
 
-It goes up when objects hold something that a worker of the number before would take for damage or misread, and
-not when there is only more that a worker may do.
+A worker that is too old for a job compares the numbers, and names both in its error.
+The number rises when objects contain something that a worker of the version before would reject or misread.
+It does not rise when workers only may do more than before.
 """
 
 from __future__ import annotations

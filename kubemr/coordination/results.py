@@ -1,9 +1,12 @@
 """The results of a job: the outputs of the attempts that count in its last stage, in order of task number.
 
-There may be a million, each in an object of its own.  Several are read at the same time, and some hundred are one
-effect: a worker that is at one effect for minutes counts as stuck.  The first ones, as many as fit on the job, are kept
-as they are; where there are more, all of them go into one object, and until then are kept compressed.  (Not in a file:
-an operator has no place for one.)
+There may be a million of them, each in its own object.
+Several objects are read at the same time, and up to `SLICE` of them are one effect.
+An effect must not last for minutes, because the watchdog would consider the worker stuck.
+
+The first results, as many as fit on the job, are kept in memory as they are.
+If there are more, all results are written to one object, the manifest, and until then are kept compressed in memory.
+They are not kept in a file, because the operator has no writable file system.
 """
 
 from __future__ import annotations
@@ -28,21 +31,24 @@ from kubemr.locks.effects import Do, Json, Now, Op
 MAX_RESULTS: Final = 256
 MAX_RESULT_BYTES: Final = 1024
 MAX_RESULTS_BYTES: Final = 64 * 1024
-"""What fits on the object itself: so many results, each and all together of so many bytes (UTF-8).
+"""The limits of the results on the job's object: their number, the bytes of each, and the bytes of all (UTF-8).
 
-Where there is more, all of them are in the manifest, and the object holds the first ones."""
+If there are more, the manifest holds all results, and the object the first ones."""
 SLICE: Final = 512
-"""Objects that are read in one effect, at most."""
+"""The largest number of objects that are read in one effect."""
 SLICE_SECONDS: Final = 20.0
-"""An effect that has lasted for so long reads no more than it has begun to: a store may be slow, or be throttling."""
-LOOK_SECONDS: Final = 10.0
-"""After so long it is asked whether somebody else has finished the job meanwhile."""
-_PIECE: Final = 1 << 16
+"""The time after which an effect begins no other read: a store may be slow, or throttle its clients."""
+CHECK_SECONDS: Final = 10.0
+"""The time after which the job is read again, because another process may have finished it."""
+_CHUNK_BYTES: Final = 1 << 16
 
 
 @frozen
 class Results:
-    """`first` are on the job; `count` there are in all.  `manifest` is the address of all, where not all fit."""
+    """The results for a job's status: the `first` ones, and the `count` of all.
+
+    `manifest` is the address of all results, or empty if all are in `first`.
+    """
 
     first: Sequence[str] = ()
     count: int = 0
@@ -51,23 +57,23 @@ class Results:
 
 @define(eq=False)
 class CollectedResults:
-    """The results so far: the first ones, and the text of the others."""
+    """The results so far: the first ones, and the compressed text of the others."""
 
     first: list[str] = field(factory=list, init=False)
-    """As many as fit on the job."""
+    """The results that fit on the job."""
     count: int = field(default=0, init=False)
     _size: int = field(default=0, init=False)
     _compressing: zlib._Compress = field(factory=lambda: zlib.compressobj(1), init=False)
     _rest: list[bytes] = field(factory=list, init=False)
-    """What follows the first ones in the manifest, compressed."""
+    """The part of the manifest after the first results, compressed."""
 
     @property
     def fit(self) -> bool:
-        """All of them are among the first."""
+        """True if all results fit on the job."""
         return self.count == len(self.first)
 
     def add(self, results: Iterable[str]) -> None:
-        """The next ones."""
+        """Append results."""
         for result in results:
             size = len(result.encode())
             small = size <= MAX_RESULT_BYTES and self._size + size <= MAX_RESULTS_BYTES
@@ -82,12 +88,12 @@ class CollectedResults:
             self.count += 1
 
     def manifest(self) -> Iterator[bytes]:
-        """All of them as one JSON document, some of it at a time; once, when there are no more."""
+        """Yield all results as one JSON document, in chunks; to be called once, after the last `add`."""
         yield json.dumps(self.first, ensure_ascii=False).encode()[:-1]
         expanding = zlib.decompressobj()
         for chunk in (*self._rest, self._compressing.flush()):
             while chunk:
-                yield expanding.decompress(chunk, _PIECE)
+                yield expanding.decompress(chunk, _CHUNK_BYTES)
                 chunk = expanding.unconsumed_tail
         yield expanding.flush() + b"]"
 
@@ -95,38 +101,38 @@ class CollectedResults:
 def collect_results(
     job: JobView, stage: Stage, attempts: Sequence[str], store: Store, readers: int
 ) -> Op[CollectedResults | None]:
-    """Read the outputs of these attempts; None when somebody else has moved the job on meanwhile."""
+    """Read the outputs of these attempts; return None if another process has advanced the job in the meantime."""
     keys = (
         names.attempt_prefix(job.storage_prefix, stage.step, stage.name, number, attempt) + OUTPUTS
         for number, attempt in enumerate(attempts)
         if attempt
     )
-    gathered = CollectedResults()
-    looked: float = yield Now()
+    collected = CollectedResults()
+    checked_at: float = yield Now()
     following: list[str] = []
     while following := [*following, *islice(keys, SLICE - len(following))]:
         found: list[list[str]] = yield Do(partial(_read, store, following, readers), "read results")
         del following[: len(found)]
         for results in found:
-            gathered.add(results)
+            collected.add(results)
         now: float = yield Now()
-        if now - looked >= LOOK_SECONDS:
-            looked = now
+        if now - checked_at >= CHECK_SECONDS:
+            checked_at = now
             document: Json = yield from read(job.target)
             if document is None or document["metadata"].get("deletionTimestamp") or not job.guard().holds(document):
                 return None
-    return gathered
+    return collected
 
 
 def _read(store: Store, keys: Sequence[str], readers: int) -> list[list[str]]:
-    """The outputs of the first ones: of as many as there is time for, and one at least."""
+    """Return the outputs under the first keys: as many as can be read in `SLICE_SECONDS`, and at least one."""
 
     def one(key: str) -> list[str]:
         return list(decode_outputs(store.get(key)).values())
 
     if readers == 1 or len(keys) == 1:
         return _in_time(map(one, keys))
-    # Here, as it takes some milliseconds, and most workers finish no job.
+    # Imported here, because it takes some milliseconds, and most workers never finish a job.
     from concurrent.futures import ThreadPoolExecutor
 
     with ThreadPoolExecutor(min(readers, len(keys)), "kubemr-results") as pool:

@@ -1,8 +1,9 @@
-"""What a map task of `spec.split` reads: parts of files, as its input names them (docs/protocol.md, "Splits").
+"""The input of a map task in a job with `spec.split`: parts of files (docs/protocol.md, "Splits").
 
-A part without `start` and `length` is a whole file, whatever its size.  Another is a range of bytes, and stands for the
-records that *begin* in it: so every record belongs to one part, wherever the cuts are.  Behind the range of the `last`
-part of a file there must be nothing, or nobody would read it.
+A part without `start` and `length` is a whole file of any size.
+Any other part is a range of bytes, and stands for the records that *begin* in it.
+So every record belongs to exactly one part, wherever the file is cut.
+The range of the `last` part of a file must end with the file, or records after it would never be read.
 """
 
 from __future__ import annotations
@@ -19,17 +20,17 @@ COMPRESSIONS: Final[Mapping[str, str]] = {
     ".xz": "Xz",
     ".zst": "Zstd",
 }
-"""By the ending of a file's name, how it is compressed."""
+"""The compression of a file, by the ending of its name."""
 
 
 def compression_of(url: str) -> str:
-    """How a file is compressed, by its name; `None` where it is not."""
+    """Return the compression of a file, by its name; `"None"` if it is not compressed."""
     return next((kind for ending, kind in COMPRESSIONS.items() if url.lower().endswith(ending)), "None")
 
 
 @frozen
 class Part:
-    """A file, or `length` bytes of it from `start` on; with `last` the file ends there."""
+    """A file, or `length` bytes of it from `start` on; `last` is True if the file ends there."""
 
     url: str
     start: int = 0
@@ -38,7 +39,7 @@ class Part:
     last: bool = False
 
     def encode(self) -> dict[str, Any]:
-        """As the input has it."""
+        """Return the part as the task's input contains it."""
         found: dict[str, Any] = {"url": self.url}
         if self.length is not None:
             found |= {"start": self.start, "length": self.length}
@@ -56,19 +57,22 @@ class Split:
     parts: tuple[Part, ...]
 
     def encode(self) -> str:
-        """The task's input."""
+        """Return the task's input."""
         document = {"files": [part.encode() for part in self.parts]}
         return json.dumps(document, ensure_ascii=False, separators=(",", ":"))
 
     @classmethod
     def parse(cls, text: str) -> Split:
-        """Raises ValueError when `text` is no such input."""
+        """Parse a task's input.
+
+        Raise ValueError if `text` is not one.
+        """
         try:
             document = json.loads(text)
             return cls(tuple(_part(each) for each in document["files"]))
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise ValueError(
-                f"{text[:80]!r} is no split: {type(error).__name__}: {error}; give the input of a map task of a job"
+                f"{text[:80]!r} is not a split: {type(error).__name__}: {error}; give the input of a map task of a job"
                 ' with spec.split, {"files": [{"url": …}, …]}'
             ) from error
 

@@ -1,9 +1,9 @@
-"""Look at all shards of a stage at once, consistently: is it complete, has anything failed for good?
+"""A consistent snapshot of all shards of a stage: is the stage complete, and has a task failed?
 
-A stage is complete when a quorum list holds exactly the recorded number of shards, with the recorded
-number of tasks, and all of them are committed.  Labels are only used to find out cheaply that it is *not*.
+A stage is complete if a quorum list contains exactly the recorded number of shards and of tasks, all committed.
+Labels serve only to find out cheaply that it is *not* complete.
 
-There may be 31,250 shards, or a million tasks: of a page nothing is kept but its tasks' strings (`ledger`).
+There may be 31,250 shards, or a million tasks: of each page only the states of its tasks are kept (`TaskTable`).
 """
 
 from __future__ import annotations
@@ -21,31 +21,34 @@ from kubemr.locks.effects import Json, Op
 from kubemr.tasks.shard import SHARDS, Shard, hint_of
 from kubemr.tasks.state import TaskState
 
-MOST_MISLABELLED: Final = 64
-"""Shards with a wrong hint that one survey tells of: more than these are told of by the next."""
+MAX_MISLABELLED: Final = 64
+"""The largest number of shards with a wrong hint in one snapshot; the next snapshot contains the others."""
 
 
 @frozen
 class StageSnapshot:
-    """A stage's tasks at one resourceVersion.  `complete` is the only thing that may be concluded upon."""
+    """A stage's tasks at one resourceVersion.
+
+    Decisions may rest on `complete`, and on nothing else.
+    """
 
     stage: Stage
     shards: int
-    """How many of the stage's shards there were."""
+    """The number of the stage's shards that were found."""
     tasks: TaskTable
     mislabelled: tuple[Shard, ...]
-    """Some of those whose hint did not fit their tasks."""
+    """Some of the shards whose hint does not match their tasks."""
     resource_version: str
     _states: dict[int, TaskState] = field(init=False)
-    """By its place in the ledger, each state that a task has."""
+    """Each state that occurs, by its position in `tasks.texts`."""
 
     @_states.default
     def _parsed(self) -> dict[int, TaskState]:
-        return {place: TaskState.parse(self.tasks.texts[place]) for place in self.tasks.states - {MISSING}}
+        return {position: TaskState.parse(self.tasks.texts[position]) for position in self.tasks.states - {MISSING}}
 
     @property
     def complete(self) -> bool:
-        """Every task has an attempt that counts, and none is missing from the list."""
+        """True if every task has an attempt that counts, and no shard or task is missing."""
         return (
             self.shards == self.stage.shards
             and not self.tasks.has_unknown_tasks
@@ -55,24 +58,26 @@ class StageSnapshot:
 
     @property
     def failed(self) -> list[int]:
-        """Tasks that failed for good."""
-        failed = {place for place, state in self._states.items() if state.name == "failed"}
+        """The tasks in the state `failed`, which is final."""
+        failed = {position for position, state in self._states.items() if state.name == "failed"}
         return list(self.tasks.tasks_in(failed)) if failed else []
 
     def state(self, number: int) -> TaskState:
-        """A task's state."""
+        """Return a task's state."""
         return TaskState.parse(self.tasks.text(number))
 
     @property
     def index(self) -> Index:
-        """The attempts that count, of a complete stage."""
-        words = {place: str(state.attempt) if state.name == "done" else "" for place, state in self._states.items()}
-        return Index(list(self.tasks.map_states(words)))
+        """The attempts that count, for a complete stage."""
+        values = {
+            position: str(state.attempt) if state.name == "done" else "" for position, state in self._states.items()
+        }
+        return Index(list(self.tasks.map_states(values)))
 
 
 @define
-class _Look:
-    """What has been seen of one list."""
+class _Collected:
+    """The content of the pages of one list so far."""
 
     job: JobView
     stage: Stage
@@ -84,50 +89,50 @@ class _Look:
     def _no_tasks(self) -> TaskTable:
         return TaskTable(self.stage.total)
 
-    def see(self, document: Json) -> None:
-        """One more shard, if it is the stage's."""
+    def add(self, document: Json) -> None:
+        """Add a shard, if it belongs to the stage."""
         number = document["metadata"]["name"].rpartition("-")[2]
         if not (number.isdecimal() and int(number) < self.stage.shards):
             return
         if document["metadata"]["name"] != self.job.shard_name(self.stage, int(number)):
-            return  # It has the labels, but it is none of the job's.
+            return  # It has the labels, but it is not a shard of the job.
         self.shards += 1
         self.tasks.add_shard(document["tasks"])
-        states = {place: TaskState.parse(text) for place, text in enumerate(set(document["tasks"].values()))}
+        states = {position: TaskState.parse(text) for position, text in enumerate(set(document["tasks"].values()))}
         label = (document["metadata"].get("labels") or {}).get(LABEL_TASKS, "")
-        if label not in ("waiting", hint_of(states)) and len(self.mislabelled) < MOST_MISLABELLED:
+        if label not in ("waiting", hint_of(states)) and len(self.mislabelled) < MAX_MISLABELLED:
             self.mislabelled.append(Shard.parse(document))
 
 
 def take_snapshot(job: JobView, stage: Stage) -> Op[StageSnapshot]:
-    """Read every shard of the stage."""
+    """Read every shard of the stage, at one resourceVersion."""
     pages = Pages(SHARDS, job.namespace, job.selector(stage), shards_a_page(stage))
-    look = _Look(job, stage)
+    collected = _Collected(job, stage)
     while (page := (yield from pages.next())) is not None:
         if page.first:
-            look = _Look(job, stage)
+            collected = _Collected(job, stage)
         for document in page.items:
-            look.see(document)
-    return StageSnapshot(stage, look.shards, look.tasks, tuple(look.mislabelled), pages.resource_version)
+            collected.add(document)
+    return StageSnapshot(stage, collected.shards, collected.tasks, tuple(collected.mislabelled), pages.resource_version)
 
 
 @frozen
 class Unfinished:
-    """Some shards whose hint says that they are not done; `resource_version` is where a watch may begin."""
+    """Some shards whose hint is not `done`; a watch may begin at `resource_version`."""
 
     shards: tuple[Shard, ...]
     resource_version: str
 
 
 def unfinished(job: JobView, stage: Stage, limit: int | None = None) -> Op[Unfinished]:
-    """The shards that are not labelled `done`: cheap at the end of a stage, when there are few."""
+    """List the shards that are not labelled `done`: a cheap request at the end of a stage, when they are few."""
     selector = job.selector(stage, tasks=f"{LABEL_TASKS}!=done")
     listed = yield from list_all(SHARDS, job.namespace, selector, limit=limit)
     return Unfinished(tuple(Shard.parse(item) for item in listed.items), listed.resource_version)
 
 
 def open_shards(job: JobView, stage: Stage, limit: int) -> Op[Unfinished]:
-    """Some shards that are labelled `open`."""
+    """List up to `limit` shards that are labelled `open`."""
     selector = job.selector(stage, tasks=f"{LABEL_TASKS}=open")
     listed = yield from list_all(SHARDS, job.namespace, selector, limit=limit)
     return Unfinished(tuple(Shard.parse(item) for item in listed.items), listed.resource_version)

@@ -1,7 +1,7 @@
-"""The states of very many tasks in little memory.
+"""The states of up to a million tasks in little memory.
 
-A stage may have a million tasks.  Each has one of few strings, as all that a worker committed in one epoch have the
-same: so a string is kept once, and of each task only which of them it is.
+The tasks have few different state strings, because all tasks that a worker committed in one epoch have the same one.
+So each string is kept once, and each task has only the position of its string.
 """
 
 from __future__ import annotations
@@ -15,27 +15,27 @@ from kubemr.tasks import encoding
 from kubemr.tasks.state import InvalidStateError
 
 MISSING = 0
-"""The place of a task that nobody has told of."""
+"""The position for a task of which no state was added."""
 
 
 @define(eq=False)
 class TaskTable:
-    """The strings of `total` tasks, by number: four bytes each.  `texts` are those that occur."""
+    """The state strings of `total` tasks, with four bytes per task; `texts` are the strings that occur."""
 
     total: int
     texts: list[str] = field(factory=lambda: [""], init=False)
     has_unknown_tasks: bool = field(default=False, init=False)
-    """There was a task with a number that the stage does not have, or a shard with a key that is no number."""
+    """True if a shard had a task number that the stage does not have, or a key that names no tasks."""
     _known: dict[str, int] = field(factory=dict, init=False)
-    _places: array[int] = field(init=False)
+    _positions: array[int] = field(init=False)
 
-    @_places.default
+    @_positions.default
     def _none_yet(self) -> array[int]:
         return array("I", [MISSING]) * self.total
 
     def add_shard(self, tasks: Mapping[str, str]) -> None:
-        """The tasks of one shard, as its document has them.  What was noted of them before is replaced."""
-        places, known, total = self._places, self._known, self.total
+        """Add the tasks of a shard's document, replacing their states from before."""
+        positions, known, total = self._positions, self._known, self.total
         try:
             texts = encoding.texts(tasks)
         except InvalidStateError:
@@ -45,25 +45,25 @@ class TaskTable:
             if number >= total:
                 self.has_unknown_tasks = True
                 continue
-            place = known.get(text)
-            if place is None:
-                place = known[text] = len(self.texts)
+            position = known.get(text)
+            if position is None:
+                position = known[text] = len(self.texts)
                 self.texts.append(text)
-            places[number] = place
+            positions[number] = position
 
     def text(self, number: int) -> str:
-        """A task's string; empty where there is none."""
-        return self.texts[self._places[number]] if 0 <= number < self.total else ""
+        """Return a task's state string, or an empty string if there is none."""
+        return self.texts[self._positions[number]] if 0 <= number < self.total else ""
 
     @property
     def states(self) -> set[int]:
-        """Where in `texts` the strings are that tasks have now; with `MISSING` if a task has none."""
-        return set(self._places)
+        """The positions in `texts` of all strings that tasks have now, and `MISSING` if a task has none."""
+        return set(self._positions)
 
-    def tasks_in(self, places: set[int]) -> Iterator[int]:
-        """The tasks whose string is one of these, in order."""
-        return (number for number, place in enumerate(self._places) if place in places)
+    def tasks_in(self, positions: set[int]) -> Iterator[int]:
+        """Return the tasks whose string is at one of these positions, in order."""
+        return (number for number, position in enumerate(self._positions) if position in positions)
 
-    def map_states(self, words: Mapping[int, str]) -> Iterator[str]:
-        """For each task, in order, what `words` has at the place of its string."""
-        return (words[place] for place in self._places)
+    def map_states(self, values: Mapping[int, str]) -> Iterator[str]:
+        """Return for each task, in order, the entry of `words` at the position of its string."""
+        return (values[position] for position in self._positions)

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from typing import Final
 
 from attrs import frozen
 
 from kubemr.coordination import names
+from kubemr.coordination.kinds import CONFIG_MAPS
 from kubemr.local.list_watch import Listed, follow
 from kubemr.locks.config import Server
 from kubemr.locks.effects import Json, Resource
 from kubemr.locks.threads import Stop
 from kubemr.tasks.shard import SHARDS
-
-CONFIG_MAPS: Final = Resource("", "v1", "configmaps")
 
 
 @frozen

@@ -1,17 +1,17 @@
-"""Conditional JSON patches, and locks made of them, on any object of a Kubernetes apiserver.
+"""Conditional JSON Patches, and locks made of them, on any object of a Kubernetes apiserver.
 
-A library in its own right: of kubemr it needs nothing, of others only `attrs`, and importing it takes some tens of
-milliseconds.  What speaks HTTP (`HttpTransport`) or asyncio (`aio`) is loaded when it is first used (PEP 562)::
+This is a library in its own right.
+It needs `attrs`, and no other part of kubemr; importing it takes some tens of milliseconds.
+`HttpTransport`, `http` and `aio` are imported on first use (PEP 562), because they import `http.client` and asyncio::
 
-    from kubemr.locks import HttpTransport, Lock, Resource, Target, from_environment, held, unique
+    from kubemr.locks import HttpTransport, Lock, Resource, Target, from_environment, hold, unique
 
     gadget = Target(Resource("example.com", "v1", "gadgets"), "default", "press")
     with HttpTransport(from_environment()) as transport:
-        with held(Lock(gadget, "/lockholder", unique()), transport) as holding:
-            print("fence", holding.fence)
+        with hold(Lock(gadget, "/lockholder", unique()), transport) as lock:
+            print("fence", lock.fence)
 
-docs/locks.md has the guarantees.  What is particular to MapReduce jobs (`taskstate`, `shard`, `claims`, `lease`) is
-imported from its own module.
+docs/locks.md has the guarantees, and errors.py the tree of exceptions, which all are a `LocksError`.
 """
 
 from __future__ import annotations
@@ -22,12 +22,14 @@ from typing import TYPE_CHECKING
 from kubemr.locks.conditional import PatchResult, PatchStatus, RequestRefusedError, Target, apply, read
 from kubemr.locks.config import ConfigError, Server, from_environment
 from kubemr.locks.effects import Answer, Op, Request, Resource
+from kubemr.locks.errors import InvalidLockError, LocksError
 from kubemr.locks.failure_detectors import FailureDetector, LeaseDetector, LockHeartbeatDetector
 from kubemr.locks.held_lock import HeldLock, LockLostError, LockNotAcquiredError, hold
 from kubemr.locks.identity import unique
+from kubemr.locks.lease import LeaseLostError
 from kubemr.locks.liveness import Observation
 from kubemr.locks.lock import Acquisition, Lock, LockResult, LockStatus, acquire, release, renew, try_acquire, write
-from kubemr.locks.lock_value import InvalidLockError, LockValue
+from kubemr.locks.lock_value import LockValue
 from kubemr.locks.patch import MISSING, Patch, lookup, pointer
 from kubemr.locks.threads import Stop, StoppedError, Transport, run
 
@@ -45,6 +47,7 @@ __all__ = [
     "HttpTransport",
     "InvalidLockError",
     "LeaseDetector",
+    "LeaseLostError",
     "Lock",
     "LockHeartbeatDetector",
     "LockLostError",
@@ -52,6 +55,7 @@ __all__ = [
     "LockResult",
     "LockStatus",
     "LockValue",
+    "LocksError",
     "Observation",
     "Op",
     "Patch",
@@ -84,7 +88,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> object:
-    """Load what costs time, on first use."""
+    """Import a module that takes time to import, on first use of its name."""
     if name == "HttpTransport":
         value: object = import_module("kubemr.locks.http").HttpTransport
     elif name in ("aio", "http"):

@@ -1,7 +1,8 @@
-"""Run an operation under asyncio: `kubemr.locks.threads` once more, with `await`.
+"""Run an operation under asyncio: as `kubemr.locks.threads`, with `await`.
 
-Cancellation closes the operation where it stands.  What it had sent by then may still land, exactly as
-after a crash: the next operation on the same object finds out.
+Cancellation closes the operation at its current effect.
+A request that was sent before may still be carried out, exactly as after a crash.
+The next operation on the same object finds out.
 """
 
 from __future__ import annotations
@@ -18,14 +19,14 @@ T = TypeVar("T")
 
 
 class AsyncTransport(Protocol):
-    """Where requests go."""
+    """Carries out requests."""
 
     async def send(self, request: Request) -> Answer:
-        """One HTTP exchange; never raises for what the network or the server did."""
+        """Send a request and return the answer; do not raise for failures of the network or the server."""
         ...
 
     async def wait(self, watch: Watch) -> WatchEvent | None:
-        """The first event of a watch, or None."""
+        """Return the first event of a watch, or None."""
         ...
 
 
@@ -37,9 +38,10 @@ async def run(
     sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
     random: Callable[[], float] = uniform,
 ) -> T:
-    """Carry `op` out and give its result; what it raises is raised here.
+    """Carry out `op` and return its result; raise what it raises.
 
-    `Do` runs in a thread, since it may block.  The generator is closed however this ends.
+    `Do` runs in a thread, because it may block.
+    The generator is closed in any case.
     """
 
     async def perform(effect: Effect) -> Any:
@@ -55,7 +57,7 @@ async def run(
             case Random():
                 return random()
             case _:
-                raise TypeError(f"{effect!r} is no effect: yield one of those in kubemr.locks.effects")
+                raise TypeError(f"{effect!r} is not an effect: yield one of those in kubemr.locks.effects")
 
     try:
         effect = next(op)

@@ -1,7 +1,7 @@
-"""The bearer token, re-read when its file changes.
+"""The bearer token, which is read again when its file changes.
 
-Kubernetes rotates a pod's token by swapping a symbolic link, about hourly; the old one stays valid for a
-while.  So one `stat` per request is enough, and a read that fails in between keeps the old token.
+Kubernetes replaces a pod's token about hourly, by changing a symbolic link; the old token stays valid for a while.
+So one `stat` per request is enough, and after a failed read the old token is used.
 """
 
 from __future__ import annotations
@@ -13,16 +13,16 @@ from kubemr.locks.config import ConfigError, File
 
 
 class Bearer:
-    """Gives the token to send: the file's when there is a file, else the fixed one, else none.
+    """The token to send: from the file if there is one, else the fixed token, else none.
 
-    Raises `ConfigError` when the file cannot be read at the start.
+    The constructor raises `ConfigError` if the file cannot be read.
     """
 
     def __init__(self, token: str | None, file: File | None) -> None:
         self._token = token
         self._file = file
         self._lock = threading.Lock()
-        # What identifies the content that was read: device, inode, time of change, size.
+        # The version of the content that was read: device, inode, time of change, size.
         self._read_at: tuple[int, ...] | None = None
         if file is not None:
             try:
@@ -31,12 +31,12 @@ class Bearer:
                 raise ConfigError(f"token file {file}: {problem}; name a readable file") from problem
 
     def token(self) -> str | None:
-        """The token as of now."""
+        """Return the current token, or None if there is none."""
         if self._file is not None:
             try:
                 self._reread(self._file)
             except OSError:
-                return self._token  # in the middle of a rotation: the old one is still good
+                return self._token  # The file is being replaced, and the old token is still valid.
         return self._token
 
     def _reread(self, file: File) -> None:

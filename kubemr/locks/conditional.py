@@ -1,84 +1,95 @@
-"""Apply one conditional patch and find out, for certain, whether it landed.
+"""Apply one conditional patch and find out with certainty whether the apiserver carried it out.
 
-An apiserver's answer to a patch is not always the whole story:
+The answer to a patch is not always definite:
 
-- a timeout, a broken connection or a 5xx says nothing: the write may have landed, or may land later;
-- a 422 says that some `test` failed, but not which, and a proxy in between may have sent the patch
-  twice, the second attempt failing on what the first had written;
-- a 422 may also be a refusal (schema, admission policy), which no repetition will change.
+- after a timeout, a broken connection or a 5xx, the patch may have been carried out, or may be later;
+- a 422 says that some `test` failed, but not which;
+- a proxy may have sent the patch twice, so that the second `test` fails on what the first patch wrote;
+- a 422 may also be a refusal (schema, admission policy), which no repetition changes.
 
-So the outcome is taken from the object.  What a patch writes must be recognisable as one's own (a
-holder token that nobody else writes) and what it tests must never come back once changed (epochs,
-fences: no ABA).  Then one consistent read after a doubtful answer decides:
+So the outcome is read from the object.
+What a patch writes must be recognisable as the caller's own, such as a token that no other process writes.
+What a patch tests must never return to its old value once it has changed (epochs, fences: no ABA).
+Then one consistent read after a doubtful answer decides:
 
-- one's own mark is there → **won**;
-- a tested value differs → **lost**, for good, also if the patch is still under way: it cannot pass any more;
+- the caller's own value is there → **won**;
+- a tested value differs → **lost**, permanently: the patch can no longer pass, even if it is still on its way;
 - neither → the identical patch is sent again, until the answer is definite.
 
-A patch that was certainly not carried out (429, or no connection) is sent again without a read: it tells as much, and a
-busy apiserver is asked for one thing instead of two.
+A patch that was certainly not carried out (429, or no connection) is sent again without a read.
+The next answer says as much as a read would, and a busy apiserver receives one request instead of two.
 
-Lost says that the patch lands no more.  It does not say that it never has: after a doubtful answer it may have landed,
-and others, who saw what it wrote, may have gone on from there before its mark was looked for.  Where that makes a
-difference, the mark is one that nobody else writes over: a commit, or the claim of a holder that lives.
+Lost means that the patch will not be carried out any more.
+It does not mean that it never was: after a doubtful answer it may have been carried out.
+Another process may then have replaced the caller's value before the caller read the object.
+If the difference matters, use a value that no other process replaces: a commit, or the claim of a live holder.
 
-If every tested value is as tested and the answer is 422 all the same, twice, then it was not a race
-but a refusal.
+If every tested value is as tested and the answer is nevertheless 422 twice, the cause is not a race but a refusal.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from enum import Enum
+from typing import Final
 
-from attr import frozen
+from attr import field, frozen
 
 from kubemr.locks.backoff import Backoff
 from kubemr.locks.effects import JSON_PATCH, Answer, Json, Op, Random, Request, Resource, Sleep
+from kubemr.locks.errors import LocksError
 from kubemr.locks.patch import Patch
 
-FIELD_MANAGER = "kubemr"
-"""One shared manager: a manager per worker would make `managedFields` grow with the number of workers."""
+FIELD_MANAGER: Final = "kubemr"
+"""`Target.field_manager` unless given."""
 
 
 class PatchStatus(Enum):
     """How a conditional patch ended."""
 
     WON = "won"
-    """It landed: the object carries what it wrote (or did, when it was last seen)."""
+    """The patch was carried out: the object has its values, or had them when it was last read."""
     LOST = "lost"
-    """A condition does not hold (any more).
+    """A condition does not hold, or no longer holds.
 
-    If every answer was definite, nothing was written; after a doubtful one the patch may have landed, and others have
-    written over its mark since."""
+    If every answer was definite, nothing was written.
+    After a doubtful answer, the patch may have been carried out, and another process may have replaced its values."""
     GONE = "gone"
     """The object does not exist (404)."""
     REFUSED = "refused"
-    """The server will not take it, whatever the state: schema, policy, rights, size.  An error."""
+    """The apiserver rejects the patch in any state of the object (schema, policy, rights, size): an error."""
 
 
 @frozen
 class Target:
-    """The object (and subresource) that a patch is for."""
+    """The object, and the subresource if there is one, that a patch changes.
+
+    `field_manager` names the author of the patches in the object's `managedFields`.
+    Let all processes of a program share it: with one per process, that list grows with the number of processes.
+    """
 
     resource: Resource
     namespace: str | None
     name: str
     subresource: str | None = None
+    field_manager: str = field(default=FIELD_MANAGER, kw_only=True)
 
     def get(self) -> Request:
-        """A consistent read of the whole object (never of the subresource, which may not serve it)."""
+        """Return the request for a consistent read of the whole object.
+
+        It never reads the subresource, which may not return the whole object.
+        """
         return Request("get", self.resource, self.namespace, self.name)
 
     def patch(self, patch: Patch) -> Request:
-        """The request that sends `patch`."""
+        """Return the request that sends `patch`."""
         return Request(
             "patch",
             self.resource,
             self.namespace,
             self.name,
             self.subresource,
-            query={"fieldManager": FIELD_MANAGER},
+            query={"fieldManager": self.field_manager},
             body=patch.body,
             content_type=JSON_PATCH,
         )
@@ -90,9 +101,9 @@ class Target:
 
 @frozen
 class PatchResult:
-    """The verdict, and the object as it was seen last (None when it is gone or was not read).
+    """How the patch ended, and the object as it was last read (None if it does not exist or was not read).
 
-    `answer` is the server's last word, for the message of an error.
+    `answer` is the apiserver's last answer, for the message of an error.
     """
 
     status: PatchStatus
@@ -101,22 +112,23 @@ class PatchResult:
 
     @property
     def won(self) -> bool:
-        """The patch landed."""
+        """True if the patch was carried out."""
         return self.status is PatchStatus.WON
 
 
-class RequestRefusedError(Exception):
-    """The server refused a request for a reason that repeating it will not change."""
+class RequestRefusedError(LocksError):
+    """The apiserver refused a request for a reason that repeating it does not change."""
 
     def __init__(self, what: str, answer: Answer) -> None:
         super().__init__(f"{what}: the apiserver refused it with {answer.status} {answer.reason}: {answer.message}")
         self.answer = answer
 
 
-def apply(target: Target, patch: Patch, mine: Callable[[Json], bool]) -> Op[PatchResult]:
-    """Send `patch` until its fate is known; `mine(object)` tells whether it shows in an object.
+def apply(target: Target, patch: Patch, is_ours: Callable[[Json], bool]) -> Op[PatchResult]:
+    """Send `patch` until its outcome is known.
 
-    `mine` must be true of an object only if this very patch has landed on it.
+    `is_ours(object)` decides whether an object shows the patch.
+    It must return True only if this very patch was carried out on the object.
     """
     backoff = Backoff()
     doubted = False
@@ -137,7 +149,7 @@ def apply(target: Target, patch: Patch, mine: Callable[[Json], bool]) -> Op[Patc
         seen = yield from read(target)
         if seen is None:
             return PatchResult(PatchStatus.GONE, None, answer)
-        if mine(seen):
+        if is_ours(seen):
             return PatchResult(PatchStatus.WON, seen, answer)
         if not patch.holds(seen):
             return PatchResult(PatchStatus.LOST, seen, answer)
@@ -150,9 +162,10 @@ def apply(target: Target, patch: Patch, mine: Callable[[Json], bool]) -> Op[Patc
 
 
 def read(target: Target) -> Op[Json]:
-    """A consistent read: the object, or None when it does not exist.  Waits out what is transient.
+    """Read the object consistently; return None if it does not exist.
 
-    Raises `RequestRefusedError` when the server denies the read.
+    Repeat requests that fail temporarily.
+    Raise `RequestRefusedError` if the apiserver denies the read.
     """
     backoff = Backoff()
     while True:
@@ -167,10 +180,10 @@ def read(target: Target) -> Op[Json]:
 
 
 def is_refusal(answer: Answer) -> bool:
-    """True of an answer that names a cause other than a failed `test`.
+    """Decide whether an answer names a cause other than a failed `test`.
 
-    A failed `test` (and a path that leads nowhere) is a 422 without any detail; the schema and admission
-    policies answer 422 too, but say what is wrong.
+    A failed `test`, like a path that does not exist, is a 422 without details.
+    The schema and admission policies also answer 422, but with details.
     """
     if answer.status == 422:
         details = answer.body.get("details") if isinstance(answer.body, dict) else None

@@ -1,7 +1,9 @@
-"""Where the apiserver is and how to speak to it, as docs/protocol.md has it.
+"""The address and the credentials of the apiserver, as in docs/protocol.md.
 
-``KUBEMR_APISERVER`` names the server outside a cluster, with ``KUBEMR_APISERVER_TOKEN`` and, for https
-with a private authority, ``KUBEMR_APISERVER_CA`` (a file).  Without it the pod's service account is used.
+``KUBEMR_APISERVER`` is the server's address outside a cluster, with ``KUBEMR_APISERVER_TOKEN``.
+``KUBEMR_APISERVER_CA`` is the file of a private certificate authority, for https.
+Without ``KUBEMR_APISERVER`` the pod's service account is used.
+
 Kubeconfig files are not read here: ``kubectl proxy`` turns one into an address for ``KUBEMR_APISERVER``.
 """
 
@@ -15,24 +17,28 @@ from typing import Final, TypeAlias
 
 from attr import field, frozen
 
+from kubemr.locks.errors import LocksError
+
 File: TypeAlias = str | PathLike[str]
 
 SERVICE_ACCOUNT: Final = "/var/run/secrets/kubernetes.io/serviceaccount"
-"""Where Kubernetes mounts a pod's token (rotated about hourly), authority and namespace."""
+"""The directory of a pod's token (replaced about hourly), certificate authority and namespace."""
 
 
-class ConfigError(ValueError):
-    """The settings do not say how to reach an apiserver."""
+class ConfigError(LocksError, ValueError):
+    """The settings do not lead to an apiserver: a variable is missing, or an address or file is wrong."""
 
 
 @frozen
 class Server:
     """An apiserver's address and credentials.
 
-    `url` may have a path, which goes before every request's.  Of `token` and `token_file` the file wins;
-    it is read again whenever it changes.  `cert_file` and `key_file` are a client certificate in PEM.
-    Without `ca_file` https is checked against the system's authorities; it is never left unchecked.
+    `url` may have a path, which precedes the path of every request.
+    `token_file` has priority over `token`, and is read again when it changes.
+    `cert_file` and `key_file` are a client certificate in PEM.
+    Without `ca_file`, https is verified by the system's authorities; it is never unverified.
     `connect_timeout` and `read_timeout` are in seconds; a request's own `timeout` replaces both.
+    `user_agent` is the header of that name: it names the client in the apiserver's audit log.
     """
 
     url: str = field()
@@ -43,6 +49,7 @@ class Server:
     key_file: File | None = None
     connect_timeout: float = 10.0
     read_timeout: float = 60.0
+    user_agent: str = "kubemr"
 
     @url.validator
     def _check_url(self, _attribute: object, url: str) -> None:
@@ -55,7 +62,10 @@ class Server:
 
 
 def from_environment(environ: Mapping[str, str] = os.environ, service_account: File = SERVICE_ACCOUNT) -> Server:
-    """The server that the environment names.  Raises `ConfigError`, which says what to set."""
+    """Return the server that the environment names.
+
+    Raise `ConfigError`, which says what to set.
+    """
     url = environ.get("KUBEMR_APISERVER")
     if url:
         ca = environ.get("KUBEMR_APISERVER_CA")

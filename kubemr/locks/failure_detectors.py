@@ -1,12 +1,12 @@
-"""Is the holder of a lock dead?  Two ways to judge, neither of which compares clocks.
+"""Failure detectors: they decide whether the holder of a lock is dead, without comparing clocks.
 
-=============  ==============================================  ==========================================
-`LockHeartbeatDetector`      the holder renews each lock it holds            one patch per lock and renewal
-`LeaseDetector`  the holder renews one Lease, named after it     one patch per holder, however many locks
-=============  ==============================================  ==========================================
+=======================  ==============================================  ==========================================
+`LockHeartbeatDetector`  the holder renews each lock that it holds       one patch per lock and renewal
+`LeaseDetector`          the holder renews one Lease, named after it     one patch per holder, however many locks
+=======================  ==============================================  ==========================================
 
-Both rest on `kubemr.locks.liveness`, so a judge has to be asked again and again, about every `poll`
-seconds, while somebody is under suspicion: one that is asked seldom never condemns anybody.
+Both rest on `kubemr.locks.liveness`: call the detector about every `poll` seconds while you wait for a holder.
+If you call it less often, it never reports a dead holder, because each gap starts the observation window again.
 """
 
 from __future__ import annotations
@@ -25,25 +25,34 @@ from kubemr.locks.lock_value import LockValue
 
 
 class FailureDetector(Protocol):
-    """Decides whether a holder is dead.  It remembers what it saw: one judge serves one observer."""
+    """Decides whether a holder is dead.
+
+    It remembers what it read, so every observer needs its own detector.
+    """
 
     @property
     def poll(self) -> float:
-        """How often to look, in seconds."""
+        """The interval between two calls of `is_dead`, in seconds."""
         ...
 
-    def is_dead(self, value: LockValue, asked: float, answered: float) -> Op[bool]:
-        """True when the holder of `value` is dead; a consistent read from `asked` to `answered` showed it."""
+    def is_dead(self, value: LockValue, sent_at: float, received_at: float) -> Op[bool]:
+        """Decide whether the holder of `value` is dead.
+
+        A consistent read of the lock, sent at `sent_at` and answered at `received_at`, returned `value`.
+        """
         ...
 
     def missed(self) -> None:
-        """A read of the lock failed."""
+        """Record that a read of the lock failed."""
         ...
 
 
 @define
 class LockHeartbeatDetector:
-    """Dead when the lock's string stays the same for `duration` seconds.  For one lock."""
+    """Declares a holder dead if the lock's string stays the same for `duration` seconds.
+
+    Each lock needs its own detector.
+    """
 
     duration: float
     _observation: Observation = field(init=False)
@@ -54,13 +63,13 @@ class LockHeartbeatDetector:
 
     @property
     def poll(self) -> float:
-        """As often as the holder renews."""
+        """The interval of the holder's renewals, in seconds."""
         return self.duration / RENEWALS_PER_DURATION
 
-    def is_dead(self, value: LockValue, asked: float, answered: float) -> Op[bool]:
+    def is_dead(self, value: LockValue, sent_at: float, received_at: float) -> Op[bool]:
         """See `FailureDetector`."""
-        yield from ()  # an operation, though it needs nothing from outside
-        self._observation.saw(value.raw, asked, answered)
+        yield from ()  # It is an operation, although it has no effects.
+        self._observation.record(value.raw, sent_at, received_at)
         return self._observation.expired
 
     def missed(self) -> None:
@@ -70,9 +79,10 @@ class LockHeartbeatDetector:
 
 @define
 class LeaseDetector:
-    """Dead when the holder's Lease has another holder or none, does not exist, or was not renewed for `duration`.
+    """Declares a holder dead if its Lease is missing, has another holder or none, or was not renewed for `duration`.
 
-    For any number of locks.  `lease_of` gives the Lease of an identity; who takes locks must hold it first.
+    One detector serves any number of locks.
+    `lease_of` returns the Lease of an identity; a process must hold its Lease before it acquires a lock.
     A Lease is read at most eight times per `duration`, however many locks its holder has.
     """
 
@@ -82,33 +92,36 @@ class LeaseDetector:
 
     @property
     def poll(self) -> float:
-        """As often as the holder renews."""
+        """The interval of the holder's renewals, in seconds."""
         return self.duration / RENEWALS_PER_DURATION
 
-    def is_dead(self, value: LockValue, asked: float, answered: float) -> Op[bool]:
+    def is_dead(self, value: LockValue, sent_at: float, received_at: float) -> Op[bool]:
         """See `FailureDetector`."""
         watched = self._watched.get(value.holder)
         if watched is None:
-            self._forget(answered)
-            census = LeaseFailureDetector(lambda token: self.lease_of(str(token)), self.duration)
-            watched = self._watched[value.holder] = _Watched(census)
-        elif answered - watched.looked < self.duration / 8:
-            return False  # it was alive a moment ago
-        verdict = yield from watched.detector.find_dead([Token(value.holder)])
-        watched.looked = float("-inf") if verdict else (yield Now())
-        return bool(verdict)
+            self._forget(received_at)
+            detector = LeaseFailureDetector(lambda token: self.lease_of(str(token)), self.duration)
+            watched = self._watched[value.holder] = _Watched(detector)
+        elif received_at - watched.checked_at < self.duration / 8:
+            return False  # It was alive a moment ago.
+        dead = yield from watched.detector.find_dead([Token(value.holder)])
+        watched.checked_at = float("-inf") if dead else (yield Now())
+        return bool(dead)
 
     def missed(self) -> None:
-        """See `FailureDetector`.  The lock's own reads say nothing about the Lease."""
+        """See `FailureDetector`.
+
+        Reads of the lock say nothing about the Lease.
+        """
 
     def _forget(self, now: float) -> None:
-        """Drop the holders nobody asked about lately: their windows have gaps anyway."""
+        """Drop the holders that were not checked lately: their windows have gaps anyway."""
         self._watched = {
-            holder: watched for holder, watched in self._watched.items() if now - watched.looked < self.duration
+            holder: watched for holder, watched in self._watched.items() if now - watched.checked_at < self.duration
         }
 
 
 @define
 class _Watched:
     detector: LeaseFailureDetector
-    looked: float = float("-inf")
+    checked_at: float = float("-inf")

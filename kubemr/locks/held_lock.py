@@ -1,9 +1,10 @@
-"""Hold a lock for the length of a `with` block, renewed by a thread beside it.
+"""Hold a lock for the length of a `with` block, while a thread renews it.
 
-A lock cannot stop the code of a holder that lost it, it can only say so: through `HeldLock.lost`, through
-`HeldLock.check()`, by refusing `HeldLock.write`, and by `LockLostError` at the end of the block.  It counts as
-lost when the server says so, and also when no renewal was confirmed for `Lock.renew_deadline` seconds: by then
-somebody else may be about to take it.
+A lock cannot stop the code of a holder that has lost it.
+It can only report the loss: by `HeldLock.lost`, and by an exception of `check`, of `write` and of the block's end.
+The lock counts as lost if the apiserver says so.
+It also counts as lost if no renewal was confirmed for `Lock.renew_deadline` seconds.
+After that time another process may soon take it over.
 """
 
 from __future__ import annotations
@@ -15,15 +16,15 @@ from contextlib import contextmanager
 
 from kubemr.locks.conditional import RequestRefusedError
 from kubemr.locks.effects import Op
+from kubemr.locks.errors import InvalidLockError, LocksError
 from kubemr.locks.failure_detectors import FailureDetector
 from kubemr.locks.lock import Acquisition, Lock, LockResult, LockStatus, acquire, release, renew, write
-from kubemr.locks.lock_value import InvalidLockError
 from kubemr.locks.patch import Patch
 from kubemr.locks.threads import Stop, Transport, run
 
 
-class LockNotAcquiredError(Exception):
-    """The lock was not to be had in the time given; `result` says why."""
+class LockNotAcquiredError(LocksError):
+    """The lock was not acquired in the given time, or its object does not exist; `result` says why."""
 
     def __init__(self, lock: Lock, result: LockResult) -> None:
         holder = f", held by {result.value.holder}" if result.value is not None and result.value.holder else ""
@@ -31,24 +32,26 @@ class LockNotAcquiredError(Exception):
         self.result = result
 
 
-class LockLostError(Exception):
-    """The lock was lost while it was needed: what was done under it may overlap with its next holder's work."""
+class LockLostError(LocksError):
+    """The lock was lost while its holder needed it: the holder's work may overlap with that of the next holder."""
 
 
 class HeldLock:
-    """A lock as its holder's code sees it.  Safe to use from several threads."""
+    """A lock that this process holds; several threads may use it."""
 
-    def __init__(self, held: Acquisition, transport: Transport, confirmed: float, clock: Callable[[], float]) -> None:
-        self.lock = held.lock
+    def __init__(
+        self, acquisition: Acquisition, transport: Transport, confirmed: float, clock: Callable[[], float]
+    ) -> None:
+        self.lock = acquisition.lock
         self.lost = threading.Event()
-        """Set as soon as the loss is known; it is never cleared."""
-        self._acquisition = held
+        """Set when the loss becomes known; it is never cleared."""
+        self._acquisition = acquisition
         self._transport = transport
         self._clock = clock
-        # When the last request was *sent* that is known to have shown others that we live.
+        # When the latest confirmed renewal was *sent*: waiters count the holder's silence from then at the earliest.
         self._confirmed = confirmed
-        self._why = ""
-        # Renewals and writes both change the beat, so they go one after the other.
+        self._reason = ""
+        # Renewals and writes both change the heartbeat, so they must not overlap.
         self._mutex = threading.Lock()
 
     @property
@@ -57,25 +60,28 @@ class HeldLock:
         return self._acquisition.fence
 
     def check(self) -> None:
-        """Raises `LockLostError` unless the lock is held, as far as anybody can know."""
+        """Raise `LockLostError` if the lock is lost, or may be lost because no renewal was confirmed in time."""
         if self._clock() - self._confirmed >= self.lock.renew_deadline:
             self._mark_lost(f"no renewal was confirmed for {self.lock.renew_deadline:g} s")
         if self.lost.is_set():
-            raise LockLostError(f"{self.lock}: lost by {self.lock.identity} (fence {self.fence}): {self._why}")
+            raise LockLostError(f"{self.lock}: lost by {self.lock.identity} (fence {self.fence}): {self._reason}")
 
     def renew(self) -> None:
-        """One renewal.  Raises `LockLostError`."""
-        self._change(lambda held, left: renew(held, timeout=left))
+        """Renew the lock once.
+
+        Raise `LockLostError`.
+        """
+        self._change(lambda acquisition, left: renew(acquisition, timeout=left))
 
     def write(self, patch: Patch) -> LockResult:
-        """Change the locked object under the lock's protection; see `kubemr.locks.lock.write`.
+        """Change the locked object, only while the lock is held; see `kubemr.locks.lock.write`.
 
-        Raises `LockLostError`, or `RequestRefusedError` when the server will not have the patch.
+        Raise `LockLostError`, or `RequestRefusedError` if the apiserver refuses the patch.
         """
-        return self._change(lambda held, left: write(held, patch, timeout=left))
+        return self._change(lambda acquisition, left: write(acquisition, patch, timeout=left))
 
     def release(self) -> None:
-        """Give the lock back; waits no longer than one renewal interval for a server that does not answer."""
+        """Release the lock; wait at most one renewal interval for an apiserver that does not answer."""
         with self._mutex:
             run(release(self._acquisition, timeout=self.lock.interval), self._transport, clock=self._clock)
 
@@ -95,13 +101,13 @@ class HeldLock:
             self.check()
             return result
 
-    def _mark_lost(self, why: str) -> None:
+    def _mark_lost(self, reason: str) -> None:
         if not self.lost.is_set():
-            self._why = why
+            self._reason = reason
             self.lost.set()
 
     def keep_renewed(self, done: Callable[[float], bool]) -> None:
-        """Renew until `done(interval)`, which waits that many seconds, is true, or the lock is lost."""
+        """Renew until `done(interval)`, which waits that many seconds, returns True, or the lock is lost."""
         while not done(self.lock.interval):
             try:
                 self.renew()
@@ -122,26 +128,30 @@ def hold(
     stop: Stop | None = None,
     clock: Callable[[], float] = time.monotonic,
 ) -> Iterator[HeldLock]:
-    """Acquire the lock, renew it in a thread during the block, release it at the end.
+    """Acquire the lock, renew it in a thread during the block, and release it at the end.
 
-    Raises `LockNotAcquiredError` when another holder kept it for `timeout` seconds (None: wait without a limit),
-    `StoppedError` when `stop` is set while waiting, and `LockLostError` at the end of a block during which it was lost.
+    Raise:
+
+    - `LockNotAcquiredError` if another holder keeps it for `timeout` seconds (None: no limit);
+    - `LockNotAcquiredError` also if the object does not exist;
+    - `StoppedError` if `stop` is set during the wait;
+    - `LockLostError` at the end of the block, if the lock was lost in it.
     """
     result = run(acquire(lock, detector, timeout=timeout), transport, clock=clock, stop=stop)
     if result.acquisition is not None and clock() - result.sent_at > lock.interval:
-        # It took long to find out that the lock was won: others may have watched it in silence since.
+        # The answer came late: waiters may have counted the holder's silence since the request was sent.
         result = run(renew(result.acquisition, timeout=lock.renew_deadline), transport, clock=clock)
     if result.acquisition is None:
         raise LockNotAcquiredError(lock, result)
-    holding = HeldLock(result.acquisition, transport, result.sent_at, clock)
+    held_lock = HeldLock(result.acquisition, transport, result.sent_at, clock)
     done = threading.Event()
-    renewals = threading.Thread(target=holding.keep_renewed, args=(done.wait,), name=f"renews {lock}", daemon=True)
+    renewals = threading.Thread(target=held_lock.keep_renewed, args=(done.wait,), name=f"renews {lock}", daemon=True)
     renewals.start()
     try:
-        yield holding
+        yield held_lock
     finally:
         done.set()
         renewals.join()
-        if not holding.lost.is_set():
-            holding.release()
-    holding.check()
+        if not held_lock.lost.is_set():
+            held_lock.release()
+    held_lock.check()

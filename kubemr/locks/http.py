@@ -23,7 +23,7 @@ import time
 from collections.abc import Callable, Generator, Mapping
 from contextlib import ExitStack, closing, suppress
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 from urllib.parse import quote, urlencode, urlsplit
 
 from kubemr.locks.bearer_token import Bearer
@@ -34,8 +34,6 @@ from kubemr.locks.threads import Stop
 
 if TYPE_CHECKING:
     import ssl
-
-USER_AGENT: Final = "kubemr"
 
 
 class StreamRefusedError(Exception):
@@ -192,7 +190,7 @@ class HttpTransport:
         connection.close()
 
     def _headers(self) -> dict[str, str]:
-        headers = {"Accept": "application/json", "User-Agent": USER_AGENT}
+        headers = {"Accept": "application/json", "User-Agent": self._server.user_agent}
         token = self._bearer.token()
         if token:
             headers["Authorization"] = f"Bearer {token}"

@@ -1,4 +1,4 @@
-"""Names for claimants that nobody else has, not even this process before its last restart."""
+"""Unique names for lock holders: two processes never share one, and every start of a process has a new one."""
 
 from __future__ import annotations
 
@@ -6,9 +6,12 @@ import os
 from typing import NewType
 
 Token = NewType("Token", str)
-"""The identity of a Lease's holder, drawn anew at every process start."""
+"""The identity of a Lease's holder: a new one at every start of a process."""
 
 
 def unique(prefix: str = "") -> str:
-    """`<prefix>-<pid>-<random>`; the prefix is by default the machine's name.  Fit for `Lock.identity`."""
+    """Return `<prefix>-<pid>-<random>`, which is fit for `Lock.identity`.
+
+    The default prefix is the machine's name.
+    """
     return f"{prefix or os.uname().nodename}-{os.getpid()}-{os.urandom(4).hex()}"

@@ -1,11 +1,12 @@
-"""Worker Leases: which process is worker number N, and that it lives.
+"""Leases that say which process holds an identity, such as worker number 7, and that the process is alive.
 
-The operator makes one `coordination.k8s.io/v1` Lease per worker.  A worker takes it before its first
-claim, by a conditional patch of `spec.holderIdentity`; from that moment every other token with the same
-index is dead, at once, without waiting.  A token that *is* its Lease's holder is dead when the Lease was
-not renewed for its whole duration as the observer saw it (`kubemr.locks.liveness`).
+Each identity has one `coordination.k8s.io/v1` Lease.
+A process takes the Lease at its start, by a conditional patch of `spec.holderIdentity`.
+From that moment every other token with that identity is dead, without a wait.
+A token that *is* its Lease's holder is dead if the Lease was not renewed for its whole duration.
+The observer measures that by its own clock (`kubemr.locks.liveness`).
 
-`keep` is meant to run beside the user's code, in a thread of its own.
+`keep_renewed` is meant to run in a separate thread, beside the process's work.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from kubemr.locks.backoff import LONGEST, Backoff
 from kubemr.locks.conditional import PatchResult, PatchStatus, RequestRefusedError, Target, apply, is_refusal, read
 from kubemr.locks.deadline import with_deadline
 from kubemr.locks.effects import Answer, Do, Json, Now, Op, Random, Request, Resource, Sleep
+from kubemr.locks.errors import LocksError
 from kubemr.locks.identity import Token
 from kubemr.locks.liveness import Observation
 from kubemr.locks.patch import Patch, lookup
@@ -26,18 +28,18 @@ from kubemr.locks.patch import Patch, lookup
 LEASES: Final = Resource("coordination.k8s.io", "v1", "leases")
 
 RENEWALS_PER_DURATION: Final = 4
-"""A Lease's duration is at least four renewals, so that three in a row may go wrong."""
+"""The duration of a Lease is at least four renewals, so that three in a row may fail."""
 
 
-class LeaseLostError(Exception):
-    """Another process took this worker's Lease, or it was deleted: stop at once."""
+class LeaseLostError(LocksError):
+    """Another process took the Lease, or the Lease was deleted: this process must stop at once."""
 
 
 def take(target: Target, token: Token, now_string: Callable[[], str]) -> Op[Json]:
-    """Become the holder, whoever was it before; gives the Lease.
+    """Make `token` the holder, also if the Lease has another holder; return the Lease.
 
-    `stamp` gives the wall clock's time as a Kubernetes MicroTime; it is written for people to read and is
-    never compared.  Raises `LeaseLostError` when there is no such Lease.
+    `now_string` returns the wall clock's time as a Kubernetes MicroTime, which people read and no process compares.
+    Raise `LeaseLostError` if the Lease does not exist.
     """
     while True:
         lease = yield from read(target)
@@ -59,13 +61,16 @@ def take(target: Target, token: Token, now_string: Callable[[], str]) -> Op[Json
 
 
 def renew(target: Target, token: Token, now_string: str, *, longest: float = LONGEST) -> Op[None]:
-    """Show that `token` lives.  `stamp` must differ from the last one: a patch that changes nothing writes nothing.
+    """Renew the Lease once.
 
-    `longest` bounds each request, and each wait between two, in seconds: a connection that has gone silent is given up
-    for another, and an apiserver that asks for more time is asked again before the Lease is over.
-    Raises `LeaseLostError` when another token holds the Lease.
+    `now_string` must differ from the last one, because a patch that changes nothing writes nothing.
+    `longest` bounds each request, and each wait between two, in seconds.
+    So a connection without answers is replaced by another one.
+    A busy apiserver receives the next request before the Lease expires, whatever its Retry-After says.
+    Raise `LeaseLostError` if another token holds the Lease.
 
-    The patch is sent until it is known to have landed.  That needs no reads, unless a test fails: it may land twice.
+    The patch is sent until it is known to be carried out.
+    That needs no reads, unless a test fails: to carry it out twice does no harm.
     """
     request = target.patch(Patch().test("/spec/holderIdentity", token).add("/spec/renewTime", now_string))
     backoff = Backoff(longest=longest)
@@ -89,13 +94,16 @@ def renew(target: Target, token: Token, now_string: str, *, longest: float = LON
 
 
 def release(target: Target, token: Token) -> Op[None]:
-    """Give the Lease up, so that what `token` still holds is free at once.  Not holding it is fine."""
+    """Release the Lease: from then on `token` counts as dead, and what it holds can be reclaimed at once.
+
+    Do nothing if `token` does not hold the Lease.
+    """
     patch = Patch().test("/spec/holderIdentity", token).remove("/spec/holderIdentity")
 
-    def mine(lease: Json) -> bool:
+    def is_released(lease: Json) -> bool:
         return not _holder_is(token)(lease)
 
-    outcome = yield from apply(target, patch, mine)
+    outcome = yield from apply(target, patch, is_released)
     if outcome.status is PatchStatus.REFUSED:
         raise RequestRefusedError(f"releasing {target}", outcome.answer)
 
@@ -105,11 +113,12 @@ def keep_renewed(
 ) -> Op[None]:
     """Renew the Lease four times per `duration` seconds (a little more often, never less) while `alive()`.
 
-    No request and no wait lasts longer than such an interval.  So three in a row may go wrong; and after an outage of
-    the apiserver the first renewal lands within an interval: others, who may have been quicker to find the apiserver
-    back, would else see nothing of this worker for too long.
-    Ends when `alive()` is False: a worker whose loop is stuck must not look healthy.
-    Raises `LeaseLostError`.
+    No request and no wait lasts longer than one such interval, so three renewals in a row may fail.
+    After an outage of the apiserver, the first renewal is carried out within an interval.
+    With longer waits, an observer that reaches the apiserver earlier might declare this process dead.
+
+    Return when `alive()` is False: a worker whose loop is stuck must not look healthy.
+    Raise `LeaseLostError`.
     """
     interval = duration / RENEWALS_PER_DURATION
     while True:
@@ -120,25 +129,28 @@ def keep_renewed(
 
 
 def duration_of(lease: Json, default: float) -> float:
-    """How long this Lease lasts, in seconds: what it says itself, or `default` where that is what it says, rounded."""
-    told = lookup(lease, "/spec/leaseDurationSeconds")
-    if not isinstance(told, int) or told == whole_seconds(default):
+    """Return the duration of this Lease, in seconds.
+
+    It is what the Lease says, or `default` if that rounds to it.
+    """
+    stated = lookup(lease, "/spec/leaseDurationSeconds")
+    if not isinstance(stated, int) or stated == whole_seconds(default):
         return default
-    return float(told)
+    return float(stated)
 
 
 def whole_seconds(duration: float) -> int:
-    """A duration as a Lease can say it."""
+    """Return a duration in whole seconds, as a Lease requires."""
     return max(1, round(duration))
 
 
 @define
 class LeaseFailureDetector:
-    """Who is dead, as one observer sees it.  `lease_of` names the Lease of a token.
+    """Finds the dead tokens among those of one observer; `lease_of` returns the Lease of a token.
 
-    Each Lease is judged by its own duration; `duration`, in seconds, is that of a Lease which says none.
-    Look about `RENEWALS_PER_DURATION` times per duration while somebody is under suspicion: the window of
-    an observation tolerates no gap of more than half of it.
+    Each Lease has its own duration; `duration`, in seconds, applies to a Lease without one.
+    Call `find_dead` about `RENEWALS_PER_DURATION` times per duration while a token is suspected.
+    A gap of more than half of the duration starts the observation window again.
     """
 
     lease_of: Callable[[Token], Target]
@@ -146,39 +158,42 @@ class LeaseFailureDetector:
     _seen: dict[Token, Observation] = field(factory=dict, init=False)
 
     def find_dead(self, tokens: Iterable[Token]) -> Op[set[Token]]:
-        """Read the Leases of `tokens`, once each; gives those that are dead."""
+        """Read the Leases of `tokens`, once each, and return the dead tokens."""
         dead: set[Token] = set()
         for token in sorted(set(tokens)):
-            asked: float = yield Now()
+            sent_at: float = yield Now()
             target = self.lease_of(token)
             answer: Answer = yield Request("get", target.resource, target.namespace, target.name)
-            answered: float = yield Now()
-            self.forget(asked)
+            received_at: float = yield Now()
+            self.forget(sent_at)
             if answer.ok or answer.status == 404:
-                if self.is_dead(token, answer.body if answer.ok else None, asked, answered):
+                if self.is_dead(token, answer.body if answer.ok else None, sent_at, received_at):
                     dead.add(token)
             else:
                 self.missed([token])
         return dead
 
-    def is_dead(self, token: Token, lease: Json, asked: float, answered: float) -> bool:
-        """True when `token` is dead: a consistent read from `asked` to `answered` showed its `lease`, or None."""
+    def is_dead(self, token: Token, lease: Json, sent_at: float, received_at: float) -> bool:
+        """Decide whether `token` is dead.
+
+        A consistent read, sent at `sent_at` and answered at `received_at`, returned its `lease`, or None.
+        """
         if lease is None or not _holder_is(token)(lease):
             self._seen.pop(token, None)
             return True
         observation = self._seen.get(token)
         if observation is None:
             observation = self._seen[token] = Observation(duration_of(lease, self.duration))
-        observation.saw(lookup(lease, "/spec/renewTime"), asked, answered)
+        observation.record(lookup(lease, "/spec/renewTime"), sent_at, received_at)
         return observation.expired
 
     def missed(self, tokens: Iterable[Token]) -> None:
-        """A read of their Leases failed: their windows start again."""
+        """Record that a read of the Leases of `tokens` failed: their windows start again."""
         for token in tokens:
             self._seen.pop(token, None)
 
     def forget(self, now: float) -> None:
-        """Drop the observations that have a gap: they start again with the next look anyway."""
+        """Drop the observations that have a gap: they start again with the next read anyway."""
         for token in [token for token, observation in self._seen.items() if observation.has_gap(now)]:
             del self._seen[token]
 

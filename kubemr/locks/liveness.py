@@ -1,16 +1,17 @@
-"""Judge whether a holder is dead without comparing clocks.
+"""Decide whether a holder is dead, without comparing clocks.
 
-A live holder changes something in regular intervals (a Lease's `renewTime`, a lock's beat).  The
-observer looks at *what* is there, never at the time written in it, and measures with its own monotonic
-clock how long it stayed the same.  Three rules keep a slow or cut-off observer from condemning anyone:
+A live holder changes a value at regular intervals: its Lease's `renewTime`, or its lock's heartbeat.
+The observer compares the values that it reads, and ignores the time that a value may contain.
+It measures by its own monotonic clock how long the value stays the same.
+Three rules prevent a slow or disconnected observer from declaring a live holder dead:
 
-1. Only successful reads count, and they must follow each other closely.  A failed read, or a gap longer
-   than `max_gap`, starts the window again: while the apiserver was away nobody could renew.
-2. The window is a whole lease duration, which is at least four renewals.  It opens when the *answer* of
-   the first read is in and closes when the *question* of the last one goes out: a slow answer never
-   makes it longer than it was.
-3. The read that closes the window must be *consistent* (a plain GET, or a list without
-   resourceVersion), since watches and cached lists may lag behind.
+1. Only successful reads count, and the time between two of them is bounded by `max_gap`.
+   A failed read or a longer gap starts the window again: no holder could renew while the apiserver was unavailable.
+2. The window is a whole lease duration, which is at least four renewals.
+   It begins when the *answer* to the first read arrives, and ends when the *request* of the last one is sent.
+   So a slow answer never makes the window seem longer than it was.
+3. The read that ends the window must be *consistent* (a plain GET, or a list without resourceVersion).
+   Watches and cached lists may lag behind.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from kubemr.locks.effects import Json
 
 @define
 class Observation:
-    """How long one value has stayed the same, as far as this observer can vouch for it.
+    """How long one value has stayed the same, as far as this observer knows.
 
     `duration` and `max_gap` are in seconds; `max_gap` is half of `duration` unless given.
     """
@@ -31,33 +32,33 @@ class Observation:
     max_gap: float = field()
     _value: Json = field(default=None, init=False)
     _since: float | None = field(default=None, init=False)
-    _asked: float = field(default=0.0, init=False)
-    _answered: float = field(default=0.0, init=False)
+    _sent_at: float = field(default=0.0, init=False)
+    _received_at: float = field(default=0.0, init=False)
 
     @max_gap.default
     def _half(self) -> float:
         return self.duration / 2
 
-    def saw(self, value: Json, asked: float, answered: float) -> None:
-        """A consistent read, sent at `asked` and answered at `answered`, showed `value`."""
-        if self._since is None or value != self._value or self.has_gap(asked):
-            self._since = answered
+    def record(self, value: Json, sent_at: float, received_at: float) -> None:
+        """Record that a consistent read, sent at `sent_at` and answered at `received_at`, returned `value`."""
+        if self._since is None or value != self._value or self.has_gap(sent_at):
+            self._since = received_at
             self._value = value
-        self._asked = asked
-        self._answered = answered
+        self._sent_at = sent_at
+        self._received_at = received_at
 
     def missed(self) -> None:
-        """A read failed: the window starts again with the next successful one."""
+        """Record a failed read: the window starts again with the next successful read."""
         self._since = None
 
     def has_gap(self, now: float) -> bool:
-        """Nothing was seen for so long that a read which is sent at `now` starts the window again."""
-        return now - self._answered > self.max_gap
+        """Return True if the last read is so old that a read sent at `now` starts the window again."""
+        return now - self._received_at > self.max_gap
 
     @property
     def expired(self) -> bool:
-        """True when the reads up to the latest show the same value for `duration`, without a gap.
+        """True if all reads for `duration` returned the same value, without a gap.
 
-        Ask right after `saw`: time that passed since the latest read proves nothing, and is not counted.
+        The time since the latest read proves nothing, and does not count.
         """
-        return self._since is not None and self._asked - self._since >= self.duration
+        return self._since is not None and self._sent_at - self._since >= self.duration

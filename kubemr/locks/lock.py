@@ -1,16 +1,18 @@
-"""A lock at any path of any object, by conditional JSON patches.
+"""A lock at any path of any object, by conditional JSON Patches.
 
-Of many that try at once one succeeds, because the apiserver (etcd behind it) carries out a patch only if
-its `test` holds.  The seed of it all::
+Of many processes that try at once one succeeds, because the apiserver carries out a patch only if its `test` holds.
+The simplest such lock is one patch::
 
     [{"op": "test", "path": "/lockholder", "value": null}, {"op": "add", "path": "/lockholder", "value": "me"}]
 
-Here the value also carries a fencing token and a beat (`kubemr.locks.lock_value`).  A holder *renews*; one
-that did not for the lock's whole duration, by the observer's own clock (`kubemr.locks.failure_detectors`), has its
-lock taken over.  What a former holder still does afterwards is told apart by its lower fence, and what
-it writes into the locked object itself is refused by the server (`write`).
+Here the value also contains a fencing token and a heartbeat (`kubemr.locks.lock_value`).
+A holder *renews* its lock.
+If it does not for the lock's whole duration, by a waiter's own clock, the waiter takes the lock over.
+`kubemr.locks.failure_detectors` decides that.
+Requests of a former holder can be recognised by their lower fence.
+Its writes to the locked object itself are refused by the apiserver (`write`).
 
-Every patch also tests the object's uid: an object that was deleted and made again has another lock.
+Every patch also tests the object's uid: an object that was deleted and created again has another lock.
 """
 
 from __future__ import annotations
@@ -24,37 +26,40 @@ from kubemr.locks.backoff import Backoff
 from kubemr.locks.conditional import PatchResult, PatchStatus, RequestRefusedError, Target, apply
 from kubemr.locks.deadline import with_deadline
 from kubemr.locks.effects import Answer, Json, Now, Op, Random, Sleep, Watch, WatchEvent
+from kubemr.locks.errors import InvalidLockError
 from kubemr.locks.failure_detectors import FailureDetector, LockHeartbeatDetector
 from kubemr.locks.lease import RENEWALS_PER_DURATION
-from kubemr.locks.lock_value import InvalidLockError, LockValue
-from kubemr.locks.patch import Patch, lookup
-from kubemr.locks.set_path import set_at_path, split
+from kubemr.locks.lock_value import LockValue
+from kubemr.locks.patch import Patch, lookup, set_at_path, split_pointer
 
 WAKEUP_JITTER: Final = 0.05
-"""Seconds over which those who wait spread their attempts when a lock becomes free."""
+"""The time in seconds over which waiters distribute their attempts when a lock becomes free."""
 
 
 class LockStatus(Enum):
     """How an operation on a lock ended."""
 
     WON = "won"
-    """Done: the lock is held (acquire, renew, write), or given back (release)."""
+    """Success: the lock is held (acquire, renew, write) or released (release)."""
     LOST = "lost"
-    """Somebody else holds it, or a condition does not hold.  What it was to write may have landed before that, if an
-    answer was lost."""
+    """Another process holds the lock, or a condition does not hold.
+
+    If an answer was lost, the patch may have been carried out before that."""
     GONE = "gone"
-    """The object does not exist (any more)."""
+    """The object does not exist."""
     UNKNOWN = "unknown"
-    """The time given ran out before the apiserver's answer was definite: a patch may have landed, or may still."""
+    """The timeout passed before the apiserver's answer was definite.
+
+    A patch may have been carried out, or may be later."""
 
 
 @frozen
 class Lock:
-    """A lock as one claimant sees it.
+    """A lock, with the identity under which this process acquires it.
 
-    `identity` is the claimant's name, unique among all that use the lock: draw it anew at every process
-    start (`kubemr.locks.identity.unique`).  `duration`, in seconds, is how long a holder may be silent;
-    all who use the lock must agree on it.
+    `identity` is unique among all users of the lock, and new at every start of a process (`unique`).
+    `duration`, in seconds, is the time without a renewal after which a holder is dead.
+    All users of the lock must give it the same `duration`.
     """
 
     target: Target
@@ -64,7 +69,7 @@ class Lock:
 
     @path.validator
     def _check_path(self, _attribute: object, path: str) -> None:
-        split(path)
+        split_pointer(path)
 
     @identity.validator
     def _check_identity(self, _attribute: object, identity: str) -> None:
@@ -78,20 +83,22 @@ class Lock:
 
     @property
     def interval(self) -> float:
-        """Seconds between renewals: three in a row may go wrong."""
+        """The time between renewals, in seconds: three in a row may fail."""
         return self.duration / RENEWALS_PER_DURATION
 
     @property
     def renew_deadline(self) -> float:
-        """Seconds without a confirmed renewal after which a holder must take its lock for lost.
+        """The time without a confirmed renewal after which a holder must treat its lock as lost, in seconds.
 
-        Less than `duration`, so that a holder stops before another one starts, also when their clocks
-        do not run equally fast.
+        It is less than `duration`, so that a holder stops before another starts, even if their clocks differ in speed.
         """
         return self.duration * 2 / 3
 
     def value_in(self, document: Json) -> LockValue:
-        """Raises `InvalidLockError` when what stands at the path is no lock."""
+        """Return the lock's value in an object.
+
+        Raise `InvalidLockError` if the value at the path is not a lock.
+        """
         try:
             return LockValue.parse(lookup(document, self.path))
         except InvalidLockError as problem:
@@ -103,7 +110,7 @@ class Lock:
 
 @frozen
 class Acquisition:
-    """One acquisition.  `fence` is greater than that of every earlier acquisition of this lock."""
+    """One acquisition of a lock; its `fence` is greater than the fence of every earlier acquisition."""
 
     lock: Lock
     value: LockValue
@@ -111,35 +118,37 @@ class Acquisition:
 
     @property
     def fence(self) -> int:
-        """The fencing token: give it to whatever must refuse the orders of former holders."""
+        """The fencing token, for resources that must refuse requests of former holders."""
         return self.value.fence
 
     @property
     def guard(self) -> Patch:
-        """The tests that hold only as long as this acquisition, at this beat, stands."""
+        """The tests that hold only while the object has this acquisition with this heartbeat."""
         return Patch().test("/metadata/uid", self.uid).test(self.lock.path, self.value.raw)
 
     def shows(self, document: Json) -> bool:
-        """True when `document` carries exactly this acquisition at this beat."""
+        """Return True if `document` has exactly this acquisition with this heartbeat."""
         found = lookup(document, "/metadata/uid"), lookup(document, self.lock.path)
         return bool(found == (self.uid, self.value.raw))
 
     def stands_in(self, document: Json) -> bool:
-        """True when `document` carries this acquisition, at any beat."""
+        """Return True if `document` has this acquisition, with any heartbeat."""
         same_object = bool(lookup(document, "/metadata/uid") == self.uid)
         return same_object and self.value.same_acquisition_as(lookup(document, self.lock.path))
 
     def at(self, value: LockValue) -> Acquisition:
-        """The same acquisition with another beat."""
+        """Return the same acquisition with another heartbeat."""
         return evolve(self, value=value)
 
 
 @frozen
 class LockResult:
-    """How it ended; `held` unless the lock is not (or no longer) one's own; the lock and object as last seen.
+    """The outcome of an operation on a lock.
 
-    `asked` is the driver's clock when the patch that won was first sent: others who saw the lock since
-    may count its silence from then on, but no earlier.
+    `acquisition` is None if this process does not hold the lock, or no longer holds it.
+    `value` and `object` are the lock and the object as they were last read.
+    `sent_at` is the driver's clock when the patch that won was first sent.
+    Waiters may count the holder's silence from then on, but not earlier.
     """
 
     status: LockStatus
@@ -150,7 +159,7 @@ class LockResult:
 
     @property
     def won(self) -> bool:
-        """True for `LockStatus.WON`."""
+        """True if the status is `LockStatus.WON`."""
         return self.status is LockStatus.WON
 
 
@@ -158,19 +167,21 @@ _UNKNOWN: Final = LockResult(LockStatus.UNKNOWN)
 
 
 def try_acquire(lock: Lock, detector: FailureDetector | None = None, *, timeout: float | None = None) -> Op[LockResult]:
-    """Take the lock if it is free, one's own, or (with `judge`) its holder is dead; never waits for a holder.
+    """Acquire the lock if it is free, held by this identity or, with a `detector`, if its holder is dead.
 
-    One's own is taken anew, with a higher fence: a claimant that does not know what it holds, after a
-    crash of the operation or an unknown outcome, calls this again.
-    Raises `InvalidLockError`, or `RequestRefusedError` when the server will not have the patch (schema, rights).
+    This operation never waits for a holder.
+    A lock that this identity holds is acquired again, with a higher fence.
+    So a caller that does not know what it holds, after a crash or an unknown outcome, repeats this operation.
+    Raise `InvalidLockError`, or `RequestRefusedError` if the apiserver refuses the patch (schema, rights).
     """
     return (yield from with_deadline(_try_acquire(lock, detector), timeout, _UNKNOWN, each=lock.interval))
 
 
 def acquire(lock: Lock, detector: FailureDetector | None = None, *, timeout: float | None = None) -> Op[LockResult]:
-    """Take the lock, waiting until it is free or its holder dead; `judge` is by default the lock's own beat.
+    """Acquire the lock; wait until it is free or its holder is dead.
 
-    With `timeout` (seconds) it ends as LOST when the time runs out while somebody else holds it.
+    The default `detector` is a `LockHeartbeatDetector`.
+    The result is LOST if another process still holds the lock after `timeout` seconds.
     """
     detector = detector or LockHeartbeatDetector(lock.duration)
     deadline = float("inf") if timeout is None else (yield Now()) + timeout
@@ -186,70 +197,74 @@ def acquire(lock: Lock, detector: FailureDetector | None = None, *, timeout: flo
         yield from _wait_for_change(lock, result, min(pause, deadline - (yield Now())))
 
 
-def renew(held: Acquisition, *, timeout: float | None = None) -> Op[LockResult]:
-    """Show that the holder lives.  LOST: somebody else has the lock now, or it was released.
+def renew(acquisition: Acquisition, *, timeout: float | None = None) -> Op[LockResult]:
+    """Renew the lock: show that the holder is alive.
 
-    After UNKNOWN renew again with the same `held`, until `Lock.renew_deadline` is over.
+    The result is LOST if another process holds the lock now, or it was released.
+    After UNKNOWN, renew the same acquisition again, until `Lock.renew_deadline` has passed.
     """
-    return (yield from write(held, Patch(), timeout=timeout))
+    return (yield from write(acquisition, Patch(), timeout=timeout))
 
 
-def write(held: Acquisition, patch: Patch, *, timeout: float | None = None) -> Op[LockResult]:
-    """Change the locked object, only while the lock is held: one patch that renews the lock too.
+def write(acquisition: Acquisition, patch: Patch, *, timeout: float | None = None) -> Op[LockResult]:
+    """Change the locked object, only while the lock is held, by one patch that also renews the lock.
 
-    A former holder's `write` is refused by the server, however late it comes.  The patch may carry tests
-    of its own; if one fails, the fate is LOST while `Result.held` is still set.
+    The apiserver refuses the `write` of a former holder, however late it arrives.
+    The patch may contain other tests; if one of them fails, the result is LOST with an acquisition.
     """
-    return (yield from with_deadline(_write(held, patch), timeout, _UNKNOWN, each=held.lock.interval))
+    return (yield from with_deadline(_write(acquisition, patch), timeout, _UNKNOWN, each=acquisition.lock.interval))
 
 
-def release(held: Acquisition, *, timeout: float | None = None) -> Op[LockResult]:
-    """Give the lock back; the fence stays.
+def release(acquisition: Acquisition, *, timeout: float | None = None) -> Op[LockResult]:
+    """Release the lock; the fence stays.
 
-    LOST: it is not held any more, which is just as well.  That may be this very release's doing, where its answer was
-    lost and somebody took the lock before one could look.
+    The result is LOST if the lock is not held any more.
+    This release may be the cause, if its answer was lost and another process took the lock before the next read.
     """
-    return (yield from with_deadline(_release(held), timeout, _UNKNOWN, each=held.lock.interval))
+    return (yield from with_deadline(_release(acquisition), timeout, _UNKNOWN, each=acquisition.lock.interval))
 
 
 def _try_acquire(lock: Lock, detector: FailureDetector | None) -> Op[LockResult]:
     vanished = ""
     while True:
-        asked: float = yield Now()
+        sent_at: float = yield Now()
         seen = yield from _read(lock, detector)
         if seen is None:
             return LockResult(LockStatus.GONE)
-        result = yield from _contend(lock, detector, seen, asked, (yield Now()))
+        result = yield from _contend(lock, detector, seen, sent_at, (yield Now()))
         if result.status is not LockStatus.GONE:
             return result
-        # A 404 to the patch: the object was deleted after the read, or it is the subresource that does not exist.
+        # A 404 to the patch: the object was deleted after the read, or the subresource does not exist.
         if vanished == (vanished := result.object["metadata"]["uid"]):
             what = f"{lock}: the object exists, but not its subresource {lock.target.subresource!r}"
             raise RequestRefusedError(what, Answer(404))
 
 
-def _contend(lock: Lock, detector: FailureDetector | None, seen: Json, asked: float, answered: float) -> Op[LockResult]:
-    """Try for the lock until somebody has it; `seen` was read between `asked` and `answered`."""
+def _contend(
+    lock: Lock, detector: FailureDetector | None, seen: Json, sent_at: float, received_at: float
+) -> Op[LockResult]:
+    """Try to acquire the lock until a live process holds it; `seen` was read between `sent_at` and `received_at`."""
     while True:
         value = lock.value_in(seen)
         taken = not value.free and value.holder != lock.identity
-        if taken and (detector is None or not (yield from detector.is_dead(value, asked, answered))):
+        if taken and (detector is None or not (yield from detector.is_dead(value, sent_at, received_at))):
             return LockResult(LockStatus.LOST, value=value, object=seen)
-        held = Acquisition(lock, value.taken_by(lock.identity, (yield Random())), seen["metadata"]["uid"])
-        taking = Patch().test("/metadata/uid", held.uid) + set_at_path(seen, lock.path, value.raw, held.value.raw)
-        asked = yield Now()
-        outcome = yield from apply(lock.target, taking, held.shows)
+        acquisition = Acquisition(lock, value.taken_by(lock.identity, (yield Random())), seen["metadata"]["uid"])
+        patch = Patch().test("/metadata/uid", acquisition.uid)
+        patch += set_at_path(seen, lock.path, value.raw, acquisition.value.raw)
+        sent_at = yield Now()
+        outcome = yield from apply(lock.target, patch, acquisition.shows)
         if outcome.won:
-            return LockResult(LockStatus.WON, held, held.value, outcome.object, asked)
+            return LockResult(LockStatus.WON, acquisition, acquisition.value, outcome.object, sent_at)
         _raise_if_refused(outcome, lock)
         if outcome.status is PatchStatus.GONE:
             return LockResult(LockStatus.GONE, object=seen)
         seen = outcome.object
-        answered = yield Now()
+        received_at = yield Now()
 
 
 def _read(lock: Lock, detector: FailureDetector | None) -> Op[Json]:
-    """A consistent read of the object, None when there is none; the judge hears of every one that fails."""
+    """Read the object consistently, and notify the detector of failed reads; return None if it does not exist."""
     backoff = Backoff()
     while True:
         answer: Answer = yield lock.target.get()
@@ -264,45 +279,47 @@ def _read(lock: Lock, detector: FailureDetector | None) -> Op[Json]:
         yield Sleep(backoff.next((yield Random()), answer.retry_after))
 
 
-def _write(held: Acquisition, patch: Patch) -> Op[LockResult]:
-    lock = held.lock
+def _write(acquisition: Acquisition, patch: Patch) -> Op[LockResult]:
+    lock = acquisition.lock
     while True:
-        asked: float = yield Now()
-        renewed = held.at(held.value.renewed((yield Random())))
-        outcome = yield from apply(lock.target, held.guard.replace(lock.path, renewed.value.raw) + patch, renewed.shows)
+        sent_at: float = yield Now()
+        renewed = acquisition.at(acquisition.value.renewed((yield Random())))
+        outcome = yield from apply(
+            lock.target, acquisition.guard.replace(lock.path, renewed.value.raw) + patch, renewed.shows
+        )
         if outcome.won:
-            return LockResult(LockStatus.WON, renewed, renewed.value, outcome.object, asked)
+            return LockResult(LockStatus.WON, renewed, renewed.value, outcome.object, sent_at)
         _raise_if_refused(outcome, lock)
         if outcome.status is PatchStatus.GONE:
             return LockResult(LockStatus.GONE)
         value = lock.value_in(outcome.object)
-        if not held.stands_in(outcome.object):
+        if not acquisition.stands_in(outcome.object):
             return LockResult(LockStatus.LOST, None, value, outcome.object)
-        if value == held.value:
-            return LockResult(LockStatus.LOST, held, value, outcome.object)  # it was a test in `patch` that failed
-        held = held.at(value)  # an earlier renewal landed whose answer was lost
+        if value == acquisition.value:
+            return LockResult(LockStatus.LOST, acquisition, value, outcome.object)  # A test of `patch` failed.
+        acquisition = acquisition.at(value)  # An earlier renewal was carried out, and its answer was lost.
 
 
-def _release(held: Acquisition) -> Op[LockResult]:
-    lock = held.lock
+def _release(acquisition: Acquisition) -> Op[LockResult]:
+    lock = acquisition.lock
     while True:
-        free = held.at(held.value.released())
-        outcome = yield from apply(lock.target, held.guard.replace(lock.path, free.value.raw), free.shows)
+        free = acquisition.at(acquisition.value.released())
+        outcome = yield from apply(lock.target, acquisition.guard.replace(lock.path, free.value.raw), free.shows)
         if outcome.won:
             return LockResult(LockStatus.WON, None, free.value, outcome.object)
         _raise_if_refused(outcome, lock)
         if outcome.status is PatchStatus.GONE:
             return LockResult(LockStatus.GONE)
         value = lock.value_in(outcome.object)
-        if not held.stands_in(outcome.object):
+        if not acquisition.stands_in(outcome.object):
             return LockResult(LockStatus.LOST, None, value, outcome.object)
-        held = held.at(value)
+        acquisition = acquisition.at(value)
 
 
 def _wait_for_change(lock: Lock, result: LockResult, pause: float) -> Op[None]:
     """Return after `pause` seconds, or shortly after a watch shows another acquisition or a release.
 
-    A watch is a hint: where it cannot be had or ends early, the time is slept through.
+    A watch is a hint: if it fails or ends early, the operation sleeps for the rest of the time.
     """
     until = (yield Now()) + pause
     version = result.object["metadata"]["resourceVersion"]

@@ -1,13 +1,15 @@
-"""JSON Patches (RFC 6902) built op by op, with the conditions they rest on kept visible.
+"""JSON Patches (RFC 6902), built operation by operation, whose conditions can be evaluated later.
 
-A conditional patch is the one primitive of kubemr: some `test` operations, then changes.  The
-apiserver applies all of it or nothing, so of many that try at once, one succeeds::
+A conditional patch is the one primitive of kubemr: some `test` operations, then changes.
+The apiserver applies all of it or nothing, so of many processes that send one at once, one succeeds::
 
     Patch().test("/lockholder", None).add("/lockholder", "me")
 
-`Patch` is immutable; every method returns a longer one.  Besides sending it one needs two questions
-answered about an object that was read afterwards: do the tested values (still) hold, and are the
-written values there?  `holds` and `shows` answer them.
+`Patch` is immutable; every method returns a longer one.
+Two questions about an object that was read afterwards decide whether a patch was applied:
+`holds` says whether its tests hold in the object, and `shows` whether the object has the values that it sets.
+
+`set_at_path` makes a patch for a path whose parents may be missing.
 """
 
 from __future__ import annotations
@@ -19,10 +21,11 @@ from typing import Final
 from attr import evolve, frozen
 
 from kubemr.locks.effects import Json
+from kubemr.locks.errors import InvalidLockError
 
 
 class _Missing:
-    """What `lookup` finds where there is nothing: not the same as an explicit null."""
+    """The type of `MISSING`, which `lookup` returns for an absent path: not the same as an explicit null."""
 
     def __repr__(self) -> str:
         return "MISSING"
@@ -35,12 +38,12 @@ MISSING: Final = _Missing()
 
 
 def pointer(*segments: str | int) -> str:
-    """The JSON Pointer (RFC 6901) to `segments`, e.g. `/metadata/labels/a~1b`."""
+    """Return the JSON Pointer (RFC 6901) of `segments`, e.g. `/metadata/labels/a~1b`."""
     return "".join("/" + str(segment).replace("~", "~0").replace("/", "~1") for segment in segments)
 
 
 def lookup(document: Json, path: str) -> Json:
-    """The value at a JSON Pointer, or `MISSING`."""
+    """Return the value at a JSON Pointer, or `MISSING`."""
     if path == "":
         return document
     value = document
@@ -61,7 +64,7 @@ def lookup(document: Json, path: str) -> Json:
 
 @frozen
 class Patch:
-    """A JSON Patch; `operations` is what is sent."""
+    """A JSON Patch, as a sequence of operations."""
 
     operations: tuple[dict[str, Json], ...] = ()
 
@@ -69,15 +72,21 @@ class Patch:
         return evolve(self, operations=(*self.operations, operation))
 
     def test(self, path: str, value: Json) -> Patch:
-        """The patch fails unless the value at `path` equals `value`; None also matches an absent path."""
+        """Require the value at `path` to equal `value`; None also matches an absent path."""
         return self._with({"op": "test", "path": path, "value": value})
 
     def add(self, path: str, value: Json) -> Patch:
-        """Set a member (present or not), or insert into a list.  The parent must exist."""
+        """Set a member, which need not exist, or insert into a list.
+
+        The parent must exist.
+        """
         return self._with({"op": "add", "path": path, "value": value})
 
     def replace(self, path: str, value: Json) -> Patch:
-        """Set a member.  The apiserver, unlike the RFC, also accepts an absent one."""
+        """Set a member.
+
+        The apiserver, unlike the RFC, also accepts an absent member.
+        """
         return self._with({"op": "replace", "path": path, "value": value})
 
     def remove(self, path: str) -> Patch:
@@ -85,11 +94,14 @@ class Patch:
         return self._with({"op": "remove", "path": path})
 
     def swap(self, path: str, old: Json, new: Json) -> Patch:
-        """`test` for `old`, then `replace` by `new`: compare and set."""
+        """Compare and set: `test` for `old`, then `replace` by `new`."""
         return self.test(path, old).replace(path, new)
 
     def swaps(self, changes: Iterable[tuple[str, Json, Json]]) -> Patch:
-        """`swap` for each (path, old, new), in one step: a patch that grows by each copies all before it each time."""
+        """Append a `swap` for each (path, old, new).
+
+        One call copies the operations once, and a call of `swap` for each would copy them every time.
+        """
         more: list[dict[str, Json]] = []
         for path, old, new in changes:
             more.append({"op": "test", "path": path, "value": old})
@@ -104,11 +116,11 @@ class Patch:
 
     @property
     def body(self) -> list[dict[str, Json]]:
-        """The document to send."""
+        """The JSON document to send."""
         return list(self.operations)
 
     def shows(self, document: Json) -> bool:
-        """True when every value that the patch sets is there in `document` as set."""
+        """Return True if `document` has every value that the patch sets."""
         return all(
             lookup(document, operation["path"]) == operation["value"]
             for operation in self.operations
@@ -116,10 +128,9 @@ class Patch:
         )
 
     def holds(self, document: Json) -> bool:
-        """True when every value that the patch tests before changing it is as tested in `document`.
+        """Return True if every test of the patch holds in `document`.
 
-        A test of a path that an earlier operation of the same patch changes is left out: it speaks of
-        the patch's own result.
+        Tests of paths that an earlier operation of the patch changes are skipped: they concern the patch's own result.
         """
         changed: set[str] = set()
         for operation in self.operations:
@@ -136,5 +147,51 @@ class Patch:
 
 
 def _same(one: Json, other: Json) -> bool:
-    """Equality as JSON has it and the apiserver compares it: Python takes True for 1, and 1 for 1.0."""
+    """Compare as the apiserver does: in JSON, unlike Python, True differs from 1, and 1 from 1.0."""
     return bool(one == other) and json.dumps(one, sort_keys=True) == json.dumps(other, sort_keys=True)
+
+
+def set_at_path(document: Json, path: str, old: Json, new: Json) -> Patch:
+    """Return the patch that sets `path` to `new`, under a test that it is `old` (None: null or absent).
+
+    JSON Patch cannot set `/a/b/c` if `/a/b` is missing, and `test` fails on a path whose parent is missing.
+    So the patch is made for `document`, the object as it was read.
+    It creates the topmost missing parent with everything below it, under a test that this parent is still missing.
+    An element of a list is replaced, because `add` would insert into the list.
+
+    Raise `InvalidLockError` if a parent in the path is neither an object nor a list.
+    """
+    segments = split_pointer(path)
+    for depth in range(1, len(segments)):
+        upper = pointer(*segments[:depth])
+        parent = lookup(document, upper)
+        if parent is MISSING or parent is None:
+            nested = new
+            for segment in reversed(segments[depth:]):
+                nested = {segment: nested}
+            return _set(document, segments[:depth], None, nested)
+        if not isinstance(parent, (dict, list)):
+            raise InvalidLockError(f"path {path!r}: {upper!r} is {parent!r}, which has no members; choose another path")
+    return _set(document, segments, old, new)
+
+
+def split_pointer(path: str) -> list[str]:
+    """Return the segments of a JSON Pointer.
+
+    Raise `InvalidLockError` if `path` is not one, or points to the whole document.
+    """
+    if not path.startswith("/") or path == "/":
+        raise InvalidLockError(f"path {path!r}: expected a JSON Pointer below the object's root, e.g. '/lockholder'")
+    return [segment.replace("~1", "/").replace("~0", "~") for segment in path.split("/")[1:]]
+
+
+def _set(document: Json, segments: list[str], old: Json, new: Json) -> Patch:
+    path = pointer(*segments)
+    parent = lookup(document, pointer(*segments[:-1]))
+    if not isinstance(parent, list):
+        return Patch().test(path, old).add(path, new)
+    if lookup(document, path) is MISSING:
+        raise InvalidLockError(
+            f"path {path!r}: the list has {len(parent)} elements, no {segments[-1]!r}; add the element first"
+        )
+    return Patch().test(path, old).replace(path, new)

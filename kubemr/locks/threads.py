@@ -1,11 +1,11 @@
 """Run an operation in the calling thread.
 
-The driver carries out the effects of `kubemr.locks.effects` one after the other: HTTP through a
-`Transport`, time and chance through functions that a test can replace.  It decides nothing itself: what
-an answer means, and whether to ask again, is the operation's business.
+The driver carries out the effects of `kubemr.locks.effects` one after the other.
+HTTP goes through a `Transport`; the clock, sleep and random numbers are functions that a test can replace.
+The driver makes no decisions: the operation interprets each answer and decides whether to repeat a request.
 
-A `Stop` ends the waiting: `Sleep` and `Watch` return early once it is set, and at the next effect
-`StoppedError` is raised inside the operation, once, so that it can still give back what it holds.
+A `Stop` ends waits: `Sleep` and `Watch` return early once it is set.
+At the next effect `StoppedError` is raised inside the operation, once, so that it can still release what it holds.
 """
 
 from __future__ import annotations
@@ -18,28 +18,29 @@ from contextlib import contextmanager
 from typing import Any, Protocol, TypeVar
 
 from kubemr.locks.effects import Answer, Do, Effect, Now, Op, Random, Request, Sleep, Watch, WatchEvent
+from kubemr.locks.errors import LocksError
 
 T = TypeVar("T")
 
 
-class StoppedError(Exception):
-    """The operation was told to end by its `Stop`."""
+class StoppedError(LocksError):
+    """The `Stop` of the operation was set."""
 
 
 class Stop:
-    """A flag that one thread sets to end what others wait for.
+    """A flag that one thread sets to end the waits of others.
 
-    Unlike a `threading.Event` it calls back, which is what wakes a thread that sits in a socket.
+    Unlike a `threading.Event` it has callbacks, which wake a thread that blocks on a socket.
     """
 
     def __init__(self) -> None:
         self._event = threading.Event()
         self._lock = threading.Lock()
-        # Each is called once, when the flag is set; empty from then on.
+        # Each callback is called once, when the flag is set; the set is empty from then on.
         self._callbacks: set[Callable[[], None]] = set()
 
     def set(self) -> None:
-        """Raise the flag, for good."""
+        """Set the flag permanently."""
         with self._lock:
             self._event.set()
             callbacks, self._callbacks = self._callbacks, set()
@@ -47,16 +48,16 @@ class Stop:
             callback()
 
     def is_set(self) -> bool:
-        """True once the flag was raised."""
+        """Return True if the flag is set."""
         return self._event.is_set()
 
     def wait(self, seconds: float | None = None) -> bool:
-        """Wait for the flag, at most `seconds`; True when it is raised."""
+        """Wait for the flag, at most `seconds`; return True if it is set."""
         return self._event.wait(seconds)
 
     @contextmanager
     def calling(self, callback: Callable[[], None]) -> Iterator[None]:
-        """Within the block, `callback()` is called when the flag is raised, at once when it is already."""
+        """Call `callback()` when the flag is set within the block, or at once if it is set already."""
         with self._lock:
             already = self._event.is_set()
             if not already:
@@ -71,19 +72,22 @@ class Stop:
 
 
 class Transport(Protocol):
-    """Where requests go.  `kubemr.locks.http.HttpTransport` is one."""
+    """Carries out requests, as `kubemr.locks.http.HttpTransport` does."""
 
     def send(self, request: Request) -> Answer:
-        """One HTTP exchange; never raises for what the network or the server did."""
+        """Send a request and return the answer; do not raise for failures of the network or the server."""
         ...
 
     def wait(self, watch: Watch, stop: Stop | None = None) -> WatchEvent | None:
-        """The first event of a watch, or None; returns early once `stop` is set."""
+        """Return the first event of a watch, or None; return early once `stop` is set."""
         ...
 
 
 def uniform() -> float:
-    """An even draw from [0, 1), unlike in every process.  Not `random`, whose import costs more than it gives here."""
+    """Return a random number from [0, 1), different in every process.
+
+    The import of the module `random` takes too long.
+    """
     return (int.from_bytes(os.urandom(7), "big") >> 3) * 2.0**-53
 
 
@@ -96,9 +100,10 @@ def run(
     random: Callable[[], float] = uniform,
     stop: Stop | None = None,
 ) -> T:
-    """Carry `op` out and give its result; what it raises is raised here.
+    """Carry out `op` and return its result; raise what it raises.
 
-    With `stop`, waiting uses the flag instead of `sleep`.  The generator is closed however this ends.
+    With `stop`, waits use the flag instead of `sleep`.
+    The generator is closed in any case.
     """
     stopping = stop
 
@@ -115,14 +120,14 @@ def run(
             case Random():
                 return random()
             case _:
-                raise TypeError(f"{effect!r} is no effect: yield one of those in kubemr.locks.effects")
+                raise TypeError(f"{effect!r} is not an effect: yield one of those in kubemr.locks.effects")
 
     try:
         effect = next(op)
         while True:
             if stopping is not None and stopping.is_set():
-                stopping = None  # once: what the operation does to clean up is not stopped again
-                effect = op.throw(StoppedError("told to stop"))
+                stopping = None  # Once: the effects of the operation's clean-up are not stopped again.
+                effect = op.throw(StoppedError("the operation's Stop was set"))
                 continue
             if isinstance(effect, Do):
                 try:

@@ -1,1 +1,1 @@
-"""The states of tasks, the shards that hold them, and how workers claim and commit them."""
+"""The states of tasks, the shards that hold them, and the patches by which workers claim and commit tasks."""

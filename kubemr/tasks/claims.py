@@ -1,13 +1,15 @@
-"""Claim tasks, commit them, give them back: one conditional patch for a whole batch.
+"""Claim, commit and release tasks: one conditional patch for a whole batch.
 
-`settle` is the only way a worker changes tasks.  It takes the changes of tasks the worker holds
-(commit, fail, release) and, in the same patch, claims the next ones of the same shard.  When a test
-fails, somebody else has changed one of the tasks: then it reads again, drops what is no longer its own, and
-sends the rest with another claim, of what there is to be had now; if that fails too, without any.  So a commit does not
-wait for claims that cannot be had, and no finished work is thrown away because of a neighbour.
+A worker changes the tasks that it holds only by `commit_and_claim`.
+It commits, fails or releases them and, in the same patch, claims the next tasks of the same shard.
 
-What the worker holds afterwards is always taken from the shard as the server showed it, never from what
-was asked for.  So a claim whose answer was lost, and which landed all the same, is found and adopted.
+A failed `test` means that another process has changed one of the tasks.
+The operation then reads the shard again and drops the changes of tasks that the worker no longer holds.
+It sends the other changes with another claim, of tasks that are pending now; if that fails too, without a claim.
+So a commit is not delayed by claims that lose every race, and no finished work is lost because of another task.
+
+What the worker holds afterwards is always read from the shard that the apiserver returned, not from what was sent.
+So a claim that was carried out although its answer was lost is found, and the worker runs its tasks.
 """
 
 from __future__ import annotations
@@ -25,16 +27,16 @@ from kubemr.tasks.shard import Shard
 from kubemr.tasks.state import TaskState, Token
 
 Change = Callable[[TaskState], TaskState]
-"""What became of one task, e.g. `lambda state: state.commit(token, empty=False)`."""
+"""A change of one task, e.g. `lambda state: state.commit(token, empty=False)`."""
 
 
 class ShardNotFoundError(Exception):
-    """The shard does not exist any more: the job was deleted, or its run is over."""
+    """The shard does not exist any more: the job was deleted, or its run has ended."""
 
 
 @frozen
 class ClaimResult:
-    """The shard as it is now; what the worker holds in it; which of its changes came too late."""
+    """The shard after the patch, the tasks that the worker holds in it, and the changes that came too late."""
 
     shard: Shard
     held: Mapping[int, TaskState]
@@ -42,12 +44,12 @@ class ClaimResult:
 
 
 def choose(shard: Shard, count: int, rotation: int = 0) -> list[int]:
-    """Up to `count` tasks to claim: those nobody died on, or else a single suspect.
+    """Return up to `count` tasks to claim: those without losses, or else a single one with losses.
 
-    `rotation` sets where in the shard to begin, so that contenders do not all want the same tasks.
+    `rotation` is the offset at which to begin, so that competing workers choose different tasks.
     """
     pending = shard.pending
-    clean = [number for number in pending if not shard.tasks[number].suspect]
+    clean = [number for number in pending if not shard.tasks[number].lost_before]
     if not clean:
         return pending[:1]
     start = rotation % len(clean)
@@ -63,36 +65,38 @@ def commit_and_claim(
 ) -> Op[ClaimResult]:
     """Apply `changes` to tasks that `token` holds, and claim `claim`, all in `shard`.
 
-    `shard` is what the worker knows; `changes` speak of the attempts it shows.  `instead` chooses what to claim along
-    with the changes when somebody else was quicker the first time; without it, or the second time, nothing is.
-    Raises `ShardNotFoundError`, or `RequestRefusedError` when the server will not take the patch at all.
+    `shard` is the shard as the worker read it, and `changes` concern the attempts in it.
+    If another process was faster, `fallback_claim` chooses the tasks to claim with the second patch.
+    Without it, and from the third patch on, the operation claims no tasks.
+    Raise `ShardNotFoundError`, or `RequestRefusedError` if the apiserver refuses the patch.
     """
     epochs = {number: shard.tasks[number].epoch for number in changes}
     open_changes = dict(changes)
-    late: list[int] = []
+    superseded: list[int] = []
     claiming = list(claim)
     while True:
-        states = _after(shard, {**open_changes, **dict.fromkeys(claiming, partial(TaskState.claim, token=token))})
+        claims = dict.fromkeys(claiming, partial(TaskState.claim, token=token))
+        states = _states_after(shard, {**open_changes, **claims})
         if not states:
-            return ClaimResult(shard, shard.held_by(token), late)
+            return ClaimResult(shard, shard.held_by(token), superseded)
         outcome = yield from _send(shard, shard.change(states), states)
         shard = Shard.parse(outcome.object)
         if outcome.won:
             yield from repair_hint(shard)
-            return ClaimResult(shard, shard.held_by(token), late)
+            return ClaimResult(shard, shard.held_by(token), superseded)
         for number in list(open_changes):
             state = shard.tasks[number]
             if not state.held_by(token) or state.epoch != epochs[number]:
                 del open_changes[number]
-                late.append(number)
+                superseded.append(number)
         claiming = list(fallback_claim(shard)) if fallback_claim is not None and open_changes else []
         fallback_claim = None
 
 
 def back_up(shard: Shard, number: int, token: Token) -> Op[ClaimResult]:
-    """Join the one holder of a task that lasts; whoever commits first has won.
+    """Become the second holder of a slow task; of both attempts the first to commit counts.
 
-    Losing the race for it is no harm: what `token` holds is what the shard shows.
+    A lost race does no harm: the result shows which tasks `token` holds.
     """
     states = {number: shard.tasks[number].back_up(token)}
     outcome = yield from _send(shard, shard.change(states), states)
@@ -101,9 +105,9 @@ def back_up(shard: Shard, number: int, token: Token) -> Op[ClaimResult]:
 
 
 def mark_lost(shard: Shard, dead: set[Token], max_losses: int) -> Op[Shard]:
-    """Take the tasks of dead holders away from them; gives the shard as it is then.
+    """Reclaim the tasks of dead holders, and return the shard after it.
 
-    Losing the race for it is as good as winning: somebody else did the same, or the holder was quicker.
+    A lost race needs no second patch: another process has reclaimed the tasks, or their holder was faster.
     """
     states = {
         number: state.mark_lost(dead, max_losses)
@@ -120,15 +124,21 @@ def mark_lost(shard: Shard, dead: set[Token], max_losses: int) -> Op[Shard]:
 
 
 def repair_hint(shard: Shard) -> Op[None]:
-    """Make the label fit the tasks, if it does not.  One try: it is only a hint."""
+    """Make the label match the tasks, if it does not.
+
+    It is only a hint, so the patch is sent once.
+    """
     patch = shard.repair()
     if patch is not None:
         answer: Answer = yield shard.target.patch(patch)
-        del answer  # Whatever it says: a changed shard is repaired by who changed it, a lost answer by who comes next.
+        del answer  # Another process that changes the shard, or the next one to read it, writes the hint again.
 
 
-def _after(shard: Shard, changes: Mapping[int, Change]) -> dict[int, TaskState]:
-    """What the tasks are after their changes; worked out once for all that are alike, as most in a shard are."""
+def _states_after(shard: Shard, changes: Mapping[int, Change]) -> dict[int, TaskState]:
+    """Return the tasks' states after their changes.
+
+    Equal changes of equal states are computed once.
+    """
     known: dict[tuple[Change, int], TaskState] = {}
     states: dict[int, TaskState] = {}
     for number, change in changes.items():
@@ -141,13 +151,13 @@ def _after(shard: Shard, changes: Mapping[int, Change]) -> dict[int, TaskState]:
 
 
 def _send(shard: Shard, patch: Patch, states: Mapping[int, TaskState]) -> Op[PatchResult]:
-    def mine(document: Json) -> bool:
+    def is_ours(document: Json) -> bool:
         shown = encoding.texts(document["tasks"])
         return any(shown.get(number) == str(state) for number, state in states.items())
 
-    outcome = yield from apply(shard.target, patch, mine)
+    outcome = yield from apply(shard.target, patch, is_ours)
     if outcome.status is PatchStatus.GONE:
-        raise ShardNotFoundError(f"{shard.target} is gone")
+        raise ShardNotFoundError(f"{shard.target} does not exist")
     if outcome.status is PatchStatus.REFUSED:
         raise RequestRefusedError(f"patching {shard.target}", outcome.answer)
     return outcome

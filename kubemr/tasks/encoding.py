@@ -1,10 +1,12 @@
 """The `tasks` of a shard's document: an entry for each task, or one entry for all of them.
 
-Tasks that are all in one state are most of what a job of quick tasks ever has: pending when it is deployed, running
-when a worker takes a whole shard, done when it is through.  So then one entry tells of them all, as in
-`0-511: pending/1/0/0/`, and a patch of 512 tasks costs the apiserver and etcd what one of a single task does.
-Whoever changes a part of them writes an entry for each, and so it stays: two workers can then change different tasks
-without meeting.
+In a job of quick tasks, the tasks of a shard are usually all in one state.
+They are pending when the job is deployed, running when a worker claims the whole shard, and done when it commits them.
+One entry then stands for all tasks, as in `0-511: pending/1/0/0/`.
+A patch of 512 tasks then costs the apiserver and etcd what a patch of a single task does.
+
+A worker that changes only some of the tasks writes an entry for each task, and the shard keeps that form.
+Two workers can then change different tasks without a conflict.
 """
 
 from __future__ import annotations
@@ -16,37 +18,42 @@ from typing import Final
 
 from kubemr.tasks.state import InvalidStateError
 
-MOST_TASKS: Final = 512
-"""Of a shard, whatever its form."""
+MAX_TASKS: Final = 512
+"""The largest number of tasks in a shard, in either form."""
 
 _NUMBER = r"0|[1-9][0-9]{0,9}"
-"""As the admission policy has it.  Of thousands of digits Python makes no number, but an error of another kind."""
+"""A task number as the admission policy has it.
+
+Python raises a ValueError for thousands of digits, so their count is bounded here."""
 _KEY = re.compile(rf"({_NUMBER})(?:-({_NUMBER}))?")
 _SINGLE = re.compile(_NUMBER).fullmatch
 
 
 def numbers(key: str) -> range:
-    """The tasks of which an entry tells: `7` of one, `0-511` of 512.  Raises `InvalidStateError` for any other key."""
+    """Return the tasks of an entry: one task for the key `7`, and 512 for `0-511`.
+
+    Raise `InvalidStateError` for any other key.
+    """
     found = _KEY.fullmatch(key)
     if found is not None:
         first = int(found[1])
         last = int(found[2] or first)
-        if found[2] is None or first < last < first + MOST_TASKS:
+        if found[2] is None or first < last < first + MAX_TASKS:
             return range(first, last + 1)
-    of_several = f"the first and the last one of at most {MOST_TASKS}, as in 0-511"
-    raise InvalidStateError(f"{key!r} does not name tasks: expected a number, or {of_several}")
+    of_several = f"the first and the last of at most {MAX_TASKS} tasks, as in 0-511"
+    raise InvalidStateError(f"{key!r} does not name tasks: expected a task number, or {of_several}")
 
 
 def key(tasks: range) -> str:
-    """The key of one entry for all of these, one after another; the inverse of `numbers`."""
+    """Return the key of one entry for all of these consecutive tasks; the inverse of `numbers`."""
     return str(tasks[0]) if len(tasks) == 1 else f"{tasks[0]}-{tasks[-1]}"
 
 
 def tasks_per_entry(document: Mapping[str, str]) -> int:
-    """Of how many tasks each of the entries tells.
+    """Return the number of tasks that each entry stands for.
 
-    It reads no key where there are several, and takes one that names no tasks for one task's: who counts does not
-    judge, and there may be tens of thousands of shards to count, by whomever they were made.
+    Of several entries no key is read, and a single key that names no tasks counts as one task.
+    A caller that counts need not validate: there may be tens of thousands of shards, and any client may have made them.
     """
     if len(document) == 1:
         ((name, _),) = document.items()
@@ -56,9 +63,9 @@ def tasks_per_entry(document: Mapping[str, str]) -> int:
 
 
 def texts(document: Mapping[str, str]) -> dict[int, str]:
-    """The state of each task, in order of their numbers.
+    """Return the state of each task, in order of the task numbers.
 
-    Raises `InvalidStateError` where several have one entry and it is not the only one: no patch could test that.
+    Raise `InvalidStateError` if an entry stands for several tasks and is not the only entry: no patch could test that.
     """
     if len(document) == 1:
         ((name, text),) = document.items()
@@ -66,18 +73,18 @@ def texts(document: Mapping[str, str]) -> dict[int, str]:
     for name in document:
         if not _SINGLE(name):
             raise InvalidStateError(
-                f"{name!r} is not the only entry: expected it alone, or the number of a task in each"
+                f"{name!r} is not the only entry: expected one entry for all tasks, or a task number as each key"
             )
     return dict(sorted((int(name), text) for name, text in document.items()))
 
 
 def expand(states: Mapping[int, str]) -> dict[str, str]:
-    """An entry for each task."""
+    """Return an entry for each task."""
     return {str(number): text for number, text in states.items()}
 
 
 def collapse(states: Mapping[int, str]) -> dict[str, str]:
-    """One entry where all of them, one after another, are in one state; else one for each."""
+    """Return one entry for all tasks if they are consecutive and in one state, else an entry for each task."""
     first, last = min(states), max(states)
     if last - first + 1 == len(states) and len(set(states.values())) == 1:
         return {key(range(first, last + 1)): states[first]}

@@ -1,8 +1,10 @@
-"""A task shard: the state of some tasks of one stage, in one small object.
+"""A task shard: the states of some tasks of one stage, in one small object.
 
-Small, because what a patch costs the apiserver grows with the object it patches; more than one task,
-because one patch can then finish and claim many.  The label `kubemr.turbobytes.com/tasks` is a hint for
-workers that look for work.  It may be wrong at any moment, and nothing is ever concluded from it.
+It is small because the apiserver's cost of a patch grows with the object.
+It holds more than one task so that one patch can commit and claim many.
+
+The label `kubemr.turbobytes.com/tasks` is a hint for workers that search for tasks.
+It may be wrong at any time, and no decision rests on it.
 """
 
 from __future__ import annotations
@@ -20,9 +22,9 @@ from kubemr.tasks.state import TaskState, Token
 
 SHARDS: Final = Resource("turbobytes.com", "v1alpha1", "mapreducetaskshards")
 TASKS_PER_SHARD: Final = 32
-"""At least, where a stage has so many."""
-SHARD_SIZES: Final = (TASKS_PER_SHARD, 64, 128, 256, encoding.MOST_TASKS)
-"""How many tasks the shards of a stage hold, the last one perhaps fewer."""
+"""The smallest size of a shard, unless the stage has fewer tasks."""
+SHARD_SIZES: Final = (TASKS_PER_SHARD, 64, 128, 256, encoding.MAX_TASKS)
+"""The numbers of tasks per shard to choose from; the last shard of a stage may have fewer."""
 LARGEST_SHARD: Final = SHARD_SIZES[-1]
 
 LABEL_UID: Final = "kubemr.turbobytes.com/job-uid"
@@ -37,9 +39,10 @@ Hint = Literal["waiting", "open", "drained", "done"]
 
 @frozen
 class Shard:
-    """A shard as it was last seen.
+    """A shard as it was last read.
 
-    `tasks` maps a task's number to its state; `hint` is the label's value; `together`: one entry tells of all tasks.
+    `tasks` maps a task's number to its state, and `hint` is the label's value.
+    `collapsed` is True if one entry of the document stands for all tasks.
     """
 
     namespace: str
@@ -50,7 +53,10 @@ class Shard:
 
     @classmethod
     def parse(cls, document: Json) -> Shard:
-        """Raises `InvalidStateError` where a task's string, or its key, does not follow the grammar."""
+        """Parse a shard's document.
+
+        Raise `InvalidStateError` if a key or a state does not follow the grammar.
+        """
         metadata = document["metadata"]
         texts = encoding.texts(document["tasks"])
         known = {text: TaskState.parse(text) for text in set(document["tasks"].values())}
@@ -65,7 +71,7 @@ class Shard:
 
     @property
     def target(self) -> Target:
-        """Where patches go."""
+        """The shard's object."""
         return Target(SHARDS, self.namespace, self.name)
 
     @property
@@ -75,28 +81,28 @@ class Shard:
 
     @property
     def committed(self) -> bool:
-        """Every task has an attempt that counts."""
+        """True if every task has an attempt that counts."""
         return all(state.committed for state in self.tasks.values())
 
     @property
     def failed(self) -> list[int]:
-        """The tasks that failed for good."""
+        """The tasks in the state `failed`, which is final."""
         return [number for number, state in self.tasks.items() if state.name == "failed"]
 
     def held_by(self, token: Token) -> dict[int, TaskState]:
-        """The tasks that `token` may work on."""
+        """Return the running tasks that `token` holds."""
         return {number: state for number, state in self.tasks.items() if state.held_by(token)}
 
     @property
     def holders(self) -> set[Token]:
-        """Every token that holds a running task."""
+        """The tokens of all holders of running tasks."""
         return {token for state in self.tasks.values() if state.name == "running" for token in state.holders}
 
     def change(self, states: Mapping[int, TaskState]) -> Patch:
-        """The patch that moves each task from what this shard shows to `states`, and the hint along with it.
+        """Return the patch that changes tasks from their states in this shard to `states`, and the hint with them.
 
-        All tasks at once are one value: two operations cost the apiserver less than two for each.  It is one entry for
-        as long as they all go the same way, and then one for each for good.
+        A change of all tasks tests and replaces the whole map: two operations cost the apiserver less than two a task.
+        The map stays one entry as long as all tasks change alike; after that it has an entry per task permanently.
         """
         if not states:
             return Patch()
@@ -110,9 +116,9 @@ class Shard:
         return patch if hint == self.hint else patch.add(HINT_PATH, hint)
 
     def repair(self) -> Patch | None:
-        """The patch that makes the hint fit the tasks, or None when it does.
+        """Return the patch that makes the hint match the tasks, or None if it matches.
 
-        It tests the whole map: if any task has moved on, whoever moved it repairs the hint.
+        The patch tests the whole map: a worker that changes a task in the meantime also writes the hint.
         """
         hint = hint_of(self.tasks)
         if hint == self.hint or self.hint == "waiting":
@@ -120,24 +126,27 @@ class Shard:
         return Patch().test(TASKS_PATH, self._document(self.tasks)).add(HINT_PATH, hint)
 
     def _document(self, tasks: Mapping[int, TaskState]) -> dict[str, str]:
-        """All its tasks as they stand in its document, or are to."""
+        """Return the map of all tasks in the form that the document has."""
         return (encoding.collapse if self.collapsed else encoding.expand)(_texts(tasks))
 
 
 def task_path(number: int) -> str:
-    """The JSON Pointer to a task's string, where it has an entry of its own."""
+    """Return the JSON Pointer to a task's state, if the task has its own entry."""
     return f"{TASKS_PATH}/{number}"
 
 
 def _texts(states: Mapping[int, TaskState]) -> dict[int, str]:
-    """Their strings; each is made once, as many tasks share one `TaskState`."""
+    """Return the state strings.
+
+    Each is built once, because many tasks share one `TaskState`.
+    """
     known = {id(state): state for state in states.values()}
     texts = {key: str(state) for key, state in known.items()}
     return {number: texts[id(state)] for number, state in states.items()}
 
 
 def hint_of(tasks: Mapping[int, TaskState]) -> Hint:
-    """What the label should say of a shard whose stage is on."""
+    """Return the label's value that matches the tasks of a shard of the current stage."""
     names = {state.name for state in tasks.values()}
     if "pending" in names:
         return "open"

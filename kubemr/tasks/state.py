@@ -3,8 +3,9 @@
 ``state/epoch/failures/losses/holders``, e.g. ``pending/1/0/0/``, ``running/2/0/1/w7-k2p4x9``,
 ``running/2/0/1/w7-k2p4x9+w9-m4c0aa`` (with a backup), ``done/2/0/1/w7-k2p4x9``, ``failed/5/4/0/``.
 
-The grammar and the legal changes are those of docs/protocol.md; each change is a method here that
-returns the next state and raises `IllegalChangeError` where the table has no such row.
+The grammar and the legal changes are those of docs/protocol.md.
+Each change is a method here.
+It returns the next state, and raises `IllegalChangeError` if the table of changes has no such row.
 """
 
 from __future__ import annotations
@@ -21,7 +22,9 @@ Name = Literal["pending", "running", "done", "empty", "failed"]
 
 
 Attempt = NewType("Attempt", str)
-"""One try at a task: `<epoch>-<token>`.  Unique over all runs of a job, since epochs never fall."""
+"""The name of an execution of a task by one worker: `<epoch>-<token>`.
+
+It is unique over all runs of a job, because epochs never fall."""
 
 TOKEN: Final = r"w[0-9]{1,6}-[a-z0-9]{6}"
 _COUNT: Final = r"(0|[1-9][0-9]{0,3})"
@@ -29,9 +32,9 @@ _NUMBERS: Final = rf"[1-9][0-9]{{0,6}}/{_COUNT}/{_COUNT}"
 PATTERN: Final = (
     rf"^(pending|failed)/{_NUMBERS}/$|^running/{_NUMBERS}/{TOKEN}(\+{TOKEN})?$|^(done|empty)/{_NUMBERS}/{TOKEN}$"
 )
-"""The grammar as one regular expression: the CRD's schema carries it too.
+"""The grammar as one regular expression, which the CRD's schema has too.
 
-A state has one spelling (no leading zeros), as it is compared as a string."""
+A state has one spelling (no leading zeros), because it is compared as a string."""
 MAX_LENGTH: Final = 64
 """No state is longer than this many characters."""
 
@@ -41,15 +44,15 @@ _ALPHABET = "abcdefghijklmnopqrstuvwxyz0123456789"
 
 
 class InvalidStateError(ValueError):
-    """A string that is no task state."""
+    """A string is not a task state, a token or the key of a task entry."""
 
 
 class IllegalChangeError(ValueError):
-    """A change of a task that the protocol does not have."""
+    """The protocol does not allow this change of a task."""
 
 
 def make_token(index: int, entropy: int) -> Token:
-    """The token of worker `index` for one process start; `entropy` is a fresh random integer."""
+    """Return the token of worker `index` for one start of its process; `entropy` is a new random integer."""
     if not 0 <= index <= 999_999:
         raise ValueError(f"worker index {index}: must be between 0 and 999999")
     letters = []
@@ -60,7 +63,10 @@ def make_token(index: int, entropy: int) -> Token:
 
 
 def parse_token(text: str) -> tuple[int, str]:
-    """The worker index and the incarnation of a token."""
+    """Return the worker index and the incarnation of a token.
+
+    Raise `InvalidStateError` if `text` is not a token.
+    """
     if not _TOKEN.fullmatch(text):
         raise InvalidStateError(f"{text!r} is not a holder token: expected w<index>-<six of a-z0-9>")
     index, _, incarnation = text[1:].partition("-")
@@ -69,7 +75,7 @@ def parse_token(text: str) -> tuple[int, str]:
 
 @frozen
 class TaskState:
-    """A parsed state string; `str()` gives the string back."""
+    """A parsed state string; `str()` returns the string."""
 
     name: Name
     epoch: int
@@ -79,7 +85,10 @@ class TaskState:
 
     @classmethod
     def parse(cls, text: object) -> TaskState:
-        """Raises `InvalidStateError` for anything but the grammar."""
+        """Parse a state string.
+
+        Raise `InvalidStateError` if `text` does not follow the grammar.
+        """
         if not isinstance(text, str):
             raise InvalidStateError(f"{text!r} is not a task state: expected state/epoch/failures/losses/holders")
         return _parsed(text)
@@ -89,70 +98,85 @@ class TaskState:
 
     @property
     def final(self) -> bool:
-        """Nothing will change it any more, in this run."""
+        """True if no change is possible any more, in this run."""
         return self.name in ("done", "empty", "failed")
 
     @property
     def committed(self) -> bool:
-        """Some attempt of it counts."""
+        """True if one of the task's attempts counts."""
         return self.name in ("done", "empty")
 
     @property
-    def suspect(self) -> bool:
-        """Its holder died before: it is claimed alone, so that a bad input does not condemn its neighbours."""
+    def lost_before(self) -> bool:
+        """True if a holder of the task died before.
+
+        Such a task is claimed alone: its input may kill workers, and other tasks of the same batch would be lost too.
+        """
         return self.losses > 0
 
     @property
     def attempt(self) -> Attempt:
-        """The attempt that counts, of a committed task."""
+        """The attempt that counts.
+
+        Raises `IllegalChangeError` if the task is not committed.
+        """
         if not self.committed:
-            raise IllegalChangeError(f"{self}: only a committed task has an attempt that counts")
+            raise IllegalChangeError(f"task state {self}: only a committed task has an attempt that counts")
         return attempt_of(self.epoch, self.holders[0])
 
     def held_by(self, token: Token) -> bool:
-        """True while `token` may work on it."""
+        """Return True if `token` is a holder of the running task."""
         return self.name == "running" and token in self.holders
 
     def claim(self, token: Token) -> TaskState:
-        """A worker takes it."""
-        self._must(self.name == "pending", "claim")
+        """Make `token` the holder of a pending task."""
+        self._require(self.name == "pending", "claimed")
         return evolve(self, name="running", holders=(token,))
 
     def back_up(self, token: Token) -> TaskState:
-        """A second worker joins in, because the first is slow."""
-        self._must(self.name == "running" and len(self.holders) == 1 and token not in self.holders, "back up")
+        """Add `token` as a second holder, which runs a backup of a slow task."""
+        self._require(self.name == "running" and len(self.holders) == 1 and token not in self.holders, "backed up")
         return evolve(self, holders=(*self.holders, token))
 
     def commit(self, token: Token, *, empty: bool) -> TaskState:
-        """The attempt of `token` counts from now on."""
-        self._must(self.held_by(token), "commit")
+        """Commit the task: from now on the attempt of `token` counts."""
+        self._require(self.held_by(token), "committed")
         return evolve(self, name="empty" if empty else "done", holders=(token,))
 
     def release(self, token: Token) -> TaskState:
-        """`token` gives it back unfinished; nobody is to blame.  With a backup the other goes on alone."""
-        self._must(self.held_by(token), "release")
-        return self._without({token}) if len(self.holders) == 1 else self._left_by({token})
+        """Remove the holder `token`, whose attempt is unfinished, without counting a failure.
+
+        A task with two holders keeps the other one.
+        """
+        self._require(self.held_by(token), "released")
+        return self._without({token}) if len(self.holders) == 1 else self._without_one_holder({token})
 
     def fail(self, token: Token, max_attempts: int) -> TaskState:
-        """The user's code failed in the attempt of `token`."""
-        self._must(self.held_by(token), "fail")
+        """Count a failure of the user's code in the attempt of `token`; the task fails after `max_attempts` of them."""
+        self._require(self.held_by(token), "failed")
         counted = evolve(self, failures=self.failures + 1)
         if counted.failures >= max_attempts:
             return evolve(counted, name="failed", holders=())
         return counted._without({token})
 
     def mark_lost(self, dead: set[Token], max_losses: int) -> TaskState:
-        """Some or all of its holders are dead.  It is lost only when all are."""
-        self._must(self.name == "running" and any(token in dead for token in self.holders), "lose")
+        """Remove the dead holders.
+
+        The task returns to `pending`, or fails beyond `max_losses`, only if all holders are dead.
+        """
+        self._require(self.name == "running" and any(token in dead for token in self.holders), "marked as lost")
         if not all(token in dead for token in self.holders):
-            return self._left_by(dead)
+            return self._without_one_holder(dead)
         counted = evolve(self, losses=self.losses + 1)
         if counted.losses > max_losses:
             return evolve(counted, name="failed", holders=())
         return counted._without(dead)
 
-    def _left_by(self, gone: set[Token]) -> TaskState:
-        """One of two holders is gone.  It counts as a loss, or the string from before the backup would stand again."""
+    def _without_one_holder(self, gone: set[Token]) -> TaskState:
+        """Remove one of two holders.
+
+        It counts as a loss, so that the state string from before the backup never recurs (ABA).
+        """
         return evolve(self, losses=self.losses + 1)._without(gone)
 
     def _without(self, gone: set[Token]) -> TaskState:
@@ -161,14 +185,14 @@ class TaskState:
             return evolve(self, holders=left)
         return evolve(self, name="pending", epoch=self.epoch + 1, holders=())
 
-    def _must(self, condition: bool, change: str) -> None:
+    def _require(self, condition: bool, change: str) -> None:
         if not condition:
-            raise IllegalChangeError(f"{self}: cannot {change} it in this state")
+            raise IllegalChangeError(f"task state {self}: the task cannot be {change} in this state")
 
 
 @lru_cache(maxsize=1024)
 def _parsed(text: str) -> TaskState:
-    """Kept for the next of its kind: the tasks of a shard are mostly in one and the same state."""
+    """Parse a state string, with a cache: most tasks of a shard are in the same state."""
     if not _PATTERN.fullmatch(text):
         raise InvalidStateError(f"{text!r} is not a task state: expected state/epoch/failures/losses/holders")
     name, epoch, failures, losses, holders = text.split("/")
@@ -177,5 +201,5 @@ def _parsed(text: str) -> TaskState:
 
 
 def attempt_of(epoch: int, token: Token) -> Attempt:
-    """The name of an attempt, as it stands in storage keys."""
+    """Return the name of an attempt, as storage keys contain it."""
     return Attempt(f"{epoch}-{token}")

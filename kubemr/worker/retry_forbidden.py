@@ -7,10 +7,11 @@ for `PATIENCE_SECONDS`; rights that were really taken away end the worker that m
 
 from __future__ import annotations
 
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
 from kubemr.locks.backoff import Backoff
 from kubemr.locks.effects import Answer, Now, Op, Random, Request, Sleep
+from kubemr.locks.intercept import intercept
 
 T = TypeVar("T")
 
@@ -25,24 +26,7 @@ def retry_forbidden(op: Op[T], longest: float = LONGEST_SECONDS) -> Op[T]:
 
     `longest` bounds each wait, in seconds.
     """
-    try:
-        effect = next(op)
-        while True:
-            try:
-                answer: Any = yield from _allowed(effect, longest) if isinstance(effect, Request) else _passed(effect)
-            except Exception as problem:
-                effect = op.throw(problem)
-            else:
-                effect = op.send(answer)
-    except StopIteration as end:
-        result: T = end.value
-        return result
-    finally:
-        op.close()
-
-
-def _passed(effect: Any) -> Op[Any]:
-    return (yield effect)
+    return (yield from intercept(op, lambda effect: _allowed(effect, longest) if isinstance(effect, Request) else None))
 
 
 def _allowed(request: Request, longest: float) -> Op[Answer]:

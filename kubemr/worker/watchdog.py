@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from attr import define, field
 
-from kubemr.locks.effects import Op
+from kubemr.locks.effects import Effect, Op
+from kubemr.locks.intercept import intercept
 
 T = TypeVar("T")
 
@@ -37,18 +38,8 @@ class Watchdog:
 
     def watch(self, op: Op[T]) -> Op[T]:
         """The same operation, with a beat at each of its effects."""
-        try:
-            effect = next(op)
-            while True:
-                self._last = self.clock()
-                try:
-                    answer: Any = yield effect
-                except Exception as problem:
-                    effect = op.throw(problem)
-                else:
-                    effect = op.send(answer)
-        except StopIteration as end:
-            result: T = end.value
-            return result
-        finally:
-            op.close()
+        return (yield from intercept(op, self._record))
+
+    def _record(self, _effect: Effect) -> None:
+        """Note that the loop makes progress; the effect stays as it is."""
+        self._last = self.clock()

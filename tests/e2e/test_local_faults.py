@@ -21,10 +21,10 @@ import pytest
 
 from kubemr.coordination import names
 from kubemr.coordination.attempt_records import RECORDS
+from kubemr.coordination.kinds import KUBERNETES_JOBS, PODS
 from kubemr.local.cluster import LocalCluster
 from kubemr.local.job_watcher import JobEvent, JobGone, JobSeen, JobWatcher, SettingsGone, ShardSeen, WatchFailed
 from kubemr.local.list_watch import Listed, follow
-from kubemr.local.node.node import JOBS, PODS
 from kubemr.local.output_log import OutputLog
 from kubemr.local.store_settings import store_settings
 from kubemr.locks.effects import MERGE_PATCH, Json, Request, Resource
@@ -276,7 +276,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
 def check(run: Run, status: Json) -> None:
     """The result is right, and of the run nothing but the job and its results is left."""
     assert contents(status["results"]) == expected()
-    for resource in (JOBS, PODS, SHARDS):
+    for resource in (KUBERNETES_JOBS, PODS, SHARDS):
         wait_until_none(run, resource)
     with HttpTransport(run.cluster.server) as transport:
         ours = {"labelSelector": names.LABEL_UID}

@@ -12,8 +12,9 @@ import pytest
 import yaml
 
 from kubemr.controller.reconcile.context import StorageSettings
-from kubemr.controller.reconcile.objects import builders, rbac
+from kubemr.controller.reconcile.objects import builders
 from kubemr.coordination import names
+from kubemr.coordination.kinds import RBAC_GROUP, ROLE_BINDINGS, ROLES
 from kubemr.locks import run
 from kubemr.locks.conditional import PatchStatus, apply
 from kubemr.locks.config import Server
@@ -236,13 +237,13 @@ def test_an_operator_grants_no_more_than_it_has(installed: ApiServer, job: Deplo
     operator = Account(installed, token_of(installed, "kubemr", "kubemr-operator"))
     rule = {"apiGroups": [""], "resources": ["secrets"], "verbs": ["list"]}
     role = {"metadata": {"name": "more"}, "rules": [rule]}
-    forbidden(operator.create(rbac.ROLES, job.job.namespace, role))
+    forbidden(operator.create(ROLES, job.job.namespace, role))
     binding = {
         "metadata": {"name": "more"},
-        "roleRef": {"apiGroup": rbac.RBAC, "kind": "ClusterRole", "name": "cluster-admin"},
+        "roleRef": {"apiGroup": RBAC_GROUP, "kind": "ClusterRole", "name": "cluster-admin"},
         "subjects": [{"kind": "ServiceAccount", "name": "default", "namespace": job.job.namespace}],
     }
-    forbidden(operator.create(rbac.ROLE_BINDINGS, job.job.namespace, binding))
+    forbidden(operator.create(ROLE_BINDINGS, job.job.namespace, binding))
 
 
 def test_a_worker_that_is_refused_ends_and_says_why(installed: ApiServer, tmp_path: Path) -> None:

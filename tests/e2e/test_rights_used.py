@@ -22,9 +22,9 @@ import yaml
 
 from kubemr.controller.client import Client, PlainConnection
 from kubemr.controller.operator import Operator
-from kubemr.controller.reconcile.objects.rbac import ROLES
 from kubemr.controller.settings import OperatorSettings
 from kubemr.coordination import names
+from kubemr.coordination.kinds import ROLES
 from kubemr.locks.effects import Json, Resource
 from support.accounts import PATIENCE, install, rendered, token_of
 from support.audit import Audit, Right, granted

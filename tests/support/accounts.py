@@ -13,6 +13,7 @@ from typing import Any, TypeAlias
 from kubemr.controller.reconcile.objects import builders, rbac
 from kubemr.coordination import names
 from kubemr.coordination.job_view import JobView, shard_size, shards_for
+from kubemr.coordination.kinds import ROLE_BINDINGS, ROLES, SERVICE_ACCOUNTS
 from kubemr.locks.conditional import Target
 from kubemr.locks.effects import Json, Resource
 from kubemr.locks.lease import LEASES
@@ -160,9 +161,9 @@ class DeployedJob:
         reply = self.admin.patch(target, {"op": "add", "path": "/status", "value": status})
         assert reply.status == 200, reply.body
         self.job = JobView.of(reply.body)
-        self._make(rbac.SERVICE_ACCOUNTS, rbac.service_account(self.job))
-        self._make(rbac.ROLES, rbac.role(self.job, replicas))
-        self._make(rbac.ROLE_BINDINGS, rbac.role_binding(self.job))
+        self._make(SERVICE_ACCOUNTS, rbac.service_account(self.job))
+        self._make(ROLES, rbac.role(self.job, replicas))
+        self._make(ROLE_BINDINGS, rbac.role_binding(self.job))
         for index in range(replicas):
             self._make(LEASES, builders.lease(self.job, index, 15.0))
         for position, stage in enumerate(self.job.stages):
@@ -220,7 +221,7 @@ class DeployedJob:
 
 def token_of(apiserver: ApiServer, namespace: str, account: str, request: Json = None) -> str:
     """A token that the apiserver issues for a service account."""
-    path = f"{rbac.SERVICE_ACCOUNTS.path(namespace, account)}/token"
+    path = f"{SERVICE_ACCOUNTS.path(namespace, account)}/token"
     reply = apiserver.request("POST", path, request or {"spec": {"expirationSeconds": 3600}})
     assert reply.status == 201, reply.body
     return str(reply.body["status"]["token"])

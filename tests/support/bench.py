@@ -17,13 +17,14 @@ from typing import TypeVar
 from attr import define, field
 
 from kubemr.controller.inputs.access import Access
-from kubemr.controller.reconcile.context import KUBERNETES_JOBS, PODS, ReconcileContext, StorageSettings
+from kubemr.controller.reconcile.context import ReconcileContext, StorageSettings
 from kubemr.controller.reconcile.objects import rbac
 from kubemr.controller.reconcile.reconciler import reconcile
 from kubemr.controller.reconcile.shards.summary import ShardSummary, summary_of
 from kubemr.coordination import names
 from kubemr.coordination.advance import Dependencies
 from kubemr.coordination.job_view import JobView
+from kubemr.coordination.kinds import KUBERNETES_JOBS, PODS
 from kubemr.local.apiserver.core import ApiServer
 from kubemr.local.apiserver.kubemr_server import definitions, rules
 from kubemr.locks import Answer, Op, Request, Resource, Stop, run

@@ -1,4 +1,4 @@
-"""What lock tests drive operations with: virtual time, and answers made by hand that no server can be made to give."""
+"""What lock tests run operations with: virtual time, and answers that no real server can be made to give."""
 
 from __future__ import annotations
 
@@ -12,28 +12,28 @@ T = TypeVar("T")
 
 
 class VirtualTime:
-    """A clock that moves only when somebody sleeps or waits for a watch."""
+    """A clock that advances only by sleeps and watches."""
 
     def __init__(self) -> None:
         self.now = 1000.0
         self.slept: list[float] = []
 
     def clock(self) -> float:
-        """The virtual time, in seconds."""
+        """Return the virtual time, in seconds."""
         return self.now
 
     def sleep(self, seconds: float) -> None:
-        """Jump."""
+        """Advance the virtual time."""
         self.slept.append(seconds)
         self.now += seconds
 
     def run(self, op: Op[T], transport: Transport, random: Callable[[], float] = lambda: 0.5) -> T:
-        """Carry `op` out over `transport`, in virtual time."""
+        """Run `op` over `transport`, in virtual time."""
         return run(op, transport, clock=self.clock, sleep=self.sleep, random=random)
 
 
 class NoWatch:
-    """A transport whose watches never show anything: virtual time jumps to their end."""
+    """A transport whose watches never return an event: the virtual time advances to their end."""
 
     def __init__(self, inner: Transport, time: VirtualTime) -> None:
         self.inner = inner
@@ -43,19 +43,19 @@ class NoWatch:
         self.before: Callable[[Request], None] = lambda request: None
 
     def send(self, request: Request) -> Answer:
-        """As `inner`."""
+        """Send the request over `inner`."""
         self.requests.append(request)
         self.before(request)
         return self.inner.send(request)
 
     def wait(self, watch: Watch, stop: Stop | None = None) -> WatchEvent | None:
-        """Nothing happens."""
+        """Let the watch time out."""
         self.time.now += watch.timeout
         return None
 
 
 class Scripted:
-    """A server that answers what it is told to, in order; each answer may be a function of the request."""
+    """A server that returns given answers in order; each may be a function of the request."""
 
     def __init__(self, answers: Iterable[Answer | Callable[[Request], Answer]] = ()) -> None:
         self.answers = list(answers)
@@ -63,12 +63,12 @@ class Scripted:
         self.seen: list[Effect] = []
 
     def send(self, request: Request) -> Answer:
-        """The next answer."""
+        """Return the next answer."""
         self.seen.append(request)
         answer = self.answers.pop(0)
         return answer(request) if callable(answer) else answer
 
     def wait(self, watch: Watch, stop: Stop | None = None) -> WatchEvent | None:
-        """The next event."""
+        """Return the next event."""
         self.seen.append(watch)
         return self.events.pop(0)

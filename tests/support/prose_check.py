@@ -23,7 +23,7 @@ from typing import Final
 from attrs import frozen
 
 ROOT: Final = Path(__file__).parents[2]
-PAGES: Final = ("README.md", "docs/glossary.md", "docs/protocol.md")
+PAGES: Final = ("README.md", "docs/glossary.md", "docs/guarantees.md", "docs/locks.md", "docs/protocol.md")
 MOST_WORDS: Final = 25
 VAGUE: Final = ("nobody", "somebody", "whoever", "anew", "of its own", "for good")
 REPLACED: Final = "replaces"

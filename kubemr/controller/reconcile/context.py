@@ -12,16 +12,10 @@ from kubemr.controller.inputs.access import Access
 from kubemr.controller.reconcile.memory import JobMemory
 from kubemr.controller.reconcile.shards.summary import ShardSummary
 from kubemr.coordination.object_store import Store
-from kubemr.locks.effects import Json, Op, Resource
+from kubemr.locks.effects import Json, Op
 from kubemr.locks.failure_detectors import FailureDetector
 
 FINALIZER: Final = "kubemr.turbobytes.com/cleanup"
-
-CONFIG_MAPS: Final = Resource("", "v1", "configmaps")
-SECRETS: Final = Resource("", "v1", "secrets")
-PODS: Final = Resource("", "v1", "pods")
-EVENTS: Final = Resource("", "v1", "events")
-KUBERNETES_JOBS: Final = Resource("batch", "v1", "jobs")
 
 
 class CleanStore(Store, Protocol):

@@ -14,11 +14,12 @@ from typing import Final
 
 from kubemr.controller.reconcile.context import ReconcileContext
 from kubemr.controller.reconcile.objects.delete import remove
+from kubemr.coordination.kinds import COMPONENT, MANAGED_BY
 from kubemr.coordination.pagination import list_all
 from kubemr.locks.effects import Now, Op
 from kubemr.locks.lease import LEASES
 
-SELECTOR: Final = "app.kubernetes.io/managed-by=kubemr,app.kubernetes.io/component=operator"
+SELECTOR: Final = f"{MANAGED_BY}=kubemr,{COMPONENT}=operator"
 STALE_AFTER_DURATIONS: Final = 2.0
 """After so many durations without a change, a Lease is stale.  Jobs are taken over after one duration."""
 

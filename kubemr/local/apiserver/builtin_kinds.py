@@ -5,6 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+from kubemr.coordination.kinds import (
+    CONFIG_MAPS,
+    EVENTS,
+    KUBERNETES_JOBS,
+    LEASES,
+    PODS,
+    RBAC_GROUP,
+    ROLE_BINDINGS,
+    ROLES,
+    SECRETS,
+    SERVICE_ACCOUNTS,
+)
 from kubemr.local.apiserver.builtin_types import (
     Builtin,
     check_config_map,
@@ -50,17 +62,7 @@ _ACCOUNT: Final = {"secrets": "list", "imagePullSecrets": "list", "automountServ
 _SECRET: Final = {"data": "base64", "stringData": "strings", "immutable": "bool", "type": "string"}
 
 
-_RBAC: Final = "rbac.authorization.k8s.io/v1"
-
-
-def _rbac(plural: str) -> Resource:
-    return Resource("rbac.authorization.k8s.io", "v1", plural)
-
-
-def _core(plural: str, namespaced: bool = True) -> Resource:
-    return Resource("", "v1", plural, namespaced)
-
-
+_RBAC: Final = f"{RBAC_GROUP}/v1"
 _METADATA: Final = ("metadata.name", "metadata.namespace")
 
 
@@ -68,7 +70,7 @@ def builtin_kinds() -> list[Kind]:
     """The built-in kinds, without custom resource definitions."""
     return [
         Kind(
-            _core("namespaces", False),
+            Resource("", "v1", "namespaces", False),
             *("Namespace", "namespace"),
             Builtin(*("Namespace", "v1", _SPEC_STATUS), fill=fill_namespace, complete=label_namespace),
             short_names=("ns",),
@@ -77,7 +79,7 @@ def builtin_kinds() -> list[Kind]:
             label_name=True,
         ),
         Kind(
-            _core("pods"),
+            PODS,
             *("Pod", "pod"),
             Builtin("Pod", "v1", _SPEC_STATUS, fill=fill_pod, rules=check_pod),
             short_names=("po",),
@@ -93,26 +95,26 @@ def builtin_kinds() -> list[Kind]:
             graceful=True,
         ),
         Kind(
-            _core("configmaps"),
+            CONFIG_MAPS,
             *("ConfigMap", "configmap"),
             Builtin("ConfigMap", "v1", _DATA, rules=check_config_map),
             short_names=("cm",),
         ),
         Kind(
-            _core("secrets"),
+            SECRETS,
             *("Secret", "secret"),
             Builtin("Secret", "v1", _SECRET, complete=complete_secret, rules=check_secret),
             fields=(*_METADATA, "type"),
         ),
         Kind(
-            _core("serviceaccounts"),
+            SERVICE_ACCOUNTS,
             *("ServiceAccount", "serviceaccount"),
             Builtin("ServiceAccount", "v1", _ACCOUNT),
             short_names=("sa",),
             returns_deleted=True,
         ),
         Kind(
-            _core("events"),
+            EVENTS,
             *("Event", "event"),
             Builtin("Event", "v1", _EVENT, always=_EVENT_ALWAYS, rules=check_event),
             short_names=("ev",),
@@ -124,14 +126,14 @@ def builtin_kinds() -> list[Kind]:
             create_on_update=True,
         ),
         Kind(
-            Resource("coordination.k8s.io", "v1", "leases"),
+            LEASES,
             *("Lease", "lease"),
             Builtin("Lease", "v1", {"spec": "object"}, _LEASE_SPEC, always={"spec": {}}, rules=check_lease),
             create_on_update=True,
             unconditional_update=False,
         ),
         Kind(
-            Resource("batch", "v1", "jobs"),
+            KUBERNETES_JOBS,
             *("Job", "job"),
             Builtin("Job", "v1", _SPEC_STATUS, fill=fill_job, complete=complete_job, rules=check_job),
             categories=("all",),
@@ -141,9 +143,9 @@ def builtin_kinds() -> list[Kind]:
             returns_deleted=False,
             orphans=True,
         ),
-        Kind(_rbac("roles"), *("Role", "role"), Builtin("Role", _RBAC, {"rules": "list"}, always={"rules": None})),
+        Kind(ROLES, *("Role", "role"), Builtin("Role", _RBAC, {"rules": "list"}, always={"rules": None})),
         Kind(
-            _rbac("rolebindings"),
+            ROLE_BINDINGS,
             *("RoleBinding", "rolebinding"),
             Builtin("RoleBinding", _RBAC, {"roleRef": "object", "subjects": "list"}),
         ),

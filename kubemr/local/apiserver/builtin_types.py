@@ -15,6 +15,7 @@ from typing import Final
 
 from attr import frozen
 
+from kubemr.coordination.kinds import CONTROLLER_UID, JOB_NAME
 from kubemr.local.apiserver.errors import Cause
 from kubemr.local.apiserver.go_json import spell_str
 from kubemr.local.apiserver.jsonpatch import go_type
@@ -261,8 +262,8 @@ def fill_job(obj: Json) -> None:
         return
     uid, name = metadata["uid"], metadata["name"]
     labels = {
-        "batch.kubernetes.io/controller-uid": uid,
-        "batch.kubernetes.io/job-name": name,
+        CONTROLLER_UID: uid,
+        JOB_NAME: name,
         "controller-uid": uid,
         "job-name": name,
     }
@@ -270,7 +271,7 @@ def fill_job(obj: Json) -> None:
     template["metadata"] = dict(template.get("metadata") or {})
     template["metadata"]["labels"] = {**(template["metadata"].get("labels") or {}), **labels}
     spec["template"] = template
-    spec["selector"] = {"matchLabels": {"batch.kubernetes.io/controller-uid": uid}}
+    spec["selector"] = {"matchLabels": {CONTROLLER_UID: uid}}
     if not metadata.get("labels"):
         metadata["labels"] = template["metadata"]["labels"]
 

@@ -5,12 +5,9 @@ from __future__ import annotations
 import base64
 import re
 from collections.abc import Callable, Iterator, Mapping
-from typing import Final
 
+from kubemr.coordination.kinds import CONFIG_MAPS, SECRETS
 from kubemr.locks.effects import Json, Resource
-
-CONFIG_MAPS: Final = Resource("", "v1", "configmaps")
-SECRETS: Final = Resource("", "v1", "secrets")
 
 Read = Callable[[Resource, str], Json]
 """Reads an object of the pod's namespace; None when there is none."""

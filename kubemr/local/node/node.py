@@ -17,6 +17,7 @@ from typing import Final
 
 from attrs import define, frozen
 
+from kubemr.coordination.kinds import KUBERNETES_JOBS, PODS
 from kubemr.coordination.timestamps import timestamp
 from kubemr.local.container_process import LocalProcess
 from kubemr.local.list_watch import Changed, Listed, follow
@@ -29,8 +30,6 @@ from kubemr.locks.effects import MERGE_PATCH, Answer, Json, Request, Resource
 from kubemr.locks.http import HttpTransport
 from kubemr.locks.threads import Stop
 
-JOBS: Final = Resource("batch", "v1", "jobs")
-PODS: Final = Resource("", "v1", "pods")
 GRACE_SECONDS: Final = 2.0
 """Between SIGTERM and SIGKILL."""
 
@@ -110,7 +109,7 @@ class Node:
         self._leaving = False
         self._threads = [
             threading.Thread(target=self._run, name="node", daemon=True),
-            threading.Thread(target=self._follow, args=(JOBS, _JobNews), name="node-jobs", daemon=True),
+            threading.Thread(target=self._follow, args=(KUBERNETES_JOBS, _JobNews), name="node-jobs", daemon=True),
             threading.Thread(target=self._follow, args=(PODS, _PodNews), name="node-pods", daemon=True),
         ]
 
@@ -350,7 +349,7 @@ class Node:
             self._end_all(metadata["uid"])
         answer = self._must(
             Request(
-                *("patch", JOBS, metadata["namespace"], metadata["name"], "status"),
+                *("patch", KUBERNETES_JOBS, metadata["namespace"], metadata["name"], "status"),
                 body={"metadata": {"uid": metadata["uid"]}, "status": status},
                 content_type=MERGE_PATCH,
             )

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Final
 
 from kubemr.controller.reconcile.objects.builders import CONTAINER
+from kubemr.coordination.kinds import CONTROLLER_UID, JOB_COMPLETION_INDEX, JOB_NAME
 from kubemr.coordination.timestamps import timestamp
 from kubemr.locks.effects import Json
 
 NODE: Final = "local"
-INDEX: Final = "batch.kubernetes.io/job-completion-index"
 START_ERROR: Final = 128
 """The exit code of a container that could not be started."""
 
@@ -20,9 +20,9 @@ def new_pod(job: Json, index: int) -> Json:
     given = template.get("metadata") or {}
     labels = {
         **(given.get("labels") or {}),
-        "batch.kubernetes.io/job-name": name,
-        "batch.kubernetes.io/controller-uid": job["metadata"]["uid"],
-        INDEX: str(index),
+        JOB_NAME: name,
+        CONTROLLER_UID: job["metadata"]["uid"],
+        JOB_COMPLETION_INDEX: str(index),
     }
     completion = {"name": "JOB_COMPLETION_INDEX", "value": str(index)}
     containers = [{**each, "env": [completion, *(each.get("env") or [])]} for each in template["spec"]["containers"]]
@@ -33,7 +33,7 @@ def new_pod(job: Json, index: int) -> Json:
             "generateName": f"{name}-{index}-",
             "namespace": job["metadata"]["namespace"],
             "labels": labels,
-            "annotations": {**(given.get("annotations") or {}), INDEX: str(index)},
+            "annotations": {**(given.get("annotations") or {}), JOB_COMPLETION_INDEX: str(index)},
             "ownerReferences": [
                 {
                     "apiVersion": "batch/v1",

@@ -117,6 +117,6 @@ class Stragglers:
             and number in self._seen
             and len(state.holders) == 1
             and self.token not in state.holders
-            and not state.suspect
+            and not state.lost_before
             and (number, state.epoch) not in self._failed
         )

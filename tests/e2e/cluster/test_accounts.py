@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 import yaml
 
-from kubemr.controller.reconcile.objects import rbac
 from kubemr.coordination import names
+from kubemr.coordination.kinds import SERVICE_ACCOUNTS
 from kubemr.locks.effects import Resource
 from kubemr.locks.lease import LEASES
 from kubemr.tasks import encoding
@@ -95,7 +95,7 @@ def test_a_worker_that_has_gone_astray(
         Question("GET", SECRETS.path(cluster_namespace, names.secret(other.view.base))),
         Question("GET", SECRETS.path(NAMESPACE, "kubemr-storage")),
         Question("POST", PODS.path(cluster_namespace), pod),
-        Question("POST", f"{rbac.SERVICE_ACCOUNTS.path(NAMESPACE, 'kubemr-operator')}/token", {"spec": {}}),
+        Question("POST", f"{SERVICE_ACCOUNTS.path(NAMESPACE, 'kubemr-operator')}/token", {"spec": {}}),
         Question("GET", LEASES.path(cluster_namespace, names.lease(other.view.base, 0))),
         Question("GET", names.JOBS.path(cluster_namespace, other.name)),
         Question("DELETE", names.JOBS.path(cluster_namespace, own.name)),

@@ -14,13 +14,14 @@ from types import MappingProxyType
 from attr import define, evolve, field
 
 from kubemr.controller.inputs.access import Access
-from kubemr.controller.reconcile.context import CONFIG_MAPS, KUBERNETES_JOBS, PODS, ReconcileContext, StorageSettings
+from kubemr.controller.reconcile.context import ReconcileContext, StorageSettings
 from kubemr.controller.reconcile.objects.create import NameConflictError
 from kubemr.controller.reconcile.reconciler import reconcile
 from kubemr.controller.reconcile.shards.summary import ShardSummary, summary_of
 from kubemr.controller.reconcile.workers.worker_job import end_reason
 from kubemr.coordination import names
 from kubemr.coordination.advance import Dependencies
+from kubemr.coordination.kinds import CONFIG_MAPS, KUBERNETES_JOBS, PODS
 from kubemr.locks.conditional import RequestRefusedError, Target
 from kubemr.locks.effects import JSON_PATCH, Answer, Do, Json, Op, Random, Request, Resource, Sleep
 from kubemr.locks.failure_detectors import LeaseDetector

@@ -12,10 +12,10 @@ from click.testing import CliRunner, Result
 from minio import Minio
 
 from kubemr.cli import find_job, main
-from kubemr.controller.reconcile.context import CONFIG_MAPS, SECRETS
 from kubemr.coordination import names
 from kubemr.coordination.attempt_records import AttemptLog
 from kubemr.coordination.job_view import JobView
+from kubemr.coordination.kinds import CONFIG_MAPS, SECRETS
 from kubemr.local.apiserver.http import HttpServer
 from kubemr.locks.effects import Json
 from kubemr.storage import DirectoryStore, ObjectStore, open_store

@@ -213,7 +213,7 @@ def test_the_cause_is_this_runs(bench: Bench, own: bool) -> None:
     """
     job = bench.deployed(maxAttempts=2)
     bench.write_tasks(job, {0: "failed/5/2/1/"})
-    told = bench.run(take_snapshot(job, job.stages[0]))
+    snapshot = bench.run(take_snapshot(job, job.stages[0]))
     bench.set(job.status, "/status/run", 2)
     write_error(bench, job, "1-w0-aaaaaa", AttemptError("ValueError: old", "w0-aaaaaa").encode())
     write_error(bench, job, "2-w0-aaaaaa", AttemptError("ValueError: old", "w0-aaaaaa").encode())
@@ -221,7 +221,7 @@ def test_the_cause_is_this_runs(bench: Bench, own: bool) -> None:
         for epoch in (3, 4, 5):
             error = AttemptError(f"ValueError: {epoch}", "w1-bbbbbb", run=2)
             write_error(bench, job, f"{epoch}-w1-bbbbbb", error.encode())
-    bench.run(advance(bench.job(), told, bench.means))
+    bench.run(advance(bench.job(), snapshot, bench.means))
     why = "ValueError: 3" if own else "no attempt left an error"
     assert status(bench)["error"] == f"map/0 failed 2 times: {why}"
 

@@ -87,23 +87,23 @@ def test_all_in_order(bench: Bench, job: JobView) -> None:
 
 def test_several_are_read_at_the_same_time(bench: Bench, job: JobView) -> None:
     """Each read waits for seven others."""
-    together = threading.Barrier(8)
-    found = bench.run(collect_results(job, job.stages[0], attempts(16), store_of(lambda: together.wait(60)), 8))
+    barrier = threading.Barrier(8)
+    found = bench.run(collect_results(job, job.stages[0], attempts(16), store_of(lambda: barrier.wait(60)), 8))
     assert found is not None
     assert found.first == keys(job, 16)
 
 
 def test_a_worker_that_reads_very_many_does_not_look_stuck(bench: Bench, job: JobView) -> None:
     """In all it takes ten minutes."""
-    pulse = Watchdog(lambda: bench.now)
+    monitor = Watchdog(lambda: bench.now)
     alive: list[bool] = []
 
     def reading() -> None:
         bench.now += 0.1
-        alive.append(pulse.alive())
+        alive.append(monitor.alive())
 
-    means = Dependencies(store_of(reading), bench.now_string, readers=1)
-    assert bench.run(pulse.watch(finish(job, job.stages[0], Index(attempts(6000)), means)))
+    dependencies = Dependencies(store_of(reading), bench.now_string, readers=1)
+    assert bench.run(monitor.watch(finish(job, job.stages[0], Index(attempts(6000)), dependencies)))
     assert bench.job().document["status"]["resultCount"] == 6000
     assert all(alive)
 

@@ -125,5 +125,5 @@ def test_the_input_of_a_task() -> None:
 @pytest.mark.parametrize("text", ["s3://b/x", "{}", "[]", '{"files": [{}]}', '{"files": 3}', '{"files":["x"]}'])
 def test_what_is_no_split(text: str) -> None:
     """It is shown, with what was expected."""
-    with pytest.raises(ValueError, match=r'is no split: .*spec\.split, {"files"'):
+    with pytest.raises(ValueError, match=r'is not a split: .*spec\.split, {"files"'):
         Split.parse(text)

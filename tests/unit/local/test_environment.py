@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from kubemr.local.node.container_env import CONFIG_MAPS, SECRETS, ContainerConfigError, command, environment
+from kubemr.coordination.kinds import CONFIG_MAPS, SECRETS
+from kubemr.local.node.container_env import ContainerConfigError, command, environment
 from kubemr.locks.effects import Resource
 
 POD = {

@@ -10,10 +10,9 @@ from typing import Any
 
 import pytest
 
+from kubemr.coordination.kinds import CONFIG_MAPS, JOB_COMPLETION_INDEX, KUBERNETES_JOBS, PODS
 from kubemr.local.list_watch import Listed
-from kubemr.local.node.container_env import CONFIG_MAPS
-from kubemr.local.node.node import JOBS, PODS, Node, _JobNews, _PodNews
-from kubemr.local.node.pod import INDEX
+from kubemr.local.node.node import Node, _JobNews, _PodNews
 from kubemr.local.output_log import OutputLog
 from kubemr.locks.config import Server
 from kubemr.locks.effects import MERGE_PATCH
@@ -46,11 +45,11 @@ class Lab:
             "template": {"spec": {"restartPolicy": "Never", "containers": [worker]}},
         }
         body = {"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": name}, "spec": spec}
-        return self.api.send("create", JOBS, body=body)
+        return self.api.send("create", KUBERNETES_JOBS, body=body)
 
     def condition(self) -> Any:
         """The Job's condition, once it has one."""
-        jobs = self.api.until(JOBS, lambda jobs: bool(jobs["job"].get("status", {}).get("conditions")))
+        jobs = self.api.until(KUBERNETES_JOBS, lambda jobs: bool(jobs["job"].get("status", {}).get("conditions")))
         (condition,) = jobs["job"]["status"]["conditions"]
         return condition
 
@@ -86,7 +85,7 @@ def test_every_index_runs_once_and_the_job_is_complete(lab: Lab) -> None:
         assert pod["metadata"]["name"].startswith(
             f"job-{pod['metadata']['labels']['batch.kubernetes.io/job-completion-index']}-"
         )
-    job = lab.api.send("get", JOBS, "job")
+    job = lab.api.send("get", KUBERNETES_JOBS, "job")
     assert job["status"]["succeeded"] == 2
     assert job["status"]["completedIndexes"] == "0,1"
 
@@ -151,7 +150,7 @@ def test_a_deleted_job_takes_its_pods_and_processes_along(lab: Lab) -> None:
     """SIGTERM is enough for who obeys; the pod is gone only after its process."""
     lab.create("exec sleep 1000")
     pid = started(lab)
-    delete(lab, JOBS, "job")
+    delete(lab, KUBERNETES_JOBS, "job")
     lab.api.until(PODS, lambda pods: not pods)
     wait_for_end(pid)
 
@@ -160,7 +159,7 @@ def test_who_ignores_sigterm_is_killed(lab: Lab) -> None:
     """After the grace, with all of its group."""
     lab.create("trap '' TERM; while :; do sleep 1000; done")
     pid = started(lab)
-    delete(lab, JOBS, "job")
+    delete(lab, KUBERNETES_JOBS, "job")
     lab.api.until(PODS, lambda pods: not pods)
     wait_for_end(pid)
 
@@ -172,7 +171,7 @@ def test_a_deleted_pod_is_replaced(lab: Lab) -> None:
     (first,) = lab.pods()
     lab.api.send("delete", PODS, first["metadata"]["name"])
     lab.api.until(PODS, lambda pods: bool(pods) and first["metadata"]["name"] not in pods)
-    assert not lab.api.send("get", JOBS, "job")["status"].get("conditions")
+    assert not lab.api.send("get", KUBERNETES_JOBS, "job")["status"].get("conditions")
 
 
 def test_a_pod_that_was_deleted_just_before_it_ended_goes_too(api: Api, tmp_path: Path) -> None:
@@ -192,12 +191,16 @@ def test_a_pod_that_was_deleted_just_before_it_ended_goes_too(api: Api, tmp_path
 
 def change(lab: Lab, **spec: Any) -> None:
     """Change the Job's spec."""
-    lab.api.send("patch", JOBS, "job", body={"spec": spec}, content_type=MERGE_PATCH)
+    lab.api.send("patch", KUBERNETES_JOBS, "job", body={"spec": spec}, content_type=MERGE_PATCH)
 
 
 def running(pods: dict[str, Any]) -> set[str]:
     """The indexes of the pods that run."""
-    return {pod["metadata"]["labels"][INDEX] for pod in pods.values() if pod["status"].get("phase") == "Running"}
+    return {
+        pod["metadata"]["labels"][JOB_COMPLETION_INDEX]
+        for pod in pods.values()
+        if pod["status"].get("phase") == "Running"
+    }
 
 
 def test_a_suspended_job_has_no_processes_until_it_is_resumed(lab: Lab) -> None:
@@ -209,7 +212,7 @@ def test_a_suspended_job_has_no_processes_until_it_is_resumed(lab: Lab) -> None:
     wait_for_end(pid)
     change(lab, suspend=False)
     lab.api.until(PODS, lambda pods: running(pods) == {"0"})
-    assert not lab.api.send("get", JOBS, "job")["status"].get("conditions")
+    assert not lab.api.send("get", KUBERNETES_JOBS, "job")["status"].get("conditions")
 
 
 def test_a_job_that_grows_and_shrinks(lab: Lab) -> None:
@@ -221,7 +224,7 @@ def test_a_job_that_grows_and_shrinks(lab: Lab) -> None:
     change(lab, completions=1, parallelism=1)
     lab.api.until(PODS, lambda pods: running(pods) == {"0"} and len(pods) == 1)
     os.kill(pid, 0)
-    assert not lab.api.send("get", JOBS, "job")["status"].get("conditions")
+    assert not lab.api.send("get", KUBERNETES_JOBS, "job")["status"].get("conditions")
 
 
 def test_a_change_that_shows_first_in_the_answer_to_a_report_is_followed(api: Api, tmp_path: Path) -> None:
@@ -235,7 +238,7 @@ def test_a_change_that_shows_first_in_the_answer_to_a_report_is_followed(api: Ap
     )
     lab.node._news.put(_JobNews(Listed([created])))
     # The change must not show in the answer to this report already: nobody would be left to read from the pipe.
-    lab.api.until(JOBS, lambda jobs: jobs["job"].get("status", {}).get("active") == 2)
+    lab.api.until(KUBERNETES_JOBS, lambda jobs: jobs["job"].get("status", {}).get("active") == 2)
     change(lab, suspend=True)
     (tmp_path / "go").write_text("on\n")
     lab.api.until(PODS, lambda pods: running(pods) == set())
@@ -245,7 +248,7 @@ def test_a_change_that_shows_first_in_the_answer_to_a_report_is_followed(api: Ap
 def test_a_job_that_shrinks_to_what_has_succeeded_is_complete(lab: Lab) -> None:
     """Nothing else would tell."""
     lab.create('test "$JOB_COMPLETION_INDEX" = 0 || exec sleep 1000', completions=2)
-    lab.api.until(JOBS, lambda jobs: jobs["job"].get("status", {}).get("succeeded") == 1)
+    lab.api.until(KUBERNETES_JOBS, lambda jobs: jobs["job"].get("status", {}).get("succeeded") == 1)
     change(lab, completions=1, parallelism=1)
     assert lab.condition()["type"] == "Complete"
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from kubemr.coordination.kinds import CONFIG_MAPS
 from kubemr.local.list_watch import Changed, Listed, follow
-from kubemr.local.node.container_env import CONFIG_MAPS
 from kubemr.locks.config import Server
 from kubemr.locks.http import StreamRefusedError
 from kubemr.locks.threads import Stop

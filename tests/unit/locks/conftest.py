@@ -8,6 +8,7 @@ import pytest
 
 from kubemr.local.apiserver.http import HttpServer, new_server
 from kubemr.locks import HttpTransport, Server
+from support.bench import Bench
 from support.controlplane import ApiServer
 from support.gadgets import CRD, Gadgets, define_gadgets
 from support.locktime import VirtualTime
@@ -18,6 +19,12 @@ from support.rawserver import Behaviour, RawServer
 def time() -> VirtualTime:
     """A clock that only the test moves."""
     return VirtualTime()
+
+
+@pytest.fixture
+def bench() -> Bench:
+    """An empty apiserver in memory."""
+    return Bench()
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from attr import evolve
 
 from kubemr.locks import (
     Answer,
@@ -44,7 +45,7 @@ def mine(document: Json) -> bool:
 
 
 @pytest.mark.parametrize(
-    ("answers", "verdict"),
+    ("answers", "status"),
     [
         ([MINE], PatchStatus.WON),
         ([NOT_FOUND], PatchStatus.GONE),
@@ -75,12 +76,12 @@ def mine(document: Json) -> bool:
         ([SILENCE, UNCHANGED, SCHEMA, OTHERS], PatchStatus.LOST),
     ],
 )
-def test_every_sequence_has_one_verdict(time: VirtualTime, answers: list[Answer], verdict: PatchStatus) -> None:
+def test_every_sequence_has_one_status(time: VirtualTime, answers: list[Answer], status: PatchStatus) -> None:
     """And all answers are needed for it."""
     script = Scripted(answers)
     outcome = time.run(apply(TARGET, PATCH, mine), script)
-    assert outcome.status is verdict
-    assert outcome.won is (verdict is PatchStatus.WON)
+    assert outcome.status is status
+    assert outcome.won is (status is PatchStatus.WON)
     assert script.answers == []
 
 
@@ -93,6 +94,13 @@ def test_what_is_repeated_is_identical(time: VirtualTime) -> None:
     assert isinstance(first, Request)
     assert first.query == {"fieldManager": "kubemr"}
     assert reading == TARGET.get()
+
+
+def test_the_field_manager_can_be_chosen() -> None:
+    """For programs other than kubemr; it is no part of the object's name."""
+    target = Target(TARGET.resource, TARGET.namespace, TARGET.name, field_manager="press")
+    assert target.patch(PATCH) == evolve(TARGET.patch(PATCH), query={"fieldManager": "press"})
+    assert str(target) == str(TARGET)
 
 
 def test_a_busy_server_is_given_the_time_it_asks_for(time: VirtualTime) -> None:

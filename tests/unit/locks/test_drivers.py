@@ -114,7 +114,7 @@ def test_what_is_no_effect_is_an_error(drive: Run) -> None:
     def op() -> Op[None]:
         yield "nonsense"  # type: ignore[misc]  # the mistake under test
 
-    with pytest.raises(TypeError, match="'nonsense' is no effect"):
+    with pytest.raises(TypeError, match="'nonsense' is not an effect"):
         drive(op(), Scripted())
 
 

@@ -41,7 +41,22 @@ def test_a_request_as_it_goes_over_the_wire(raw_server: Start) -> None:
     assert b"Authorization: Bearer secret" in lines
     assert b"Content-Type: application/json-patch+json" in lines
     assert b"Accept: application/json" in lines
+    assert b"User-Agent: kubemr" in lines
     assert body == b'[{"op":"x"}]'
+
+
+def test_the_user_agent_can_be_chosen(raw_server: Start) -> None:
+    """For programs other than kubemr."""
+    seen: list[bytes] = []
+
+    def behave(peer: socket.socket) -> None:
+        seen.append(read_request(peer))
+        peer.sendall(reply())
+
+    with HttpTransport(Server(raw_server(behave).url, user_agent="press/2")) as transport:
+        assert transport.send(GET).ok
+    assert seen[0].lower().count(b"user-agent:") == 1
+    assert b"\r\nUser-Agent: press/2\r\n" in seen[0]
 
 
 def test_connections_are_kept(raw_server: Start) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pkgutil
 import subprocess
 import sys
 from pathlib import Path
@@ -28,6 +29,15 @@ def test_nothing_heavy_is_imported() -> None:
     """Neither asyncio nor TLS nor any other part of kubemr, before they are used."""
     bare = imported("")
     assert (imported("import kubemr.locks") - bare) & set(HEAVY.split()) == set()
+
+
+@pytest.mark.parametrize("module", ["", *(found.name for found in pkgutil.iter_modules(kubemr.locks.__path__))])
+def test_nothing_else_of_kubemr_is_imported(module: str) -> None:
+    """The package and each of its modules, also those that are loaded on first use, need no other part of kubemr."""
+    name = f"kubemr.locks.{module}".rstrip(".")
+    ours = {each for each in imported(f"import {name}") if each.partition(".")[0] == "kubemr"}
+    assert name in ours
+    assert {each for each in ours if not f"{each}.".startswith("kubemr.locks.")} == {"kubemr"}
 
 
 def test_what_is_asked_for_is_loaded() -> None:

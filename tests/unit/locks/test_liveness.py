@@ -13,7 +13,7 @@ def observe(*reads: tuple[object, float]) -> Observation:
     """Reads that take no time, of a holder with a duration of 10 s."""
     seen = Observation(10)
     for value, now in reads:
-        seen.saw(value, now, now)
+        seen.record(value, now, now)
     return seen
 
 
@@ -39,21 +39,21 @@ def test_a_failed_read_starts_again() -> None:
     """While the server was away nobody could renew."""
     seen = observe(("a", 0), ("a", 5), ("a", 9))
     seen.missed()
-    seen.saw("a", 10, 10)
+    seen.record("a", 10, 10)
     assert not seen.expired
     for now in (14, 18, 20):
-        seen.saw("a", now, now)
+        seen.record("a", now, now)
     assert seen.expired
 
 
 def test_the_time_a_read_takes_counts_for_the_holder() -> None:
     """The window runs from the first answer to the sending of the last question."""
     seen = Observation(10)
-    seen.saw("a", 0, 3)
-    seen.saw("a", 5, 6)
-    seen.saw("a", 10, 14)
+    seen.record("a", 0, 3)
+    seen.record("a", 5, 6)
+    seen.record("a", 10, 14)
     assert not seen.expired
-    seen.saw("a", 15, 16)
+    seen.record("a", 15, 16)
     assert seen.expired
 
 
@@ -71,7 +71,7 @@ def test_nobody_who_changed_within_the_duration_is_dead(steps: list[tuple[str, f
     for value, pause in steps:
         now += pause
         history.append((value, now))
-        seen.saw(value, now, now)
+        seen.record(value, now, now)
         since = now
         for (earlier, at), (_, after) in zip(reversed(history[:-1]), reversed(history), strict=False):
             if earlier != value or after - at > 5:

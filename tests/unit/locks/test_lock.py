@@ -237,7 +237,7 @@ def test_a_subresource_that_does_not_exist_is_an_error(gadgets: Gadgets, transpo
 def test_a_path_that_holds_something_else_is_an_error(gadgets: Gadgets, transport: HttpTransport) -> None:
     """Numbers and objects are nobody's lock; the error names path, object and value."""
     target = gadgets.create(made=3)
-    with pytest.raises(InvalidLockError, match=r"lock /made of gadgets .* 3 is no lock"):
+    with pytest.raises(InvalidLockError, match=r"lock /made of gadgets .* 3 is not a lock"):
         run(try_acquire(Lock(target, "/made", "me")), transport)
 
 

@@ -129,7 +129,7 @@ def test_a_lease_that_is_renewed_keeps_all_locks_of_its_holder(
     gadgets: Gadgets, transport: HttpTransport, time: VirtualTime
 ) -> None:
     """The lock's own string never changes; the Lease's renewTime does, until its holder dies."""
-    lease = gadgets.create(LEASES, spec={"holderIdentity": "old", "renewTime": stamp(0)})
+    lease = gadgets.create(LEASES, spec={"holderIdentity": "old", "renewTime": renew_time(0)})
     target = gadgets.create()
     run(try_acquire(Lock(target, "/lockholder", "old", 10)), transport)
     waiting = NoWatch(transport, time)
@@ -142,11 +142,11 @@ def test_a_lease_that_is_renewed_keeps_all_locks_of_its_holder(
             if number is None:
                 dies_at.append(time.now)
             else:
-                gadgets.patch(lease, {"op": "replace", "path": "/spec/renewTime", "value": stamp(number)})
+                gadgets.patch(lease, {"op": "replace", "path": "/spec/renewTime", "value": renew_time(number)})
 
     waiting.before = renew_lease
-    judge = LeaseDetector(lambda identity: lease, 10)
-    result = time.run(acquire(Lock(target, "/lockholder", "new", 10), judge), waiting)
+    detector = LeaseDetector(lambda identity: lease, 10)
+    result = time.run(acquire(Lock(target, "/lockholder", "new", 10), detector), waiting)
     assert result.won
     assert time.now - dies_at[0] >= 7.5
     assert time.now - 1000 >= 10 + 7 * 1.25
@@ -158,8 +158,8 @@ def test_who_is_not_its_leases_holder_is_dead_at_once(
     """A Lease given up, taken by another, or deleted: no waiting."""
     lease = gadgets.create(LEASES, spec={"holderIdentity": "someone"})
     target = gadgets.create(lockholder="old/4/0")
-    judge = LeaseDetector(lambda identity: lease, 10)
-    result = time.run(try_acquire(Lock(target, "/lockholder", "new", 10), judge), NoWatch(transport, time))
+    detector = LeaseDetector(lambda identity: lease, 10)
+    result = time.run(try_acquire(Lock(target, "/lockholder", "new", 10), detector), NoWatch(transport, time))
     assert result.acquisition is not None
     assert result.acquisition.fence == 5
     assert time.now == 1000
@@ -167,39 +167,40 @@ def test_who_is_not_its_leases_holder_is_dead_at_once(
 
 def test_a_lease_is_read_once_for_many_locks(gadgets: Gadgets, transport: HttpTransport, time: VirtualTime) -> None:
     """Looking at a hundred locks of one holder at once costs one read of its Lease."""
-    lease = gadgets.create(LEASES, spec={"holderIdentity": "old", "renewTime": stamp(0)})
-    judge = LeaseDetector(lambda identity: lease, 10)
+    lease = gadgets.create(LEASES, spec={"holderIdentity": "old", "renewTime": renew_time(0)})
+    detector = LeaseDetector(lambda identity: lease, 10)
     target = gadgets.create(lockholder="old/4/0")
     looking = NoWatch(transport, time)
+    lock = Lock(target, "/lockholder", "new", 10)
     for _ in range(10):
-        assert time.run(try_acquire(Lock(target, "/lockholder", "new", 10), judge), looking).status is LockStatus.LOST
+        assert time.run(try_acquire(lock, detector), looking).status is LockStatus.LOST
     assert [request.resource for request in looking.requests].count(LEASES) == 1
 
 
 def test_holders_nobody_asks_about_are_forgotten(gadgets: Gadgets, transport: HttpTransport, time: VirtualTime) -> None:
     """A judge that runs for months does not keep every identity it met; asked again, it starts a new window."""
-    lease = gadgets.create(LEASES, spec={"holderIdentity": "a", "renewTime": stamp(0)})
-    judge = LeaseDetector(lambda identity: lease, 10)
+    lease = gadgets.create(LEASES, spec={"holderIdentity": "a", "renewTime": renew_time(0)})
+    detector = LeaseDetector(lambda identity: lease, 10)
     looking = NoWatch(transport, time)
     first, second = gadgets.create(lockholder="a/1/0"), gadgets.create(lockholder="b/1/0")
     lock = Lock(first, "/lockholder", "new", 10)
-    assert time.run(try_acquire(lock, judge), looking).status is LockStatus.LOST
+    assert time.run(try_acquire(lock, detector), looking).status is LockStatus.LOST
     time.now += 11
-    assert time.run(try_acquire(Lock(second, "/lockholder", "new", 10), judge), looking).won
-    assert time.run(try_acquire(lock, judge), looking).status is LockStatus.LOST
+    assert time.run(try_acquire(Lock(second, "/lockholder", "new", 10), detector), looking).won
+    assert time.run(try_acquire(lock, detector), looking).status is LockStatus.LOST
 
 
 def test_a_lease_that_cannot_be_read_condemns_nobody(
     gadgets: Gadgets, transport: HttpTransport, time: VirtualTime
 ) -> None:
     """Nor does a lock that cannot be read."""
-    judge = LeaseDetector(lambda identity: Target(LEASES, "n", "x"), 10)
+    detector = LeaseDetector(lambda identity: Target(LEASES, "n", "x"), 10)
     shown = Answer(200, {"metadata": {"uid": "u", "resourceVersion": "1"}, "lock": "old/1/0"})
     away = Answer(503, error="away")
     lock = Lock(Target(LEASES, "n", "y"), "/lock", "new", 10)
-    assert time.run(try_acquire(lock, judge), Scripted([away, shown, away])).status is LockStatus.LOST
+    assert time.run(try_acquire(lock, detector), Scripted([away, shown, away])).status is LockStatus.LOST
 
 
-def stamp(second: int) -> str:
+def renew_time(second: int) -> str:
     """A Kubernetes MicroTime."""
     return f"2025-01-01T00:00:{second:02}.000000Z"

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from kubemr.controller.reconcile.context import KUBERNETES_JOBS, ReconcileContext
+from kubemr.controller.reconcile.context import ReconcileContext
 from kubemr.controller.reconcile.objects.builders import SUSPENDED_BY_US
 from kubemr.coordination import names
 from kubemr.coordination.job_view import JobView
+from kubemr.coordination.kinds import KUBERNETES_JOBS
 from kubemr.locks import RequestRefusedError
 from kubemr.locks.conditional import Target
 from kubemr.locks.effects import Json

@@ -6,19 +6,13 @@ import json
 
 import pytest
 
-from kubemr.controller.reconcile.context import (
-    CONFIG_MAPS,
-    FINALIZER,
-    KUBERNETES_JOBS,
-    PODS,
-    SECRETS,
-    ReconcileContext,
-)
+from kubemr.controller.reconcile.context import FINALIZER, ReconcileContext
 from kubemr.controller.reconcile.objects import builders
 from kubemr.controller.reconcile.reconciler import reconcile
 from kubemr.controller.reconcile.storage.orphaned_prefixes import record_orphaned_prefix, sweep_orphaned_prefixes
 from kubemr.coordination import names
 from kubemr.coordination.job_view import JobView
+from kubemr.coordination.kinds import CONFIG_MAPS, KUBERNETES_JOBS, PODS, SECRETS
 from kubemr.locks.conditional import RequestRefusedError, Target
 from kubemr.locks.effects import Json
 from kubemr.tasks.shard import SHARDS

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from kubemr.controller.reconcile.context import CONFIG_MAPS, KUBERNETES_JOBS, SECRETS, ReconcileContext
+from kubemr.controller.reconcile.context import ReconcileContext
 from kubemr.controller.reconcile.objects.create import NameConflictError
 from kubemr.controller.reconcile.reconciler import reconcile
 from kubemr.coordination import names
 from kubemr.coordination.job_view import JobView
+from kubemr.coordination.kinds import CONFIG_MAPS, KUBERNETES_JOBS, SECRETS
 from kubemr.locks import RequestRefusedError
 from kubemr.locks.conditional import Target
 from kubemr.locks.effects import Json

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from kubemr.controller.reconcile.context import EVENTS
 from kubemr.controller.reconcile.status.events import event
+from kubemr.coordination.kinds import EVENTS
 from kubemr.locks.effects import Json
 from kubemr.reasons import Reason
 from support.bench import Bench

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from kubemr.controller.reconcile.context import CONFIG_MAPS, KUBERNETES_JOBS, PODS, SECRETS, ReconcileContext
+from kubemr.controller.reconcile.context import ReconcileContext
 from kubemr.controller.reconcile.objects import rbac
 from kubemr.controller.reconcile.phases.cleanup import SETTLE_SECONDS, prefixes_to_delete
 from kubemr.coordination import names
 from kubemr.coordination.job_view import JobView
+from kubemr.coordination.kinds import CONFIG_MAPS, KUBERNETES_JOBS, PODS, SECRETS
 from kubemr.locks import RequestRefusedError
 from kubemr.locks.conditional import Target
 from kubemr.locks.effects import Json, Resource

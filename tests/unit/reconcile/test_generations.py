@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from kubemr.controller.reconcile.context import KUBERNETES_JOBS, PODS, ReconcileContext
+from kubemr.controller.reconcile.context import ReconcileContext
 from kubemr.controller.reconcile.workers.worker_job import MAX_GENERATIONS
 from kubemr.coordination import names
 from kubemr.coordination.job_view import JobView
+from kubemr.coordination.kinds import KUBERNETES_JOBS, PODS
 from kubemr.locks.conditional import Target
 from support.bench import NAMESPACE, Bench, LiveCache, asks
 

@@ -6,11 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from kubemr.controller.reconcile.context import KUBERNETES_JOBS, PODS, ReconcileContext
+from kubemr.controller.reconcile.context import ReconcileContext
 from kubemr.controller.reconcile.phases.cleanup import SETTLE_SECONDS
 from kubemr.controller.reconcile.reconciler import reconcile
 from kubemr.coordination import names
 from kubemr.coordination.job_view import JobView
+from kubemr.coordination.kinds import KUBERNETES_JOBS, PODS
 from kubemr.locks.conditional import Target
 from kubemr.locks.effects import Json, Request
 from kubemr.locks.lease import LEASES

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from kubemr.controller.reconcile.context import KUBERNETES_JOBS, ReconcileContext
+from kubemr.controller.reconcile.context import ReconcileContext
 from kubemr.controller.reconcile.objects import rbac
 from kubemr.coordination import names
 from kubemr.coordination.job_view import JobView
+from kubemr.coordination.kinds import KUBERNETES_JOBS, ROLE_BINDINGS, ROLES, SERVICE_ACCOUNTS
 from kubemr.locks import RequestRefusedError
 from kubemr.locks.conditional import Target
 from kubemr.locks.effects import Json
@@ -16,7 +17,7 @@ from support.bench import DENIED, NAMESPACE, SILENCE, Bench, asks
 
 def leases_of(bench: Bench, job: JobView) -> list[str]:
     """The Leases that the Role names."""
-    role: Json = bench.get(Target(rbac.ROLES, NAMESPACE, names.account(job.base)))
+    role: Json = bench.get(Target(ROLES, NAMESPACE, names.account(job.base)))
     return list(role["rules"][-1]["resourceNames"])
 
 
@@ -28,7 +29,7 @@ def three(bench: Bench) -> list[str]:
 def test_they_name_what_rbac_can(bench: Bench, operator: ReconcileContext) -> None:
     """The job, its status, the Leases; nothing is created, deleted or kept secret by workers."""
     job = bench.deployed(operator, replicas=2)
-    role: Json = bench.get(Target(rbac.ROLES, NAMESPACE, names.account(job.base)))
+    role: Json = bench.get(Target(ROLES, NAMESPACE, names.account(job.base)))
     verbs = {verb for rule in role["rules"] for verb in rule["verbs"]}
     assert verbs == {"get", "list", "watch", "patch"}
     assert {name for rule in role["rules"] for name in rule.get("resourceNames", ())} == {
@@ -81,7 +82,7 @@ def test_without_workers_no_rule_is_for_all_leases(bench: Bench) -> None:
 def test_an_account_that_the_job_names(bench: Bench, operator: ReconcileContext) -> None:
     """It is bound and not made; it stays when the run's rights go."""
     job = bench.deployed(operator, template={"spec": {"serviceAccountName": "mine"}})
-    (binding,) = bench.objects(rbac.ROLE_BINDINGS, namespace=NAMESPACE)
+    (binding,) = bench.objects(ROLE_BINDINGS, namespace=NAMESPACE)
     assert binding["subjects"] == [{"kind": "ServiceAccount", "name": "mine", "namespace": NAMESPACE}]
     assert three(bench) == ["rolebindings", "roles"]
     pod = bench.get(Target(KUBERNETES_JOBS, NAMESPACE, names.workers(job.base, 0)))["spec"]["template"]["spec"]
@@ -94,7 +95,7 @@ def test_what_is_not_the_jobs_is_not_removed(bench: Bench, operator: ReconcileCo
     """Though it has the name."""
     job = bench.deployed(operator)
     bench.run(rbac.revoke(job))
-    bench.create(rbac.SERVICE_ACCOUNTS, {"metadata": {"name": names.account(job.base)}})
+    bench.create(SERVICE_ACCOUNTS, {"metadata": {"name": names.account(job.base)}})
     bench.run(rbac.revoke(job))
     assert three(bench) == ["serviceaccounts"]
 

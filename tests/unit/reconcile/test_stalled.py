@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from kubemr.controller.reconcile.context import KUBERNETES_JOBS, PODS, ReconcileContext
+from kubemr.controller.reconcile.context import ReconcileContext
 from kubemr.controller.reconcile.workers.pod_problems import UNREADY_SECONDS, diagnose_pods
 from kubemr.coordination import names
 from kubemr.coordination.job_view import JobView
+from kubemr.coordination.kinds import KUBERNETES_JOBS, PODS
 from kubemr.locks.conditional import Target
 from kubemr.locks.effects import Json
 from support.bench import NAMESPACE, Bench, asks

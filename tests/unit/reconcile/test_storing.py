@@ -6,8 +6,9 @@ import base64
 
 import pytest
 
-from kubemr.controller.reconcile.context import KUBERNETES_JOBS, SECRETS, ReconcileContext
+from kubemr.controller.reconcile.context import ReconcileContext
 from kubemr.controller.reconcile.phases.deploy import STORAGE_POLL_SECONDS
+from kubemr.coordination.kinds import KUBERNETES_JOBS, SECRETS
 from kubemr.locks.conditional import Target
 from kubemr.locks.effects import Json
 from support.bench import DENIED, NAMESPACE, Bench, BenchSettings, asks

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from kubemr.controller.reconcile.context import KUBERNETES_JOBS, PODS, ReconcileContext
-from kubemr.controller.reconcile.workers.stuck_pods import INDEX
+from kubemr.controller.reconcile.context import ReconcileContext
 from kubemr.coordination import names
 from kubemr.coordination.job_view import JobView
+from kubemr.coordination.kinds import JOB_COMPLETION_INDEX, KUBERNETES_JOBS, PODS
 from kubemr.locks.conditional import Target
 from kubemr.locks.effects import Json, Request
 from support.bench import LEASE_SECONDS, NAMESPACE, UNAVAILABLE, Bench, BenchSettings, LiveCache, patches
@@ -22,7 +22,7 @@ def ending(bench: Bench, job: JobView, **labels: str) -> Json:
     """A pod that was told to end and cannot."""
     metadata = {
         "name": "p",
-        "labels": {**names.labels(job.uid, job.run), INDEX: "0", **labels},
+        "labels": {**names.labels(job.uid, job.run), JOB_COMPLETION_INDEX: "0", **labels},
         "finalizers": ["example.com/node"],
     }
     bench.create(PODS, {"metadata": metadata, "spec": {"containers": [{"name": "w", "image": "i"}]}})

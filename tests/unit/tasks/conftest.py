@@ -21,13 +21,13 @@ def bench() -> Bench:
 def make_shard(bench: Bench) -> Callable[..., Shard]:
     """Makes the shard `s` of these tasks, labelled `hint`; with one entry for all of them, or one for each."""
 
-    def make(tasks: Mapping[int, str], hint: str = "open", *, together: bool = False) -> Shard:
+    def make(tasks: Mapping[int, str], hint: str = "open", *, collapsed: bool = False) -> Shard:
         labels = {LABEL_UID: "u", LABEL_RUN: "1", LABEL_STAGE: "0-map", LABEL_TASKS: hint}
         body = {
             "apiVersion": "turbobytes.com/v1alpha1",
             "kind": "MapReduceTaskShard",
             "metadata": {"name": "s", "labels": labels},
-            "tasks": (encoding.collapse if together else encoding.expand)(tasks),
+            "tasks": (encoding.collapse if collapsed else encoding.expand)(tasks),
         }
         return Shard.parse(bench.create(SHARDS, body))
 

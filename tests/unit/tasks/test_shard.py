@@ -99,7 +99,7 @@ ALIKE = dict.fromkeys(range(3, 7), "pending/1/0/0/")
 
 def test_one_entry_stays_one_while_all_tasks_go_the_same_way(bench: Bench, make_shard: Callable[..., Shard]) -> None:
     """The whole map is tested and replaced, which is little."""
-    shard = make_shard(ALIKE, together=True)
+    shard = make_shard(ALIKE, collapsed=True)
     assert {number: str(state) for number, state in shard.tasks.items()} == ALIKE
     patch = shard.change({number: state.claim(A) for number, state in shard.tasks.items()})
     assert patch.operations == (
@@ -119,7 +119,7 @@ def test_one_entry_becomes_one_for_each_for_good(bench: Bench, make_shard: Calla
         {4: claimed[4]},
         {**claimed, 4: TaskState.parse(f"running/1/0/0/{B}")},
     ):
-        shard = make_shard(ALIKE, together=True)
+        shard = make_shard(ALIKE, collapsed=True)
         patch = shard.change(states)
         after = {str(number): str(states.get(number, ALIKE[number])) for number in ALIKE}
         assert patch.operations[:2] == (
@@ -138,7 +138,7 @@ def test_a_change_of_one_entry_is_lost_once_there_are_more(
     bench: Bench, make_shard: Callable[..., Shard], sender: str
 ) -> None:
     """Whoever was quicker, and whatever he took."""
-    shard = make_shard(ALIKE, together=True)
+    shard = make_shard(ALIKE, collapsed=True)
     bench.patch(shard.target, *shard.change({6: shard.tasks[6].claim(B)}).body)
     wanted = [3] if sender == "of a part" else list(ALIKE)
     answer = bench.send(shard.target.patch(shard.change({number: shard.tasks[number].claim(A) for number in wanted})))
@@ -149,7 +149,7 @@ def test_a_change_of_one_entry_is_lost_once_there_are_more(
 
 def test_a_repair_tests_the_one_entry(bench: Bench, make_shard: Callable[..., Shard]) -> None:
     """As it stands in the document."""
-    shard = make_shard(ALIKE, hint="done", together=True)
+    shard = make_shard(ALIKE, hint="done", collapsed=True)
     patch = shard.repair()
     assert patch is not None
     assert Shard.parse(bench.patch(shard.target, *patch.body)).hint == "open"

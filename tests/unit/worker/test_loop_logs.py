@@ -92,7 +92,7 @@ def test_a_log_that_cannot_be_written_fails_nothing(bench: Bench) -> None:
     executor.printed = lambda piece: b"hello"
     assert bench.run(worker.run()) is ExitReason.COMPLETE
     ((event, fields),) = said
-    assert event == "record_not_kept"
+    assert event == "record_write_failed"
     assert str(fields["key"]).endswith(f"/0/map/0/1-{worker.identity.token}/log.txt")
     assert fields["error"] == "no room"
 

@@ -12,6 +12,7 @@ from kubemr.controller.reconcile.context import StorageSettings
 from kubemr.controller.reconcile.storage.job_store import KEYS
 from kubemr.coordination import names
 from kubemr.coordination.job_view import DEFAULT_TASK_TIMEOUT, JobView, Stage, shard_tasks
+from kubemr.coordination.kinds import LAST_APPLIED, QUEUE_NAME
 from kubemr.coordination.protocol import PROTOCOL
 from kubemr.coordination.task_table import TaskTable
 from kubemr.locks.effects import Json
@@ -24,9 +25,6 @@ CONTAINER: Final = "worker"
 LABEL_GENERATION: Final = "kubemr.turbobytes.com/generation"
 SUSPENDED_BY_US: Final = "kubemr.turbobytes.com/suspended"
 """The annotation of a Kubernetes Job that the operator suspended, and may resume."""
-QUEUE_NAME: Final = "kueue.x-k8s.io/queue-name"
-"""Kueue queues the Kubernetes Job as a whole; its pods must not be queued a second time."""
-LAST_APPLIED: Final = "kubectl.kubernetes.io/last-applied-configuration"
 MANY_WORKERS: Final = 100
 LONGEST_LEASE: Final = 4.0
 RESTARTS_PER_WORKER: Final = 6

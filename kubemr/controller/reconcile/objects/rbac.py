@@ -17,14 +17,11 @@ from kubemr.controller.reconcile.objects.create import ensure
 from kubemr.controller.reconcile.objects.delete import remove_named
 from kubemr.coordination import names
 from kubemr.coordination.job_view import JobView
+from kubemr.coordination.kinds import RBAC_GROUP, ROLE_BINDINGS, ROLES, SERVICE_ACCOUNTS
 from kubemr.locks.conditional import PatchStatus, RequestRefusedError, Target, apply
-from kubemr.locks.effects import Json, Op, Resource
+from kubemr.locks.effects import Json, Op
 from kubemr.locks.patch import Patch
 
-RBAC: Final = "rbac.authorization.k8s.io"
-SERVICE_ACCOUNTS: Final = Resource("", "v1", "serviceaccounts")
-ROLES: Final = Resource(RBAC, "v1", "roles")
-ROLE_BINDINGS: Final = Resource(RBAC, "v1", "rolebindings")
 KINDS: Final = (ROLE_BINDINGS, ROLES, SERVICE_ACCOUNTS)
 """In the order in which they are deleted: a grant before the account that it is granted to."""
 
@@ -63,7 +60,7 @@ def service_account(job: JobView) -> Json:
 def role(job: JobView, replicas: int) -> Json:
     """Return the Role with the workers' permissions."""
     return {
-        "apiVersion": f"{RBAC}/v1",
+        "apiVersion": f"{RBAC_GROUP}/v1",
         "kind": "Role",
         "metadata": builders.metadata(job, names.account(job.base)),
         "rules": rules(job, replicas),
@@ -91,10 +88,10 @@ def role_binding(job: JobView) -> Json:
     """Return the RoleBinding of the Role to the account of the pods."""
     name = names.account(job.base)
     return {
-        "apiVersion": f"{RBAC}/v1",
+        "apiVersion": f"{RBAC_GROUP}/v1",
         "kind": "RoleBinding",
         "metadata": builders.metadata(job, name),
-        "roleRef": {"apiGroup": RBAC, "kind": "Role", "name": name},
+        "roleRef": {"apiGroup": RBAC_GROUP, "kind": "Role", "name": name},
         "subjects": [{"kind": "ServiceAccount", "name": builders.account(job), "namespace": job.namespace}],
     }
 

@@ -20,15 +20,7 @@ from typing import Final
 
 from attr import evolve
 
-from kubemr.controller.reconcile.context import (
-    CONFIG_MAPS,
-    KUBERNETES_JOBS,
-    PODS,
-    SECRETS,
-    WAIT_FOR_EVENT,
-    ReconcileContext,
-    Result,
-)
+from kubemr.controller.reconcile.context import WAIT_FOR_EVENT, ReconcileContext, Result
 from kubemr.controller.reconcile.objects import rbac
 from kubemr.controller.reconcile.objects.delete import remove, remove_all, remove_named, run_of
 from kubemr.controller.reconcile.shards.summary import ShardSummary
@@ -38,6 +30,7 @@ from kubemr.controller.reconcile.workers.stuck_pods import POD_POLL_SECONDS, for
 from kubemr.coordination import names
 from kubemr.coordination.attempt_records import is_record
 from kubemr.coordination.job_view import JobView
+from kubemr.coordination.kinds import CONFIG_MAPS, KUBERNETES_JOBS, PODS, SECRETS
 from kubemr.coordination.pagination import list_all
 from kubemr.locks.conditional import Target, read
 from kubemr.locks.effects import Do, Json, Now, Op

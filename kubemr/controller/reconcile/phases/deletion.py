@@ -20,16 +20,7 @@ from typing import Final
 import structlog
 from attr import evolve
 
-from kubemr.controller.reconcile.context import (
-    CONFIG_MAPS,
-    FINALIZER,
-    KUBERNETES_JOBS,
-    PODS,
-    SECRETS,
-    WAIT_FOR_EVENT,
-    ReconcileContext,
-    Result,
-)
+from kubemr.controller.reconcile.context import FINALIZER, WAIT_FOR_EVENT, ReconcileContext, Result
 from kubemr.controller.reconcile.job_lock import patch_job
 from kubemr.controller.reconcile.objects import rbac
 from kubemr.controller.reconcile.objects.delete import remove_all, remove_named
@@ -39,6 +30,7 @@ from kubemr.controller.reconcile.storage.orphaned_prefixes import record_orphane
 from kubemr.controller.reconcile.workers.stuck_pods import POD_POLL_SECONDS, force_delete_stuck_pods
 from kubemr.coordination import names
 from kubemr.coordination.job_view import JobView
+from kubemr.coordination.kinds import CONFIG_MAPS, KUBERNETES_JOBS, PODS, SECRETS
 from kubemr.coordination.pagination import list_all
 from kubemr.locks.conditional import RequestRefusedError
 from kubemr.locks.effects import Do, Json, Op

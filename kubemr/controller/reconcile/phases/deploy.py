@@ -9,15 +9,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from kubemr.controller.reconcile.context import (
-    CONFIG_MAPS,
-    KUBERNETES_JOBS,
-    SECRETS,
-    WAIT_FOR_EVENT,
-    ReconcileContext,
-    Result,
-    StorageSettings,
-)
+from kubemr.controller.reconcile.context import WAIT_FOR_EVENT, ReconcileContext, Result, StorageSettings
 from kubemr.controller.reconcile.job_lock import guard, patch_job, still_holds_lock
 from kubemr.controller.reconcile.objects import builders, rbac
 from kubemr.controller.reconcile.objects.create import ensure
@@ -28,6 +20,7 @@ from kubemr.controller.reconcile.status.events import event
 from kubemr.controller.reconcile.storage.job_store import StorageNotReadyError, check_store
 from kubemr.coordination.advance import condition, fail
 from kubemr.coordination.job_view import JobView
+from kubemr.coordination.kinds import CONFIG_MAPS, KUBERNETES_JOBS, SECRETS
 from kubemr.locks.conditional import RequestRefusedError
 from kubemr.locks.effects import Do, Json, Op
 from kubemr.locks.lease import LEASES

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
-from kubemr.controller.reconcile.context import EVENTS
 from kubemr.coordination import names
 from kubemr.coordination.job_view import JobView
+from kubemr.coordination.kinds import EVENTS
 from kubemr.locks.effects import Answer, Op, Request
 from kubemr.reasons import Reason
 

@@ -13,8 +13,9 @@ from collections.abc import Mapping
 from typing import Final
 
 from kubemr.controller.inputs.access import Access
-from kubemr.controller.reconcile.context import SECRETS, CleanStore, ReconcileContext, StorageSettings
+from kubemr.controller.reconcile.context import CleanStore, ReconcileContext, StorageSettings
 from kubemr.coordination.job_view import JobView
+from kubemr.coordination.kinds import SECRETS
 from kubemr.locks.conditional import RequestRefusedError, Target, read
 from kubemr.locks.effects import Do, Json, Op
 

@@ -11,9 +11,10 @@ import json
 from functools import partial
 from typing import Final
 
-from kubemr.controller.reconcile.context import CONFIG_MAPS, ReconcileContext
+from kubemr.controller.reconcile.context import ReconcileContext
 from kubemr.controller.reconcile.storage.job_store import open_job_store
 from kubemr.coordination.job_view import JobView
+from kubemr.coordination.kinds import COMPONENT, CONFIG_MAPS, MANAGED_BY
 from kubemr.locks.backoff import Backoff
 from kubemr.locks.conditional import PatchStatus, RequestRefusedError, Target, apply, read
 from kubemr.locks.effects import Answer, Do, Json, Op, Random, Request, Sleep
@@ -38,7 +39,7 @@ def record_orphaned_prefix(job: JobView, context: ReconcileContext) -> Op[None]:
                 "metadata": {
                     "name": NAME,
                     "namespace": target.namespace,
-                    "labels": {"app.kubernetes.io/managed-by": "kubemr", "app.kubernetes.io/component": "operator"},
+                    "labels": {MANAGED_BY: "kubemr", COMPONENT: "operator"},
                 },
                 "data": {job.uid: entry},
             }

@@ -11,11 +11,12 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Final
 
-from kubemr.controller.reconcile.context import PODS, ReconcileContext
+from kubemr.controller.reconcile.context import ReconcileContext
 from kubemr.controller.reconcile.status.blocked import clear_blocked, reason_of, report_blocked
 from kubemr.controller.reconcile.workers.stuck_pods import force_delete_stuck_pods
 from kubemr.coordination import names
 from kubemr.coordination.job_view import JobView
+from kubemr.coordination.kinds import PODS
 from kubemr.coordination.pagination import list_all
 from kubemr.locks.effects import Do, Json, Now, Op
 from kubemr.locks.lease import RENEWALS_PER_DURATION

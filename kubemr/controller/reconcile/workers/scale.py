@@ -15,13 +15,14 @@ import copy
 
 from jsonpatch import make_patch
 
-from kubemr.controller.reconcile.context import KUBERNETES_JOBS, ReconcileContext
+from kubemr.controller.reconcile.context import ReconcileContext
 from kubemr.controller.reconcile.job_lock import guard, patch_job
 from kubemr.controller.reconcile.objects import builders, rbac
 from kubemr.controller.reconcile.objects.create import ensure
 from kubemr.controller.reconcile.status.events import event
 from kubemr.coordination.advance import condition
 from kubemr.coordination.job_view import JobView
+from kubemr.coordination.kinds import KUBERNETES_JOBS
 from kubemr.locks.conditional import PatchStatus, RequestRefusedError, Target, apply
 from kubemr.locks.effects import Do, Json, Op
 from kubemr.locks.lease import LEASES

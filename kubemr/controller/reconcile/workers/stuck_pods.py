@@ -14,11 +14,12 @@ from typing import Final
 
 import structlog
 
-from kubemr.controller.reconcile.context import PODS, ReconcileContext
+from kubemr.controller.reconcile.context import ReconcileContext
 from kubemr.controller.reconcile.objects.delete import remove
 from kubemr.controller.reconcile.workers.liveness import detector_of
 from kubemr.coordination import names
 from kubemr.coordination.job_view import JobView
+from kubemr.coordination.kinds import JOB_COMPLETION_INDEX, PODS
 from kubemr.locks.conditional import Target, read
 from kubemr.locks.effects import Answer, Do, Json, Now, Op
 from kubemr.locks.patch import Patch, lookup
@@ -31,7 +32,6 @@ POD_POLL_SECONDS: Final = 1.0
 """How soon to check pods again that must end before a step can continue."""
 GRACE_SECONDS: Final = 30.0
 """Kubernetes' default `terminationGracePeriodSeconds`, for pods without their own."""
-INDEX: Final = "batch.kubernetes.io/job-completion-index"
 
 
 def force_delete_stuck_pods(job: JobView, pods: Sequence[Json], context: ReconcileContext) -> Op[None]:
@@ -78,7 +78,9 @@ def _worker_is_dead(job: JobView, pod: Json, context: ReconcileContext) -> Op[bo
     if job.final:
         return True  # Its work does not count, and a read for each of many pods would be expensive.
     labels = pod["metadata"].get("labels") or {}
-    index = labels.get(INDEX) or (pod["metadata"].get("annotations") or {}).get(INDEX) or ""
+    index = (
+        labels.get(JOB_COMPLETION_INDEX) or (pod["metadata"].get("annotations") or {}).get(JOB_COMPLETION_INDEX) or ""
+    )
     if labels.get(names.LABEL_RUN) != str(job.run) or not index.isdecimal():
         return True
     lease: Json = yield from read(job.lease_of(int(index)))

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from kubemr.controller.reconcile.context import KUBERNETES_JOBS, PODS, ReconcileContext
+from kubemr.controller.reconcile.context import ReconcileContext
 from kubemr.controller.reconcile.job_lock import still_holds_lock
 from kubemr.controller.reconcile.objects import builders
 from kubemr.controller.reconcile.objects.create import ensure
@@ -23,6 +23,7 @@ from kubemr.controller.reconcile.workers.scale import ensure_leases
 from kubemr.coordination import names
 from kubemr.coordination.advance import fail
 from kubemr.coordination.job_view import JobView
+from kubemr.coordination.kinds import KUBERNETES_JOBS, PODS
 from kubemr.coordination.pagination import list_all
 from kubemr.locks.conditional import Target, read
 from kubemr.locks.effects import Do, Json, Op

@@ -34,9 +34,9 @@ TAKEN = {"op": "replace", "path": "/lockholder", "value": "you/2/0"}
 def test_the_block_holds_the_lock_and_gives_it_back(gadgets: Gadgets, transport: HttpTransport) -> None:
     """Inside it is held, with its fence; afterwards it is free."""
     target = gadgets.create()
-    with hold(Lock(target, "/lockholder", "me"), transport) as holding:
-        assert holding.fence == 1
-        holding.check()
+    with hold(Lock(target, "/lockholder", "me"), transport) as held_lock:
+        assert held_lock.fence == 1
+        held_lock.check()
         assert gadgets.get(target)["lockholder"].startswith("me/1/")
     assert gadgets.get(target)["lockholder"] == "/1/0"
 
@@ -45,20 +45,20 @@ def test_it_is_renewed_beside_the_block(gadgets: Gadgets, transport: HttpTranspo
     """A real thread with real time: the string changes while the block only waits for that."""
     target = gadgets.create()
     lock = Lock(target, "/lockholder", "me", 1.0)
-    with hold(lock, transport) as holding:
+    with hold(lock, transport) as held_lock:
         before = gadgets.get(target)["lockholder"]
         while gadgets.get(target)["lockholder"] == before:
-            holding.check()
+            held_lock.check()
     assert gadgets.get(target)["lockholder"] == "/1/0"
 
 
 def test_a_write_goes_through_the_lock(gadgets: Gadgets, transport: HttpTransport) -> None:
     """And counts as a renewal."""
     target = gadgets.create()
-    with hold(Lock(target, "/lockholder", "me"), transport) as holding:
+    with hold(Lock(target, "/lockholder", "me"), transport) as held_lock:
         before = gadgets.get(target)["lockholder"]
-        assert holding.write(Patch().add("/made", 1)).won
-        assert holding.write(Patch().test("/made", 2).add("/made", 3)).status is LockStatus.LOST
+        assert held_lock.write(Patch().add("/made", 1)).won
+        assert held_lock.write(Patch().test("/made", 2).add("/made", 3)).status is LockStatus.LOST
         shown = gadgets.get(target)
         assert shown["made"] == 1
         assert shown["lockholder"] != before
@@ -69,13 +69,13 @@ def test_a_loss_is_signalled_inside_and_raised_at_the_end(gadgets: Gadgets, tran
     target = gadgets.create()
 
     def block() -> None:
-        with hold(Lock(target, "/lockholder", "me", 1.0), transport) as holding:
+        with hold(Lock(target, "/lockholder", "me", 1.0), transport) as held_lock:
             gadgets.patch(target, TAKEN)
-            assert holding.lost.wait(30)
+            assert held_lock.lost.wait(30)
             with pytest.raises(LockLostError, match=r"fence 1.*you/2/0"):
-                holding.check()
+                held_lock.check()
             with pytest.raises(LockLostError):
-                holding.write(Patch())
+                held_lock.write(Patch())
 
     with pytest.raises(LockLostError, match=r"lost by me \(fence 1\): now 'you/2/0'"):
         block()
@@ -144,58 +144,58 @@ def away(time: VirtualTime, seconds: float) -> Scripted:
 
 def test_a_holder_without_answers_gives_up_before_others_may_take_over(time: VirtualTime) -> None:
     """After `renew_deadline`, two thirds of the duration, the lock counts as lost."""
-    holding = holding_of(away(time, 1.0), time)
+    held_lock = holding_of(away(time, 1.0), time)
 
     def pass_time(interval: float) -> bool:
         time.sleep(interval)
         return False
 
-    holding.keep_renewed(pass_time)
-    assert holding.lost.is_set()
+    held_lock.keep_renewed(pass_time)
+    assert held_lock.lost.is_set()
     assert 8 <= time.now - 1000 < 12
     with pytest.raises(LockLostError, match="no renewal was confirmed for 8 s"):
-        holding.check()
+        held_lock.check()
 
 
 def test_an_interpreter_that_stood_still_notices_at_the_next_check(time: VirtualTime) -> None:
     """No thread had to run in between."""
-    holding = holding_of(Scripted(), time)
-    holding.check()
+    held_lock = holding_of(Scripted(), time)
+    held_lock.check()
     time.now += 8
     with pytest.raises(LockLostError):
-        holding.check()
+        held_lock.check()
 
 
 def test_a_renewal_that_is_refused_loses_the_lock(time: VirtualTime) -> None:
     """Say, the right to patch was withdrawn: the reason is kept."""
     denied = Answer(403, {"kind": "Status", "reason": "Forbidden", "message": "no more"})
-    holding = holding_of(Scripted([denied]), time)
-    holding.keep_renewed(lambda interval: False)
+    held_lock = holding_of(Scripted([denied]), time)
+    held_lock.keep_renewed(lambda interval: False)
     with pytest.raises(LockLostError, match="no more"):
-        holding.check()
+        held_lock.check()
     with pytest.raises(RequestRefusedError):
         holding_of(Scripted([denied]), time).renew()
 
 
 def test_a_deleted_object_loses_the_lock(time: VirtualTime) -> None:
     """There is nothing to hold any more."""
-    holding = holding_of(Scripted([Answer(404)]), time)
+    held_lock = holding_of(Scripted([Answer(404)]), time)
     with pytest.raises(LockLostError, match="deleted"):
-        holding.renew()
+        held_lock.renew()
 
 
-def test_renewing_ends_when_told(time: VirtualTime) -> None:
+def test_renewing_ends_when_the_block_does(time: VirtualTime) -> None:
     """The end of the block ends the thread."""
-    holding = holding_of(Scripted(), time)
-    asked: list[float] = []
+    held_lock = holding_of(Scripted(), time)
+    intervals: list[float] = []
 
-    def told(interval: float) -> bool:
-        asked.append(interval)
+    def done(interval: float) -> bool:
+        intervals.append(interval)
         return True
 
-    holding.keep_renewed(told)
-    assert asked == [3.0]
-    assert not holding.lost.is_set()
+    held_lock.keep_renewed(done)
+    assert intervals == [3.0]
+    assert not held_lock.lost.is_set()
 
 
 def test_a_lock_won_long_ago_is_renewed_first(time: VirtualTime) -> None:
@@ -214,6 +214,6 @@ def test_a_lock_won_long_ago_is_renewed_first(time: VirtualTime) -> None:
 
     script = Scripted([Answer(200, shown), lands_unanswered, lambda _: Answer(200, dict(landed)), renewed, renewed])
     lock = Lock(TARGET, "/lock", "me", 12)
-    with hold(lock, script, clock=time.clock) as holding:
-        holding.check()
+    with hold(lock, script, clock=time.clock) as held_lock:
+        held_lock.check()
     assert not script.answers

@@ -23,7 +23,7 @@ def job(bench: Bench) -> JobView:
 
 
 def look(bench: Bench, job: JobView) -> StageSnapshot:
-    """A survey of the first stage."""
+    """A snapshot of the first stage."""
     return bench.run(take_snapshot(job, job.stages[0]))
 
 
@@ -113,7 +113,7 @@ def test_only_shards_with_a_wrong_label_are_kept(bench: Bench, job: JobView, mon
     assert [shard.name for shard in look(bench, job).mislabelled] == [job.shard_name(job.stages[0], 1)]
     bench.set(bench.shard(job).target, hint, "drained")
     assert len(look(bench, job).mislabelled) == 2
-    monkeypatch.setattr("kubemr.coordination.stage_snapshot.MOST_MISLABELLED", 1)
+    monkeypatch.setattr("kubemr.coordination.stage_snapshot.MAX_MISLABELLED", 1)
     assert len(look(bench, job).mislabelled) == 1
     bench.set(bench.shard(job, 0, 0).target, hint, "waiting")
     bench.set(bench.shard(job, 0, 1).target, hint, "waiting")

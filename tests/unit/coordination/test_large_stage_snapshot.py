@@ -1,4 +1,4 @@
-"""The memory of a survey is that of its pages, not of all shards."""
+"""A snapshot of a stage needs the memory of one page of shards, not of all shards."""
 
 from __future__ import annotations
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from kubemr.controller.reconcile.context import SECRETS
 from kubemr.controller.reconcile.storage.job_store import KEYS
 from kubemr.coordination.attempt_history import attempts, history
 from kubemr.coordination.attempt_records import AttemptError
+from kubemr.coordination.kinds import SECRETS
 from kubemr.coordination.lost_attempts import MESSAGE
 from kubemr.locks.conditional import Target
 from kubemr.worker.scheduling.loop import ExitReason
@@ -36,9 +36,9 @@ def test_a_worker_tells_of_those_that_it_takes_away(bench: Bench) -> None:
     assert bench.run(worker.run()) is ExitReason.COMPLETE
     (found,) = attempts(bench.store, job.storage_prefix)
     assert str(found) == f"map/1/3-{A}"
-    told = history(bench.store, found)
-    assert (told.outcome, told.message, told.start, told.log) == ("lost", MESSAGE, began, None)
-    assert told.end == bench.now_string() == "2026-01-01T00:17:10Z"
+    shown = history(bench.store, found)
+    assert (shown.outcome, shown.message, shown.start, shown.log) == ("lost", MESSAGE, began, None)
+    assert shown.end == bench.now_string() == "2026-01-01T00:17:10Z"
     assert AttemptError.decode(bench.store.objects[f"{found.prefix}lost.json"]).run == job.run
 
 

@@ -26,7 +26,7 @@ def test_one_entry_for_several_tasks_is_the_only_one() -> None:
     """Who took it for tasks one by one would test for what never stands there, again and again."""
     document = {"metadata": {"namespace": "default", "name": "s"}, "tasks": {"0-3": PENDING, "4": PENDING}}
     with pytest.raises(
-        InvalidStateError, match="'0-3' is not the only entry: expected it alone, or the number of a task"
+        InvalidStateError, match="'0-3' is not the only entry: expected one entry for all tasks, or a task number"
     ):
         Shard.parse(document)
 
@@ -34,9 +34,9 @@ def test_one_entry_for_several_tasks_is_the_only_one() -> None:
 @pytest.mark.parametrize("key", [*STRANGE, "0-3"])
 def test_a_stage_with_such_a_key_is_not_complete(key: str) -> None:
     """It has a task that is not there, or not once."""
-    ledger = TaskTable(5)
-    ledger.add_shard({"4": "done/1/0/0/w0-aaaaaa", key: "done/1/0/0/w0-aaaaaa"})
-    assert ledger.has_unknown_tasks
+    table = TaskTable(5)
+    table.add_shard({"4": "done/1/0/0/w0-aaaaaa", key: "done/1/0/0/w0-aaaaaa"})
+    assert table.has_unknown_tasks
 
 
 @pytest.mark.parametrize(

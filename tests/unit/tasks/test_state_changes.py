@@ -23,7 +23,7 @@ changes: st.SearchStrategy[tuple[str, Change]] = st.one_of(
     tokens.map(lambda token: ("empty", lambda state: state.commit(token, empty=True))),
     tokens.map(lambda token: ("release", lambda state: state.release(token))),
     tokens.map(lambda token: ("fail", lambda state: state.fail(token, BOUND))),
-    st.sets(tokens, min_size=1).map(lambda dead: ("lose", lambda state: state.lose(dead, BOUND))),
+    st.sets(tokens, min_size=1).map(lambda dead: ("lose", lambda state: state.mark_lost(dead, BOUND))),
 )
 
 
@@ -68,10 +68,10 @@ def test_no_string_ever_comes_back(history: list[tuple[str, Change]]) -> None:
         ("running/3/1/2/w0-aaaaaa", lambda s: s.release(TOKENS[0]), "pending/4/1/2/"),
         ("running/3/1/2/w0-aaaaaa", lambda s: s.fail(TOKENS[0], BOUND), "pending/4/2/2/"),
         ("running/3/2/2/w0-aaaaaa", lambda s: s.fail(TOKENS[0], BOUND), "failed/3/3/2/"),
-        ("running/3/1/2/w0-aaaaaa", lambda s: s.lose({TOKENS[0]}, BOUND), "pending/4/1/3/"),
-        ("running/3/1/3/w0-aaaaaa", lambda s: s.lose({TOKENS[0]}, BOUND), "failed/3/1/4/"),
-        ("running/3/1/3/w0-aaaaaa+w1-bbbbbb", lambda s: s.lose(set(TOKENS), BOUND), "failed/3/1/4/"),
-        ("running/3/1/2/w0-aaaaaa+w1-bbbbbb", lambda s: s.lose({TOKENS[0]}, BOUND), "running/3/1/3/w1-bbbbbb"),
+        ("running/3/1/2/w0-aaaaaa", lambda s: s.mark_lost({TOKENS[0]}, BOUND), "pending/4/1/3/"),
+        ("running/3/1/3/w0-aaaaaa", lambda s: s.mark_lost({TOKENS[0]}, BOUND), "failed/3/1/4/"),
+        ("running/3/1/3/w0-aaaaaa+w1-bbbbbb", lambda s: s.mark_lost(set(TOKENS), BOUND), "failed/3/1/4/"),
+        ("running/3/1/2/w0-aaaaaa+w1-bbbbbb", lambda s: s.mark_lost({TOKENS[0]}, BOUND), "running/3/1/3/w1-bbbbbb"),
         ("running/3/1/2/w0-aaaaaa+w1-bbbbbb", lambda s: s.release(TOKENS[1]), "running/3/1/3/w0-aaaaaa"),
         ("running/3/1/2/w0-aaaaaa+w1-bbbbbb", lambda s: s.fail(TOKENS[0], BOUND), "running/3/2/2/w1-bbbbbb"),
     ],
@@ -95,8 +95,8 @@ def test_each_row_of_the_table(before: str, change: Change, after: str) -> None:
         ("pending/1/0/0/", lambda s: s.release(TOKENS[0])),
         ("running/1/0/0/w0-aaaaaa", lambda s: s.release(TOKENS[1])),
         ("running/1/0/0/w0-aaaaaa", lambda s: s.fail(TOKENS[1], BOUND)),
-        ("running/1/0/0/w0-aaaaaa", lambda s: s.lose({TOKENS[1]}, BOUND)),
-        ("done/1/0/0/w0-aaaaaa", lambda s: s.lose({TOKENS[0]}, BOUND)),
+        ("running/1/0/0/w0-aaaaaa", lambda s: s.mark_lost({TOKENS[1]}, BOUND)),
+        ("done/1/0/0/w0-aaaaaa", lambda s: s.mark_lost({TOKENS[0]}, BOUND)),
         ("pending/1/0/0/", lambda s: s.attempt),
     ],
 )
@@ -120,5 +120,5 @@ def test_what_a_state_says() -> None:
     }
     assert [state.final for state in states.values()] == [False, False, True, True, True]
     assert [state.committed for state in states.values()] == [False, False, True, True, False]
-    assert [state.suspect for state in states.values()] == [False, True, False, False, False]
+    assert [state.lost_before for state in states.values()] == [False, True, False, False, False]
     assert states["done/2/0/0/w0-aaaaaa"].attempt == attempt_of(2, TOKENS[0]) == "2-w0-aaaaaa"

@@ -73,8 +73,8 @@ def test_what_names_no_task(text: str) -> None:
 
 def test_what_the_records_say(store: MemoryStore) -> None:
     """How each ended, when, and why."""
-    told = {str(each): history(store, each) for each in attempts(store, JOB)}
-    assert {name: (each.outcome, each.start, each.end, each.message) for name, each in told.items()} == {
+    histories = {str(each): history(store, each) for each in attempts(store, JOB)}
+    assert {name: (each.outcome, each.start, each.end, each.message) for name, each in histories.items()} == {
         f"map/2/1-{A}": ("failed", "10:00", "10:01", "ValueError: no\nTraceback"),
         f"map/2/2-{B}": ("done", "", "", ""),
         f"map/10/1-{A}": ("lost", "10:01", "10:02", "died"),
@@ -82,7 +82,7 @@ def test_what_the_records_say(store: MemoryStore) -> None:
         f"map/10/12-{B}": ("empty", "10:03", "10:04", ""),
         f"1/reduce/0/1-{A}": ("failed", "", "", ""),
     }
-    logs = {name: each.log.printed for name, each in told.items() if each.log is not None}
+    logs = {name: each.log.printed for name, each in histories.items() if each.log is not None}
     assert logs[f"map/10/1-{A}"] == b"hal"
     assert len(logs) == 4
 

@@ -155,10 +155,10 @@ def test_a_release_frees_the_lease_only_if_it_is_the_own(bench: Bench) -> None:
 
 
 @pytest.mark.usefixtures("spec")
-@pytest.mark.parametrize("draw", [0.0, 0.5, 0.999])
-def test_keeping_renews_at_least_four_times_per_duration(bench: Bench, draw: float) -> None:
+@pytest.mark.parametrize("uniform", [0.0, 0.5, 0.999])
+def test_keeping_renews_at_least_four_times_per_duration(bench: Bench, uniform: float) -> None:
     """Whatever the jitter; it ends by itself when the loop is no longer alive."""
-    bench.draws = lambda: draw
+    bench.draws = lambda: uniform
     bench.run(take(LEASE, A, bench.micro_stamp))
     left = [8]
 

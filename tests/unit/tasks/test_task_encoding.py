@@ -12,7 +12,7 @@ from kubemr.tasks.state import InvalidStateError
 STATES = st.sampled_from(["pending/1/0/0/", "pending/2/0/1/", "done/1/0/0/w0-aaaaaa"])
 
 
-@given(st.integers(0, 10**6), st.integers(1, encoding.MOST_TASKS))
+@given(st.integers(0, 10**6), st.integers(1, encoding.MAX_TASKS))
 def test_a_key_names_the_tasks_that_it_was_made_of(first: int, count: int) -> None:
     """One, or many that follow one another."""
     tasks = range(first, first + count)

@@ -47,16 +47,16 @@ def texts(shard: Shard) -> dict[int, str]:
 def test_finishing_and_claiming_go_in_one_patch(bench: Bench, make_shard: Make) -> None:
     """One request for all of it."""
     shard = make_shard(HELD)
-    settled = bench.run(commit_and_claim(shard, A, {0: commit, 1: release}, [2, 3]))
+    result = bench.run(commit_and_claim(shard, A, {0: commit, 1: release}, [2, 3]))
     assert len(bench.requests) == 1
-    assert texts(settled.shard) == {
+    assert texts(result.shard) == {
         0: f"done/1/0/0/{A}",
         1: "pending/2/0/0/",
         2: f"running/1/0/0/{A}",
         3: f"running/1/0/0/{A}",
     }
-    assert list(settled.held) == [2, 3]
-    assert settled.superseded == []
+    assert list(result.held) == [2, 3]
+    assert result.superseded == []
 
 
 ALIKE = dict.fromkeys(range(4), "pending/1/0/0/")
@@ -64,26 +64,26 @@ ALIKE = dict.fromkeys(range(4), "pending/1/0/0/")
 
 def test_a_whole_shard_is_claimed_and_committed_by_one_entry(bench: Bench, make_shard: Make) -> None:
     """However many tasks it has, a patch is as small as that of one."""
-    shard = make_shard(ALIKE, together=True)
-    settled = bench.run(commit_and_claim(shard, A, {}, list(ALIKE)))
+    shard = make_shard(ALIKE, collapsed=True)
+    result = bench.run(commit_and_claim(shard, A, {}, list(ALIKE)))
     assert bench.get(shard.target)["tasks"] == {"0-3": f"running/1/0/0/{A}"}
-    assert list(settled.held) == [0, 1, 2, 3]
-    settled = bench.run(commit_and_claim(settled.shard, A, dict.fromkeys(ALIKE, commit)))
+    assert list(result.held) == [0, 1, 2, 3]
+    result = bench.run(commit_and_claim(result.shard, A, dict.fromkeys(ALIKE, commit)))
     assert bench.get(shard.target)["tasks"] == {"0-3": f"done/1/0/0/{A}"}
-    assert (settled.held, settled.superseded) == ({}, [])
+    assert (result.held, result.superseded) == ({}, [])
 
 
 def test_a_part_of_what_was_claimed_by_one_entry_is_committed(bench: Bench, make_shard: Make) -> None:
     """And the rest given back: from then on each task has its own entry."""
-    shard = make_shard(dict.fromkeys(ALIKE, f"running/1/0/0/{A}"), together=True)
-    settled = bench.run(commit_and_claim(shard, A, {0: commit, 1: commit, 2: release}))
-    assert texts(settled.shard) == {
+    shard = make_shard(dict.fromkeys(ALIKE, f"running/1/0/0/{A}"), collapsed=True)
+    result = bench.run(commit_and_claim(shard, A, {0: commit, 1: commit, 2: release}))
+    assert texts(result.shard) == {
         0: f"done/1/0/0/{A}",
         1: f"done/1/0/0/{A}",
         2: "pending/2/0/0/",
         3: f"running/1/0/0/{A}",
     }
-    assert list(settled.held) == [3]
+    assert list(result.held) == [3]
 
 
 @pytest.mark.parametrize("mine", [[0], list(ALIKE)], ids=["a part", "all"])
@@ -92,13 +92,13 @@ def test_of_two_who_claim_from_one_entry_the_second_takes_what_is_left(
     bench: Bench, make_shard: Make, mine: list[int], others: list[int]
 ) -> None:
     """It is told that it has nothing, and may choose anew of what the shard shows."""
-    shard = make_shard(ALIKE, together=True)
+    shard = make_shard(ALIKE, collapsed=True)
     bench.run(commit_and_claim(shard, B, {}, others))
-    settled = bench.run(commit_and_claim(shard, A, {}, mine))
-    assert settled.held == {}
-    assert list(settled.shard.held_by(B)) == others
-    settled = bench.run(commit_and_claim(settled.shard, A, {}, settled.shard.pending))
-    assert list(settled.held) == [number for number in ALIKE if number not in others]
+    result = bench.run(commit_and_claim(shard, A, {}, mine))
+    assert result.held == {}
+    assert list(result.shard.held_by(B)) == others
+    result = bench.run(commit_and_claim(result.shard, A, {}, result.shard.pending))
+    assert list(result.held) == [number for number in ALIKE if number not in others]
 
 
 @pytest.mark.parametrize("claim", [[2], list(ALIKE)], ids=["a part", "all"])
@@ -107,22 +107,22 @@ def test_a_claim_from_one_entry_whose_answer_was_lost(
     bench: Bench, make_shard: Make, claim: list[int], landed: bool
 ) -> None:
     """It is found by one's own token in whatever form the shard has then, or sent again."""
-    shard = make_shard(ALIKE, together=True)
+    shard = make_shard(ALIKE, collapsed=True)
     if landed:
         bench.lose(shards)
     else:
         bench.answer(shards, SILENCE)
-    settled = bench.run(commit_and_claim(shard, A, {}, claim))
+    result = bench.run(commit_and_claim(shard, A, {}, claim))
     assert [request.verb for request in bench.requests] == ["patch", "get", *([] if landed else ["patch"])]
-    assert list(settled.held) == claim
+    assert list(result.held) == claim
 
 
 def test_a_commit_of_one_entry_whose_answer_was_lost_is_not_late(bench: Bench, make_shard: Make) -> None:
     """The entry shows it."""
-    shard = make_shard(dict.fromkeys(ALIKE, f"running/1/0/0/{A}"), together=True)
+    shard = make_shard(dict.fromkeys(ALIKE, f"running/1/0/0/{A}"), collapsed=True)
     bench.lose(shards)
-    settled = bench.run(commit_and_claim(shard, A, dict.fromkeys(ALIKE, commit)))
-    assert (settled.held, settled.superseded) == ({}, [])
+    result = bench.run(commit_and_claim(shard, A, dict.fromkeys(ALIKE, commit)))
+    assert (result.held, result.superseded) == ({}, [])
     assert [request.verb for request in bench.requests][:2] == ["patch", "get"]
 
 
@@ -130,7 +130,7 @@ def test_a_claim_whose_answer_was_lost_is_found_after_others_have_changed_the_fo
     bench: Bench, make_shard: Make
 ) -> None:
     """One task of it was taken away meanwhile, so each has an entry of its own: the other three are held."""
-    shard = make_shard(ALIKE, together=True)
+    shard = make_shard(ALIKE, collapsed=True)
     bench.lose(shards)
 
     def take_away() -> None:
@@ -138,27 +138,27 @@ def test_a_claim_whose_answer_was_lost_is_found_after_others_have_changed_the_fo
         bench.patch(shard.target, *seen.change({1: seen.tasks[1].mark_lost({A}, 4)}).body)
 
     bench.meanwhile(lambda request: request.verb == "get", take_away)
-    settled = bench.run(commit_and_claim(shard, A, {}, list(ALIKE)))
-    assert list(settled.held) == [0, 2, 3]
+    result = bench.run(commit_and_claim(shard, A, {}, list(ALIKE)))
+    assert list(result.held) == [0, 2, 3]
     assert [request.verb for request in bench.requests] == ["patch", "get"]
 
 
 def test_nothing_to_change_asks_nothing(bench: Bench, make_shard: Make) -> None:
     """What is held is known already."""
-    settled = bench.run(commit_and_claim(make_shard(HELD), A, {}))
+    result = bench.run(commit_and_claim(make_shard(HELD), A, {}))
     assert bench.requests == []
-    assert list(settled.held) == [0, 1]
+    assert list(result.held) == [0, 1]
 
 
 def test_a_claim_that_cannot_be_had_does_not_hold_up_a_commit(bench: Bench, make_shard: Make) -> None:
     """Partly lost: the rest goes again without the claim, and claiming is left to the next call."""
     shard = make_shard(HELD)
     bench.set(shard.target, "/tasks/2", f"running/1/0/0/{B}")
-    settled = bench.run(commit_and_claim(shard, A, {0: commit, 1: commit}, [2, 3]))
-    assert texts(settled.shard)[0] == texts(settled.shard)[1] == f"done/1/0/0/{A}"
-    assert texts(settled.shard)[3] == "pending/1/0/0/"
-    assert settled.held == {}
-    assert settled.superseded == []
+    result = bench.run(commit_and_claim(shard, A, {0: commit, 1: commit}, [2, 3]))
+    assert texts(result.shard)[0] == texts(result.shard)[1] == f"done/1/0/0/{A}"
+    assert texts(result.shard)[3] == "pending/1/0/0/"
+    assert result.held == {}
+    assert result.superseded == []
 
 
 @pytest.mark.parametrize("times", [1, 2])
@@ -168,59 +168,59 @@ def test_another_claim_goes_with_the_commit_once(bench: Bench, make_shard: Make,
     for number in range(2, 2 + times):
         taken = f"running/1/0/0/{B}"
         bench.meanwhile(of_claim(number), partial(bench.set, shard.target, f"/tasks/{number}", taken))
-    settled = bench.run(commit_and_claim(shard, A, {0: commit, 1: commit}, [2], lambda seen: seen.pending[:1]))
+    result = bench.run(commit_and_claim(shard, A, {0: commit, 1: commit}, [2], lambda seen: seen.pending[:1]))
     assert [request.verb for request in bench.requests] == ["patch", "get"] * times + ["patch"]
-    assert texts(settled.shard)[0] == texts(settled.shard)[1] == f"done/1/0/0/{A}"
-    assert list(settled.held) == ([3] if times == 1 else [])
-    assert settled.superseded == []
+    assert texts(result.shard)[0] == texts(result.shard)[1] == f"done/1/0/0/{A}"
+    assert list(result.held) == ([3] if times == 1 else [])
+    assert result.superseded == []
 
 
 def test_nothing_is_claimed_instead_where_nothing_is_left_to_commit(bench: Bench, make_shard: Make) -> None:
     """The caller chooses anew."""
     shard = make_shard(HELD)
     bench.set(shard.target, "/tasks/0", "pending/2/0/1/")
-    settled = bench.run(commit_and_claim(shard, A, {0: commit}, [2], lambda seen: seen.pending))
-    assert settled.superseded == [0]
-    assert list(settled.held) == [1]
+    result = bench.run(commit_and_claim(shard, A, {0: commit}, [2], lambda seen: seen.pending))
+    assert result.superseded == [0]
+    assert list(result.held) == [1]
 
 
 def test_a_task_that_was_taken_away_does_not_take_its_neighbour_along(bench: Bench, make_shard: Make) -> None:
     """It comes too late for one, and is committed for the other."""
     shard = make_shard(HELD)
     bench.set(shard.target, "/tasks/0", "pending/2/0/1/")
-    settled = bench.run(commit_and_claim(shard, A, {0: commit, 1: commit}, [2]))
-    assert settled.superseded == [0]
-    assert texts(settled.shard)[0] == "pending/2/0/1/"
-    assert texts(settled.shard)[1] == f"done/1/0/0/{A}"
+    result = bench.run(commit_and_claim(shard, A, {0: commit, 1: commit}, [2]))
+    assert result.superseded == [0]
+    assert texts(result.shard)[0] == "pending/2/0/1/"
+    assert texts(result.shard)[1] == f"done/1/0/0/{A}"
 
 
 def test_the_same_task_held_again_is_another_attempt(bench: Bench, make_shard: Make) -> None:
     """A commit speaks of the epoch it was made in: the outputs of that attempt lie under its name."""
     shard = make_shard(HELD)
     bench.set(shard.target, "/tasks/0", f"running/2/0/1/{A}")
-    settled = bench.run(commit_and_claim(shard, A, {0: commit}))
-    assert settled.superseded == [0]
-    assert list(settled.held) == [0, 1]
-    assert texts(settled.shard)[0] == f"running/2/0/1/{A}"
+    result = bench.run(commit_and_claim(shard, A, {0: commit}))
+    assert result.superseded == [0]
+    assert list(result.held) == [0, 1]
+    assert texts(result.shard)[0] == f"running/2/0/1/{A}"
 
 
 def test_a_backup_that_joined_is_no_loss(bench: Bench, make_shard: Make) -> None:
     """A 422 with one's own token still there is tested again, not lost."""
     shard = make_shard(HELD)
     bench.set(shard.target, "/tasks/0", f"running/1/0/0/{A}+{B}")
-    settled = bench.run(commit_and_claim(shard, A, {0: commit}))
-    assert settled.superseded == []
-    assert texts(settled.shard)[0] == f"done/1/0/0/{A}"
+    result = bench.run(commit_and_claim(shard, A, {0: commit}))
+    assert result.superseded == []
+    assert texts(result.shard)[0] == f"done/1/0/0/{A}"
 
 
 def test_a_claim_whose_answer_was_lost_is_adopted(bench: Bench, make_shard: Make) -> None:
     """It landed: the tasks are held, and nothing is claimed twice."""
     shard = make_shard(HELD)
     bench.lose(shards)
-    settled = bench.run(commit_and_claim(shard, A, {0: commit}, [2]))
+    result = bench.run(commit_and_claim(shard, A, {0: commit}, [2]))
     assert [request.verb for request in bench.requests] == ["patch", "get"]
-    assert list(settled.held) == [1, 2]
-    assert texts(settled.shard)[0] == f"done/1/0/0/{A}"
+    assert list(result.held) == [1, 2]
+    assert texts(result.shard)[0] == f"done/1/0/0/{A}"
 
 
 def test_a_claim_that_landed_and_was_lost_to_a_judge_is_not_held(bench: Bench, make_shard: Make) -> None:
@@ -230,8 +230,8 @@ def test_a_claim_that_landed_and_was_lost_to_a_judge_is_not_held(bench: Bench, m
     bench.meanwhile(
         lambda request: request.verb == "get", lambda: bench.set(shard.target, "/tasks/2", "pending/2/0/1/")
     )
-    settled = bench.run(commit_and_claim(shard, A, {}, [2]))
-    assert list(settled.held) == [0, 1]
+    result = bench.run(commit_and_claim(shard, A, {}, [2]))
+    assert list(result.held) == [0, 1]
 
 
 def test_a_failure_is_counted_once_though_its_answer_was_lost(bench: Bench, make_shard: Make) -> None:
@@ -241,20 +241,20 @@ def test_a_failure_is_counted_once_though_its_answer_was_lost(bench: Bench, make
     bench.meanwhile(
         lambda request: request.verb == "get", lambda: bench.set(shard.target, "/tasks/0", f"running/2/1/0/{B}")
     )
-    settled = bench.run(commit_and_claim(shard, A, {0: fail}))
-    assert texts(settled.shard)[0] == f"running/2/1/0/{B}"
-    assert settled.superseded == [0]
+    result = bench.run(commit_and_claim(shard, A, {0: fail}))
+    assert texts(result.shard)[0] == f"running/2/1/0/{B}"
+    assert result.superseded == [0]
 
 
 def test_a_patch_that_did_not_land_is_sent_again_identically(bench: Bench, make_shard: Make) -> None:
     """503 and silence say nothing; the repetition cannot do harm, as it tests what the first tested."""
     shard = make_shard(HELD)
     bench.answer(shards, UNAVAILABLE, SILENCE)
-    settled = bench.run(commit_and_claim(shard, A, {0: commit}, [2]))
+    result = bench.run(commit_and_claim(shard, A, {0: commit}, [2]))
     sent = [request for request in bench.requests if request.verb == "patch"]
     assert len(sent) == 3
     assert sent[0] == sent[1] == sent[2]
-    assert list(settled.held) == [1, 2]
+    assert list(result.held) == [1, 2]
 
 
 def test_a_patch_that_lands_late_changes_nothing_more(bench: Bench, make_shard: Make) -> None:
@@ -298,7 +298,7 @@ def test_a_shard_that_is_gone(bench: Bench, make_shard: Make) -> None:
     """The job was deleted."""
     shard = make_shard(HELD)
     bench.delete(shard.target)
-    with pytest.raises(ShardNotFoundError, match="mapreducetaskshards default/s is gone"):
+    with pytest.raises(ShardNotFoundError, match="mapreducetaskshards default/s does not exist"):
         bench.run(commit_and_claim(shard, A, {0: commit}))
 
 
