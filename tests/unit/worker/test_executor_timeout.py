@@ -89,7 +89,7 @@ def test_the_time_during_which_the_runtime_was_stopped_does_not_count(harness: H
         "from kubemr.worker.assignment import Assignment, JobInfo\n"
         f"with ProcessExecutor(JobInfo('j'), task_timeout=2.0, command={worker!r}) as executor:\n"
         "    executor.start()\n"
-        "    while not executor._driver._ready:\n"
+        "    while not executor._supervisor._ready:\n"
         "        executor.wait(0.01)\n"
         "    executor.begin([Assignment(0, 'map', 0, '1-w0-abc123', 'j/0/map/0/1-w0-abc123/', 4)])\n"
         "    outcomes = []\n"

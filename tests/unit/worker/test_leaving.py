@@ -114,8 +114,8 @@ def test_who_stays_looks_after_the_holders_as_if_the_others_had_never_been(bench
 
 def test_a_glance_that_shows_a_part_is_no_tail(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody leaves, and nothing is backed up, as long as more may be left than was seen."""
-    monkeypatch.setattr(loop, "GLANCE", 1)
-    monkeypatch.setattr(loop, "WHOLE_LOOK", 1e9)
+    monkeypatch.setattr(loop, "UNFINISHED_SAMPLE", 1)
+    monkeypatch.setattr(loop, "FULL_LIST_EVERY", 1e9)
     job = tail(bench, 1, partitions=0)
     assert at_once(bench, job, 99) is None
     job = bench.deployed(name="more", inputs=list("abcd"), replicas=2, partitions=0)

@@ -84,8 +84,8 @@ def test_a_worker_that_is_told_to_end_while_the_apiserver_is_away_ends(
     bench: Bench, job: JobView, served: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It tries to give back what it holds, for some seconds; then the Lease expires by itself."""
-    monkeypatch.setattr(process, "HAND_BACK_SECONDS", 0.3)
-    monkeypatch.setattr(process, "RELEASE_SECONDS", 0.3)
+    monkeypatch.setattr(process, "RELEASE_TASKS_SECONDS", 0.3)
+    monkeypatch.setattr(process, "RELEASE_LEASE_SECONDS", 0.3)
     stop = Stop()
     worker, executor = worker_of(bench, job)
     executor.seconds = lambda piece: 1e9
