@@ -118,9 +118,15 @@ def outcomes(executor: ProcessExecutor, count: int) -> list[Outcome]:
     found: list[Outcome] = []
     while len(found) < count:
         more = executor.wait(PATIENCE)
-        assert more, f"no outcome in {PATIENCE} s; in flight: {executor.running()}"
+        assert more, f"no outcome in {PATIENCE} s; in flight: {in_flight(executor)}"
         found += more
     return found
+
+
+def in_flight(executor: ProcessExecutor) -> Assignment | None:
+    """Return the attempt that the child runs."""
+    head = executor._queue.current
+    return None if head is None else head.assignment
 
 
 def map_task(number: int, input: str = "", attempt: str = "1-w0-abc123", partitions: int = 4) -> Assignment:

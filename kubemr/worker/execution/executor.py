@@ -81,10 +81,6 @@ class ProcessExecutor:
         """The tasks that were not begun, in order; they will not be run."""
         return self._queue.take_back()
 
-    def running(self) -> tuple[Assignment, float] | None:
-        """The task in flight and for how many seconds it has been; before it, those of the child's start."""
-        return self._queue.running()
-
     def current_log(self) -> tuple[Assignment, bytes] | None:
         """The latest attempt that was begun and its log so far; None when it has printed nothing."""
         return self._supervisor.current_log()

@@ -104,14 +104,6 @@ class ExecutionQueue:
             self._queue.clear()
             return taken
 
-    def running(self) -> tuple[Assignment, float] | None:
-        """The task in flight, and for how many seconds it has been."""
-        with self._lock:
-            if not self._in_flight:
-                return None
-            flight, now = self._in_flight[0], time.monotonic()
-            return flight.assignment, now - (flight.began or now)
-
     def cancel(self, assignment: Assignment) -> bool:
         """Let go of an attempt wherever it is; False when it is nowhere."""
         with self._lock:

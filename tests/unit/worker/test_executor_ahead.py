@@ -12,7 +12,7 @@ import pytest
 from kubemr.coordination.attempt_records import AttemptLog
 from kubemr.worker.assignment import Assignment
 from kubemr.worker.execution.executor import ProcessExecutor
-from support.workerharness import Harness, Pipe, map_task, outcomes
+from support.workerharness import Harness, Pipe, in_flight, map_task, outcomes
 
 MANY = 300
 LATE = 200
@@ -88,9 +88,7 @@ def test_they_are_given_ahead_and_taken_back(harness: Harness, pipe: Pipe) -> No
     assert ahead(harness) > 8
     found = outcomes(executor, LATE)
     assert [outcome.assignment for outcome in found] == tasks[:LATE]
-    running = executor.running()
-    assert running is not None
-    assert running[0] == tasks[LATE]
+    assert in_flight(executor) == tasks[LATE]
     assert executor.take_back() == tasks[LATE + 1 :]
     assert executor.take_back() == []
     again = [map_task(number, attempt="2-w0-abc123") for number in range(3)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from support.workerharness import Harness, Pipe, map_task, outcomes
+from support.workerharness import Harness, Pipe, in_flight, map_task, outcomes
 
 # One bytecode that takes minutes and never gives up the lock.
 HOLDS_THE_LOCK = """
@@ -26,9 +26,7 @@ def test_the_runtime_goes_on_while_a_mapper_holds_the_lock(harness: Harness, pip
     began = time.monotonic()
     for _ in range(10):
         assert executor.wait(0.01) == []
-        running = executor.running()
-        assert running is not None
-        assert running[0] == held
+        assert in_flight(executor) == held
     assert executor.take_back() == [queued]
     assert executor.cancel(held)
     executor.stop()
