@@ -5,7 +5,7 @@ There is no master, so every worker does all of it, and each decision rests on w
 1. go through one's own part of the stage's shards, then through any that are labelled open;
 2. in each, claim a batch, run it, and commit it in the same patch that claims the next;
 3. when no shard seems open: take tasks away from dead holders; if the stage is complete, seal it and begin the next,
-   or finish the job; if a task failed for good, fail the job (both `kubemr.worker.scheduling.advance_turns`);
+   or finish the job; if a task failed for good, fail the job (both `kubemr.worker.scheduling.contention`);
    if one lasts far too long, join its holder;
 4. else leave, when the job has more workers than it still has use for (`kubemr.worker.scheduling.scale_down`);
 5. else wait on one watch for a shard to open, and look again from time to time: the more workers there are,
@@ -39,13 +39,11 @@ from kubemr.tasks.claims import ShardNotFoundError, back_up, choose, commit_and_
 from kubemr.tasks.shard import LABEL_STAGE, LABEL_TASKS, SHARDS, Shard
 from kubemr.tasks.state import TaskState, Token, parse_token
 from kubemr.worker.scheduling import contention
-from kubemr.worker.scheduling.advance_turns import AdvanceSchedule
 from kubemr.worker.scheduling.batch import A, Batch, Executor, assignments
 from kubemr.worker.scheduling.batch_size import BatchSizer
 from kubemr.worker.scheduling.scale_down import workers_needed
-from kubemr.worker.scheduling.shard_search import find_open_shard
+from kubemr.worker.scheduling.shard_search import find_open_shard, untouched_shard
 from kubemr.worker.scheduling.stragglers import Stragglers
-from kubemr.worker.scheduling.untouched_shard import untouched_shard
 
 CLAIM_TRIES = 3
 """Lost claims in one shard before going elsewhere."""
@@ -127,7 +125,7 @@ class Worker(Generic[A]):
     """Until then the job as it was read last will do for an idle worker."""
     _next_check: float = field(default=float("-inf"), init=False)
     """Until then there is nothing to be found out by a worker that has not worked since its last look."""
-    _advance_schedule: AdvanceSchedule = field(init=False)
+    _advance_schedule: contention.AdvanceSchedule = field(init=False)
     _stragglers: Stragglers = field(init=False)
     _first_seen: FirstSeen = field(factory=FirstSeen, init=False)
 
@@ -136,8 +134,8 @@ class Worker(Generic[A]):
         return Stragglers(self.identity.token)
 
     @_advance_schedule.default
-    def _new_advance_schedule(self) -> AdvanceSchedule:
-        return AdvanceSchedule(self.identity.index)
+    def _new_advance_schedule(self) -> contention.AdvanceSchedule:
+        return contention.AdvanceSchedule(self.identity.index)
 
     @_failure_detector.default
     def _new_failure_detector(self) -> LeaseFailureDetector:
@@ -327,7 +325,7 @@ class Worker(Generic[A]):
             if shard.pending or shard.held_by(self.identity.token):
                 candidates.append(shard)
         if not rest.shards or any(shard.failed for shard in shards):
-            until = yield from self._advance_schedule.wait(stage.key)
+            until = yield from self._advance_schedule.remaining_delay(stage.key)
             if until > 0:
                 self._next_check = now + min(until, self._idle_seconds(workers, alone=True))
                 return (yield from self._wait(job, stage, rest.resource_version))
