@@ -55,7 +55,7 @@ def work(environ: Mapping[str, str]) -> int:
         server = from_environment(environ)
         store = store_from_environment(environ)
     except (SettingsError, ConfigError, ValueError) as error:
-        log.error("settings_wrong", error=str(error))
+        log.error("invalid_settings", error=str(error))
         return EXIT_SETTINGS
     token = make_token(settings.index, secrets.randbits(64))
     identity = Identity(settings.namespace, settings.job, settings.uid, settings.run, token, settings.lease_seconds)
@@ -75,7 +75,7 @@ def work(environ: Mapping[str, str]) -> int:
         except JobOver as over:
             ending = over.ending
         except StoppedError:
-            log.info("worker_told_to_end")
+            log.info("worker_terminating")
             if runner is not None and runner.cut_short is not None:
                 _write_log(store, *runner.cut_short, log)
             return EXIT_TERMINATED
@@ -89,9 +89,9 @@ def work(environ: Mapping[str, str]) -> int:
                 return EXIT_FAILED
             ending = found
         except (RequestRefusedError, StorageError) as problem:
-            log.error("worker_cannot_go_on", error=str(problem))
+            log.error("worker_failed", error=str(problem))
             return EXIT_FAILED
-    log.info("worker_left" if ending is ExitReason.LEFT else "job_over", ending=ending.value)
+    log.info("worker_scaled_down" if ending is ExitReason.LEFT else "job_finished", ending=ending.value)
     return EXIT_FINISHED
 
 
@@ -100,7 +100,7 @@ def _write_log(store: ObjectStore, key: str, data: bytes, log: Log) -> None:
     try:
         store.put(key, data)
     except StorageError as error:
-        log.warning("record_not_kept", key=key, error=str(error))
+        log.warning("record_write_failed", key=key, error=str(error))
 
 
 def _run_worker(runner: Worker[Assignment], transport: Transport, stop: Stop, log: Log) -> ExitReason:
@@ -153,7 +153,7 @@ def _release_lease(lease: Target, identity: Identity, transport: Transport, log:
             transport,
         )
     except RequestRefusedError as refused:
-        log.warning("lease_not_released", error=str(refused))
+        log.warning("lease_release_failed", error=str(refused))
 
 
 def _ending(identity: Identity) -> Op[ExitReason | None]:

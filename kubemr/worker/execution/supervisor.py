@@ -229,7 +229,7 @@ class ChildSupervisor:
                 if message.kind in ("done", "empty", "failed"):
                     self._handle(child, message)
         except (LookupError, TypeError, ValueError) as error:
-            self._log("child_said_nonsense", error=str(error))
+            self._log("child_protocol_error", error=str(error))
 
     def _handle(self, child: ChildProcess, message: Message) -> None:
         flight = self._queue.current
@@ -322,7 +322,7 @@ class ChildSupervisor:
     def _not_started(self, message: str, printed: bytes = b"") -> None:
         wait = self._backoff.next(random.random() / 2)
         self._not_before = time.monotonic() + wait
-        self._log("child_not_started", message=message, next_start_in_seconds=round(wait, 3))
+        self._log("child_start_failed", message=message, next_start_in_seconds=round(wait, 3))
         flight = self._queue.current
         if flight is not None:
             self._complete_failed(flight, message, printed)
