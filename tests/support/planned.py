@@ -54,7 +54,7 @@ class PlannedExecutor:
     batches: list[int] = field(factory=list)
     while_waiting: Callable[[], object] = lambda: None
 
-    def begin(self, assignments: Sequence[Piece]) -> None:
+    def submit(self, assignments: Sequence[Piece]) -> None:
         """Queue them."""
         self.batches.append(len(assignments))
         self.queue += assignments
@@ -76,7 +76,7 @@ class PlannedExecutor:
         message = "ValueError: no" if kind == "failed" else ""
         return [Ended(piece, kind, message, self.printed(piece), "began", "ended")]
 
-    def take_back(self) -> Sequence[Piece]:
+    def withdraw(self) -> Sequence[Piece]:
         """Those that have not begun."""
         queue, self.queue = self.queue, []
         return queue

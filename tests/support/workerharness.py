@@ -104,7 +104,7 @@ class Harness:
     def run(self, source: str, *tasks: Assignment) -> list[Outcome]:
         """Run the tasks by that worker to their end."""
         executor = self.executor(source)
-        executor.begin(tasks)
+        executor.submit(tasks)
         return outcomes(executor, len(tasks))
 
     def close(self) -> None:
@@ -125,7 +125,7 @@ def outcomes(executor: ProcessExecutor, count: int) -> list[Outcome]:
 
 def in_flight(executor: ProcessExecutor) -> Assignment | None:
     """Return the attempt that the child runs."""
-    head = executor._queue.current
+    head = executor._queue.running
     return None if head is None else head.assignment
 
 

@@ -11,7 +11,7 @@ from kubemr.coordination import names
 from kubemr.coordination.job_view import JobView
 from kubemr.coordination.job_view import Stage as JobStage
 from kubemr.tasks.state import TaskState, Token, attempt_of
-from kubemr.worker.assignment import Assignment, JobInfo, Stage
+from kubemr.worker.assignment import Assignment, JobInfo, StageName
 
 
 def job_info(job: JobView) -> JobInfo:
@@ -50,7 +50,7 @@ class _Common:
             text = str(job.document["spec"]["inputs"][number])
         return Assignment(
             stage.step,
-            cast(Stage, stage.name),
+            cast(StageName, stage.name),
             number,
             attempt,
             names.attempt_prefix(self.prefix, stage.step, stage.name, number, attempt),

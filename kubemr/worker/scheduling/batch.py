@@ -93,7 +93,7 @@ class OutcomeLike(Protocol[A_co]):
 class Executor(Protocol[A]):
     """Runs attempts one after another, apart from this process's own loop."""
 
-    def begin(self, assignments: Sequence[A]) -> None:
+    def submit(self, assignments: Sequence[A]) -> None:
         """Queue attempts; returns at once."""
         ...
 
@@ -101,7 +101,7 @@ class Executor(Protocol[A]):
         """The attempts that ended since; waits `timeout` seconds for the first."""
         ...
 
-    def take_back(self) -> Sequence[A]:
+    def withdraw(self) -> Sequence[A]:
         """Those that have not begun; they will not."""
         ...
 
@@ -150,7 +150,7 @@ class Batch(Generic[A]):
         """Run `assignments` to their ends.  Raises `ShardNotFoundError`, and what `check` raises."""
         self.left = {each.number: each for each in assignments}
         self.ended, self.durations = 0, []
-        self.executor.begin(assignments)
+        self.executor.submit(assignments)
         quiet_since: float = yield Now()
         settled = quiet_since
         looks, next_look = 0, quiet_since + FIRST_LOOK_SECONDS
@@ -205,7 +205,7 @@ class Batch(Generic[A]):
 
     def commit_early(self) -> Op[None]:
         """Send what is finished, and give back what has not begun."""
-        for assignment in self.executor.take_back():
+        for assignment in self.executor.withdraw():
             del self.left[assignment.number]
             self.changes[assignment.number] = self._release
         if not self.changes:
@@ -220,7 +220,7 @@ class Batch(Generic[A]):
 
         It begins with a fresh look, because it may be called in the middle of a change whose fate is unknown.
         """
-        self.executor.take_back()
+        self.executor.withdraw()
         for assignment in self.left.values():
             self.executor.cancel(assignment)
         document = yield from read(self.shard.target)

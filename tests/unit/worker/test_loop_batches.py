@@ -270,7 +270,7 @@ def test_the_outcome_of_a_batch_that_was_given_up_is_not_taken_for_another(bench
     worker, executor = worker_of(bench, job)
     executor.seconds = lambda piece: 1.0
     executor.kind = lambda piece: "failed" if piece.stage == "old" else "done"
-    executor.begin([Piece("old", 0, "1-w0-aaaaaa", "old/")])
+    executor.submit([Piece("old", 0, "1-w0-aaaaaa", "old/")])
     assert bench.run(worker.run()) is ExitReason.COMPLETE
     assert bench.shard(job).tasks[0].failures == 0
 
