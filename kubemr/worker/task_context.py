@@ -22,7 +22,7 @@ from kubemr.storage.open import fetch, open_input
 from kubemr.worker.assignment import JobInfo, TaskInfo
 from kubemr.worker.input.record_reader import records
 
-PROGRESS_RECORDS: Final = 16
+RECORDS_PER_PROGRESS: Final = 16
 """After so many records a task has got on; where each takes long, user code says so itself."""
 
 
@@ -66,7 +66,7 @@ class TaskContext:
         """The records of all parts, in order."""
         for part in parts:
             for count, record in enumerate(records(part, self.open)):
-                if count % PROGRESS_RECORDS == 0:
+                if count % RECORDS_PER_PROGRESS == 0:
                     self.progress()
                 yield record
 

@@ -26,7 +26,7 @@ from kubemr.storage.base import ObjectStore
 from kubemr.worker.assignment import Assignment, JobInfo, OutcomeKind, TaskInfo
 from kubemr.worker.execution.failure_messages import describe_error
 from kubemr.worker.execution.return_values import InvalidReturnError, map_outputs, reduce_output
-from kubemr.worker.input.input_chunks import InputChunks, InputsError
+from kubemr.worker.input.input_chunks import InputChunkError, InputChunks
 from kubemr.worker.input.shuffle import ShuffleReader
 from kubemr.worker.job_worker import JobWorker
 from kubemr.worker.task_context import TaskContext
@@ -72,7 +72,7 @@ class TaskRunner:
         try:
             kind: OutcomeKind = self._attempt(assignment, task)
             message = ""
-        except (InvalidReturnError, InputsError) as error:
+        except (InvalidReturnError, InputChunkError) as error:
             kind, message = "failed", str(error)
         except BaseException as error:  # SystemExit and KeyboardInterrupt too: user code must not end the process
             kind, message = "failed", describe_error(error)
@@ -112,7 +112,7 @@ class TaskRunner:
             return assignment.input
         if self._input_chunks is None:
             self._input_chunks = InputChunks(self._store())
-        return self._input_chunks.text(assignment.chunk_key, assignment.position)
+        return self._input_chunks.read_input(assignment.chunk_key, assignment.position)
 
     def _store(self) -> ObjectStore:
         if self._opened_store is None:
