@@ -19,7 +19,8 @@ from kubemr.locks.effects import Answer, Do, Op, Request, Sleep, Watch, WatchEve
 from kubemr.locks.lease import LeaseLostError, duration_of, keep_renewed, take
 from kubemr.storage.base import ObjectStore
 from kubemr.tasks.state import make_token
-from kubemr.worker.scheduling.loop import Identity, JobOver, Worker, begin
+from kubemr.worker.scheduling.identity import ExitReason, Identity, read_job_at_start
+from kubemr.worker.scheduling.loop import Worker
 from support.lightexecutor import WAIT, LightExecutor, LightTask, light_assigner
 
 LEASE_SECONDS = 15.0
@@ -59,7 +60,8 @@ async def work(job: JobView, index: int, shared: Shared, seconds: Callable[[Ligh
     lease = identity.lease_of(token)
     renewing: asyncio.Task[None] | None = None
     try:
-        await aio.run(begin(identity), shared)
+        if isinstance(await aio.run(read_job_at_start(identity), shared), ExitReason):
+            return
         taken = await aio.run(light(take(lease, token, micro_timestamp), executor), shared)
         duration = duration_of(taken, LEASE_SECONDS)
         identity = Identity(job.namespace, job.name, job.uid, job.run, token, duration)
@@ -67,10 +69,10 @@ async def work(job: JobView, index: int, shared: Shared, seconds: Callable[[Ligh
         renewing = asyncio.create_task(aio.run(light(renewals, executor), shared))
         worker = Worker(identity, executor, Dependencies(shared.store, timestamp), light_assigner(token))
         await aio.run(light(worker.run(), executor), shared)
-    except (LeaseLostError, JobOver) as gone:  # the job is over, and has been cleaned up; or, of a Lease, it is not
-        shared.leases_lost += isinstance(gone, LeaseLostError) and not shared.over()
+    except LeaseLostError:  # not an error after the end of the job: the operator deletes the Leases
+        shared.leases_lost += not shared.over()
     except RequestRefusedError:
-        # So are the workers' rights: there are no pods whose end the operator would wait for.
+        # Nor is this: there are no pods to wait for, so the operator deletes the workers' rights immediately.
         if not shared.over():
             raise
     finally:

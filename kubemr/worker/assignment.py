@@ -12,8 +12,8 @@ from typing import Any, Final, Literal, TypeAlias
 
 from attr import Attribute, field, fields, frozen
 
-Stage: TypeAlias = Literal["map", "reduce"]
-Kind: TypeAlias = Literal["done", "empty", "failed"]
+StageName: TypeAlias = Literal["map", "reduce"]
+OutcomeKind: TypeAlias = Literal["done", "empty", "failed"]
 
 
 @frozen
@@ -32,7 +32,7 @@ class TaskInfo:
     """Which attempt is running (`self.task`)."""
 
     step: int
-    stage: Stage
+    stage: StageName
     number: int
     attempt: str
 
@@ -58,7 +58,7 @@ class Assignment:
     """
 
     step: int
-    stage: Stage
+    stage: StageName
     number: int
     attempt: str
     prefix: str = field(validator=_ends_in_slash)
@@ -78,7 +78,7 @@ class Assignment:
         return str(self.task)
 
 
-values_of: Final[Callable[[Assignment], tuple[Any, ...]]] = attrgetter(*(each.name for each in fields(Assignment)))
+field_values: Final[Callable[[Assignment], tuple[Any, ...]]] = attrgetter(*(each.name for each in fields(Assignment)))
 """What `Assignment` was made of, in order."""
 
 
@@ -94,7 +94,7 @@ class Outcome:
     """
 
     assignment: Assignment
-    kind: Kind
+    kind: OutcomeKind
     message: str = ""
     seconds: float = 0.0
     log: bytes = b""

@@ -1,7 +1,8 @@
-"""`kubemr.serve`: what a worker image runs.
+"""`kubemr.serve`: the main function of a worker image.
 
-The same program is started twice.  The first process is the worker (`process`).  It starts the second,
-which runs user code and nothing else (`executor`, `child`) and imports only what that needs.
+The same program is started twice.
+The first process is the worker (`main`).
+It starts the second process, which only runs user code (`execution.child_main`) and imports only what that needs.
 """
 
 from __future__ import annotations
@@ -15,12 +16,17 @@ from kubemr.worker.job_worker import JobWorker
 
 
 def serve(worker: JobWorker) -> NoReturn:
-    """Work on the job that the environment names until it is over, and exit.
+    """Work on the job that the environment names until the job ends, then exit.
 
-    Exit codes: 0 the job is over; 1 this worker cannot go on; 2 its settings are wrong; 143 it was told to end.
+    Exit codes:
+
+    - 0: the job has ended, or does not need this worker any more
+    - 1: this worker failed
+    - 2: a setting is invalid
+    - 143: SIGTERM received
     """
     if is_child():
         run_child(worker)
-    from kubemr.worker.main import work
+    from kubemr.worker.main import run_worker
 
-    sys.exit(work(os.environ))
+    sys.exit(run_worker(os.environ))

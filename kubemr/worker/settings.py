@@ -39,9 +39,9 @@ class Settings:
         _check_protocol(environ)
         index = "KUBEMR_WORKER_INDEX" if "KUBEMR_WORKER_INDEX" in environ else "JOB_COMPLETION_INDEX"
         return cls(
-            namespace=_text(environ, "KUBEMR_JOB_NAMESPACE"),
-            job=_text(environ, "KUBEMR_JOB_NAME"),
-            uid=_text(environ, "KUBEMR_JOB_UID"),
+            namespace=_required(environ, "KUBEMR_JOB_NAMESPACE"),
+            job=_required(environ, "KUBEMR_JOB_NAME"),
+            uid=_required(environ, "KUBEMR_JOB_UID"),
             run=int(_number(environ, "KUBEMR_RUN", whole=True, least=1)),
             index=int(_number(environ, index, whole=True, least=0)),
             lease_seconds=_number(environ, "KUBEMR_LEASE_SECONDS", default=DEFAULT_LEASE_SECONDS),
@@ -59,7 +59,7 @@ def _check_protocol(environ: Mapping[str, str]) -> None:
         )
 
 
-def _text(environ: Mapping[str, str], name: str) -> str:
+def _required(environ: Mapping[str, str], name: str) -> str:
     value = environ.get(name, "")
     if not value:
         raise SettingsError(
@@ -74,7 +74,7 @@ def _number(
 ) -> float:
     if default is not None and not environ.get(name):
         return default
-    text = _text(environ, name)
+    text = _required(environ, name)
     try:
         number = float(int(text)) if whole else float(text)
     except ValueError:

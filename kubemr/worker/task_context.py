@@ -10,18 +10,19 @@ import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO, Final
+from urllib.parse import unquote
 
 from kubemr.coordination.attempt_records import RECORDS
 from kubemr.coordination.outputs import OUTPUTS
 from kubemr.coordination.splits import Part
 from kubemr.storage.base import ObjectStore
+from kubemr.storage.errors import BadKey
 from kubemr.storage.keys import problem
 from kubemr.storage.open import fetch, open_input
 from kubemr.worker.assignment import JobInfo, TaskInfo
 from kubemr.worker.input.record_reader import records
-from kubemr.worker.store_keys import own_key
 
-PROGRESS_RECORDS: Final = 16
+RECORDS_PER_PROGRESS: Final = 16
 """After so many records a task has got on; where each takes long, user code says so itself."""
 
 
@@ -48,7 +49,7 @@ class TaskContext:
     def fetch(self, url_or_key: str) -> bytes:
         """A whole object, by URL or by key in the job's own store."""
         store = self._store()
-        key = own_key(url_or_key, store)
+        key = _own_key(url_or_key, store)
         data = fetch(url_or_key) if key is None else store.get(key)
         self.progress()
         return data
@@ -56,7 +57,7 @@ class TaskContext:
     def open(self, url_or_key: str, start: int = 0) -> BinaryIO:
         """An object as a stream from an offset on, by URL or by key in the job's own store."""
         store = self._store()
-        key = own_key(url_or_key, store)
+        key = _own_key(url_or_key, store)
         stream = open_input(url_or_key, start=start) if key is None else store.reader(key, start)
         self.progress()
         return stream
@@ -65,7 +66,7 @@ class TaskContext:
         """The records of all parts, in order."""
         for part in parts:
             for count, record in enumerate(records(part, self.open)):
-                if count % PROGRESS_RECORDS == 0:
+                if count % RECORDS_PER_PROGRESS == 0:
                     self.progress()
                 yield record
 
@@ -106,3 +107,26 @@ class TaskContext:
                 "use another, e.g. 'part.txt' or 'dir/part.txt'"
             )
         return f"{self._prefix}{name}"
+
+
+def _own_key(url_or_key: str, store: ObjectStore) -> str | None:
+    """Return the key in the job's own store: the text itself if it is not a URL, or the key whose URL it is; else None.
+
+    Reducers fetch thousands of small objects by URL that mappers stored.
+    These reads use the store that is open already, with its connections, and do not open one for each object.
+    """
+    if "://" not in url_or_key:
+        return url_or_key
+    root = store.url("x")[:-1]
+    if not url_or_key.startswith(root):
+        return None
+    rest = url_or_key[len(root) :]
+    # Some stores' URLs are percent-encoded and some are not: the correct key is the one that has this URL.
+    return next((key for key in (rest, unquote(rest)) if _has_url(store, key, url_or_key)), None)
+
+
+def _has_url(store: ObjectStore, key: str, url: str) -> bool:
+    try:
+        return store.url(key) == url
+    except BadKey:
+        return False

@@ -46,7 +46,7 @@ def test_a_task_that_hangs_is_backed_up_and_idle_workers_leave(tmp_path: Path) -
     )
     process = marked.start(manifest, "-v", "--", sys.executable, marked.program(HANGS_ONCE))
     assert process.stderr is not None
-    said = until(process.stderr, "worker_left")
+    said = until(process.stderr, "worker_scaled_down")
     # For reading too, so that it does not wait for a backup that may never come; open until there was one to read it.
     with open(os.open(tmp_path / "go", os.O_RDWR), "w") as go:
         print("on", file=go, flush=True)
@@ -54,7 +54,7 @@ def test_a_task_that_hangs_is_backed_up_and_idle_workers_leave(tmp_path: Path) -
     err = "".join(said) + rest
     assert process.returncode == 0, err
     assert contents(out.split()) == [" ".join(sorted(inputs)).encode()]
-    left = set(re.findall(r"worker_left .*worker=w(\d+)-", err))
+    left = set(re.findall(r"worker_scaled_down .*worker=w(\d+)-", err))
     assert left <= {str(index) for index in range(4, WORKERS)}, "workers that had to stay have left"
     assert not marked.processes()
     assert marked.files() == []

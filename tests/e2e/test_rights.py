@@ -263,6 +263,6 @@ def test_a_worker_that_is_refused_ends_and_says_why(installed: ApiServer, tmp_pa
     done = subprocess.run([sys.executable, str(program)], env=environ, capture_output=True, text=True, timeout=60)
     assert done.returncode == 1, done.stderr
     said = json.loads(done.stderr.splitlines()[-1])
-    assert said["event"] == "worker_cannot_go_on"
+    assert said["event"] == "worker_failed"
     assert 'rule "own Lease"' in said["error"]
     assert "Traceback" not in done.stderr

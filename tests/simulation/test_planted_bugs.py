@@ -22,7 +22,7 @@ from kubemr.tasks import claims, encoding
 from kubemr.tasks.shard import HINT_PATH, TASKS_PATH, Shard, hint_of
 from kubemr.tasks.state import TaskState, Token, make_token
 from kubemr.worker.scheduling import loop
-from kubemr.worker.scheduling.stragglers import Stragglers
+from kubemr.worker.scheduling.stragglers import StragglerDetector
 from support.simulation import cluster
 from support.simulation.faults import Faults
 from support.simulation.planted import without_new_epoch
@@ -213,7 +213,7 @@ def test_a_token_reused_after_a_restart_is_caught(monkeypatch: pytest.MonkeyPatc
 
 def test_joining_again_what_one_failed_at_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
     """A second attempt of one worker in one epoch would have the name, and the keys, of the first."""
-    monkeypatch.setattr(Stragglers, "failed", lambda self, number, epoch: None)
+    monkeypatch.setattr(StragglerDetector, "record_failure", lambda self, number, epoch: None)
     expect("begins epoch .* a second time", SLOW)
 
 

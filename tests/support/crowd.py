@@ -22,7 +22,8 @@ from kubemr.local.apiserver.watch import Subscription
 from kubemr.locks.effects import Answer, Do, Effect, Json, Now, Op, Random, Request, Sleep, Watch, WatchEvent
 from kubemr.locks.lease import keep_renewed, take
 from kubemr.tasks.state import Token, make_token
-from kubemr.worker.scheduling.loop import ExitReason, Identity, Worker, begin
+from kubemr.worker.scheduling.identity import ExitReason, Identity, read_job_at_start
+from kubemr.worker.scheduling.loop import Worker
 from support.bench import Bench
 from support.lightexecutor import WAIT, LightExecutor, LightTask, light_assigner
 
@@ -80,7 +81,9 @@ class Crowd:
         lease = identity.lease_of(token)
 
         def life() -> Op[ExitReason]:
-            yield from begin(identity)
+            job = yield from read_job_at_start(identity)
+            if isinstance(job, ExitReason):
+                return job
             yield from take(lease, token, self.now_string)
             self._wake(Member(token, renewals(), executor), 0.0, lambda: None)
             return (yield from worker.run())

@@ -50,7 +50,7 @@ class LightExecutor:
     _queue: list[LightTask] = field(factory=list)
     _current: tuple[LightTask, float] | None = None
 
-    def begin(self, assignments: Sequence[LightTask]) -> None:
+    def submit(self, assignments: Sequence[LightTask]) -> None:
         """Queue them."""
         self._queue += assignments
         self._next()
@@ -71,7 +71,7 @@ class LightExecutor:
             self._next()
         return ended
 
-    def take_back(self) -> Sequence[LightTask]:
+    def withdraw(self) -> Sequence[LightTask]:
         """Those that have not begun."""
         queue, self._queue = self._queue, []
         return queue

@@ -11,14 +11,15 @@ from kubemr.coordination import names
 from kubemr.coordination.job_view import JobView, Stage
 from kubemr.coordination.outputs import OUTPUTS, encode_outputs
 from kubemr.tasks.state import TaskState, Token, attempt_of, make_token
-from kubemr.worker.scheduling.loop import Identity, Worker
+from kubemr.worker.scheduling.identity import Identity
+from kubemr.worker.scheduling.loop import Worker
 from support.bench import LEASE_SECONDS, Bench
 
 Kind = Literal["done", "empty", "failed"]
 
 
 @frozen
-class Piece:
+class PlannedTask:
     """One attempt at one task."""
 
     stage: str
@@ -28,10 +29,10 @@ class Piece:
 
 
 @frozen
-class Ended:
+class PlannedOutcome:
     """How it ended."""
 
-    assignment: Piece
+    assignment: PlannedTask
     kind: Kind
     message: str = ""
     log: bytes = b""
@@ -44,23 +45,23 @@ class PlannedExecutor:
     """`seconds` and `kind` tell, for each attempt, how long it takes and how it ends."""
 
     bench: Bench
-    seconds: Callable[[Piece], float] = lambda piece: 0.01
-    kind: Callable[[Piece], Kind] = lambda piece: "done"
-    printed: Callable[[Piece], bytes] = lambda piece: b""
-    queue: list[Piece] = field(factory=list)
-    current: tuple[Piece, float] | None = None
-    begun: list[Piece] = field(factory=list)
-    cancelled: list[Piece] = field(factory=list)
+    seconds: Callable[[PlannedTask], float] = lambda piece: 0.01
+    kind: Callable[[PlannedTask], Kind] = lambda piece: "done"
+    printed: Callable[[PlannedTask], bytes] = lambda piece: b""
+    queue: list[PlannedTask] = field(factory=list)
+    current: tuple[PlannedTask, float] | None = None
+    begun: list[PlannedTask] = field(factory=list)
+    cancelled: list[PlannedTask] = field(factory=list)
     batches: list[int] = field(factory=list)
     while_waiting: Callable[[], object] = lambda: None
 
-    def begin(self, assignments: Sequence[Piece]) -> None:
+    def submit(self, assignments: Sequence[PlannedTask]) -> None:
         """Queue them."""
         self.batches.append(len(assignments))
         self.queue += assignments
         self._next()
 
-    def wait(self, timeout: float) -> Sequence[Ended]:
+    def wait(self, timeout: float) -> Sequence[PlannedOutcome]:
         """The one that ends within `timeout` seconds of virtual time, which pass."""
         self.while_waiting()
         if self.current is None or self.current[1] > self.bench.now + timeout:
@@ -74,19 +75,19 @@ class PlannedExecutor:
         if kind == "done":
             self.bench.store.put(piece.prefix + OUTPUTS, encode_outputs({piece.number: f"out-{piece.attempt}"}))
         message = "ValueError: no" if kind == "failed" else ""
-        return [Ended(piece, kind, message, self.printed(piece), "began", "ended")]
+        return [PlannedOutcome(piece, kind, message, self.printed(piece), "began", "ended")]
 
-    def take_back(self) -> Sequence[Piece]:
+    def withdraw(self) -> Sequence[PlannedTask]:
         """Those that have not begun."""
         queue, self.queue = self.queue, []
         return queue
 
-    def current_log(self) -> tuple[Piece, bytes] | None:
+    def current_log(self) -> tuple[PlannedTask, bytes] | None:
         """What `printed` says of the one that runs."""
         text = b"" if self.current is None else self.printed(self.current[0])
         return (self.current[0], text) if self.current is not None and text else None
 
-    def cancel(self, assignment: Piece) -> None:
+    def cancel(self, assignment: PlannedTask) -> None:
         """Forget it."""
         self.cancelled.append(assignment)
         if self.current is not None and self.current[0] == assignment:
@@ -102,24 +103,24 @@ class PlannedExecutor:
             self.current = (piece, self.bench.now + self.seconds(piece))
 
 
-def assign(token: Token) -> Callable[[JobView, Stage, int, TaskState], Piece]:
+def planned_assigner(token: Token) -> Callable[[JobView, Stage, int, TaskState], PlannedTask]:
     """How a worker with this token makes its assignments."""
 
-    def make(job: JobView, stage: Stage, number: int, state: TaskState) -> Piece:
+    def make(job: JobView, stage: Stage, number: int, state: TaskState) -> PlannedTask:
         attempt = attempt_of(state.epoch, token)
         prefix = names.attempt_prefix(job.storage_prefix, stage.step, stage.name, number, attempt)
-        return Piece(stage.name, number, attempt, prefix)
+        return PlannedTask(stage.name, number, attempt, prefix)
 
     return make
 
 
 def worker_of(
     bench: Bench, job: JobView, index: int = 0, *, entropy: int = 0, takes_lease: bool = True
-) -> tuple[Worker[Piece], PlannedExecutor]:
+) -> tuple[Worker[PlannedTask], PlannedExecutor]:
     """A worker of the job that holds its Lease, and its executor."""
     token = make_token(index, entropy)
     identity = Identity(job.namespace, job.name, job.uid, job.run, token, LEASE_SECONDS)
     executor = PlannedExecutor(bench)
     if takes_lease:
         bench.hold_lease(job, index, token)
-    return Worker(identity, executor, bench.means, assign(token)), executor
+    return Worker(identity, executor, bench.means, planned_assigner(token)), executor

@@ -104,7 +104,7 @@ class Harness:
     def run(self, source: str, *tasks: Assignment) -> list[Outcome]:
         """Run the tasks by that worker to their end."""
         executor = self.executor(source)
-        executor.begin(tasks)
+        executor.submit(tasks)
         return outcomes(executor, len(tasks))
 
     def close(self) -> None:
@@ -124,9 +124,9 @@ def outcomes(executor: ProcessExecutor, count: int) -> list[Outcome]:
 
 
 def in_flight(executor: ProcessExecutor) -> Assignment | None:
-    """The task that the child is at."""
-    flight = executor._queue.current
-    return flight.assignment if flight else None
+    """Return the attempt that the child runs."""
+    head = executor._queue.running
+    return None if head is None else head.assignment
 
 
 def map_task(number: int, input: str = "", attempt: str = "1-w0-abc123", partitions: int = 4) -> Assignment:

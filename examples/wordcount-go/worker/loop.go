@@ -264,6 +264,6 @@ func (w *Worker) putError(ctx context.Context, outcome Outcome) error {
 func (w *Worker) keepLog(ctx context.Context, task *Task, text []byte) {
 	key := task.prefix + "log.txt"
 	if err := w.store.Put(ctx, key, text); err != nil {
-		w.log.Warn("record_not_kept", "key", key, "error", err.Error())
+		w.log.Warn("record_write_failed", "key", key, "error", err.Error())
 	}
 }

@@ -124,12 +124,12 @@ func serve(ctx context.Context, code Code, getenv func(string) string, log *slog
 		store, err = NewStore(getenv)
 	}
 	if err != nil {
-		log.Error("settings_wrong", "error", err.Error())
+		log.Error("invalid_settings", "error", err.Error())
 		return exitSettings
 	}
 	printed := newPrinted(settings.LogBytes)
 	if err := printed.capture(); err != nil {
-		log.Error("worker_cannot_go_on", "error", err.Error())
+		log.Error("worker_failed", "error", err.Error())
 		return exitCannot
 	}
 	defer printed.catchUp()
@@ -150,13 +150,13 @@ func serve(ctx context.Context, code Code, getenv func(string) string, log *slog
 	var over *errOver
 	switch {
 	case errors.As(err, &over):
-		log.Info("job_over", "ending", over.why)
+		log.Info("job_finished", "ending", over.why)
 		return exitOver
 	case errors.Is(err, errTold):
-		log.Info("worker_told_to_end")
+		log.Info("worker_terminating")
 		return exitTold
 	default:
-		log.Error("worker_cannot_go_on", "error", err.Error())
+		log.Error("worker_failed", "error", err.Error())
 		return exitCannot
 	}
 }

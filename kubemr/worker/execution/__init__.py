@@ -1,1 +1,1 @@
-"""Runs user code in a process of its own."""
+"""Run user code in a child process."""

@@ -1,9 +1,18 @@
-"""Runs user code in a process of its own, one task after another; the runtime's side.
+"""Run user code in a child process, one attempt after another; this is the worker's side.
 
-The runtime never runs user code: a mapper that crashes, hangs or holds the interpreter's lock for minutes
-happens to another process.  The parts, top to bottom: this class; the `desk`, the state that callers and the
-driver share; the `driver`, a thread that owns the child; `child_process`, the child as seen from here, in
-its `process_group`; `channel`, the wire.  `child` and `tasks` are what runs at its other end.
+The worker process never runs user code.
+So if a mapper crashes, hangs or holds the interpreter's lock for minutes, that happens to another process.
+
+=====================  ===========================================================================================
+module                 what it is
+=====================  ===========================================================================================
+`executor`             this class: the interface to the worker's loop
+`queue`                the thread-safe queue between the loop and the supervisor
+`supervisor`           the thread that owns the child process
+`child_process`        the child as the worker sees it, in its `process_group`; `tee` and `log_buffer` read its output
+`ipc`                  the messages between worker and child
+`child_main`           what the child runs; `task_runner` calls the user's methods
+=====================  ===========================================================================================
 """
 
 from __future__ import annotations
@@ -22,14 +31,17 @@ from kubemr.worker.settings import DEFAULT_LOG_BYTES
 
 
 class ProcessExecutor:
-    """Runs assignments in order in one child process, one at a time.
+    """Runs attempts in order in one child process, one at a time.
 
-    `task_timeout` is in seconds since the last progress.  `command` starts the child, by default this same
-    program; `environ` is its environment, by default ours.  `stdout` and `stderr` are the file descriptors
-    that get what user code prints; `log_bytes` of each attempt's are kept (`Outcome.log`).  `log` is called as
-    structlog's methods are: an event name and fields.
+    - `task_timeout`: seconds since the last progress, after which an attempt is killed.
+    - `command` starts the child; by default it is the command of this process.
+    - `environ` is the child's environment; by default it is that of this process.
+    - `stdout` and `stderr`: the file descriptors to which the output of user code is copied.
+    - `log_bytes`: how much of an attempt's output its outcome contains (`Outcome.log`).
+    - `log` is called like structlog's methods, with an event name and fields.
 
-    Every method may be called from any thread.  `stop` it in the end, or use it as a context manager.
+    Every method may be called from any thread.
+    Call `stop` in the end, or use the executor as a context manager.
     """
 
     def __init__(
@@ -49,58 +61,59 @@ class ProcessExecutor:
         command = list(command) if command is not None else own_command()
         environ = dict(os.environ if environ is None else environ)
         self._queue = ExecutionQueue()
-        self._starting = threading.Lock()
+        self._thread_lock = threading.Lock()
         self._thread: threading.Thread | None = None
         self._supervisor = ChildSupervisor(
             self._queue, job, task_timeout, lambda: ChildProcess(command, environ, stdout, stderr, log_bytes), log
         )
 
     def start(self) -> None:
-        """Start the child now, so that its imports overlap with the search for a first task."""
-        with self._starting:
+        """Start the child now, so that its imports overlap with the search for the first task."""
+        with self._thread_lock:
             if self._thread is None and not self._queue.stopping:
-                self._supervisor.early = True
+                self._supervisor.start_early = True
                 self._start_thread()
 
-    def begin(self, assignments: Sequence[Assignment]) -> None:
-        """Queue tasks; they run in order, after those that are queued already."""
-        self._queue.begin(assignments)
-        with self._starting:
+    def submit(self, assignments: Sequence[Assignment]) -> None:
+        """Queue attempts; they run in order, after those that are queued already."""
+        self._queue.submit(assignments)
+        with self._thread_lock:
             if self._thread is None:
                 self._start_thread()
 
     def wait(self, timeout: float) -> list[Outcome]:
-        """The outcomes since the last call; waits for one, at most `timeout` seconds, until `interrupt` or `stop`."""
+        """Return the outcomes since the last call; wait for an outcome, `interrupt`, `stop` or `timeout` seconds."""
         return self._queue.wait(timeout)
 
     def interrupt(self) -> None:
-        """Make a `wait` that is going on, or the next one, return at once."""
+        """Make the current `wait`, or else the next one, return immediately."""
         self._queue.interrupt()
 
-    def take_back(self) -> list[Assignment]:
-        """The tasks that were not begun, in order; they will not be run."""
-        return self._queue.take_back()
+    def withdraw(self) -> list[Assignment]:
+        """Remove the attempts that have not begun, and return them in order; the child never runs them."""
+        return self._queue.withdraw()
 
     def current_log(self) -> tuple[Assignment, bytes] | None:
-        """The latest attempt that was begun and its log so far; None when it has printed nothing."""
+        """Return the latest attempt that has begun, and its log so far; None if it has printed nothing."""
         return self._supervisor.current_log()
 
     def cancel(self, assignment: Assignment) -> bool:
-        """Let go of an attempt: kill it when it is in flight, forget it when it is queued or its outcome not yet taken.
+        """Cancel an attempt: kill it if it runs, remove it if it is queued, drop its outcome if not yet returned.
 
-        No outcome of it is returned from now on.  False when it was not (or no longer) here.  Does not wait for
-        the end of the process: what a cancelled attempt still writes lies under its own prefix.
+        From now on `wait` returns no outcome of it.
+        Return False if the executor does not have the attempt (any more).
+        This does not wait for the end of the process: a cancelled attempt may still write under its own prefix.
         """
         return self._queue.cancel(assignment)
 
     def stop(self, grace: float = 1.0) -> None:
-        """End the child and its process group, and return when they are gone.
+        """End the child and its process group, and return when both have ended.
 
-        An idle child gets `grace` seconds to end in an orderly way (`atexit`); one at work is killed at once.
+        An idle child gets `grace` seconds to exit by itself (`atexit`); a child that runs an attempt is killed.
         """
         self._supervisor.grace = grace
         self._queue.stop()
-        with self._starting:
+        with self._thread_lock:
             if self._thread is not None:
                 self._thread.join()
         self._queue.close()

@@ -1,20 +1,29 @@
-"""The wire between the runtime and the process that runs user code.
+"""The IPC channel between the worker process (the parent) and the process that runs user code (the child).
 
-A stream socket carries frames: a header and a body in JSON, which may be missing.  The parent sends one
-`hello` (the job), then `tasks`, each time one or several.  The child sends `ready` or `broken` once, then per task any
-number of `progress` and one of `done`, `empty` and `failed`.  Every frame of a task repeats its number, so that one
-from a process that user code forked is told apart.
+A stream socket carries frames: a header, and a body in JSON, which may be missing.
 
-A task that was sent has not begun: the child takes a *turn* for it first, eight bytes from a second socket
-that hold the task's number.  The parent can read that socket's same end, and what it finds there are tasks
-that the child has not begun and never will.  So the child can be given several tasks at once, and each is
-either with the child or taken back, never both.
+==========================================  ======================================================================
+the parent sends                            the child answers
+==========================================  ======================================================================
+one `hello`: the job                        `ready`, or `start_failed` if `worker_init` raised
+`tasks`: one or several                     per task any number of `progress`, then `done`, `empty` or `failed`
+`continue`                                  starts the next task, which waited because something was printed
+==========================================  ======================================================================
 
-When a task has printed something, the answer says so, and the child waits for a `go`: whatever is in the
-pipes then belongs to that task.
+Every frame about a task repeats the task's number.
+So the parent recognizes, and ignores, a frame of a process that user code forked.
 
-User code never sees the sockets: it prints to pipes of its own, and they are closed in whatever program it
-starts.  Should it write into them all the same, the parent finds no frame there and says so.
+A task that was sent has not begun.
+Before it begins, the child receives a start permit from a second socket: eight bytes that hold the task's number.
+The parent can read from the same end of that socket.
+A permit that the parent reads there belongs to a task that the child has not begun and never will.
+So the child can hold several tasks, and each is either run by the child or recalled by the parent, never both.
+
+If a task printed something, its answer says so, and the child waits for `continue`.
+Until then, everything in the pipes of stdout and stderr belongs to that task.
+
+User code does not know the sockets: it prints to other pipes, and programs that it starts do not inherit the sockets.
+If it writes to them anyway, the parent finds an invalid frame and reports that.
 """
 
 from __future__ import annotations
@@ -27,45 +36,45 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Any, Final, Literal, NamedTuple, get_args
 
-Kind = Literal["hello", "tasks", "go", "ready", "broken", "progress", "done", "empty", "failed"]
+MessageKind = Literal["hello", "tasks", "continue", "ready", "start_failed", "progress", "done", "empty", "failed"]
 
-LONGEST: Final = 1 << 30
-"""No body is longer than this many bytes: a larger length is not one that we wrote."""
+MAX_BODY_BYTES: Final = 1 << 30
+"""The longest body.  A header with a larger length was not written by this module."""
 PERMIT_BYTES: Final = 8
 _HEADER: Final = struct.Struct(">BBQI")
-"""The mark, the kind, the number of the task, the length of the body."""
-_MARK: Final = 0xFF
-"""A byte that is in no text in UTF-8."""
-_KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
+"""The magic byte, the kind, the number of the task, the length of the body."""
+_MAGIC: Final = 0xFF
+"""A byte that no text in UTF-8 contains."""
+_KINDS: Final[tuple[MessageKind, ...]] = get_args(MessageKind)
 _NUMBERS: Final = {kind: number for number, kind in enumerate(_KINDS)}
 
 
 class Message(NamedTuple):
-    """A decoded frame.  `seq` is the number of the task, 0 where there is none; `body` is None where there is none."""
+    """A decoded frame.  `seq` is the number of the task, or 0 without a task; `body` is None if it is missing."""
 
-    kind: Kind
+    kind: MessageKind
     seq: int
     body: Any
 
 
-Task = Sequence[Any]
-"""A task as it is sent: its number, then what an `Assignment` is made of."""
+EncodedTask = Sequence[Any]
+"""A task as it is sent: its number, then the fields of an `Assignment`."""
 
 
 class InvalidFrameError(Exception):
-    """The bytes on the channel are none of ours.  `before` are the messages that came before them."""
+    """The channel contains bytes that are not a frame.  `before` holds the messages that came before them."""
 
     def __init__(self, why: str, before: Sequence[Message]) -> None:
         super().__init__(why)
         self.before = before
 
 
-def encode(kind: Kind, seq: int = 0, body: object = None) -> bytes:
-    """One frame.  JSON in ASCII, so that any Python string survives, lone surrogates too."""
-    # A number in JSON is its `repr`, and most answers are but one: the encoder takes far longer to get going.
+def encode(kind: MessageKind, seq: int = 0, body: object = None) -> bytes:
+    """Return one frame.  The JSON is in ASCII, so that any Python string survives, even with lone surrogates."""
+    # In JSON a number is its `repr`, and most answers are only a number: calling the encoder would take far longer.
     text = "" if body is None else repr(body) if type(body) is float else json.dumps(body)
     data = text.encode("ascii")
-    return _HEADER.pack(_MARK, _NUMBERS[kind], seq, len(data)) + data
+    return _HEADER.pack(_MAGIC, _NUMBERS[kind], seq, len(data)) + data
 
 
 class Decoder:
@@ -75,7 +84,7 @@ class Decoder:
         self._buffer = bytearray()
 
     def feed(self, data: bytes) -> list[Message]:
-        """The messages that are complete with `data`.  Raises `InvalidFrameError`."""
+        """Return the messages that `data` completes.  Raise `InvalidFrameError` if it is not a frame."""
         buffer = self._buffer
         buffer += data
         messages: list[Message] = []
@@ -83,8 +92,8 @@ class Decoder:
         while start < len(buffer):
             body = start + _HEADER.size
             complete = body <= len(buffer)
-            mark, number, seq, length = _HEADER.unpack_from(buffer, start) if complete else (buffer[start], 0, 0, 0)
-            if mark != _MARK or number >= len(_KINDS) or length > LONGEST:
+            magic, number, seq, length = _HEADER.unpack_from(buffer, start) if complete else (buffer[start], 0, 0, 0)
+            if magic != _MAGIC or number >= len(_KINDS) or length > MAX_BODY_BYTES:
                 raise InvalidFrameError(f"no frame, beginning with {bytes(buffer[start : start + 40])!r}", messages)
             if not complete or body + length > len(buffer):
                 break
@@ -100,7 +109,7 @@ class Decoder:
 
 
 class Channel:
-    """The child's end: blocking, and safe to send on from any thread."""
+    """The child's end of the channel.  It blocks, and any thread may send."""
 
     def __init__(self, connection: socket.socket) -> None:
         self._socket = connection
@@ -108,13 +117,13 @@ class Channel:
         self._received: list[Message] = []
         self._sending = threading.Lock()
 
-    def send(self, kind: Kind, seq: int = 0, body: object = None) -> None:
-        """Send a whole frame.  Raises `OSError` when the parent is gone."""
+    def send(self, kind: MessageKind, seq: int = 0, body: object = None) -> None:
+        """Send a whole frame.  Raise `OSError` if the parent has ended."""
         with self._sending:
             self._socket.sendall(encode(kind, seq, body))
 
     def receive(self) -> Message | None:
-        """The next message, or None when the parent has closed its end or is dead."""
+        """Return the next message, or None if the parent has closed its end or died."""
         while not self._received:
             try:
                 data = self._socket.recv(1 << 16)
@@ -127,21 +136,21 @@ class Channel:
 
 
 class StartPermits:
-    """The child's end of tasks: each with its turn, in order."""
+    """The tasks that the child may start, in order: each needs a permit from the second socket."""
 
-    def __init__(self, channel: Channel, turns: socket.socket) -> None:
+    def __init__(self, channel: Channel, permits: socket.socket) -> None:
         self._channel = channel
-        self._permits = turns
-        self._tasks: deque[Task] = deque()
+        self._permits = permits
+        self._tasks: deque[EncodedTask] = deque()
 
-    def next(self) -> Task | None:
-        """The next task, which has begun with this call; None when the parent wants no more or is dead."""
+    def next_task(self) -> EncodedTask | None:
+        """Return the next task, which this call begins; None if the parent sends no more tasks or died."""
         try:
-            turn = self._permits.recv(PERMIT_BYTES)
+            permit = self._permits.recv(PERMIT_BYTES)
         except ConnectionError:
             return None
-        seq = int.from_bytes(turn, "big")
-        while turn:
+        seq = int.from_bytes(permit, "big")
+        while permit:
             while not self._tasks:
                 message = self._channel.receive()
                 if message is None:
@@ -150,13 +159,13 @@ class StartPermits:
             task = self._tasks.popleft()
             if task[0] == seq:
                 return task
-            # That one was taken back.
+            # The parent has recalled this task.
         return None
 
-    def wait_for_go(self) -> bool:
-        """Wait until the parent has all that was printed; False when it is gone."""
+    def wait_for_continue(self) -> bool:
+        """Wait until the parent has read everything that was printed; return False if the parent has ended."""
         while (message := self._channel.receive()) is not None:
-            if message.kind == "go":
+            if message.kind == "continue":
                 return True
             self._tasks += message.body
         return False

@@ -1,11 +1,12 @@
-"""A process group that dies with this process, however this process dies.
+"""A process group that ends when this process ends, even by `kill -9`.
 
-The group's leader is a guardian: a shell that reads a pipe of which only this process holds the other
-end, and kills its own group when the pipe ends.  That comes with a `kill -9` of this process too, reaches
-what user code started, and asks nothing of the child, which may hold the interpreter's lock for minutes.
-As the guardian is not reaped before the end, the group's number cannot be given to somebody else.
+The group's leader is a guardian: a shell that reads a pipe of which only this process holds the other end.
+When the pipe ends, the guardian kills its own group.
+This also ends what user code started.
+It needs no cooperation of the child, which may hold the interpreter's lock for minutes.
+The guardian is reaped last, so the kernel cannot reuse the group's number before.
 
-A program that user code starts in a session of its own (`setsid`) leaves the group and outlives it.
+A program that user code starts in another session (`setsid`) leaves the group and outlives it.
 """
 
 from __future__ import annotations
@@ -27,12 +28,12 @@ _PYTHON: Final = (
 
 
 class ProcessGroup:
-    """A guardian and whatever is started with `process_group=group.id`."""
+    """A guardian and the processes that are started with `process_group=group.id`."""
 
     def __init__(self) -> None:
         reading, self._lifeline = os.pipe()
         shell = shutil.which("sh")
-        # Images without a shell pay 20 ms and 8 MiB for an interpreter.
+        # In images without a shell the guardian is an interpreter, which costs 20 ms and 8 MiB.
         command = [shell, "-c", _SHELL] if shell else [sys.executable, "-I", "-S", "-c", _PYTHON]
         try:
             self._guardian = subprocess.Popen(
@@ -51,18 +52,18 @@ class ProcessGroup:
         return self._guardian.pid
 
     def kill(self) -> None:
-        """SIGKILL to every process in the group; again when it is called again."""
+        """Send SIGKILL to every process in the group, at every call."""
         if not self._closed:
             os.killpg(self.id, signal.SIGKILL)
 
     def close(self) -> None:
-        """Kill the group and forget it.  Reap the processes that you started in it first."""
+        """Kill the group and reap its processes; the caller must reap those that it started before."""
         if self._closed:
             return
         self.kill()
         self._closed = True
         os.close(self._lifeline)
-        # Where this process is the init of a container, orphans of the group have become its children: reap them too.
+        # If this process is the init of a container, orphans of the group have become its children: reap them too.
         with contextlib.suppress(ChildProcessError):
             while True:
                 os.waitpid(-self.id, 0)

@@ -1,10 +1,14 @@
-"""Runs one task after another in the child: user code, then what it returned, into the object store.
+"""Run one task after another in the child: call user code, then write what it returned to the object store.
 
-The garbage collector is off while user code runs, and everything that was there before the first task is
-exempt from it, so that collecting between two tasks costs in proportion to what the last one left behind.
-Still it would be the largest part of what a task of some microseconds costs: so it is done when those since the last
-time took `_UNCOLLECTED_SECONDS` together, or left as many objects as Python itself would collect at; and after one
-that failed: what it lacked, memory or descriptors, may be in the cycles that those before it have left.
+The garbage collector is off while user code runs.
+All objects from before the first task are frozen.
+So the cost of a collection between two tasks is proportional to what the last task left.
+Even so it would be the largest part of the cost of a task of some microseconds.
+So the runner collects only after one of these:
+
+- The tasks since the last collection took `_UNCOLLECTED_SECONDS` together.
+- They left as many objects as Python itself would collect at.
+- A task failed: the memory or descriptors that it lacked may be held by garbage cycles of earlier tasks.
 """
 
 from __future__ import annotations
@@ -19,27 +23,27 @@ from attr import evolve
 
 from kubemr.coordination.outputs import OUTPUTS, encode_outputs
 from kubemr.storage.base import ObjectStore
-from kubemr.worker.assignment import Assignment, JobInfo, Kind, TaskInfo
+from kubemr.worker.assignment import Assignment, JobInfo, OutcomeKind, TaskInfo
 from kubemr.worker.execution.failure_messages import describe_error
 from kubemr.worker.execution.return_values import InvalidReturnError, map_outputs, reduce_output
-from kubemr.worker.input.input_chunks import InputChunks, InputsError
+from kubemr.worker.input.input_chunks import InputChunkError, InputChunks
 from kubemr.worker.input.shuffle import ShuffleReader
 from kubemr.worker.job_worker import JobWorker
 from kubemr.worker.task_context import TaskContext
 
 _UNCOLLECTED_SECONDS = 0.005
-"""In so little time not much memory can be filled."""
+"""Tasks can fill only little memory in this time."""
 
 
 class TaskRunner:
-    """Runs the tasks of one process.  `store` opens the object store, once; `directory` is for working files."""
+    """Runs the tasks of one process.  `store`, called once, opens the object store; `directory` holds working files."""
 
     def __init__(self, worker: JobWorker, job: JobInfo, directory: str, store: Callable[[], ObjectStore]) -> None:
         self._worker = worker
         self._job = job
         self._directory = directory
         self._open_store = store
-        self._opened: ObjectStore | None = None
+        self._opened_store: ObjectStore | None = None
         self._shuffle_reader: ShuffleReader | None = None
         self._input_chunks: InputChunks | None = None
         self._progress: Callable[[], None] = _no_progress
@@ -47,14 +51,14 @@ class TaskRunner:
         self._uncollected = 0.0
 
     def prepare(self) -> None:
-        """Once, before the first task."""
+        """Call `worker_init`; called once, before the first task."""
         self._worker._kubemr_job = self._job
         self._worker.worker_init()
         gc.collect()
         gc.freeze()
 
-    def run(self, assignment: Assignment, progress: Callable[[], None]) -> tuple[Kind, str, float]:
-        """Run an attempt: how it ended, why it failed, and the seconds it took.  What user code raises ends here."""
+    def run(self, assignment: Assignment, progress: Callable[[], None]) -> tuple[OutcomeKind, str, float]:
+        """Run an attempt, and return how it ended, why it failed, and its seconds; catch all that user code raises."""
         worker = self._worker
         self._progress = progress
         job = self._job
@@ -66,9 +70,9 @@ class TaskRunner:
         gc.disable()
         began = time.monotonic()
         try:
-            kind: Kind = self._attempt(assignment, task)
+            kind: OutcomeKind = self._attempt(assignment, task)
             message = ""
-        except (InvalidReturnError, InputsError) as error:
+        except (InvalidReturnError, InputChunkError) as error:
             kind, message = "failed", str(error)
         except BaseException as error:  # SystemExit and KeyboardInterrupt too: user code must not end the process
             kind, message = "failed", describe_error(error)
@@ -81,13 +85,13 @@ class TaskRunner:
         self._uncollected += _UNCOLLECTED_SECONDS if kind == "failed" else seconds
         return kind, message, seconds
 
-    def tidy(self) -> None:
-        """Between two tasks."""
+    def collect_garbage(self) -> None:
+        """Collect garbage if it is time; called between two tasks."""
         if self._uncollected >= _UNCOLLECTED_SECONDS or gc.get_count()[0] >= gc.get_threshold()[0]:
             gc.collect()
             self._uncollected = 0.0
 
-    def _attempt(self, assignment: Assignment, task: TaskInfo) -> Kind:
+    def _attempt(self, assignment: Assignment, task: TaskInfo) -> OutcomeKind:
         if assignment.stage == "map":
             outputs = map_outputs(task, self._worker.map(self._input(assignment)), assignment.partitions)
         else:
@@ -98,7 +102,7 @@ class TaskRunner:
             outputs = {assignment.number: output} if output else {}
         if not outputs:
             return "empty"
-        # A process that user code forked, and that comes back from map like its parent, must not write.
+        # A process that user code forked, and that returns from `map` like its parent, must not write.
         self._stop_if_forked(assignment)
         self._store().put(assignment.prefix + OUTPUTS, encode_outputs(outputs))
         return "done"
@@ -108,12 +112,12 @@ class TaskRunner:
             return assignment.input
         if self._input_chunks is None:
             self._input_chunks = InputChunks(self._store())
-        return self._input_chunks.text(assignment.chunk_key, assignment.position)
+        return self._input_chunks.read_input(assignment.chunk_key, assignment.position)
 
     def _store(self) -> ObjectStore:
-        if self._opened is None:
-            self._opened = self._open_store()
-        return self._opened
+        if self._opened_store is None:
+            self._opened_store = self._open_store()
+        return self._opened_store
 
     def _open_shuffle_reader(self) -> ShuffleReader:
         if self._shuffle_reader is None:
@@ -128,7 +132,7 @@ class TaskRunner:
 
 
 def _no_progress() -> None:
-    """Between tasks there is none to report."""
+    """Report no progress: no task is running."""
 
 
 def _flush() -> None:
@@ -136,5 +140,5 @@ def _flush() -> None:
         try:
             stream.flush()
         except (AttributeError, OSError, ValueError):
-            # User code has closed or replaced it: then there is nothing of it to pass on.
+            # User code has closed or replaced the stream, so there is nothing to flush.
             continue

@@ -1,8 +1,8 @@
-"""Passes on what user code prints, and keeps some of it.
+"""Copy the output of user code to this process's own output, and pass it to the log buffer.
 
-One thread per stream reads the child's pipe, so that a child is never held up by a runtime that is busy.
-When the runtime's own stdout or stderr is gone, the output is dropped from then on: what a task prints
-is no part of its result, and it must not fail for it.
+One thread per stream reads the child's pipe, so that a busy worker never blocks the child.
+If the worker's own stdout or stderr is closed, the output is dropped from then on.
+It is not part of a task's result, so the task does not fail.
 """
 
 from __future__ import annotations
@@ -13,106 +13,107 @@ import threading
 from collections.abc import Callable
 from typing import Final
 
-from kubemr.worker.execution.written_bytes import ReadCounter, waiting
+from kubemr.worker.execution.written_bytes import ReadCounter, bytes_in_pipe
 
-_CHUNK: Final = 1 << 16
+_COPY_BYTES: Final = 1 << 16
 
 
 class Tee:
-    """Copies `source` (a pipe's read end, which it closes) to the file descriptor `target`, and gives it to `note`.
+    """Copies `source` to the file descriptor `target`, and calls `on_data` with every piece.
 
-    The last `keep` bytes are remembered.  `counted` counts what is taken.
+    `source` is the reading end of a pipe; the tee closes it.
+    The tee keeps the last `tail_bytes` bytes, and counts in `counter` what it has read.
     """
 
     def __init__(
         self,
         source: int,
         target: int,
-        keep: int,
-        note: Callable[[bytes], object],
+        tail_bytes: int,
+        on_data: Callable[[bytes], object],
         name: str,
-        counted: ReadCounter,
+        counter: ReadCounter,
     ) -> None:
         self._source = source
         self._target = target
-        self._keep = keep
-        self._note = note
-        self._counted = counted
+        self._tail_bytes = tail_bytes
+        self._on_data = on_data
+        self._counter = counter
         self._tail = b""
-        self._count = 0
+        self._bytes_read = 0
         self._open = True
-        # What has left the pipe has been noted, for whoever holds the lock.
+        # A thread that holds the lock finds no bytes that were read but not yet passed to `on_data`.
         self._lock = threading.Lock()
-        self._noted = threading.Condition(self._lock)
-        # A program that left the process group may hold the pipe for as long as it likes: never wait for it.
+        self._changed = threading.Condition(self._lock)
+        # A daemon thread: a program that has left the process group may hold the pipe open for any time.
         self._thread = threading.Thread(target=self._copy, name=name, daemon=True)
         self._thread.start()
 
     def catch_up(self, timeout: float) -> bool:
-        """Wait until what is in the pipe now has been noted; False when it was not in `timeout` seconds."""
+        """Wait until `on_data` has received what is in the pipe now; return False after `timeout` seconds."""
         with self._lock:
-            left = self._waiting()
-            if not left:  # as for almost every task
+            left = self._bytes_in_pipe()
+            if not left:  # the usual case
                 return True
-            wanted = self._count + left
-            return self._noted.wait_for(lambda: self._count >= wanted or not self._open, timeout)
+            wanted = self._bytes_read + left
+            return self._changed.wait_for(lambda: self._bytes_read >= wanted or not self._open, timeout)
 
-    def forget(self) -> None:
-        """Begin a new tail."""
+    def clear_tail(self) -> None:
+        """Discard the kept bytes."""
         with self._lock:
             self._tail = b""
 
     def tail(self) -> str:
-        """The last bytes that came, as text."""
+        """Return the last bytes of the stream as text."""
         with self._lock:
             return self._tail.decode("utf-8", "replace")
 
     def join(self, timeout: float) -> bool:
-        """Wait for the end of the stream; False when it did not come in `timeout` seconds."""
+        """Wait for the end of the stream; return False if it has not ended after `timeout` seconds."""
         self._thread.join(timeout)
         return not self._thread.is_alive()
 
-    def _waiting(self) -> int:
-        """How many bytes are in the pipe."""
-        return waiting(self._source) if self._open else 0
+    def _bytes_in_pipe(self) -> int:
+        """Return how many bytes are in the pipe."""
+        return bytes_in_pipe(self._source) if self._open else 0
 
     def _copy(self) -> None:
         open_target = True
         poll = select.poll()
         poll.register(self._source, select.POLLIN)
         try:
-            while data := self._take(poll):
+            while data := self._read(poll):
                 if open_target:
                     open_target = _write(self._target, data)
         finally:
             with self._lock:
                 self._open = False
                 os.close(self._source)
-                self._noted.notify_all()
+                self._changed.notify_all()
 
-    def _take(self, poll: select.poll) -> bytes:
-        """The next bytes, noted; none at the end."""
+    def _read(self, poll: select.poll) -> bytes:
+        """Read the next bytes, and pass them to `on_data`; return nothing at the end of the stream."""
         poll.poll()
         with self._lock:
-            count = min(waiting(self._source), _CHUNK)
-            self._counted.begin(count)
-            data = os.read(self._source, count or 1)  # does not wait: nobody else reads, and an end is there at once
-            self._counted.end()
-            self._tail = (self._tail + data)[-self._keep :]
-            self._note(data)
-            self._count += len(data)
-            self._noted.notify_all()
+            count = min(bytes_in_pipe(self._source), _COPY_BYTES)
+            self._counter.before_read(count)
+            data = os.read(self._source, count or 1)  # does not block: no other reader, or the end
+            self._counter.after_read()
+            self._tail = (self._tail + data)[-self._tail_bytes :]
+            self._on_data(data)
+            self._bytes_read += len(data)
+            self._changed.notify_all()
             return data
 
 
 def _write(target: int, data: bytes) -> bool:
-    """Write all of it; False when nobody can read it any more."""
+    """Write all of `data`; return False if the target has been closed."""
     view = memoryview(data)
     while view:
         try:
             view = view[os.write(target, view) :]
         except BlockingIOError:
-            # Somebody has made our stdout non-blocking.
+            # Another process that shares this descriptor has made it non-blocking.
             poll = select.poll()
             poll.register(target, select.POLLOUT)
             poll.poll()

@@ -1,9 +1,9 @@
-"""Has the child printed anything?  Told by the child itself, exactly, although the parent is reading its pipes.
+"""Whether the child has printed anything, which the child computes exactly while the parent reads its pipes.
 
-Of each pipe, what was ever written into it is what still is in it and what the parent has taken out.  The
-parent counts that in memory that both see, once before it takes something and once after.  Where the two are
-the same, before and after the child has asked what is in the pipe, nothing was under way: then the sum is
-exact.  Else it cannot be told, and is taken for printed: that costs a moment, and no more.
+The number of bytes ever written to a pipe is the number of bytes in it plus the number that the parent has read.
+The parent counts what it reads in shared memory, once before each read and once after it.
+If both counts are equal when the child asks how much the pipe holds, no read was in progress, and the sum is exact.
+Otherwise the sum is unknown, and the child assumes that something was printed, which costs only a little time.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ _BYTES: Final = 2 * 8 * _STREAMS
 
 
 class ReadCounters:
-    """How many bytes the parent has taken from each pipe; the file at `path` is the memory that both see."""
+    """How many bytes the parent has read from each pipe; the file at `path` is the shared memory."""
 
     @staticmethod
-    def make(path: str) -> None:
-        """The file.  It is written, as a hole in it would kill whoever finds the disk full when he fills it."""
+    def create(path: str) -> None:
+        """Create the file and write all its bytes: filling a hole on a full disk would kill the writing process."""
         with open(path, "xb") as file:
             file.write(bytes(_BYTES))
 
@@ -36,59 +36,59 @@ class ReadCounters:
             counts = memoryview(mmap.mmap(descriptor, _BYTES)).cast("Q")
         finally:
             os.close(descriptor)
-        self.begun, self.done = counts[:_STREAMS], counts[_STREAMS:]
+        self.before, self.after = counts[:_STREAMS], counts[_STREAMS:]
 
 
 class ReadCounter:
-    """The parent's side of one pipe, for the thread that reads it."""
+    """The counter of one pipe, for the parent's thread that reads the pipe."""
 
-    def __init__(self, taken: ReadCounters, stream: int) -> None:
-        self._counters = taken
+    def __init__(self, counters: ReadCounters, stream: int) -> None:
+        self._counters = counters
         self._stream = stream
 
-    def begin(self, count: int) -> None:
-        """So many bytes are taken next."""
-        self._counters.begun[self._stream] += count
+    def before_read(self, count: int) -> None:
+        """Count `count` bytes as about to be read."""
+        self._counters.before[self._stream] += count
 
-    def end(self) -> None:
-        """They have been taken."""
-        self._counters.done[self._stream] = self._counters.begun[self._stream]
+    def after_read(self) -> None:
+        """Count the same bytes as read."""
+        self._counters.after[self._stream] = self._counters.before[self._stream]
 
 
 class WrittenBytes:
-    """The child's view.  `pipes` are its own descriptors of the ends that are written to, in the order of streams."""
+    """The child's view; `pipes` are its descriptors of stdout and stderr."""
 
-    def __init__(self, taken: ReadCounters, pipes: Sequence[int]) -> None:
-        self._counters = taken
+    def __init__(self, counters: ReadCounters, pipes: Sequence[int]) -> None:
+        self._counters = counters
         self._pipes = pipes
-        self._answer = array.array("i", [0])
-        self._before = self._written()
+        self._available = array.array("i", [0])
+        self._last_total = self._total()
 
-    def more(self) -> bool:
-        """Whether anything was printed since this was asked last; True where it cannot be told."""
-        now = self._written()
-        before, self._before = self._before, now
-        return now is None or now != before
+    def has_grown(self) -> bool:
+        """Return whether anything was printed since the last call; True also if that is unknown."""
+        total = self._total()
+        before, self._last_total = self._last_total, total
+        return total is None or total != before
 
-    def _written(self) -> int | None:
-        """Bytes that were ever written; None where it cannot be told."""
+    def _total(self) -> int | None:
+        """Return the number of bytes ever written; None if it is unknown."""
         if sys.platform != "linux":
-            return None  # Elsewhere the writing end may not tell.
+            return None  # On other systems the writing end may not know.
         total = 0
         for stream, pipe in enumerate(self._pipes):
-            done = self._counters.done[stream]
+            read = self._counters.after[stream]
             try:
-                fcntl.ioctl(pipe, termios.FIONREAD, self._answer)
-            except OSError:  # User code has closed it.
+                fcntl.ioctl(pipe, termios.FIONREAD, self._available)
+            except OSError:  # User code has closed the descriptor.
                 return None
-            if self._counters.begun[stream] != done:
+            if self._counters.before[stream] != read:
                 return None
-            total += done + self._answer[0]
+            total += read + self._available[0]
         return total
 
 
-def waiting(pipe: int) -> int:
-    """How many bytes are in a pipe."""
-    answer = array.array("i", [0])
-    fcntl.ioctl(pipe, termios.FIONREAD, answer)
-    return answer[0]
+def bytes_in_pipe(pipe: int) -> int:
+    """Return how many bytes are in a pipe."""
+    available = array.array("i", [0])
+    fcntl.ioctl(pipe, termios.FIONREAD, available)
+    return available[0]

@@ -11,7 +11,7 @@ from kubemr.storage.errors import NoSuchKey
 from kubemr.worker.input.shuffle import Source
 
 
-class InputsError(Exception):
+class InputChunkError(Exception):
     """A chunk that the plan promises is not in the store, or is damaged."""
 
 
@@ -23,28 +23,28 @@ class InputChunks:
         self._key = ""
         self._texts: list[str] = []
 
-    def text(self, key: str, position: int) -> str:
+    def read_input(self, key: str, position: int) -> str:
         """One input.  Raises `InputsError`: a chunk that is missing is never taken for no input."""
         if self._key != key:
-            self._texts, self._key = self._read(key), key
+            self._texts, self._key = self._read_chunk(key), key
         try:
             return self._texts[position]
         except IndexError:
-            raise InputsError(
+            raise InputChunkError(
                 f"{self._store.url(key)}: has {len(self._texts)} inputs and no number {position}; it was changed since"
                 " the job was deployed: create the job anew"
             ) from None
 
-    def _read(self, key: str) -> list[str]:
+    def _read_chunk(self, key: str) -> list[str]:
         try:
             texts = json.loads(self._store.get(key))
         except NoSuchKey as error:
-            raise InputsError(
+            raise InputChunkError(
                 f"{self._store.url(key)}: missing, although the job's inputs are listed there; it was deleted since,"
                 " so the job has to be created anew"
             ) from error
         except ValueError as error:
-            raise InputsError(f"{self._store.url(key)}: {error}; create the job anew") from error
+            raise InputChunkError(f"{self._store.url(key)}: {error}; create the job anew") from error
         if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
-            raise InputsError(f"{self._store.url(key)}: is no list of strings; create the job anew")
+            raise InputChunkError(f"{self._store.url(key)}: is no list of strings; create the job anew")
         return texts

@@ -19,7 +19,7 @@ from typing import Any, BinaryIO, Final
 from kubemr.coordination.splits import Part
 from kubemr.storage.open import size_of
 
-BLOCK: Final = 256 * 1024
+BLOCK_BYTES: Final = 256 * 1024
 """Bytes that are unpacked, or looked through for the end of a record, at once."""
 _MODULES: Final = {"Gzip": ("gzip", "GzipFile"), "Bzip2": ("bz2", "BZ2File"), "Xz": ("lzma", "LZMAFile")}
 _DAMAGED: Final = ("BadGzipFile", "EOFError", "LZMAError", "OSError", "ZstdError", "error")
@@ -37,14 +37,14 @@ def records(part: Part, open_at: Callable[[str, int], BinaryIO]) -> Iterator[byt
     """
     if part.compression != "None":
         with closing(open_at(part.url, 0)) as stream:
-            yield from _unpacked(part, stream)
+            yield from _decompressed_records(part, stream)
         return
     with closing(open_at(part.url, max(part.start - 1, 0))) as stream:
         stop = None if part.length is None else part.start + part.length
-        position = _first(stream, part.start, stop)
+        position = _find_first_record(stream, part.start, stop)
         if stop is None or position < stop:
             for line in stream:
-                yield _record(line)
+                yield _strip_line_end(line)
                 position += len(line)
                 if stop is not None and position >= stop:
                     break
@@ -66,25 +66,25 @@ def _check_end(part: Part, stream: BinaryIO, position: int, stop: int) -> None:
     )
 
 
-def _first(stream: BinaryIO, start: int, stop: int | None) -> int:
+def _find_first_record(stream: BinaryIO, start: int, stop: int | None) -> int:
     """Where the first record of `start` or later begins, and the stream is; or somewhere behind `stop`."""
     position = start - 1
     while start > 0:
-        block = stream.readline(BLOCK)
+        block = stream.readline(BLOCK_BYTES)
         position += len(block)
         if not block or block.endswith(b"\n") or (stop is not None and position >= stop):
             return position
     return 0
 
 
-def _record(line: bytes) -> bytes:
+def _strip_line_end(line: bytes) -> bytes:
     if line.endswith(b"\r\n"):
         return line[:-2]
     return line[:-1] if line.endswith(b"\n") else line
 
 
-def _unpacked(part: Part, stream: BinaryIO) -> Iterator[bytes]:
-    unpacked = io.BufferedReader(_decoder(part, stream), BLOCK)
+def _decompressed_records(part: Part, stream: BinaryIO) -> Iterator[bytes]:
+    unpacked = io.BufferedReader(_open_decompressor(part, stream), BLOCK_BYTES)
     while True:
         try:
             line = unpacked.readline()
@@ -97,10 +97,10 @@ def _unpacked(part: Part, stream: BinaryIO) -> Iterator[bytes]:
             ) from error
         if not line:
             return
-        yield _record(line)
+        yield _strip_line_end(line)
 
 
-def _decoder(part: Part, stream: BinaryIO) -> Any:
+def _open_decompressor(part: Part, stream: BinaryIO) -> Any:
     """A raw stream of what is packed in `stream`, all members or frames of it."""
     if part.compression == "Zstd":
         return _zstd(part, stream)

@@ -46,8 +46,8 @@ class ShuffleReader:
         self._cache_bytes = cache_bytes
         self._stage = ""
         self._index = Index(())
-        self._kept: dict[str, Mapping[int, str]] = {}
-        self._room = cache_bytes
+        self._cache: dict[str, Mapping[int, str]] = {}
+        self._cache_room = cache_bytes
 
     def inputs(self, index_key: str, source: str, partition: int) -> list[str]:
         """The outputs of `partition`, in order of map task number.
@@ -57,10 +57,10 @@ class ShuffleReader:
         """
         if self._stage != index_key:
             self._index = self._read_index(index_key)
-            self._stage, self._kept, self._room = index_key, {}, self._cache_bytes
+            self._stage, self._cache, self._cache_room = index_key, {}, self._cache_bytes
         attempts = enumerate(self._index.attempts)
         keys = [f"{source}{number}/{attempt}/{OUTPUTS}" for number, attempt in attempts if attempt]
-        return [outputs[partition] for outputs in self._all(keys) if partition in outputs]
+        return [outputs[partition] for outputs in self._read_outputs(keys) if partition in outputs]
 
     def _read_index(self, key: str) -> Index:
         try:
@@ -68,18 +68,18 @@ class ShuffleReader:
         except ValueError as error:
             raise ShuffleError(f"{self._store.url(key)}: {error}; retry the job, which writes it anew") from error
 
-    def _all(self, keys: list[str]) -> Iterator[Mapping[int, str]]:
-        if all(key in self._kept for key in keys):
-            yield from (self._kept[key] for key in keys)
+    def _read_outputs(self, keys: list[str]) -> Iterator[Mapping[int, str]]:
+        if all(key in self._cache for key in keys):
+            yield from (self._cache[key] for key in keys)
             return
         with ThreadPoolExecutor(READERS, "kubemr-gather") as pool:
             for start in range(0, len(keys), _AHEAD):
-                for outputs in pool.map(self._one, keys[start : start + _AHEAD]):
+                for outputs in pool.map(self._read_attempt, keys[start : start + _AHEAD]):
                     self._progress()
                     yield outputs
 
-    def _one(self, key: str) -> Mapping[int, str]:
-        kept = self._kept.get(key)
+    def _read_attempt(self, key: str) -> Mapping[int, str]:
+        kept = self._cache.get(key)
         if kept is not None:
             return kept
         try:
@@ -94,7 +94,7 @@ class ShuffleReader:
         except ValueError as error:
             raise ShuffleError(f"{self._store.url(key)}: {error}; retry the job, which writes it anew") from error
         # Threads may overdraw the room by one object each.
-        if self._room >= len(data):
-            self._room -= len(data)
-            self._kept[key] = outputs
+        if self._cache_room >= len(data):
+            self._cache_room -= len(data)
+            self._cache[key] = outputs
         return outputs

@@ -1,1 +1,1 @@
-"""Which tasks a worker runs next.  Generators without I/O."""
+"""Decide which tasks a worker runs next: generators without I/O."""

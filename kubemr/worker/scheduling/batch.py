@@ -1,11 +1,12 @@
-"""Run the tasks a worker holds, and tell what is to become of each.
+"""Run the tasks that a worker has claimed in one shard, and decide how the state of each changes.
 
-The user's code runs elsewhere (an executor); this is the part that waits for it.  One rule matters to
-the others: **no hoarding**.  When a task has been running for over two seconds, or the whole batch for over
-four, what is finished is committed and what has not begun is given back, so that idle workers can take it.
+An executor runs the user's code elsewhere; a `Batch` waits for it.
+One rule protects other workers: **no hoarding**.
+If a task runs for more than two seconds, or the whole batch for more than four, the batch does not wait for its end.
+It commits the finished tasks and releases those that have not begun, so that idle workers can claim them.
 
-While a task lasts its shard is looked at now and then: an attempt that cannot count any more, because another
-holder has committed or the task was taken away, is stopped.
+While a task runs, the batch refreshes the shard at growing intervals.
+It stops an attempt that cannot count any more, because another holder has committed the task or it was reclaimed.
 """
 
 from __future__ import annotations
@@ -25,21 +26,21 @@ from kubemr.tasks.shard import Shard
 from kubemr.tasks.state import TaskState, Token
 
 HOARDING_SECONDS = 2.0
-"""A task that runs longer holds up the rest of its batch."""
-LONGEST_BATCH_SECONDS = 4.0
-"""A batch was to take a second, by how long the tasks before it took; these take longer."""
-WAIT_SECONDS = 1.0
-"""The longest wait for the executor before looking around."""
-FIRST_LOOK_SECONDS = 1.0
-"""Between the last outcome and the first look at the shard; doubled from each look to the next."""
-LONGEST_LOOK_SECONDS = 8.0
-LOG_SECONDS = 15.0
-"""After this time, and then after twice as long each time, the log of a task that still runs is kept as it is then:
-what its worker prints last before it dies with its pod cannot be kept afterwards."""
+"""A task that runs longer than this delays the rest of its batch."""
+MAX_BATCH_SECONDS = 4.0
+"""The size of a batch is chosen so that it takes a second; the tasks of a batch that takes this long are slower."""
+EXECUTOR_WAIT_SECONDS = 1.0
+"""The longest wait for the executor before the batch checks the time."""
+FIRST_REFRESH_SECONDS = 1.0
+"""The time from the last outcome to the first refresh of the shard; it doubles from each refresh to the next."""
+MAX_REFRESH_SECONDS = 8.0
+FIRST_LOG_SECONDS = 15.0
+"""After this time, and then each time after twice as long, the log so far of a running task is written to storage.
+If the worker dies with its pod, its last output cannot be written any more."""
 
 
 class AssignmentLike(Protocol):
-    """One attempt at one task, as handed to the executor."""
+    """One attempt at one task, as it is submitted to the executor."""
 
     @property
     def number(self) -> int:
@@ -61,7 +62,7 @@ class OutcomeLike(Protocol[A_co]):
 
     @property
     def assignment(self) -> A_co:
-        """Which attempt."""
+        """The attempt."""
         ...
 
     @property
@@ -71,46 +72,46 @@ class OutcomeLike(Protocol[A_co]):
 
     @property
     def message(self) -> str:
-        """Why it failed."""
+        """Why the attempt failed."""
         ...
 
     @property
     def log(self) -> bytes:
-        """What is to be kept of what it printed, in the form of `log.txt`; empty for nothing."""
+        """What the attempt printed, in the form of `log.txt`; empty if there is nothing to write."""
         ...
 
     @property
     def start(self) -> str:
-        """When a failed one began, as people read it."""
+        """When a failed attempt began (RFC 3339)."""
         ...
 
     @property
     def end(self) -> str:
-        """When it ended."""
+        """When a failed attempt ended (RFC 3339)."""
         ...
 
 
 class Executor(Protocol[A]):
-    """Runs attempts one after another, apart from this process's own loop."""
+    """Runs attempts one after another, without blocking the loop."""
 
-    def begin(self, assignments: Sequence[A]) -> None:
-        """Queue attempts; returns at once."""
+    def submit(self, assignments: Sequence[A]) -> None:
+        """Queue attempts, and return immediately."""
         ...
 
     def wait(self, timeout: float) -> Sequence[OutcomeLike[A]]:
-        """The attempts that ended since; waits `timeout` seconds for the first."""
+        """Return the outcomes since the last call; wait up to `timeout` seconds for the first."""
         ...
 
-    def take_back(self) -> Sequence[A]:
-        """Those that have not begun; they will not."""
+    def withdraw(self) -> Sequence[A]:
+        """Remove and return the attempts that have not begun; they never run."""
         ...
 
     def current_log(self) -> tuple[A, bytes] | None:
-        """The latest that was begun, and its log until now; None when it has printed nothing."""
+        """Return the latest attempt that has begun, and its log so far; None if it has printed nothing."""
         ...
 
     def cancel(self, assignment: A) -> object:
-        """Stop it if it is running, and forget it: there will be no outcome."""
+        """Stop the attempt if it runs, and remove it: it has no outcome."""
         ...
 
 
@@ -118,9 +119,9 @@ class Executor(Protocol[A]):
 class Batch(Generic[A]):
     """The tasks of one shard that this worker holds now.
 
-    `shard` is the shard as last seen; `left` the attempts without an outcome; `changes` what is to become of
-    the others, not yet sent.  After `run`, `left` is empty and `changes` is for the caller to send along
-    with its next claim.
+    `shard` is the shard as it was last read.
+    `unfinished` has the attempts without an outcome, and `changes` the changes of the other tasks, not yet sent.
+    After `run`, `unfinished` is empty, and the caller sends `changes` together with its next claim.
     """
 
     token: Token
@@ -128,100 +129,102 @@ class Batch(Generic[A]):
     executor: Executor[A]
     store: Store
     max_attempts: int
-    check: Callable[[], Op[None]]
-    """Is the job still there?  Asked at every second look, as a job is larger than a shard.  It may raise."""
-    longest_look: float = LONGEST_LOOK_SECONDS
-    """The longest pause between two looks, in seconds: of a thousand busy workers each costs one request per pause."""
+    check_job: Callable[[], Op[None]]
+    """Reads the job, at every second refresh, because a job is larger than a shard; raises if the worker must exit."""
+    max_refresh_seconds: float = MAX_REFRESH_SECONDS
+    """The longest seconds between two refreshes: each of a thousand busy workers sends one request in that time."""
     warn: Callable[..., object] = silent
-    """Takes an event name and fields, for the log."""
+    """Called with an event name and fields, for the log."""
     run_number: int = 1
-    """Of the job: what an attempt leaves says in which run it was made."""
-    left: dict[int, A] = field(factory=dict)
+    """The number of the job's run, which the records of an attempt contain."""
+    unfinished: dict[int, A] = field(factory=dict)
     changes: dict[int, Change] = field(factory=dict)
     failures: int = 0
-    ended: int = 0
-    """How many attempts of the latest run came to an end."""
+    ended_count: int = 0
+    """The number of attempts that ended in the latest call of `run`."""
     durations: list[float] = field(factory=list)
-    """How long those that did not fail took, in seconds."""
-    failed: Callable[[int, int], object] = lambda number, epoch: None
-    """Told of each attempt that failed: its task's number and its epoch."""
+    """The seconds of each attempt of the latest call of `run` that did not fail."""
+    on_failure: Callable[[int, int], object] = lambda number, epoch: None
+    """Called with task number and epoch of each attempt that failed."""
 
     def run(self, assignments: Sequence[A]) -> Op[None]:
-        """Run `assignments` to their ends.  Raises `ShardNotFoundError`, and what `check` raises."""
-        self.left = {each.number: each for each in assignments}
-        self.ended, self.durations = 0, []
-        self.executor.begin(assignments)
-        quiet_since: float = yield Now()
-        settled = quiet_since
-        looks, next_look = 0, quiet_since + FIRST_LOOK_SECONDS
-        log_after = LOG_SECONDS
-        while self.left:
-            outcomes: Sequence[OutcomeLike[A]] = yield Do(lambda: self.executor.wait(WAIT_SECONDS), "wait for tasks")
+        """Run `assignments` until all have ended.  Raise `ShardNotFoundError`, and what `check_job` raises."""
+        self.unfinished = {each.number: each for each in assignments}
+        self.ended_count, self.durations = 0, []
+        self.executor.submit(assignments)
+        last_outcome_at: float = yield Now()
+        last_commit_at = last_outcome_at
+        refreshes, next_refresh_at = 0, last_outcome_at + FIRST_REFRESH_SECONDS
+        log_after = FIRST_LOG_SECONDS
+        while self.unfinished:
+            outcomes: Sequence[OutcomeLike[A]] = yield Do(
+                lambda: self.executor.wait(EXECUTOR_WAIT_SECONDS), "wait for tasks"
+            )
             now: float = yield Now()
             for outcome in outcomes:
-                yield from self._note(outcome, (now - quiet_since) / len(outcomes))
+                yield from self._record_outcome(outcome, (now - last_outcome_at) / len(outcomes))
             if outcomes:
-                quiet_since, log_after = now, LOG_SECONDS
-            if not self.left:
+                last_outcome_at, log_after = now, FIRST_LOG_SECONDS
+            if not self.unfinished:
                 return
-            hoarding = now - quiet_since > HOARDING_SECONDS or now - settled > LONGEST_BATCH_SECONDS
-            if hoarding and (self.changes or len(self.left) > 1):
+            hoarding = now - last_outcome_at > HOARDING_SECONDS or now - last_commit_at > MAX_BATCH_SECONDS
+            if hoarding and (self.changes or len(self.unfinished) > 1):
                 yield from self.commit_early()
-                settled = now
-            if now - quiet_since >= log_after:
+                last_commit_at = now
+            if now - last_outcome_at >= log_after:
                 log_after *= 2
                 yield from self._write_current_log()
-            if not outcomes and now >= next_look:
-                yield from self.look()
-                looks += 1
-                if looks % 2 == 0:
-                    yield from self.check()
-                pause = min(self.longest_look, FIRST_LOOK_SECONDS * 2.0 ** min(looks, 32))
-                next_look = now + pause * (0.5 + 0.5 * (yield Random()))
+            if not outcomes and now >= next_refresh_at:
+                yield from self.refresh()
+                refreshes += 1
+                if refreshes % 2 == 0:
+                    yield from self.check_job()
+                pause = min(self.max_refresh_seconds, FIRST_REFRESH_SECONDS * 2.0 ** min(refreshes, 32))
+                next_refresh_at = now + pause * (0.5 + 0.5 * (yield Random()))
 
-    def look(self) -> Op[None]:
-        """Read the shard, and stop what cannot count any more."""
+    def refresh(self) -> Op[None]:
+        """Read the shard, and stop attempts that cannot count any more."""
         document = yield from read(self.shard.target)
         if document is None:
-            raise ShardNotFoundError(f"{self.shard.target} is gone")
-        self._see(Shard.parse(document))
+            raise ShardNotFoundError(f"{self.shard.target} was deleted")
+        self._update_shard(Shard.parse(document))
 
-    def _see(self, shard: Shard) -> None:
-        """`shard` is how it is now: what is no longer one's own is neither run any further nor committed."""
+    def _update_shard(self, shard: Shard) -> None:
+        """Replace the shard by a newer version; stop, and do not commit, attempts at tasks that the worker lost."""
         before, self.shard = self.shard, shard
-        for number in [*self.left, *self.changes]:
+        for number in [*self.unfinished, *self.changes]:
             state = shard.tasks[number]
             if state.held_by(self.token) and state.epoch == before.tasks[number].epoch:
                 continue
             self.changes.pop(number, None)
-            if number in self.left:
-                self.executor.cancel(self.left.pop(number))
+            if number in self.unfinished:
+                self.executor.cancel(self.unfinished.pop(number))
 
-    def give_up(self) -> None:
-        """The shard is gone: nothing of it counts any more."""
-        for assignment in self.left.values():
+    def abandon(self) -> None:
+        """Stop all attempts without a commit, because the shard was deleted."""
+        for assignment in self.unfinished.values():
             self.executor.cancel(assignment)
-        self.left, self.changes = {}, {}
+        self.unfinished, self.changes = {}, {}
 
     def commit_early(self) -> Op[None]:
-        """Send what is finished, and give back what has not begun."""
-        for assignment in self.executor.take_back():
-            del self.left[assignment.number]
+        """Commit the finished tasks, and release those that have not begun."""
+        for assignment in self.executor.withdraw():
+            del self.unfinished[assignment.number]
             self.changes[assignment.number] = self._release
         if not self.changes:
             return
-        # Kept until they are settled: `release_all` sends them should the worker be told to go in the middle of it.
-        settled = yield from commit_and_claim(self.shard, self.token, self.changes)
+        # Keep the changes until the patch has been applied: if the worker is stopped before, `release_all` sends them.
+        result = yield from commit_and_claim(self.shard, self.token, self.changes)
         self.changes = {}
-        self._see(settled.shard)
+        self._update_shard(result.shard)
 
     def release_all(self) -> Op[None]:
-        """Stop everything, commit what is finished and give back the rest: the worker was told to go.
+        """Stop all attempts, commit the finished tasks and release the others, because the worker shuts down.
 
-        It begins with a fresh look, because it may be called in the middle of a change whose fate is unknown.
+        First read the shard: the worker may have been stopped after a patch was sent and before its result was known.
         """
-        self.executor.take_back()
-        for assignment in self.left.values():
+        self.executor.withdraw()
+        for assignment in self.unfinished.values():
             self.executor.cancel(assignment)
         document = yield from read(self.shard.target)
         if document is None:
@@ -231,20 +234,20 @@ class Batch(Generic[A]):
         for number, state in self.shard.held_by(self.token).items():
             finished = number in self.changes and before.tasks[number].epoch == state.epoch
             changes[number] = self.changes[number] if finished else self._release
-        self.left, self.changes = {}, {}
+        self.unfinished, self.changes = {}, {}
         yield from commit_and_claim(self.shard, self.token, changes)
 
-    def _note(self, outcome: OutcomeLike[A], seconds: float) -> Op[None]:
+    def _record_outcome(self, outcome: OutcomeLike[A], seconds: float) -> Op[None]:
         number, prefix = outcome.assignment.number, outcome.assignment.prefix
-        if self.left.get(number) is not outcome.assignment:
-            return  # Of a batch that was given up, because its shard was gone.
-        self.ended += 1
-        del self.left[number]
+        if self.unfinished.get(number) is not outcome.assignment:
+            return  # The attempt belongs to a batch that was abandoned, because its shard was deleted.
+        self.ended_count += 1
+        del self.unfinished[number]
         if outcome.log:
             yield from write_best_effort(self.store, prefix + LOG, outcome.log, self.warn)
         if outcome.kind == "failed":
             self.failures += 1
-            self.failed(number, self.shard.tasks[number].epoch)
+            self.on_failure(number, self.shard.tasks[number].epoch)
             error = AttemptError(outcome.message, self.token, outcome.start, outcome.end, self.run_number).encode()
             yield Do(lambda: self.store.put(prefix + ERROR, error), "write error")
             self.changes[number] = self._fail
@@ -253,9 +256,9 @@ class Batch(Generic[A]):
             self.changes[number] = self._commit_empty if outcome.kind == "empty" else self._commit_done
 
     def running_log(self) -> tuple[str, bytes] | None:
-        """Key and content of the log, until now, of the attempt that runs; None when it has printed nothing."""
+        """Return key and content of the running attempt's log so far; None if it has printed nothing."""
         running = self.executor.current_log()
-        if running is None or self.left.get(running[0].number) != running[0]:
+        if running is None or self.unfinished.get(running[0].number) != running[0]:
             return None
         return running[0].prefix + LOG, running[1]
 
@@ -277,6 +280,6 @@ class Batch(Generic[A]):
         return state.commit(self.token, empty=True)
 
 
-def assignments(held: Mapping[int, TaskState], assign: Callable[[int, TaskState], A]) -> list[A]:
-    """The attempts at what is held, in order of task number; `assign` makes one from a number and its state."""
+def make_assignments(held: Mapping[int, TaskState], assign: Callable[[int, TaskState], A]) -> list[A]:
+    """Return attempts at the held tasks, in order of task number; `assign` makes one from a number and a state."""
     return [assign(number, state) for number, state in sorted(held.items())]

@@ -66,7 +66,7 @@ def test_a_word_count_outside_of_a_job_says_what_is_missing(
     (line,) = ended.log.splitlines()
     event = json.loads(line)
     assert ended.status == 2
-    assert event[key] == "settings_wrong"
+    assert event[key] == "invalid_settings"
     assert event["error"].startswith("KUBEMR_JOB_NAMESPACE is not set: ")
 
 

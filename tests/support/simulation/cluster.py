@@ -29,7 +29,8 @@ from kubemr.locks.lease import LEASES, keep_renewed, release, take
 from kubemr.locks.threads import StoppedError
 from kubemr.tasks.shard import SHARDS
 from kubemr.tasks.state import Token, make_token
-from kubemr.worker.scheduling.loop import ExitReason, Identity, Worker
+from kubemr.worker.scheduling.identity import ExitReason, Identity
+from kubemr.worker.scheduling.loop import Worker
 from support.simulation.store import MemoryStore, StoreFailed
 from support.simulation.user_code import SimulatedExecutor, UserCode, assign
 from support.simulation.world import Group, World

@@ -11,7 +11,7 @@ from attr import frozen
 
 from kubemr.coordination import job_view, names
 from kubemr.locks.effects import Json, Request
-from kubemr.worker.scheduling.loop import ExitReason
+from kubemr.worker.scheduling.identity import ExitReason
 from support.simulation.cluster import JOB, NAMESPACE, Cluster
 from support.simulation.faults import Faults
 from support.simulation.user import Deed, User
@@ -161,7 +161,7 @@ def _play(seed: int, faults: Faults | None) -> Story:
         world.now,
         cluster.processes,
         world.referee.backups,
-        cluster.endings.count(ExitReason.LEFT),
+        cluster.endings.count(ExitReason.SCALED_DOWN),
         phase,
         sum(len(each.tasks) for each in user.kept),
         world.met,

@@ -100,7 +100,7 @@ class SimulatedExecutor:
     current: tuple[Work, float] | None = None
     executions: int = 0
 
-    def begin(self, assignments: Sequence[Work]) -> None:
+    def submit(self, assignments: Sequence[Work]) -> None:
         """Queue them."""
         self.queue += assignments
         self._next()
@@ -116,7 +116,7 @@ class SimulatedExecutor:
         self._next()
         return [ended]
 
-    def take_back(self) -> Sequence[Work]:
+    def withdraw(self) -> Sequence[Work]:
         """Those that have not begun."""
         queue, self.queue = self.queue, []
         return queue

@@ -10,7 +10,7 @@ from kubemr.coordination.attempt_records import AttemptError
 from kubemr.coordination.kinds import SECRETS
 from kubemr.coordination.lost_attempts import MESSAGE
 from kubemr.locks.conditional import Target
-from kubemr.worker.scheduling.loop import ExitReason
+from kubemr.worker.scheduling.identity import ExitReason
 from support.bench import Bench
 from support.planned import worker_of
 from support.simulation.referee import Referee

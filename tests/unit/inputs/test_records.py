@@ -20,7 +20,7 @@ from kubemr.controller.inputs.sources import InputFile
 from kubemr.controller.inputs.splitting import SplitSettings, task_inputs
 from kubemr.coordination.splits import Part, Split
 from kubemr.storage import open_input
-from kubemr.worker.input.record_reader import BLOCK, RecordsError, records
+from kubemr.worker.input.record_reader import BLOCK_BYTES, RecordsError, records
 from support.inputplaces import Place
 from support.webservers import FileServer, ScriptedServer, respond
 
@@ -142,7 +142,7 @@ def test_a_server_that_tells_no_size() -> None:
 
 def test_a_part_inside_a_long_record_is_not_read_further_than_its_own_end(folder: Place) -> None:
     """It has no records: the one to which all of it belongs may be larger than memory."""
-    size = 2 * BLOCK
+    size = 2 * BLOCK_BYTES
     content = b"a\n" + b"x" * 5 * size + b"\nb\n"
     folder.store.put("long", content)
     ends: list[int] = []
@@ -165,4 +165,4 @@ def test_a_part_inside_a_long_record_is_not_read_further_than_its_own_end(folder
     ]
     found = [list(records(Split.parse(text).parts[0], open_at)) for text in texts]
     assert found == [[b"a", b"x" * 5 * size], [], [], [], [b"b"]]
-    assert ends == [5 * size + 3, *(number * size - 1 + 3 * BLOCK for number in (1, 2, 3)), len(content)]
+    assert ends == [5 * size + 3, *(number * size - 1 + 3 * BLOCK_BYTES for number in (1, 2, 3)), len(content)]

@@ -16,7 +16,7 @@ from kubemr.locks.conditional import Target
 from kubemr.locks.effects import Json, Request
 from kubemr.locks.lease import LEASES
 from kubemr.tasks.shard import SHARDS
-from kubemr.worker.scheduling.loop import ExitReason
+from kubemr.worker.scheduling.identity import ExitReason
 from support.bench import NAMESPACE, Bench, asks
 from support.planned import worker_of
 

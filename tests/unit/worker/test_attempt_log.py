@@ -92,7 +92,7 @@ def test_what_is_printed_is_still_passed_on(harness: Harness, pipe: Pipe) -> Non
         """,
         stdout=pipe.writing,
     )
-    executor.begin([map_task(0)])
+    executor.submit([map_task(0)])
     (outcome,) = outcomes(executor, 1)
     assert pipe.lines.readline() == "hello\n"
     assert AttemptLog.decode(outcome.log).printed == b"hello\n"
@@ -154,7 +154,7 @@ def test_a_task_that_is_killed_for_its_timeout(harness: Harness) -> None:
                 threading.Event().wait()
         """
     executor = harness.ready(harness.executor(source, task_timeout=2.0))
-    executor.begin([map_task(0)])
+    executor.submit([map_task(0)])
     (outcome,) = outcomes(executor, 1)
     assert outcome.message.startswith("no progress for 2 s")
     assert AttemptLog.decode(outcome.log).printed == b"before it hangs\n"
@@ -179,7 +179,7 @@ def test_it_is_bounded(harness: Harness) -> None:
                 return {}
         """
     executor = harness.executor(source, log_bytes=1000)
-    executor.begin([map_task(0)])
+    executor.submit([map_task(0)])
     (outcome,) = outcomes(executor, 1)
     lines = AttemptLog.decode(outcome.log).printed.splitlines()
     gap = next(position for position, line in enumerate(lines) if line.startswith(b"{"))
@@ -199,7 +199,7 @@ def test_none_is_kept_when_none_is_wanted(harness: Harness) -> None:
         """,
         log_bytes=0,
     )
-    executor.begin([map_task(0)])
+    executor.submit([map_task(0)])
     (outcome,) = outcomes(executor, 1)
     assert (outcome.kind, outcome.log) == ("empty", b"")
 
@@ -215,7 +215,7 @@ def test_the_log_of_a_running_attempt_can_be_read(harness: Harness, pipe: Pipe) 
         """,
         stdout=pipe.writing,
     )
-    executor.begin([map_task(5)])
+    executor.submit([map_task(5)])
     assert pipe.lines.readline() == "on its way\n"
     running = executor.current_log()
     assert running is not None

@@ -9,9 +9,10 @@ import pytest
 
 from kubemr.coordination.job_view import JobView
 from kubemr.locks.effects import Answer, Request
-from kubemr.worker.scheduling.loop import ExitReason, Worker
+from kubemr.worker.scheduling.identity import ExitReason
+from kubemr.worker.scheduling.loop import Worker
 from support.bench import Bench, patches
-from support.planned import Piece, PlannedExecutor, worker_of
+from support.planned import PlannedExecutor, PlannedTask, worker_of
 
 B, C = "w1-bbbbbb", "w2-cccccc"
 SLOW = f"running/1/0/0/{B}"
@@ -24,7 +25,7 @@ class Tail:
         self.bench = bench
         self.job: JobView = bench.deployed(inputs=["a", "b", "c", "d"], partitions=0, replicas=3, **spec)
         bench.write_tasks(self.job, {3: state})
-        self.worker: Worker[Piece]
+        self.worker: Worker[PlannedTask]
         self.executor: PlannedExecutor
         self.worker, self.executor = worker_of(bench, self.job)
         self.token = self.worker.identity.token

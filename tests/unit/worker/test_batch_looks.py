@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from kubemr.coordination.job_view import JobView
-from kubemr.worker.scheduling.loop import ExitReason
+from kubemr.worker.scheduling.identity import ExitReason
 from support.bench import LEASE_SECONDS, Bench, asks
 from support.planned import PlannedExecutor, worker_of
 

@@ -56,5 +56,5 @@ def test_a_few_idle_workers_watch_as_many_as_they_may() -> None:
     holders = {make_token(index, index) for index in range(997)}
     observer = Token("w999-zzzzzz")
     first, second = (contention.leases_to_watch(observer, epoch, holders, 1000) for epoch in range(2))
-    assert len(first) == len(second) == contention.WATCHED_HOLDERS
+    assert len(first) == len(second) == contention.MAX_WATCHED_HOLDERS
     assert set(first) != set(second)

@@ -10,7 +10,7 @@ from kubemr.locks.effects import Answer
 from kubemr.locks.lease import LEASES, keep_renewed, take
 from kubemr.tasks.state import Token
 from kubemr.worker.retry_forbidden import LONGEST_SECONDS, PATIENCE_SECONDS, retry_forbidden
-from kubemr.worker.scheduling.loop import ExitReason
+from kubemr.worker.scheduling.identity import ExitReason
 from support.bench import DENIED, Bench, asks, patches
 from support.planned import worker_of
 

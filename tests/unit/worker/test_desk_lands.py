@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from kubemr.worker.assignment import Kind
+from kubemr.worker.assignment import OutcomeKind
 from kubemr.worker.execution.queue import ExecutionQueue, InFlight
 from support.workerharness import map_task
 
@@ -15,7 +15,7 @@ LONG = 60.0
 
 def with_the_child(desk: ExecutionQueue, count: int) -> list[InFlight]:
     """So many tasks are in flight."""
-    desk.begin([map_task(number) for number in range(count)])
+    desk.submit([map_task(number) for number in range(count)])
     first = desk.start_next(0.0, LONG)
     assert first is not None
     flights = [first]
@@ -35,12 +35,12 @@ def test_what_was_cancelled_has_no_outcome(answered: int) -> None:
     flights = with_the_child(desk, 4)
     assert desk.cancel(flights[1].assignment)
     before = time.monotonic()
-    kinds: list[Kind] = ["done", "empty", "empty", "done"]
+    kinds: list[OutcomeKind] = ["done", "empty", "empty", "done"]
     answers = [(flight.seq, kind, 0.25) for flight, kind in zip(flights[:answered], kinds, strict=False)]
     landed, following = desk.complete_all(answers)
     assert landed == len({0, 2} & set(range(answered)))
     assert following is (flights[2] if answered < 3 else flights[3])
-    assert following.began >= before
+    assert following.started_at >= before
     found = desk.wait(0.0)
     assert [(each.assignment.number, each.seconds) for each in found] == [
         (number, 0.25) for number in range(answered) if number != 1
@@ -54,9 +54,9 @@ def test_answers_of_nothing_in_flight_change_nothing() -> None:
     desk = ExecutionQueue()
     first, second = with_the_child(desk, 2)
     assert desk.cancel(first.assignment)
-    began = second.began
+    began = second.started_at
     assert desk.complete_all([(first.seq, "empty", 0.1)]) == (0, second)
-    assert second.began == began
+    assert second.started_at == began
     assert numbers(desk) == []
     assert desk.complete_all([(second.seq, "empty", 0.1)]) == (1, None)
     assert numbers(desk) == [1]

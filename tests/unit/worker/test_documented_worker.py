@@ -24,12 +24,12 @@ def test_the_documented_worker_counts_words(harness: Harness) -> None:
     executor = harness.executor(command=[sys.executable, str(program)])
     for number, text in enumerate(TEXTS):
         (harness.directory / f"{number}.txt").write_text(text)
-    executor.begin([map_task(n, (harness.directory / f"{n}.txt").as_uri()) for n in range(len(TEXTS))])
+    executor.submit([map_task(n, (harness.directory / f"{n}.txt").as_uri()) for n in range(len(TEXTS))])
     assert [outcome.kind for outcome in outcomes(executor, 2)] == ["done", "done"]
 
     store = DirectoryStore(harness.store)
     store.put("job/run-1/0-map.index.json", Index(["1-w0-abc123"] * 2).encode())
-    executor.begin([reduce_task(partition) for partition in range(4)])
+    executor.submit([reduce_task(partition) for partition in range(4)])
     counts: Counter[str] = Counter()
     for outcome in outcomes(executor, 4):
         assert outcome.kind in ("done", "empty"), outcome.message

@@ -36,7 +36,7 @@ def driver(desk: ExecutionQueue, harness: Harness) -> Iterator[ChildSupervisor]:
         lambda: ChildProcess(command, harness.environ(), 1, 2, 0),
         lambda event, **fields: harness.events.append(event),
     )
-    driver.early = True
+    driver.start_early = True
     try:
         driver._step()
         assert driver._ready
@@ -50,7 +50,7 @@ def driver(desk: ExecutionQueue, harness: Harness) -> Iterator[ChildSupervisor]:
 
 def two(desk: ExecutionQueue) -> list[InFlight]:
     """Two tasks are with the child."""
-    desk.begin([map_task(0), map_task(1)])
+    desk.submit([map_task(0), map_task(1)])
     first = desk.start_next(time.monotonic(), time.monotonic() + SECONDS)
     assert first is not None
     flights = [first]
@@ -62,13 +62,13 @@ def test_it_is_not_late_from_the_beginning(desk: ExecutionQueue, driver: ChildSu
     """Its time begins when the one before it is taken back."""
     first, second = two(desk)
     desk.recall = lambda: [first.seq]
-    assert desk.take_back() == [map_task(0)]
-    assert desk.current is second
-    assert not second.began
+    assert desk.withdraw() == [map_task(0)]
+    assert desk.running is second
+    assert not second.started_at
     before = time.monotonic()
-    driver._await()  # ends by the desk's bell
-    assert desk.current is second
-    assert before <= second.began <= second.deadline - SECONDS
+    driver._wait_and_handle()  # ends by the desk's bell
+    assert desk.running is second
+    assert before <= second.started_at <= second.deadline - SECONDS
     assert harness.events == ["child_started"]
 
 
@@ -80,8 +80,8 @@ def test_it_has_not_failed_by_what_the_one_before_it_did(
     desk.recall = list  # the child has begun both
     assert driver._child is not None
     assert desk.cancel(first.assignment)
-    driver._fail(driver._child, "no progress", first)
-    assert desk.current is None
-    assert desk.take_back() == [map_task(1)]
+    driver._fail_child(driver._child, "no progress", first)
+    assert desk.running is None
+    assert desk.withdraw() == [map_task(1)]
     assert desk.wait(0.0) == []
     assert harness.events == ["child_started", "child_ended"]

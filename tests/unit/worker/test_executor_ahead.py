@@ -76,7 +76,7 @@ def at_it(harness: Harness, pipe: Pipe) -> tuple[ProcessExecutor, list[Assignmen
     executor = harness.executor(NOTES, stdout=pipe.writing)
     lasts = f"print('at it', flush=True); open({str(fifo)!r}).read()"
     tasks = [map_task(number, lasts if number == LATE else "") for number in range(MANY)]
-    executor.begin(tasks)
+    executor.submit(tasks)
     assert pipe.lines.readline() == "at it\n"
     return executor, tasks, fifo
 
@@ -89,10 +89,10 @@ def test_they_are_given_ahead_and_taken_back(harness: Harness, pipe: Pipe) -> No
     found = outcomes(executor, LATE)
     assert [outcome.assignment for outcome in found] == tasks[:LATE]
     assert in_flight(executor) == tasks[LATE]
-    assert executor.take_back() == tasks[LATE + 1 :]
-    assert executor.take_back() == []
+    assert executor.withdraw() == tasks[LATE + 1 :]
+    assert executor.withdraw() == []
     again = [map_task(number, attempt="2-w0-abc123") for number in range(3)]
-    executor.begin(again)
+    executor.submit(again)
     fifo.write_text("")
     assert [outcome.assignment for outcome in outcomes(executor, 4)] == [tasks[LATE], *again]
     assert read(harness) == [*range(LATE + 1), 0, 1, 2]
@@ -113,7 +113,7 @@ def test_only_who_fails_has_failed(harness: Harness, does: str, says: str) -> No
     """What was behind it is run by the next process, once; what was before it has its outcome."""
     tasks = [map_task(number, does if number == LATE else "") for number in range(MANY)]
     executor = harness.executor(NOTES)
-    executor.begin(tasks)
+    executor.submit(tasks)
     found = outcomes(executor, MANY)
     assert ahead(harness) > 8
     assert [outcome.assignment for outcome in found] == tasks
@@ -143,7 +143,7 @@ def test_a_process_that_ends_between_two_tasks_is_nobodys_failure(harness: Harne
     ends = (LATE - 100, LATE, LATE + 1)
     tasks = [map_task(number, "ends" if number in ends else "") for number in range(MANY)]
     executor = harness.executor(source)
-    executor.begin(tasks)
+    executor.submit(tasks)
     found = outcomes(executor, MANY)
     assert [(outcome.assignment, outcome.kind) for outcome in found] == [(task, "empty") for task in tasks]
     assert harness.events == ["child_started", *(["child_ended", "child_started"] * len(ends))]
@@ -154,7 +154,7 @@ def test_one_without_progress_is_ended(harness: Harness) -> None:
     """By the time that it took itself."""
     tasks = [map_task(number, "threading.Event().wait()" if number == LATE else "") for number in range(MANY)]
     executor = harness.executor(NOTES, task_timeout=4.0)
-    executor.begin(tasks)
+    executor.submit(tasks)
     found = outcomes(executor, MANY)
     assert [outcome.assignment.number for outcome in found if outcome.kind != "empty"] == [LATE]
     assert found[LATE].message.startswith("no progress for 4 s")
@@ -186,10 +186,10 @@ def test_whatever_is_taken_back_and_cancelled_meanwhile(harness: Harness) -> Non
     running: set[int] = set()
     for first in range(0, 20_000, 100):
         running |= set(range(first, first + 100))
-        executor.begin([map_task(number) for number in range(first, first + 100)])
+        executor.submit([map_task(number) for number in range(first, first + 100)])
         for _ in range(4):
             if draw.random() < 0.5:
-                executor.begin(executor.take_back())
+                executor.submit(executor.withdraw())
             elif draw.random() < 0.1:
                 number = draw.randrange(first, first + 100)
                 if executor.cancel(map_task(number)):
@@ -228,7 +228,7 @@ def test_each_has_what_it_printed_itself(harness: Harness) -> None:
     kinds = {LATE: "python", LATE + 1: "program", LATE + 3: "python", LATE + 30: "much", LATE + 60: "crash"}
     tasks = [map_task(number, kinds.get(number, "")) for number in range(MANY)]
     executor = harness.executor(source, stdout=os.open(os.devnull, os.O_WRONLY))
-    executor.begin(tasks)
+    executor.submit(tasks)
     found = outcomes(executor, MANY)
     printed = {outcome.assignment.number: AttemptLog.decode(outcome.log).printed for outcome in found if outcome.log}
     assert len(printed.pop(LATE + 30)) > 60_000
@@ -254,7 +254,7 @@ def test_the_log_so_far_is_of_the_task_that_lasts(harness: Harness, pipe: Pipe) 
         """
     executor = harness.executor(source, stdout=pipe.writing)
     tasks = [map_task(number, str(fifo) if number == LATE else "") for number in range(MANY)]
-    executor.begin(tasks)
+    executor.submit(tasks)
     assert pipe.lines.readline() == "at it\n"
     outcomes(executor, LATE)
     found = executor.current_log()

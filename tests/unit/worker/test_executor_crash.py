@@ -73,9 +73,9 @@ def test_only_the_end_of_stderr_is_kept(harness: Harness) -> None:
                 os._exit(1)
         """
     executor = harness.executor(source)
-    executor.begin([map_task(0, "first")])
+    executor.submit([map_task(0, "first")])
     outcomes(executor, 1)
-    executor.begin([map_task(1)])
+    executor.submit([map_task(1)])
     (outcome,) = outcomes(executor, 1)
     _, _, tail = outcome.message.partition("\n")
     assert tail.endswith("the end")
@@ -95,10 +95,10 @@ def test_a_process_that_dies_between_tasks_costs_no_attempt(harness: Harness) ->
                 return {}
         """
     executor = harness.executor(source)
-    executor.begin([map_task(0, str(fifo))])
+    executor.submit([map_task(0, str(fifo))])
     assert [outcome.kind for outcome in outcomes(executor, 1)] == ["empty"]
     fifo.write_text("")
     while harness.events != ["child_started", "child_ended"]:
         executor.wait(0.01)
-    executor.begin([map_task(1)])
+    executor.submit([map_task(1)])
     assert [outcome.kind for outcome in outcomes(executor, 1)] == ["empty"]

@@ -21,13 +21,13 @@ def test_the_runtime_goes_on_while_a_mapper_holds_the_lock(harness: Harness, pip
     """Every public method answers at once, and the mapper can be ended."""
     executor = harness.executor(HOLDS_THE_LOCK, stdout=pipe.writing)
     held, queued = map_task(0), map_task(1)
-    executor.begin([held, queued])
+    executor.submit([held, queued])
     assert pipe.lines.readline() == "holding\n"
     began = time.monotonic()
     for _ in range(10):
         assert executor.wait(0.01) == []
         assert in_flight(executor) == held
-    assert executor.take_back() == [queued]
+    assert executor.withdraw() == [queued]
     assert executor.cancel(held)
     executor.stop()
     assert time.monotonic() - began < 10
@@ -36,6 +36,6 @@ def test_the_runtime_goes_on_while_a_mapper_holds_the_lock(harness: Harness, pip
 def test_the_time_out_ends_a_mapper_that_holds_the_lock(harness: Harness) -> None:
     """It cannot be asked to stop, so it is killed."""
     executor = harness.ready(harness.executor(HOLDS_THE_LOCK, task_timeout=3.0))
-    executor.begin([map_task(0)])
+    executor.submit([map_task(0)])
     (outcome,) = outcomes(executor, 1)
     assert outcome.message.startswith("no progress for 3 s")

@@ -18,7 +18,7 @@ def test_output_is_passed_on_in_full_and_never_taken_for_a_message(harness: Harn
         """,
         stdout=pipe.writing,
     )
-    executor.begin([map_task(0), map_task(1)])
+    executor.submit([map_task(0), map_task(1)])
     assert [outcome.kind for outcome in outcomes(executor, 2)] == ["empty", "empty"]
     lines = sorted(pipe.lines.readline() for _ in range(6))
     assert lines == sorted(['{"type": "result", "seq": 1, "kind": "failed"}\n', "from a shell\n", "\0\0\0\2{}\n"] * 2)
@@ -37,7 +37,7 @@ def test_a_stdout_that_nobody_reads_any_more_fails_no_task(harness: Harness, pip
         """,
         stdout=pipe.writing,
     )
-    found.begin([map_task(0), map_task(1)])
+    found.submit([map_task(0), map_task(1)])
     assert [outcome.kind for outcome in outcomes(found, 2)] == ["empty", "empty"]
 
 
@@ -114,7 +114,7 @@ def test_a_forked_process_that_returns_from_map_is_ended(harness: Harness, pipe:
         """,
         stdout=pipe.writing,
     )
-    executor.begin([map_task(0), map_task(1)])
+    executor.submit([map_task(0), map_task(1)])
     assert [outcome.kind for outcome in outcomes(executor, 2)] == ["empty", "empty"]
     assert [pipe.lines.readline() for _ in range(2)] == ["status 1\n"] * 2
 
@@ -149,5 +149,5 @@ def test_what_was_printed_before_a_crash_is_not_lost(harness: Harness, pipe: Pip
         """,
         stdout=pipe.writing,
     )
-    executor.begin([map_task(0)])
+    executor.submit([map_task(0)])
     assert pipe.lines.readline() == "the last line\n"

@@ -50,7 +50,7 @@ def runtime(harness: Harness, source: str) -> Path:
         "from kubemr.worker.execution.executor import ProcessExecutor\n"
         "from kubemr.worker.assignment import Assignment, JobInfo\n"
         f"executor = ProcessExecutor(JobInfo('j'), task_timeout=600, command={harness.program(source)!r})\n"
-        "executor.begin([Assignment(0, 'map', 0, '1-w0-abc123', 'j/0/map/0/1-w0-abc123/', 4)])\n"
+        "executor.submit([Assignment(0, 'map', 0, '1-w0-abc123', 'j/0/map/0/1-w0-abc123/', 4)])\n"
         "executor.wait(600)\n"
     )
     return path

@@ -23,8 +23,8 @@ def test_tasks_run_in_order_in_one_process(harness: Harness, pipe: Pipe) -> None
     """Each has one outcome, in the order in which they were queued."""
     executor = harness.executor(WAITS, stdout=pipe.writing)
     tasks = [map_task(number) for number in range(20)]
-    executor.begin(tasks[:5])
-    executor.begin(tasks[5:])
+    executor.submit(tasks[:5])
+    executor.submit(tasks[5:])
     found = outcomes(executor, 20)
     assert [outcome.assignment for outcome in found] == tasks
     assert {outcome.kind for outcome in found} == {"empty"}
@@ -40,13 +40,13 @@ def test_take_back_returns_what_has_not_begun(harness: Harness, pipe: Pipe) -> N
     os.mkfifo(fifo)
     executor = harness.executor(WAITS, stdout=pipe.writing)
     tasks = [map_task(0, str(fifo)), map_task(1), map_task(2)]
-    executor.begin(tasks)
+    executor.submit(tasks)
     assert pipe.lines.readline().startswith("0 ")
     assert in_flight(executor) == tasks[0]
-    assert executor.take_back() == tasks[1:]
-    assert executor.take_back() == []
+    assert executor.withdraw() == tasks[1:]
+    assert executor.withdraw() == []
     fifo.write_text("")
-    executor.begin([map_task(3)])
+    executor.submit([map_task(3)])
     assert [outcome.assignment.number for outcome in outcomes(executor, 2)] == [0, 3]
     assert pipe.lines.readline().startswith("3 ")
 
@@ -57,7 +57,7 @@ def test_cancel_kills_the_task_in_flight(harness: Harness, pipe: Pipe) -> None:
     os.mkfifo(fifo)
     executor = harness.executor(WAITS, stdout=pipe.writing)
     lost, kept = map_task(0, str(fifo)), map_task(1)
-    executor.begin([lost, kept])
+    executor.submit([lost, kept])
     pid = int(pipe.lines.readline().split()[1])
     assert executor.cancel(lost)
     wait_for_end(pid)
@@ -72,7 +72,7 @@ def test_cancel_forgets_a_queued_task_and_an_outcome_not_yet_taken(harness: Harn
     os.mkfifo(fifo)
     executor = harness.executor(WAITS, stdout=pipe.writing)
     over, running, queued = map_task(0), map_task(1, str(fifo)), map_task(2)
-    executor.begin([over, running, queued])
+    executor.submit([over, running, queued])
     pipe.lines.readline()
     pipe.lines.readline()
     assert executor.cancel(over)
@@ -88,7 +88,7 @@ def test_a_new_attempt_at_a_cancelled_task_is_another_assignment(harness: Harnes
     os.mkfifo(fifo)
     executor = harness.executor(WAITS, stdout=pipe.writing)
     first, second = map_task(0, str(fifo)), map_task(0, attempt="2-w0-abc123")
-    executor.begin([first, second])
+    executor.submit([first, second])
     pipe.lines.readline()
     assert executor.cancel(first)
     assert [outcome.assignment for outcome in outcomes(executor, 1)] == [second]
@@ -105,7 +105,7 @@ def test_interrupt_and_stop_end_a_wait(harness: Harness) -> None:
         thread.join(30)
         assert found == [[]]
     with pytest.raises(RuntimeError, match="was stopped"):
-        executor.begin([map_task(0)])
+        executor.submit([map_task(0)])
 
 
 def test_wait_returns_nothing_when_nothing_happens(harness: Harness) -> None:
@@ -119,6 +119,6 @@ def test_an_executor_that_was_started_early_has_its_process_before_the_first_tas
     executor.start()
     while not harness.events:
         executor.wait(0.01)
-    executor.begin([map_task(0)])
+    executor.submit([map_task(0)])
     outcomes(executor, 1)
     assert harness.events == ["child_started"]

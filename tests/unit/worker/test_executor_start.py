@@ -69,7 +69,7 @@ def test_every_task_fails_with_the_reason(harness: Harness, source: str, summary
 def test_a_program_that_is_not_there(harness: Harness) -> None:
     """The command is named."""
     executor = harness.executor(command=[str(harness.directory / "nowhere")])
-    executor.begin([map_task(0)])
+    executor.submit([map_task(0)])
     (outcome,) = outcomes(executor, 1)
     assert outcome.kind == "failed"
     assert outcome.message.startswith("the worker process could not be started: ")
@@ -80,7 +80,7 @@ def test_starts_that_fail_are_not_repeated_in_a_hot_loop(harness: Harness) -> No
     """Each waits longer than the one before: 0.1 s, doubling, at least half of it."""
     executor = harness.executor(command=[sys.executable, "-S", "-c", "raise SystemExit(1)"])
     began = time.monotonic()
-    executor.begin([map_task(number) for number in range(4)])
+    executor.submit([map_task(number) for number in range(4)])
     assert len(outcomes(executor, 4)) == 4
     assert time.monotonic() - began > 0.05 + 0.1 + 0.2
 
@@ -89,9 +89,9 @@ def test_what_waits_for_the_next_start_can_be_taken_back(harness: Harness) -> No
     """It has not begun.  The fifth start waits for 0.4 s at least."""
     executor = harness.executor(command=[sys.executable, "-S", "-c", "raise SystemExit(1)"])
     tasks = [map_task(number) for number in range(50)]
-    executor.begin(tasks)
+    executor.submit(tasks)
     found = [outcome.assignment for outcome in outcomes(executor, 4)]
-    assert found + executor.take_back() == tasks
+    assert found + executor.withdraw() == tasks
 
 
 def test_worker_init_runs_once_in_a_process_and_knows_the_job(harness: Harness) -> None:
@@ -124,8 +124,8 @@ def test_a_bug_of_the_runtime_is_not_a_silent_hang(harness: Harness) -> None:
         with ProcessExecutor(
             JobInfo("j"), task_timeout=60, command=[sys.executable, "-c", ""], environ=harness.environ(), log=broken
         ) as executor:
-            executor.begin([map_task(0)])
-            with pytest.raises(RuntimeError, match="ended by an error of its own") as caught:
+            executor.submit([map_task(0)])
+            with pytest.raises(RuntimeError, match="ended with an internal error") as caught:
                 executor.wait(60)
     finally:
         threading.excepthook = hook
@@ -163,7 +163,7 @@ def test_a_start_that_fails_for_want_of_descriptors_leaves_none_open(
             failed += 1
         else:
             child.kill()
-            child.end()
+            child.reap()
             break
         finally:
             resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))

@@ -16,7 +16,7 @@ def test_a_task_without_progress_is_ended(harness: Harness) -> None:
                 return {}
         """
     executor = harness.ready(harness.executor(source, task_timeout=4.0))
-    executor.begin([map_task(0, "hang"), map_task(1)])
+    executor.submit([map_task(0, "hang"), map_task(1)])
     first, second = outcomes(executor, 2)
     assert first.kind == "failed"
     assert first.message.startswith("no progress for 4 s (taskTimeoutSeconds), so the process was ended; call self.pr")
@@ -34,7 +34,7 @@ def test_the_whole_process_group_is_ended(harness: Harness, pipe: Pipe) -> None:
                     print(program.pid, flush=True)
         """
     executor = harness.ready(harness.executor(source, task_timeout=3.0, stdout=pipe.writing))
-    executor.begin([map_task(0)])
+    executor.submit([map_task(0)])
     pid = int(pipe.lines.readline())
     (outcome,) = outcomes(executor, 1)
     assert outcome.message.startswith("no progress")
@@ -52,7 +52,7 @@ def test_progress_starts_the_time_anew(harness: Harness) -> None:
                 return {}
         """
     executor = harness.ready(harness.executor(source, task_timeout=3.0))
-    executor.begin([map_task(0)])
+    executor.submit([map_task(0)])
     (outcome,) = outcomes(executor, 1)
     assert outcome.kind == "empty", outcome.message
     assert outcome.seconds > 4.0
@@ -61,7 +61,7 @@ def test_progress_starts_the_time_anew(harness: Harness) -> None:
 def test_imports_that_hang_are_ended(harness: Harness) -> None:
     """The start of the process is under the same time-out, and says what it was."""
     executor = harness.executor("threading.Event().wait()", task_timeout=3.0)
-    executor.begin([map_task(0)])
+    executor.submit([map_task(0)])
     (outcome,) = outcomes(executor, 1)
     assert outcome.message.startswith("the worker process was not ready after 3 s (taskTimeoutSeconds)")
 
@@ -89,9 +89,9 @@ def test_the_time_during_which_the_runtime_was_stopped_does_not_count(harness: H
         "from kubemr.worker.assignment import Assignment, JobInfo\n"
         f"with ProcessExecutor(JobInfo('j'), task_timeout=2.0, command={worker!r}) as executor:\n"
         "    executor.start()\n"
-        "    while not executor._driver._ready:\n"
+        "    while not executor._supervisor._ready:\n"
         "        executor.wait(0.01)\n"
-        "    executor.begin([Assignment(0, 'map', 0, '1-w0-abc123', 'j/0/map/0/1-w0-abc123/', 4)])\n"
+        "    executor.submit([Assignment(0, 'map', 0, '1-w0-abc123', 'j/0/map/0/1-w0-abc123/', 4)])\n"
         "    outcomes = []\n"
         "    while not outcomes:\n"
         "        outcomes = executor.wait(60)\n"

@@ -8,8 +8,8 @@ from attr import evolve
 from kubemr.coordination.job_view import JobView
 from kubemr.locks import Request
 from kubemr.tasks.shard import SHARDS, Shard
-from kubemr.worker.scheduling.loop import ExitReason
-from kubemr.worker.scheduling.untouched_shard import untouched_shard
+from kubemr.worker.scheduling.identity import ExitReason
+from kubemr.worker.scheduling.shard_search import untouched_shard
 from support.bench import Bench
 from support.planned import worker_of
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from kubemr.coordination.job_view import JobView
 from kubemr.worker.scheduling import loop
-from kubemr.worker.scheduling.loop import ExitReason
+from kubemr.worker.scheduling.identity import ExitReason
 from kubemr.worker.scheduling.scale_down import workers_needed
 from support.bench import Bench
 from support.planned import worker_of
@@ -53,7 +53,7 @@ def at_once(bench: Bench, job: JobView, index: int) -> ExitReason | None:
 def test_twice_as_many_as_tasks_are_left_stay_and_two_more(bench: Bench, running: int, last: int) -> None:
     """One for each task, one as a backup or in place of who dies; all others leave at once."""
     job = tail(bench, running, partitions=0)
-    assert at_once(bench, job, last + 1) is ExitReason.LEFT
+    assert at_once(bench, job, last + 1) is ExitReason.SCALED_DOWN
     assert at_once(bench, job, last) is None
 
 
@@ -61,7 +61,7 @@ def test_twice_as_many_as_tasks_are_left_stay_and_two_more(bench: Bench, running
 def test_workers_are_needed_again_for_the_next_stage(bench: Bench, partitions: int, last: int) -> None:
     """In the tail of the map stage those stay that reduce has tasks for."""
     job = tail(bench, 1, partitions=partitions)
-    assert at_once(bench, job, last + 1) is ExitReason.LEFT
+    assert at_once(bench, job, last + 1) is ExitReason.SCALED_DOWN
     assert at_once(bench, job, last) is None
 
 
@@ -80,7 +80,7 @@ def test_nobody_leaves_with_a_task_of_its_own(bench: Bench) -> None:
     worker, executor = worker_of(bench, job, 50)
     bench.write_tasks(job, {0: f"running/1/0/0/{worker.identity.token}", 1: f"running/1/0/0/{B}"})
     bench.on_sleep = lambda: pytest.fail("it waits")
-    assert bench.run(worker.run()) is ExitReason.LEFT
+    assert bench.run(worker.run()) is ExitReason.SCALED_DOWN
     assert [piece.number for piece in executor.begun] == [0]
 
 
@@ -114,8 +114,8 @@ def test_who_stays_looks_after_the_holders_as_if_the_others_had_never_been(bench
 
 def test_a_glance_that_shows_a_part_is_no_tail(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody leaves, and nothing is backed up, as long as more may be left than was seen."""
-    monkeypatch.setattr(loop, "GLANCE", 1)
-    monkeypatch.setattr(loop, "WHOLE_LOOK", 1e9)
+    monkeypatch.setattr(loop, "UNFINISHED_SAMPLE", 1)
+    monkeypatch.setattr(loop, "FULL_LIST_EVERY", 1e9)
     job = tail(bench, 1, partitions=0)
     assert at_once(bench, job, 99) is None
     job = bench.deployed(name="more", inputs=list("abcd"), replicas=2, partitions=0)

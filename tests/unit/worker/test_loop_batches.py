@@ -9,9 +9,9 @@ from kubemr.locks.threads import Stop, StoppedError
 from kubemr.tasks.shard import SHARDS
 from kubemr.worker.scheduling.batch import Batch
 from kubemr.worker.scheduling.batch_size import BatchSizer
-from kubemr.worker.scheduling.loop import ExitReason
+from kubemr.worker.scheduling.identity import ExitReason
 from support.bench import SILENCE, Bench, patches
-from support.planned import Piece, worker_of
+from support.planned import PlannedTask, worker_of
 
 MANY = [str(number) for number in range(32)]
 
@@ -270,7 +270,7 @@ def test_the_outcome_of_a_batch_that_was_given_up_is_not_taken_for_another(bench
     worker, executor = worker_of(bench, job)
     executor.seconds = lambda piece: 1.0
     executor.kind = lambda piece: "failed" if piece.stage == "old" else "done"
-    executor.begin([Piece("old", 0, "1-w0-aaaaaa", "old/")])
+    executor.submit([PlannedTask("old", 0, "1-w0-aaaaaa", "old/")])
     assert bench.run(worker.run()) is ExitReason.COMPLETE
     assert bench.shard(job).tasks[0].failures == 0
 

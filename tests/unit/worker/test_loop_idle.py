@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from kubemr.locks.effects import Request, Watch, WatchEvent
-from kubemr.worker.scheduling.loop import ExitReason
+from kubemr.worker.scheduling.identity import ExitReason
 from support.bench import LEASE_SECONDS, Bench
 from support.planned import worker_of
 

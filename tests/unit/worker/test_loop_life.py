@@ -9,9 +9,9 @@ import pytest
 from kubemr.coordination.job_view import JobView
 from kubemr.locks import RequestRefusedError
 from kubemr.locks.effects import Json
-from kubemr.worker.scheduling.loop import ExitReason
+from kubemr.worker.scheduling.identity import ExitReason
 from support.bench import DENIED, Bench, asks, patches
-from support.planned import Piece, worker_of
+from support.planned import PlannedTask, worker_of
 
 
 @pytest.fixture
@@ -158,7 +158,7 @@ def test_two_workers_share_a_stage(bench: Bench) -> None:
     assert len({piece.number for piece in first.begun + second.begun}) == 64
 
 
-def of_stage(pieces: list[Piece], stage: str) -> list[int]:
+def of_stage(pieces: list[PlannedTask], stage: str) -> list[int]:
     """The numbers of a stage's attempts."""
     return [piece.number for piece in pieces if piece.stage == stage]
 

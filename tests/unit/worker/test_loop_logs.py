@@ -8,9 +8,9 @@ from kubemr.coordination.attempt_records import AttemptError
 from kubemr.locks import Request
 from kubemr.locks.effects import Answer
 from kubemr.locks.threads import Stop, StoppedError
-from kubemr.worker.scheduling.loop import ExitReason
+from kubemr.worker.scheduling.identity import ExitReason
 from support.bench import Bench, patches
-from support.planned import Piece, PlannedExecutor, worker_of
+from support.planned import PlannedExecutor, PlannedTask, worker_of
 from support.simulation.referee import Referee
 from support.simulation.store import MemoryStore
 
@@ -34,9 +34,9 @@ class NoRoomForLogs(MemoryStore):
 class BehindTheTimes(PlannedExecutor):
     """An executor that still knows an attempt of a batch that was given up."""
 
-    def current_log(self) -> tuple[Piece, bytes]:
+    def current_log(self) -> tuple[PlannedTask, bytes]:
         """Of the other."""
-        return Piece("map", 0, "1-w9-others", "elsewhere/"), b"not mine"
+        return PlannedTask("map", 0, "1-w9-others", "elsewhere/"), b"not mine"
 
 
 def records(bench: Bench) -> dict[str, bytes]:
@@ -141,8 +141,8 @@ def test_a_worker_that_is_told_to_go_has_the_log_of_what_it_cuts_short(bench: Be
     with pytest.raises(StoppedError):
         bench.run(worker.run(), stop)
     bench.run(worker.release_all())
-    assert worker.cut_short is not None
-    key, text = worker.cut_short
+    assert worker.interrupted_log is not None
+    key, text = worker.interrupted_log
     assert key.endswith(f"/0/map/0/1-{worker.identity.token}/log.txt")
     assert text == b"half"
 
@@ -152,7 +152,7 @@ def test_it_has_none_when_nothing_runs(bench: Bench) -> None:
     job = bench.deployed(inputs=["a"], partitions=0, replicas=1)
     worker, _ = worker_of(bench, job)
     bench.run(worker.release_all())
-    assert worker.cut_short is None
+    assert worker.interrupted_log is None
 
 
 def test_only_the_attempt_that_is_held_has_its_log_kept(bench: Bench) -> None:

@@ -17,7 +17,7 @@ def kept(bound: int, *pieces: bytes) -> bytes:
     printed = LogBuffer(bound)
     for piece in pieces:
         printed.add("stdout", piece)
-    return printed.kept()
+    return printed.content()
 
 
 @given(st.lists(st.binary(max_size=40), max_size=20), st.integers(0, 60))
@@ -60,7 +60,7 @@ def test_it_needs_little_memory(bound: int) -> None:
     for _ in range(1000):
         printed.add("stdout", b"x" * 1000)
     assert len(printed._tail) <= 2 * bound
-    assert len(printed.kept()) <= bound + 60
+    assert len(printed.content()) <= bound + 60
 
 
 def test_lines_of_two_streams_do_not_mix() -> None:
@@ -68,4 +68,4 @@ def test_lines_of_two_streams_do_not_mix() -> None:
     printed = LogBuffer(1000)
     for stream, text in [("stdout", b"one, "), ("stderr", b"oh"), ("stdout", b"two\nand"), ("stderr", b" no\n!")]:
         printed.add(stream, text)
-    assert printed.kept() == b"one, two\noh no\nand!"
+    assert printed.content() == b"one, two\noh no\nand!"

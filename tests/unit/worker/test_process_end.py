@@ -16,8 +16,8 @@ from kubemr.locks.threads import Stop, StoppedError
 from kubemr.logs import Log
 from kubemr.storage import StorageError
 from kubemr.worker import main as process
-from kubemr.worker.main import EXIT_SETTINGS, work
-from kubemr.worker.scheduling.loop import ExitReason
+from kubemr.worker.main import EXIT_SETTINGS, run_worker
+from kubemr.worker.scheduling.identity import ExitReason
 from support.bench import Bench
 from support.planned import PlannedExecutor, worker_of
 
@@ -70,7 +70,7 @@ def test_a_worker_whose_storage_fails_gives_its_tasks_back(bench: Bench, job: Jo
     executor.kind = lambda piece: "failed"
     worker.dependencies = Dependencies(FailingStore(), bench.now_string)  # type: ignore[arg-type]  # only `put` is asked
     with pytest.raises(StorageError):
-        process._run_worker(worker, served.transport, Stop(), Log())  # type: ignore[arg-type]  # another executor
+        process._run_with_lease(worker, served.transport, Stop(), Log())  # type: ignore[arg-type]  # another executor
     served.stop()
     assert [str(state) for state in bench.shard(job).tasks.values()] == [
         "pending/2/0/0/",
@@ -84,8 +84,8 @@ def test_a_worker_that_is_told_to_end_while_the_apiserver_is_away_ends(
     bench: Bench, job: JobView, served: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It tries to give back what it holds, for some seconds; then the Lease expires by itself."""
-    monkeypatch.setattr(process, "HAND_BACK_SECONDS", 0.3)
-    monkeypatch.setattr(process, "RELEASE_SECONDS", 0.3)
+    monkeypatch.setattr(process, "RELEASE_TASKS_SECONDS", 0.3)
+    monkeypatch.setattr(process, "RELEASE_LEASE_SECONDS", 0.3)
     stop = Stop()
     worker, executor = worker_of(bench, job)
     executor.seconds = lambda piece: 1e9
@@ -97,7 +97,7 @@ def test_a_worker_that_is_told_to_end_while_the_apiserver_is_away_ends(
 
     executor.while_waiting = away
     with pytest.raises(StoppedError):
-        process._run_worker(worker, served.transport, stop, Log())  # type: ignore[arg-type]  # another executor
+        process._run_with_lease(worker, served.transport, stop, Log())  # type: ignore[arg-type]  # another executor
     assert isinstance(executor, PlannedExecutor)
     assert [piece.number for piece in executor.cancelled] == [0]
 
@@ -105,7 +105,7 @@ def test_a_worker_that_is_told_to_end_while_the_apiserver_is_away_ends(
 def test_a_clean_end_releases_the_lease(bench: Bench, job: JobView, served: Served) -> None:
     """COMPLETE, and the next process with this index need not wait."""
     worker, _ = worker_of(bench, job)
-    ending = process._run_worker(worker, served.transport, Stop(), Log())  # type: ignore[arg-type]  # another executor
+    ending = process._run_with_lease(worker, served.transport, Stop(), Log())  # type: ignore[arg-type]  # another executor
     served.stop()
     assert ending.value == "COMPLETE"
     assert "holderIdentity" not in bench.get(job.lease_of(0))["spec"]
@@ -118,10 +118,10 @@ def test_a_worker_that_leaves_releases_its_lease(bench: Bench) -> None:
     bench.hold_lease(job, 1, "w1-bbbbbb")
     served = Served(bench)
     worker, _ = worker_of(bench, job, 9)
-    ending = process._run_worker(worker, served.transport, Stop(), Log())  # type: ignore[arg-type]  # another executor
+    ending = process._run_with_lease(worker, served.transport, Stop(), Log())  # type: ignore[arg-type]  # another executor
     served.stop()
     served.transport.close()
-    assert ending is ExitReason.LEFT
+    assert ending is ExitReason.SCALED_DOWN
     assert bench.job().phase == "DEPLOYED"
     assert "holderIdentity" not in bench.get(job.lease_of(9))["spec"]
 
@@ -149,11 +149,11 @@ def test_a_lease_that_may_not_be_released_is_no_failure(bench: Bench, job: JobVi
     """The worker's rights may go with the job before it has ended; the job is over all the same."""
     worker, _ = worker_of(bench, job)
     transport = RightsGone(served.transport)
-    ending = process._run_worker(worker, transport, Stop(), Log())  # type: ignore[arg-type]  # another executor
+    ending = process._run_with_lease(worker, transport, Stop(), Log())  # type: ignore[arg-type]  # another executor
     assert (ending.value, transport.refused) == ("COMPLETE", 1)
 
 
 def test_settings_that_are_wrong(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     """Exit code 2, and the log names the variable."""
-    assert work({"KUBEMR_STORAGE_URL": tmp_path.as_uri()}) == EXIT_SETTINGS
+    assert run_worker({"KUBEMR_STORAGE_URL": tmp_path.as_uri()}) == EXIT_SETTINGS
     assert "KUBEMR_JOB_NAMESPACE is not set" in capfd.readouterr().err

@@ -152,6 +152,6 @@ def test_reading_records_is_progress(harness: Harness) -> None:
                 return {0: str(count)}
         """
     executor = harness.ready(harness.executor(source, task_timeout=4.0))
-    executor.begin([map_task(0, DirectoryStore(harness.store).url("own"))])
+    executor.submit([map_task(0, DirectoryStore(harness.store).url("own"))])
     (outcome,) = executor.wait(60.0)
     assert outcome.kind == "done", outcome.message

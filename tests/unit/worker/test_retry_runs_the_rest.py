@@ -6,7 +6,7 @@ from collections import Counter
 
 import pytest
 
-from kubemr.worker.scheduling.loop import ExitReason
+from kubemr.worker.scheduling.identity import ExitReason
 from support.bench import Bench
 from support.planned import worker_of
 

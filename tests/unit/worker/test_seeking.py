@@ -7,7 +7,7 @@ from functools import partial
 import pytest
 
 from kubemr.coordination.job_view import JobView
-from kubemr.worker.scheduling.shard_search import DRAWS, SAMPLE, find_open_shard
+from kubemr.worker.scheduling.shard_search import LISTED_SHARDS, RANDOM_READS, find_open_shard
 from support.bench import Bench
 
 REPLICAS = 40
@@ -23,7 +23,7 @@ def bench() -> Bench:
 def job(bench: Bench) -> JobView:
     """As many shards as workers, all open."""
     job = bench.deployed(inputs=[str(number) for number in range(32 * REPLICAS)], replicas=REPLICAS, partitions=0)
-    assert job.stages[0].shards == REPLICAS > SAMPLE
+    assert job.stages[0].shards == REPLICAS > LISTED_SHARDS
     return job
 
 
@@ -64,14 +64,14 @@ def test_draws_that_find_nothing_end_in_a_list(bench: Bench, job: JobView) -> No
     """Which tells how many are open, at least as many as it shows."""
     stage = job.stages[0]
     bench.draws = lambda: 0.999
-    for number in range(SAMPLE - 1, REPLICAS):
+    for number in range(LISTED_SHARDS - 1, REPLICAS):
         empty(bench, job, number)
     bench.requests.clear()
     found = bench.run(find_open_shard(job, stage, more_open=True))
     assert found.shard is not None
     assert found.shard.pending
     assert not found.more_open
-    assert verbs(bench) == ["get"] * DRAWS + ["list"]
+    assert verbs(bench) == ["get"] * RANDOM_READS + ["list"]
 
 
 def test_nothing_is_open(bench: Bench, job: JobView) -> None:

@@ -26,7 +26,7 @@ def main():
     if is_child():
         run_child(Worker())
     with ProcessExecutor(JobInfo("j"), task_timeout=60) as executor:
-        executor.begin([Assignment(0, "map", 0, "1-w0-abc123", "j/0/map/0/1-w0-abc123/", 4)])
+        executor.submit([Assignment(0, "map", 0, "1-w0-abc123", "j/0/map/0/1-w0-abc123/", 4)])
         for outcome in executor.wait(60):
             print(outcome.kind, outcome.message, flush=True)
 
@@ -106,7 +106,7 @@ def test_an_idle_child_ends_in_an_orderly_way(harness: Harness) -> None:
     )
     from support.workerharness import map_task, outcomes
 
-    executor.begin([map_task(0)])
+    executor.submit([map_task(0)])
     outcomes(executor, 1)
     executor.stop(grace=30)
     assert path.exists()

@@ -6,15 +6,15 @@ import pytest
 
 from kubemr.tasks.shard import Shard
 from kubemr.tasks.state import Token
-from kubemr.worker.scheduling.stragglers import TRIES, Stragglers
+from kubemr.worker.scheduling.stragglers import INITIAL_TRIES, StragglerDetector
 from support.bench import Bench
 
 B = "w1-bbbbbb"
 
 
-def look(stragglers: Stragglers, bench: Bench, shards: list[Shard], now: float) -> int:
+def look(stragglers: StragglerDetector, bench: Bench, shards: list[Shard], now: float) -> int:
     """One look at them; gives how many tasks might be backed up."""
-    stragglers.see(shards, now)
+    stragglers.observe(shards, now)
     job = bench.job()
     return len(stragglers.overdue(job, job.stages[0], shards, now))
 
@@ -30,14 +30,14 @@ def bench() -> Bench:
 def test_a_few_try_and_at_each_look_twice_as_many(bench: Bench) -> None:
     """Eight of a thousand at first; all of them after some more looks, should those who tried have been dead."""
     running = bench.write_tasks(bench.job(), {0: f"running/1/0/0/{B}", **dict.fromkeys((1, 2, 3), f"done/1/0/0/{B}")})
-    stragglers = Stragglers(Token("w0-aaaaaa"))
-    stragglers.ran([1.0])
+    stragglers = StragglerDetector(Token("w0-aaaaaa"))
+    stragglers.record_durations([1.0])
     assert look(stragglers, bench, [running], 0.0) == 0
     chances = []
     for now in range(10, 20):
         assert look(stragglers, bench, [running], float(now)) == 1
-        chances.append(stragglers.chance(1, 1000))
-    assert chances[:3] == [TRIES / 1000, 2 * TRIES / 1000, 4 * TRIES / 1000]
+        chances.append(stragglers.backup_probability(1, 1000))
+    assert chances[:3] == [INITIAL_TRIES / 1000, 2 * INITIAL_TRIES / 1000, 4 * INITIAL_TRIES / 1000]
     assert chances[-1] == 1.0
 
 
@@ -45,31 +45,31 @@ def test_the_next_straggler_begins_with_few_again(bench: Bench) -> None:
     """When there was none in between."""
     running = bench.write_tasks(bench.job(), {0: f"running/1/0/0/{B}", **dict.fromkeys((1, 2, 3), f"done/1/0/0/{B}")})
     other = bench.write_tasks(bench.job(), {0: f"running/2/1/0/{B}"})
-    stragglers = Stragglers(Token("w0-aaaaaa"))
-    stragglers.ran([1.0])
+    stragglers = StragglerDetector(Token("w0-aaaaaa"))
+    stragglers.record_durations([1.0])
     for now in (0.0, 10.0, 11.0, 12.0):
         look(stragglers, bench, [running], now)
     assert look(stragglers, bench, [other], 13.0) == 0
     assert look(stragglers, bench, [other], 20.0) == 1
-    assert stragglers.chance(1, 1000) == TRIES / 1000
+    assert stragglers.backup_probability(1, 1000) == INITIAL_TRIES / 1000
 
 
 def test_few_workers_all_try() -> None:
     """There is nobody to be considerate of."""
-    stragglers = Stragglers(Token("w0-aaaaaa"))
-    assert stragglers.chance(1, 2) == 1.0
+    stragglers = StragglerDetector(Token("w0-aaaaaa"))
+    assert stragglers.backup_probability(1, 2) == 1.0
 
 
 def test_what_was_learned_in_one_stage_is_nothing_in_the_next(bench: Bench) -> None:
     """Durations, observations and failures are forgotten."""
     running = bench.write_tasks(bench.job(), {0: f"running/1/0/0/{B}", **dict.fromkeys((1, 2, 3), f"done/1/0/0/{B}")})
-    stragglers = Stragglers(Token("w0-aaaaaa"))
-    stragglers.ran([1.0])
+    stragglers = StragglerDetector(Token("w0-aaaaaa"))
+    stragglers.record_durations([1.0])
     look(stragglers, bench, [running], 0.0)
     assert look(stragglers, bench, [running], 40.0) == 1
-    stragglers.restart()
+    stragglers.reset()
     assert look(stragglers, bench, [running], 100.0) == 0
-    stragglers.ran([1.0])
+    stragglers.record_durations([1.0])
     assert look(stragglers, bench, [running], 101.0) == 0
     assert look(stragglers, bench, [running], 107.0) == 1
 
@@ -86,7 +86,7 @@ def test_what_was_learned_in_one_stage_is_nothing_in_the_next(bench: Bench) -> N
 def test_only_when_nothing_is_pending_and_never_its_own(bench: Bench, states: dict[int, str], expected: int) -> None:
     """There is better to do, or nobody to join."""
     shard = bench.write_tasks(bench.job(), {**dict.fromkeys((1, 2, 3), f"done/1/0/0/{B}"), **states})
-    stragglers = Stragglers(Token("w0-aaaaaa"))
-    stragglers.ran([1.0])
+    stragglers = StragglerDetector(Token("w0-aaaaaa"))
+    stragglers.record_durations([1.0])
     look(stragglers, bench, [shard], 0.0)
     assert look(stragglers, bench, [shard], 60.0) == expected

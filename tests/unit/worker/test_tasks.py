@@ -128,7 +128,7 @@ def test_user_code_knows_its_job_and_task(harness: Harness) -> None:
         """,
         job=JobInfo("words", "prod", 2, 4, {"language": "en"}),
     )
-    executor.begin([map_task(5, attempt="2-w7-k2p4x9", partitions=8)])
+    executor.submit([map_task(5, attempt="2-w7-k2p4x9", partitions=8)])
     (outcome,) = outcomes(executor, 1)
     assert outcome.kind == "empty", outcome.message
 
@@ -213,16 +213,16 @@ def test_the_working_directory_goes_with_the_task(harness: Harness) -> None:
                 return {0: str(self.workdir)}
         """
     )
-    executor.begin([map_task(0), map_task(1)])
+    executor.submit([map_task(0), map_task(1)])
     assert [outcome.kind for outcome in outcomes(executor, 2)] == ["done", "done"]
     store = DirectoryStore(harness.store)
     paths = {decode_outputs(store.get(f"job/0/map/{number}/1-w0-abc123/outputs.json"))[0] for number in range(2)}
     assert len(paths) == 2
     assert not any(Path(path).exists() for path in paths)
-    executor.begin([map_task(2, "crash")])
+    executor.submit([map_task(2, "crash")])
     outcomes(executor, 1)
     assert list(harness.temporary.iterdir()) == []
-    executor.begin([map_task(3)])
+    executor.submit([map_task(3)])
     outcomes(executor, 1)
     executor.stop()
     assert list(harness.temporary.iterdir()) == []
@@ -312,7 +312,7 @@ def test_a_store_that_cannot_be_written_fails_the_attempt(harness: Harness) -> N
     executor = harness.executor("class Worker(JobWorker):\n    def map(self, input): return {0: 'x'}")
     harness.store.rmdir()
     harness.store.write_text("a file in the place of the directory")
-    executor.begin([map_task(0)])
+    executor.submit([map_task(0)])
     (outcome,) = outcomes(executor, 1)
     assert outcome.kind == "failed"
     assert str(harness.store) in outcome.message.splitlines()[0]
@@ -327,7 +327,7 @@ def test_a_job_without_a_store_is_told_so(harness: Harness) -> None:
     command = harness.program("class Worker(JobWorker):\n    def map(self, input): return {0: 'x'}")
     environ = {name: value for name, value in environ.items() if not name.startswith("KUBEMR_")}
     with ProcessExecutor(JobInfo("j"), task_timeout=60, command=command, environ=environ) as executor:
-        executor.begin([map_task(0)])
+        executor.submit([map_task(0)])
         (outcome,) = outcomes(executor, 1)
     assert outcome.kind == "failed"
     assert "KUBEMR_S" in outcome.message.splitlines()[0]

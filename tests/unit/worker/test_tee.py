@@ -23,7 +23,7 @@ class Stream:
         source, self.writing = os.pipe()
         self.reading, self.target = os.pipe()
         self.noted: list[bytes] = []
-        ReadCounters.make(str(folder / "counts"))
+        ReadCounters.create(str(folder / "counts"))
         self.tee = Tee(
             source, self.target, 10, self.noted.append, "tee", ReadCounter(ReadCounters(str(folder / "counts")), 0)
         )
