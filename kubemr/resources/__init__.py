@@ -7,8 +7,7 @@
 - `kubemr.resources.structural_schema`, `.rules`: what the apiserver does with schema and rules
 """
 
-from kubemr.resources.crd import crd, schema
-from kubemr.resources.defaults import with_defaults
+from kubemr.resources.crd import crd, schema, with_defaults
 from kubemr.resources.definitions.objects import API_VERSION, GROUP, VERSION, MapReduceJob, MapReduceTaskShard
 from kubemr.resources.parse import ParseError, parse, to_json
 from kubemr.resources.problem import Problem

@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+import copy
 from functools import cache
 
 from kubemr.resources.definitions.objects import GROUP, KINDS, VERSION, Column
 from kubemr.resources.definitions.spec import JobSpec, transition_rules
 from kubemr.resources.json_types import Json, Schema
 from kubemr.resources.schema import object_schema
+from kubemr.resources.structural_schema import apply_defaults
 
 
 @cache
 def schema(kind: str) -> Schema:
     """The `openAPIV3Schema` of a kind.  Shared: do not change it."""
     return object_schema(KINDS[kind], {JobSpec: transition_rules()})
+
+
+def with_defaults(job: Json) -> Json:
+    """A copy of a MapReduceJob with the schema's defaults; nulls that mean nothing are gone."""
+    job = copy.deepcopy(job)
+    apply_defaults(job, schema("MapReduceJob"))
+    return job
 
 
 @cache

@@ -85,6 +85,22 @@ def argv_problems(path: str, container: Mapping[str, Json]) -> Iterator[Problem]
                 yield Problem.of(f"{path}.{key}[{index}]", part, "must be a string", f'quote it: "{text}"')
 
 
+def image_problems(path: str, image: Json) -> Iterator[Problem]:
+    """What a runtime would refuse long after the job was accepted."""
+    if not isinstance(image, str):
+        yield Problem.of(path, image, "must be a string", "give a name such as registry.example/team/image:tag")
+        return
+    name = image.partition("@")[0]
+    first, slash, rest = name.partition("/")
+    if slash and ("." in first or ":" in first or first == "localhost"):
+        name = rest
+    folders, slash, last = name.rpartition("/")
+    repository = folders + slash + last.partition(":")[0]
+    if repository != repository.lower():
+        message = "has upper-case letters in its repository, which no runtime takes"
+        yield Problem.of(path, image, message, f"did you mean {image.replace(repository, repository.lower(), 1)}?")
+
+
 def mount_problems(path: str, container: Mapping[str, Json], volumes: Json) -> Iterator[Problem]:
     """Mounts have a place, and a volume of the pod."""
     mounts = container.get("volumeMounts")

@@ -12,10 +12,10 @@ from urllib.parse import urlsplit
 
 from kubemr.resources.glob import compile_glob
 from kubemr.resources.go_format import marshal
-from kubemr.resources.image import image_problems
 from kubemr.resources.json_types import Json
 from kubemr.resources.metadata import metadata_problems
 from kubemr.resources.patterns import BUCKET
+from kubemr.resources.pod_fields import image_problems
 from kubemr.resources.problem import Problem
 from kubemr.resources.quantity import parse_quantity
 from kubemr.resources.template import template_problems

@@ -10,10 +10,9 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
-from kubemr.resources.image import image_problems
 from kubemr.resources.json_types import Json
 from kubemr.resources.metadata import pairs
-from kubemr.resources.pod_fields import CONTAINER, POD, argv_problems, field_problems, mount_problems
+from kubemr.resources.pod_fields import CONTAINER, POD, argv_problems, field_problems, image_problems, mount_problems
 from kubemr.resources.problem import Problem
 from kubemr.resources.schema_messages import unknown_field
 

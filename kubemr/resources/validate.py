@@ -12,8 +12,7 @@ import math
 from collections.abc import Iterator
 
 from kubemr.resources.cel_evaluation import broken, broken_by_change
-from kubemr.resources.crd import schema
-from kubemr.resources.defaults import with_defaults
+from kubemr.resources.crd import schema, with_defaults
 from kubemr.resources.definitions.objects import API_VERSION, MapReduceJob
 from kubemr.resources.fields import walk
 from kubemr.resources.json_types import Json, Schema

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from kubemr.resources.defaults import with_defaults
+from kubemr.resources.crd import with_defaults
 from kubemr.resources.semantic_checks import MAX_SPEC
 from kubemr.resources.validate import validate
 
