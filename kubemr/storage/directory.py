@@ -17,6 +17,7 @@ to files are read; links to directories are neither listed nor followed when del
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 from collections.abc import Callable, Iterator
@@ -27,8 +28,7 @@ from urllib.parse import quote
 
 from kubemr.storage import transfer
 from kubemr.storage.base import ObjectInfo, Path
-from kubemr.storage.directory_errors import of, translated
-from kubemr.storage.errors import BadKey, NoSuchKey, StorageError
+from kubemr.storage.errors import AccessDenied, BadKey, NoSuchKey, ReadOnly, StorageError, StorageFull
 from kubemr.storage.keys import PART_MARK, check_folder, check_key, check_prefix, check_start
 from kubemr.storage.transfer import part_path, remove_if_there
 
@@ -39,6 +39,23 @@ _BUFFER = 256 * 1024
 
 _MAKE_FOLDER_ATTEMPTS = 100
 """How often a folder may be pruned between making it and creating a file in it, before that is an error."""
+
+
+_BY_ERRNO: dict[int, type[StorageError]] = {
+    errno.EACCES: AccessDenied,
+    errno.EPERM: AccessDenied,
+    errno.EROFS: ReadOnly,
+    errno.ENOSPC: StorageFull,
+    errno.EDQUOT: StorageFull,
+    errno.EFBIG: StorageFull,
+    errno.ENAMETOOLONG: BadKey,
+    errno.EILSEQ: BadKey,
+}
+
+_REMEDIES: dict[type[StorageError], str] = {
+    AccessDenied: "check the owner and the mode of the directory and of what is in it",
+    ReadOnly: "the file system is mounted read-only: mount it writable, or use another directory",
+}
 
 
 class DirectoryStore:
@@ -105,7 +122,7 @@ class DirectoryStore:
         for _ in range(_MAKE_FOLDER_ATTEMPTS):
             try:
                 os.makedirs(folder, exist_ok=True)
-                return _PartFile(part_path(folder), lambda error: of(error, operation, self._name, key))
+                return _PartFile(part_path(folder), lambda error: from_os_error(error, operation, self._name, key))
             except (FileNotFoundError, FileExistsError, NotADirectoryError):
                 # Another process may have pruned the folder between the steps: makedirs takes one that vanished after
                 # it was found to exist for a file.
@@ -235,7 +252,7 @@ class DirectoryStore:
                 raw.write(b"kubemr")
 
     def _translated(self, operation: str, key: str) -> AbstractContextManager[None]:
-        return translated(operation, self._name, key)
+        return translate_os_errors(operation, self._name, key)
 
 
 class _PartFile(io.FileIO):
@@ -258,6 +275,22 @@ class _PartFile(io.FileIO):
     def discard(self) -> None:
         """Let what is still buffered vanish, now that the file is given up."""
         self._discarded = True
+
+
+@contextmanager
+def translate_os_errors(operation: str, store: str, key: str) -> Iterator[None]:
+    """Turn an OSError raised within into the `StorageError` that says what it means."""
+    try:
+        yield
+    except OSError as error:
+        raise from_os_error(error, operation, store, key) from error
+
+
+def from_os_error(error: OSError, operation: str, store: str, key: str) -> StorageError:
+    """The `StorageError` for an OSError."""
+    kind = _BY_ERRNO.get(error.errno or 0, StorageError)
+    code = errno.errorcode.get(error.errno or 0, type(error).__name__)
+    return kind(operation, store, key, f"{error.strerror or error} ({code})", _REMEDIES.get(kind, ""))
 
 
 def _has_file_in(folder: str) -> bool:
