@@ -14,7 +14,7 @@ from kubemr.cli.find_job import find_job
 from kubemr.cli.job_location import EXIT_UNREACHABLE, EXIT_USAGE, JobNotFoundError, JobQuery
 from kubemr.coordination.attempt_history import ALL, Attempt, History, Selection, attempts, history
 from kubemr.coordination.attempt_records import ERROR, LOST, RECORDS
-from kubemr.storage import NoSuchBucket, StorageError
+from kubemr.storage import NoSuchBucketError, StorageError
 
 COLUMNS: Final = ("ATTEMPT", "OUTCOME", "BEGAN", "ENDED", "PRINTED", "WHY")
 WHY_LENGTH: Final = 80
@@ -50,7 +50,7 @@ def _show(asked: JobQuery, task: str | None, limit: int, show: _Shower) -> int:
     except JobNotFoundError as error:
         return _fail(str(error), error.code)
     except StorageError as error:
-        missing = isinstance(error, NoSuchBucket)
+        missing = isinstance(error, NoSuchBucketError)
         return _fail(str(error) if missing else f"{error}\n({REMEDY})", EXIT_UNREACHABLE)
     if not told:
         what = task or f"the attempts of {asked.job}"

@@ -11,8 +11,8 @@ appears, and its folder after.
 *Folders* are made when an object is written and removed when their last one is deleted.  Removing an empty folder is
 atomic (rmdir), and a writer whose folder vanished before its file was in it makes the folder again.
 
-A difference from S3 that nobody can hide: an object and a folder cannot have the same name (`BadKey`).  Symbolic links
-to files are read; links to directories are neither listed nor followed when deleting.
+Unlike in S3, an object and a folder cannot have the same name (`InvalidKeyError`).  Symbolic links to files are read;
+links to directories are neither listed nor followed by a deletion.
 """
 
 from __future__ import annotations
@@ -28,7 +28,14 @@ from urllib.parse import quote
 
 from kubemr.storage import transfer
 from kubemr.storage.base import ObjectInfo, Path
-from kubemr.storage.errors import AccessDenied, BadKey, NoSuchKey, ReadOnly, StorageError, StorageFull
+from kubemr.storage.errors import (
+    AccessDeniedError,
+    InvalidKeyError,
+    NoSuchKeyError,
+    ReadOnlyError,
+    StorageError,
+    StorageFullError,
+)
 from kubemr.storage.keys import PART_MARK, check_folder, check_key, check_prefix, check_start
 from kubemr.storage.transfer import part_path, remove_if_there
 
@@ -42,19 +49,19 @@ _MAKE_FOLDER_ATTEMPTS = 100
 
 
 _BY_ERRNO: dict[int, type[StorageError]] = {
-    errno.EACCES: AccessDenied,
-    errno.EPERM: AccessDenied,
-    errno.EROFS: ReadOnly,
-    errno.ENOSPC: StorageFull,
-    errno.EDQUOT: StorageFull,
-    errno.EFBIG: StorageFull,
-    errno.ENAMETOOLONG: BadKey,
-    errno.EILSEQ: BadKey,
+    errno.EACCES: AccessDeniedError,
+    errno.EPERM: AccessDeniedError,
+    errno.EROFS: ReadOnlyError,
+    errno.ENOSPC: StorageFullError,
+    errno.EDQUOT: StorageFullError,
+    errno.EFBIG: StorageFullError,
+    errno.ENAMETOOLONG: InvalidKeyError,
+    errno.EILSEQ: InvalidKeyError,
 }
 
 _REMEDIES: dict[type[StorageError], str] = {
-    AccessDenied: "check the owner and the mode of the directory and of what is in it",
-    ReadOnly: "the file system is mounted read-only: mount it writable, or use another directory",
+    AccessDeniedError: "check the owner and the mode of the directory and of what is in it",
+    ReadOnlyError: "the file system is mounted read-only: mount it writable, or use another directory",
 }
 
 
@@ -96,7 +103,7 @@ class DirectoryStore:
             try:
                 return open(path, "rb")
             except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
-                raise NoSuchKey(operation, self._name, key, "there is no such file") from None
+                raise NoSuchKeyError(operation, self._name, key, "there is no such file") from None
 
     def writer(self, key: str) -> AbstractContextManager[BinaryIO]:
         """Write an object piece by piece."""
@@ -129,7 +136,7 @@ class DirectoryStore:
                 if not _has_file_in(folder):
                     continue
                 problem = "part of its path is an object, so it cannot be a folder as well"
-                raise BadKey(operation, self._name, key, problem) from None
+                raise InvalidKeyError(operation, self._name, key, problem) from None
         problem = f"its folder was removed {_MAKE_FOLDER_ATTEMPTS} times in a row while a file was being created in it"
         raise StorageError(operation, self._name, key, problem, "stop whatever keeps deleting it")
 
@@ -139,7 +146,9 @@ class DirectoryStore:
                 _fsync(part)
             os.replace(part, path)
         except IsADirectoryError:
-            raise BadKey(operation, self._name, key, "it is a folder, so it cannot be an object as well") from None
+            raise InvalidKeyError(
+                operation, self._name, key, "it is a folder, so it cannot be an object as well"
+            ) from None
         except FileNotFoundError:
             problem = "the unfinished object was removed while it was being written"
             raise StorageError(
@@ -245,7 +254,7 @@ class DirectoryStore:
         with self._translated("check", ""):
             try:
                 raw = self._create_part("check", "", self.root)
-            except BadKey:
+            except InvalidKeyError:
                 raise StorageError("check", self._name, "", "it is not a directory", "name a directory") from None
             with raw:
                 remove_if_there(raw.part)

@@ -16,7 +16,7 @@ from urllib.parse import quote, unquote, urlsplit
 
 from kubemr.storage.base import ObjectStore
 from kubemr.storage.directory import DirectoryStore, translate_os_errors
-from kubemr.storage.errors import NoSuchKey
+from kubemr.storage.errors import NoSuchKeyError
 from kubemr.storage.s3_settings import S3Settings
 
 if TYPE_CHECKING:
@@ -109,7 +109,7 @@ def _open_file(path: str) -> BinaryIO:
         try:
             return open(path, "rb")
         except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
-            raise NoSuchKey("open", folder, path, "there is no such file") from None
+            raise NoSuchKeyError("open", folder, path, "there is no such file") from None
 
 
 def _split(url: str) -> tuple[str, str]:

@@ -22,7 +22,7 @@ from minio.helpers import check_bucket_name
 
 from kubemr.storage import transfer
 from kubemr.storage.base import ObjectInfo, Path
-from kubemr.storage.errors import NoSuchBucket, NoSuchKey
+from kubemr.storage.errors import NoSuchBucketError, NoSuchKeyError
 from kubemr.storage.keys import check_folder, check_key, check_prefix, check_start
 from kubemr.storage.resuming import ResumingReader, buffered
 from kubemr.storage.retry import Retrier
@@ -119,10 +119,10 @@ class S3Store:
         requests = self._object("stat", key)
         try:
             size = self._retrier.call(requests.size)
-        except NoSuchKey:
+        except NoSuchKeyError:
             # The answer to HEAD has no body that could tell a missing object from a missing bucket; asked once.
             if not self._bucket_seen and not self._retrier.call(requests.bucket_exists):
-                raise NoSuchBucket("stat", self._name, key, f"there is no bucket {self.bucket!r}") from None
+                raise NoSuchBucketError("stat", self._name, key, f"there is no bucket {self.bucket!r}") from None
             self._bucket_seen = True
             return None
         self._bucket_seen = True

@@ -12,28 +12,28 @@ import urllib3.exceptions
 from minio.error import InvalidResponseError, MinioException, S3Error, ServerError
 
 from kubemr.storage.errors import (
-    AccessDenied,
-    BadKey,
-    NoSuchBucket,
-    NoSuchKey,
-    ObjectChanged,
+    AccessDeniedError,
+    InvalidKeyError,
+    NoSuchBucketError,
+    NoSuchKeyError,
+    ObjectChangedError,
     StorageError,
-    StorageFull,
-    Transient,
+    StorageFullError,
+    TransientError,
 )
 
 
-class NoSuchUpload(StorageError):
+class NoSuchUploadError(StorageError):
     """A multipart upload is neither under way nor can it be completed: it was completed, or somebody removed it."""
 
     remedy_by_default = "do not delete a prefix while it is in use"
 
 
 _BY_CODE: Final[dict[str, type[StorageError]]] = {
-    "NoSuchKey": NoSuchKey,
-    "NoSuchBucket": NoSuchBucket,
-    "NoSuchUpload": NoSuchUpload,
-    "PreconditionFailed": ObjectChanged,
+    "NoSuchKey": NoSuchKeyError,
+    "NoSuchBucket": NoSuchBucketError,
+    "NoSuchUpload": NoSuchUploadError,
+    "PreconditionFailed": ObjectChangedError,
     **dict.fromkeys(
         (
             "AccessDenied",
@@ -46,12 +46,13 @@ _BY_CODE: Final[dict[str, type[StorageError]]] = {
             "InvalidTokenId",
             "SignatureDoesNotMatch",
         ),
-        AccessDenied,
+        AccessDeniedError,
     ),
     **dict.fromkeys(
-        ("XMinioStorageFull", "XMinioAdminBucketQuotaExceeded", "QuotaExceeded", "InsufficientStorage"), StorageFull
+        ("XMinioStorageFull", "XMinioAdminBucketQuotaExceeded", "QuotaExceeded", "InsufficientStorage"),
+        StorageFullError,
     ),
-    **dict.fromkeys(("XMinioParentIsObject", "XMinioInvalidObjectName", "KeyTooLongError"), BadKey),
+    **dict.fromkeys(("XMinioParentIsObject", "XMinioInvalidObjectName", "KeyTooLongError"), InvalidKeyError),
     **dict.fromkeys(
         (
             "BadDigest",
@@ -68,7 +69,7 @@ _BY_CODE: Final[dict[str, type[StorageError]]] = {
             "XAmzContentSHA256Mismatch",
             "XMinioServerNotInitialized",
         ),
-        Transient,
+        TransientError,
     ),
 }
 
@@ -99,7 +100,7 @@ def translated(operation: str, store: str, key: str) -> Iterator[None]:
     except (urllib3.exceptions.LocationValueError, urllib3.exceptions.LocationParseError) as error:
         raise StorageError(operation, store, key, f"bad endpoint: {error}", "correct the endpoint") from error
     except (urllib3.exceptions.HTTPError, http.client.HTTPException, OSError) as error:
-        raise Transient(operation, store, key, f"{type(error).__name__}: {error}") from error
+        raise TransientError(operation, store, key, f"{type(error).__name__}: {error}") from error
     except (MinioException, ValueError, LookupError, TypeError, AttributeError, ParseError) as error:
         # minio raises these where an answer is not what it expects.
         problem = f"an answer that cannot be understood ({type(error).__name__}: {error})"
@@ -135,11 +136,13 @@ def _of_status(error: ServerError | InvalidResponseError, operation: str, store:
 
 def _kind_of_status(status: int) -> type[StorageError]:
     if status in _TRANSIENT_STATUS:
-        return Transient
-    return {507: StorageFull, 401: AccessDenied, 403: AccessDenied, 412: ObjectChanged}.get(status, StorageError)
+        return TransientError
+    return {507: StorageFullError, 401: AccessDeniedError, 403: AccessDeniedError, 412: ObjectChangedError}.get(
+        status, StorageError
+    )
 
 
 def _with_retry_after(error: StorageError, header: str | None) -> StorageError:
-    if isinstance(error, Transient) and header is not None and header.isdigit():
+    if isinstance(error, TransientError) and header is not None and header.isdigit():
         error.retry_after = float(header)
     return error

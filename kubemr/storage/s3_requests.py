@@ -17,7 +17,7 @@ from minio.deleteobjects import DeleteObject
 from minio.error import S3Error
 
 from kubemr.storage import s3_errors
-from kubemr.storage.errors import NoSuchKey, Transient
+from kubemr.storage.errors import NoSuchKeyError, TransientError
 from kubemr.storage.resuming import Body
 from kubemr.storage.s3_client import Client
 
@@ -63,9 +63,9 @@ class Requests:
                     ) from error
                 raise
 
-    def broken(self, problem: str) -> Transient:
+    def broken(self, problem: str) -> TransientError:
         """The error for what may well work when it is tried again."""
-        return Transient(self.operation, self.store, self.key, problem)
+        return TransientError(self.operation, self.store, self.key, problem)
 
     # One object
 
@@ -97,7 +97,7 @@ class Requests:
         return read
 
     def size(self) -> int:
-        """The object's size; raises `NoSuchKey`, for a missing bucket as well where the service does not say."""
+        """The object's size; raises `NoSuchKeyError`, for a missing bucket as well where the service does not say."""
         with self._translated():
             return self.client.minio.stat_object(self.bucket, self.full).size or 0
 
@@ -143,7 +143,7 @@ class Requests:
         try:
             with self._translated():
                 return self.client.minio.stat_object(self.bucket, self.full).etag == etag
-        except NoSuchKey:
+        except NoSuchKeyError:
             return False
 
     def abort(self, upload: str) -> None:
@@ -151,7 +151,7 @@ class Requests:
         try:
             with self._translated():
                 self.client.multipart._abort_multipart_upload(self.bucket, self.full, upload)
-        except s3_errors.NoSuchUpload:
+        except s3_errors.NoSuchUploadError:
             return
 
     # What lies below a prefix

@@ -9,7 +9,7 @@ from __future__ import annotations
 from urllib.parse import unquote
 
 from kubemr.storage.base import ObjectStore
-from kubemr.storage.errors import BadKey
+from kubemr.storage.errors import InvalidKeyError
 
 
 def own_key(url_or_key: str, store: ObjectStore) -> str | None:
@@ -27,5 +27,5 @@ def own_key(url_or_key: str, store: ObjectStore) -> str | None:
 def _has_url(store: ObjectStore, key: str, url: str) -> bool:
     try:
         return store.url(key) == url
-    except BadKey:
+    except InvalidKeyError:
         return False

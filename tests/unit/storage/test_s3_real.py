@@ -12,10 +12,10 @@ from minio import Minio
 from minio.datatypes import Part
 
 from kubemr.storage import (
-    AccessDenied,
-    BadKey,
-    NoSuchBucket,
-    ObjectChanged,
+    AccessDeniedError,
+    InvalidKeyError,
+    NoSuchBucketError,
+    ObjectChangedError,
     Retrier,
     S3Settings,
     S3Store,
@@ -76,7 +76,7 @@ def test_a_replaced_object_is_noticed(s3_store: S3Store) -> None:
     body = requests.get(0, None)
     body.close()
     s3_store.put("k", b"b" * 1_000_000)
-    with pytest.raises(ObjectChanged):
+    with pytest.raises(ObjectChangedError):
         requests.get(10, body.version)
 
 
@@ -102,7 +102,7 @@ def test_a_missing_bucket_is_named(s3_settings: S3Settings) -> None:
         lambda: list(store.list("")),
         lambda: store.delete_prefix("k"),
     ):
-        with pytest.raises(NoSuchBucket, match=r"s3://no-such-bucket-here at 127\.0\.0\.1.*create the bucket"):
+        with pytest.raises(NoSuchBucketError, match=r"s3://no-such-bucket-here at 127\.0\.0\.1.*create the bucket"):
             operation()
 
 
@@ -112,7 +112,7 @@ def test_wrong_keys_are_told(bucket: str, s3_settings: S3Settings, wrong: dict[s
     settings = evolve(s3_settings, **wrong)
     store = S3Store(bucket, settings=settings)
     for operation in (store.check, lambda: store.get("k"), lambda: store.stat("k"), lambda: list(store.list(""))):
-        with pytest.raises(AccessDenied, match="check the access keys") as raised:
+        with pytest.raises(AccessDeniedError, match="check the access keys") as raised:
             operation()
         assert settings.secret_key not in str(raised.value)
     assert settings.secret_key not in repr(settings)
@@ -129,7 +129,7 @@ def test_a_key_below_an_object_is_an_object_or_an_error(s3_store: S3Store) -> No
     s3_store.put("a", b"x")
     try:
         s3_store.put("a/b", b"y")
-    except BadKey:
+    except InvalidKeyError:
         return
     assert s3_store.get("a/b") == b"y"
     assert s3_store.get("a") == b"x"
