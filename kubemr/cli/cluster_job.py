@@ -22,19 +22,19 @@ from kubemr.coordination.job_view import JobView
 from kubemr.locks.aio import run
 from kubemr.locks.conditional import Target
 
-_STORE: Final = (*S3_CONFIG, "KUBEMR_STORAGE_URL")
-_WHICH: Final = frozenset({"KUBEMR_S3_BUCKET_NAME", "KUBEMR_STORAGE_URL"})
+_STORE_VARIABLES: Final = (*S3_CONFIG, "KUBEMR_STORAGE_URL")
+_STORE_IDENTITY: Final = frozenset({"KUBEMR_S3_BUCKET_NAME", "KUBEMR_STORAGE_URL"})
 """One of these says which store it is; the others only how it is reached."""
 
 
-async def ask(asked: JobQuery, environ: Mapping[str, str]) -> tuple[str, dict[str, str]]:
+async def find_in_cluster(query: JobQuery, environ: Mapping[str, str]) -> tuple[str, dict[str, str]]:
     """The prefix of the job's keys, and the settings of its store.  Raises `JobNotFoundError`."""
-    connection, namespace = await _connect(asked, environ)
+    connection, namespace = await _connect(query, environ)
     async with Client(connection, timeout=RETRY_SECONDS) as client:
-        answer = await client.send(Target(names.JOBS, namespace, asked.job).get())
+        answer = await client.send(Target(names.JOBS, namespace, query.job).get())
         if answer.status == 404:
             raise JobNotFoundError(
-                f"there is no MapReduceJob {asked.job!r} in namespace {namespace!r} of {connection.base_url}; "
+                f"there is no MapReduceJob {query.job!r} in namespace {namespace!r} of {connection.base_url}; "
                 "name the namespace (-n), or, for a job that is gone or ran locally, its store (--store)",
                 EXIT_USAGE,
             )
@@ -44,18 +44,18 @@ async def ask(asked: JobQuery, environ: Mapping[str, str]) -> tuple[str, dict[st
         return job.storage_prefix, await _store_of(job, client, environ)
 
 
-async def _connect(asked: JobQuery, environ: Mapping[str, str]) -> tuple[Connection, str]:
+async def _connect(query: JobQuery, environ: Mapping[str, str]) -> tuple[Connection, str]:
     """The cluster, and the namespace to look in."""
     url = environ.get("KUBEMR_APISERVER")
-    if url and not asked.context:
+    if url and not query.context:
         ca_file = environ.get("KUBEMR_APISERVER_CA") or None
         plain = PlainConnection(url, environ.get("KUBEMR_APISERVER_TOKEN", ""), ca_file=ca_file)
-        return plain, asked.namespace or "default"
+        return plain, query.namespace or "default"
     from kubemr.controller.client.kube_config import ConfigException, from_kubeconfig, namespace_of
 
     path = environ.get("KUBECONFIG")
     try:
-        return await from_kubeconfig(path, asked.context), asked.namespace or await namespace_of(path, asked.context)
+        return await from_kubeconfig(path, query.context), query.namespace or await namespace_of(path, query.context)
     except ConfigException as error:
         raise JobNotFoundError(
             f"no cluster is known: {error}; set KUBECONFIG, or name the store of a job (--store)", EXIT_USAGE
@@ -64,20 +64,23 @@ async def _connect(asked: JobQuery, environ: Mapping[str, str]) -> tuple[Connect
 
 async def _store_of(job: JobView, client: Client, environ: Mapping[str, str]) -> dict[str, str]:
     """The settings of the job's store, keys included."""
-    own = {name: environ[name] for name in _STORE if environ.get(name)}
+    own_variables = {name: environ[name] for name in _STORE_VARIABLES if environ.get(name)}
     named = ((job.document.get("spec") or {}).get("storage") or {}).get("s3")
-    if not named and not own.keys() & _WHICH:
+    if not named and not own_variables.keys() & _STORE_IDENTITY:
         answer = await client.send(Target(CONFIG_MAPS, job.namespace, names.config_map(job.base)).get())
         data = (answer.body.get("data") or {}) if answer.ok else {}
-        own = {**({name: data[name] for name in _STORE if data.get(name)} or _shown(job)), **own}
-        if not own.keys() & _WHICH:
+        own_variables = {
+            **({name: data[name] for name in _STORE_VARIABLES if data.get(name)} or _store_from_status(job)),
+            **own_variables,
+        }
+        if not own_variables.keys() & _STORE_IDENTITY:
             raise JobNotFoundError(
                 "the job names no store of its own, so it is the operator's, and which that is cannot be read "
                 f"({answer.message if not answer.ok else 'its ConfigMap does not say'}); "
                 "name it: --store s3://bucket/prefix",
                 EXIT_USAGE,
             )
-    storage = OperatorSettings.from_environment({**environ, **own}).storage(job.document)
+    storage = OperatorSettings.from_environment({**environ, **own_variables}).storage(job.document)
     keys: Mapping[str, str] = {name: environ[name] for name in S3_SECRET if environ.get(name)}
     if storage.secret_ref and not keys:
         try:
@@ -89,7 +92,7 @@ async def _store_of(job: JobView, client: Client, environ: Mapping[str, str]) ->
     return {**storage.config, **keys}
 
 
-def _shown(job: JobView) -> dict[str, str]:
+def _store_from_status(job: JobView) -> dict[str, str]:
     """The store, by an address in the job's status: of a result, or of the log that its error names."""
     status = job.document.get("status") or {}
     for text in (*(status.get("results") or ())[:1], status.get("resultsManifest") or "", status.get("error") or ""):

@@ -78,7 +78,7 @@ def run(
     try:
         job = load(manifest)
     except ManifestError as error:
-        _usage(str(error))
+        _usage_error(str(error))
     options = RunOptions(
         command=command,
         replicas=replicas,
@@ -103,7 +103,7 @@ def validate(manifest: str) -> None:
     try:
         job = load(manifest)
     except ManifestError as error:
-        _usage(str(error))
+        _usage_error(str(error))
     problems = [*problems_of(job), *set_by_server(job)]
     for problem in problems:
         click.echo(str(problem), err=True)
@@ -112,7 +112,7 @@ def validate(manifest: str) -> None:
     click.echo(f"{os.path.basename(manifest) if manifest != '-' else 'stdin'}: valid")
 
 
-def _of_a_job(command: Callable[..., object]) -> Callable[..., object]:
+def _attempt_options(command: Callable[..., object]) -> Callable[..., object]:
     """The arguments and options of what looks at a job's attempts."""
     for decorate in (
         click.option("--endpoint", metavar="URL", help="The S3 service, as it is reached from here."),
@@ -127,7 +127,7 @@ def _of_a_job(command: Callable[..., object]) -> Callable[..., object]:
 
 
 @main.command()
-@_of_a_job
+@_attempt_options
 @click.option("--limit", type=click.IntRange(min=1), default=100, show_default=True, help="Attempts to show.")
 def attempts(job: str, task: str | None, limit: int, **where: str | None) -> None:
     """What became of the attempts at JOB's tasks: those that left anything, or all at TASK that did.
@@ -145,7 +145,7 @@ def attempts(job: str, task: str | None, limit: int, **where: str | None) -> Non
 
 
 @main.command()
-@_of_a_job
+@_attempt_options
 @click.option("--limit", type=click.IntRange(min=1), default=20, show_default=True, help="Attempts to show.")
 def logs(job: str, task: str | None, limit: int, **where: str | None) -> None:
     """What the attempts at JOB's tasks printed, and why they failed.
@@ -158,6 +158,6 @@ def logs(job: str, task: str | None, limit: int, **where: str | None) -> None:
     sys.exit(show_logs(JobQuery(job, **where), task, limit))
 
 
-def _usage(message: str) -> NoReturn:
+def _usage_error(message: str) -> NoReturn:
     click.echo(f"Error: {message}", err=True)
     sys.exit(EXIT_USAGE)

@@ -18,17 +18,17 @@ from kubemr.storage import ObjectStore, store_from_environment
 from kubemr.storage.retry import Retrier
 
 
-def find_job(asked: JobQuery, environ: Mapping[str, str] = os.environ) -> JobLocation:
+def find_job(query: JobQuery, environ: Mapping[str, str] = os.environ) -> JobLocation:
     """Raises `JobNotFoundError`, and what the store raises."""
-    endpoint = {"KUBEMR_S3_ENDPOINT": asked.endpoint} if asked.endpoint else {}
+    endpoint = {"KUBEMR_S3_ENDPOINT": query.endpoint} if query.endpoint else {}
     try:
-        if asked.store is not None:
-            store = _open(store_settings(asked.store, {**environ, **endpoint}))
-            return JobLocation(store, _folder(store, asked.job))
+        if query.store is not None:
+            store = _open(store_settings(query.store, {**environ, **endpoint}))
+            return JobLocation(store, _find_folder(store, query.job))
         # Imported here: a named store must not wait for what a cluster needs.
-        from kubemr.cli.cluster_job import ask
+        from kubemr.cli.cluster_job import find_in_cluster
 
-        prefix, settings = asyncio.run(ask(asked, environ))
+        prefix, settings = asyncio.run(find_in_cluster(query, environ))
         return JobLocation(_open({**settings, **endpoint}), prefix)
     except ValueError as error:
         raise JobNotFoundError(str(error), EXIT_USAGE) from error
@@ -38,7 +38,7 @@ def _open(settings: Mapping[str, str]) -> ObjectStore:
     return store_from_environment(settings, Retrier(total=RETRY_SECONDS))
 
 
-def _folder(store: ObjectStore, job: str) -> str:
+def _find_folder(store: ObjectStore, job: str) -> str:
     """The prefix of the job of that name, or of that prefix."""
     wanted = re.compile(rf"{re.escape(names.slug(job))}-[a-z2-7]{{{names.HASH_LENGTH}}}")
     begin = names.slug(job)

@@ -19,7 +19,7 @@ from typing import Final
 from attrs import frozen
 
 from kubemr.cli.display import Display, display_for
-from kubemr.cli.display.log_lines import explains, readable
+from kubemr.cli.display.log_lines import format_line, may_explain_failure
 from kubemr.coordination import names
 from kubemr.coordination.attempt_history import attempts
 from kubemr.coordination.attempt_records import ERROR, LOG, LOST, is_record
@@ -35,7 +35,7 @@ from kubemr.local.job_watcher import (
     ShardSeen,
     WatchFailed,
 )
-from kubemr.local.manifest import localized, problems
+from kubemr.local.manifest import localize, problems
 from kubemr.local.output_log import OutputLog
 from kubemr.local.progress import JobProgress
 from kubemr.local.store_settings import DEFAULT, store_settings
@@ -86,7 +86,7 @@ class RunResult:
 
 
 @frozen
-class Signalled:
+class SignalReceived:
     """Somebody wants this to end."""
 
     number: int
@@ -99,7 +99,7 @@ class PartFailed:
     error: Exception
 
 
-_Event = JobEvent | Signalled | PartFailed
+_Event = JobEvent | SignalReceived | PartFailed
 
 
 class _End(Exception):
@@ -113,7 +113,7 @@ class _End(Exception):
 def run_job(job: Json, options: RunOptions) -> RunResult:
     """Run a job to its end, with its progress on stderr."""
     started = time.monotonic()
-    wanted = localized(
+    wanted = localize(
         job, command=options.command, replicas=options.replicas, cpus=os.cpu_count() or 1, keep=options.keep
     )
     mistakes = [str(problem) for problem in (*problems(wanted), *set_by_server(wanted))]
@@ -144,14 +144,14 @@ class _Session:
     def run(self) -> RunResult:
         """All of it."""
         subreaper.become_subreaper()
-        with _signals(self._events.put) as hasty:
+        with _signals_as_events(self._events.put) as on_second_signal:
             cluster = LocalCluster(
                 self._store,
                 self._output_log,
                 lambda error: self._events.put(PartFailed(error)),
                 log_level="debug" if self._options.verbose else "info",
             )
-            hasty(cluster.kill)
+            on_second_signal(cluster.kill)
             try:
                 cluster.start()
                 code, message = self._follow(cluster)
@@ -161,10 +161,16 @@ class _Session:
                 cluster.stop()
                 subreaper.end_all()
                 cluster.remove_files()
-            self._remove_unfinished(code)
-        told = self._failed_attempts(code)
+            self._remove_incomplete_files(code)
+        failed_attempts = self._failed_attempts(code)
         return RunResult(
-            code, self._progress, self._seconds(), message, self._last_log(code), told, self._options.store or DEFAULT
+            code,
+            self._progress,
+            self._seconds(),
+            message,
+            self._last_log(code),
+            failed_attempts,
+            self._options.store or DEFAULT,
         )
 
     def _follow(self, cluster: LocalCluster) -> tuple[int, str]:
@@ -174,13 +180,13 @@ class _Session:
             answer = _create(transport, cluster.namespace, self._job)
         if not answer.ok:
             return EXIT_USAGE, f"the job was refused: {answer.message}"
-        self._display.begin(answer.body["metadata"]["name"])
-        self._progress.see_job(answer.body, self._seconds())
+        self._display.job_created(answer.body["metadata"]["name"])
+        self._progress.update_job(answer.body, self._seconds())
         follower = JobWatcher(cluster.server, answer.body, self._events.put)
         follower.start()
         try:
             while not self._progress.final:
-                self._next(self._options.timeout)
+                self._wait_for_event(self._options.timeout)
             self._wait_for_cleanup(cluster)
         except _End as end:
             return end.code, str(end)
@@ -202,14 +208,14 @@ class _Session:
         deadline = self._seconds() + CLEANUP_SECONDS
         while True:
             try:
-                if isinstance(self._next(deadline), SettingsGone):
+                if isinstance(self._wait_for_event(deadline), SettingsGone):
                     return
             except _End as end:
                 if end.code == EXIT_TIMEOUT:
                     return
                 raise
 
-    def _next(self, deadline: float | None) -> _Event:
+    def _wait_for_event(self, deadline: float | None) -> _Event:
         """Wait for the next event and take note of it.  Raises `_End`; the deadline counts from the run's start."""
         try:
             left = None if deadline is None else max(deadline - self._seconds(), 0.0)
@@ -220,13 +226,13 @@ class _Session:
         assert display is not None, "opened before anything is waited for"
         match event:
             case JobSeen(document):
-                for step in self._progress.see_job(document, self._seconds()):
-                    display.step(step)
-                display.counts(self._progress.stages)
+                for step in self._progress.update_job(document, self._seconds()):
+                    display.step_begun(step)
+                display.update_counts(self._progress.stages)
             case ShardSeen(document):
-                self._progress.see_shard(document)
-                display.counts(self._progress.stages)
-            case Signalled(number):
+                self._progress.update_shard(document)
+                display.update_counts(self._progress.stages)
+            case SignalReceived(number):
                 raise _End(EXIT_SIGNAL + number, "interrupted" if number == signal.SIGINT else "told to end")
             case JobGone():
                 raise _End(EXIT_FAILED, "the job was deleted")
@@ -236,7 +242,7 @@ class _Session:
                 pass
         return event
 
-    def _remove_unfinished(self, code: int) -> None:
+    def _remove_incomplete_files(self, code: int) -> None:
         """Nobody will go on with a local job that did not complete: of its files only what tells why is of use."""
         view = self._progress.view
         if view is not None and code != EXIT_DONE and not self._options.keep:
@@ -258,14 +264,14 @@ class _Session:
     def _last_log(self, code: int) -> list[tuple[str, str]]:
         if code != EXIT_FAILED or self._options.verbose:
             return []
-        return [(source, line) for source, line in self._output_log.last() if explains(line)][-SHOWN_LINES:]
+        return [(source, line) for source, line in self._output_log.last() if may_explain_failure(line)][-SHOWN_LINES:]
 
     def _log_line(self, source: str, line: str) -> None:
         display = self._display
         if display is not None:
             display.log(source, line)
         else:
-            print(f"[{source}] {readable(line)}", file=sys.stderr)
+            print(f"[{source}] {format_line(line)}", file=sys.stderr)
 
     def _seconds(self) -> float:
         return time.monotonic() - self._started
@@ -278,22 +284,22 @@ def _create(transport: HttpTransport, namespace: str, job: Json) -> Answer:
 
 
 @contextmanager
-def _signals(tell: Callable[[_Event], None]) -> Iterator[Callable[[Callable[[], None]], None]]:
+def _signals_as_events(emit: Callable[[_Event], None]) -> Iterator[Callable[[Callable[[], None]], None]]:
     """SIGINT, SIGTERM, SIGHUP and SIGQUIT become events; from the second on, what was registered is called as well."""
-    hasty: list[Callable[[], None]] = []
+    second_signal_hooks: list[Callable[[], None]] = []
     seen: list[int] = []
 
     def on_signal(number: int, _frame: object) -> None:
-        tell(Signalled(number))  # SimpleQueue.put may be called in a signal handler.
+        emit(SignalReceived(number))  # SimpleQueue.put may be called in a signal handler.
         seen.append(number)
         if len(seen) > 1:
-            for function in hasty:
+            for function in second_signal_hooks:
                 threading.Thread(target=function, daemon=True).start()
 
     numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
     before = {number: signal.signal(number, on_signal) for number in numbers}
     try:
-        yield hasty.append
+        yield second_signal_hooks.append
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -10,7 +10,7 @@ from typing import Final
 
 from click import echo, style
 
-from kubemr.cli.display.log_lines import readable
+from kubemr.cli.display.log_lines import format_line
 from kubemr.cli.run import EXIT_DONE, EXIT_USAGE, RunResult
 from kubemr.local.progress import JobProgress
 from kubemr.locks.effects import Json
@@ -24,7 +24,7 @@ def report(result: RunResult, output: str | None = None, before_time: Callable[[
     `before_time` is called before the last line, if the job is complete.
     """
     for source, line in result.log:
-        say(style(f"[{source}] ", dim=True), readable(line))
+        say(style(f"[{source}] ", dim=True), format_line(line))
     document = result.progress.document
     if document is None:
         say(style(result.problem, fg="red"))

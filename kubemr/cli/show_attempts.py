@@ -24,27 +24,27 @@ REMEDY: Final = (
 )
 
 
-_Shower: TypeAlias = Callable[[Iterator[History], Selection], None]
+_Printer: TypeAlias = Callable[[Iterator[History], Selection], None]
 
 
-def show_attempts(asked: JobQuery, task: str | None, limit: int) -> int:
+def show_attempts(query: JobQuery, task: str | None, limit: int) -> int:
     """A table to stdout; the exit code."""
-    return _show(asked, task, limit, _table)
+    return _show(query, task, limit, _print_table)
 
 
-def show_logs(asked: JobQuery, task: str | None, limit: int) -> int:
+def show_logs(query: JobQuery, task: str | None, limit: int) -> int:
     """Logs to stdout, each under a heading unless one attempt is asked for; the exit code."""
-    return _show(asked, task, limit, _logs)
+    return _show(query, task, limit, _print_logs)
 
 
-def _show(asked: JobQuery, task: str | None, limit: int, show: _Shower) -> int:
+def _show(query: JobQuery, task: str | None, limit: int, show: _Printer) -> int:
     try:
         selection = ALL if task is None else Selection.parse(task)
-        place = find_job(asked)
-        found = sorted(attempts(place.store, place.prefix, selection), key=_first_what_failed)
+        location = find_job(query)
+        found = sorted(attempts(location.store, location.prefix, selection), key=_failed_first)
         # Outputs alone are worth a line only to who asks for the task.
-        told = [each for each in found if selection.number is not None or each.files & RECORDS]
-        show((history(place.store, attempt) for attempt in told[:limit]), selection)
+        shown = [each for each in found if selection.number is not None or each.files & RECORDS]
+        show((history(location.store, attempt) for attempt in shown[:limit]), selection)
     except ValueError as error:
         return _fail(str(error), EXIT_USAGE)
     except JobNotFoundError as error:
@@ -52,36 +52,36 @@ def _show(asked: JobQuery, task: str | None, limit: int, show: _Shower) -> int:
     except StorageError as error:
         missing = isinstance(error, NoSuchBucketError)
         return _fail(str(error) if missing else f"{error}\n({REMEDY})", EXIT_UNREACHABLE)
-    if not told:
-        what = task or f"the attempts of {asked.job}"
+    if not shown:
+        what = task or f"the attempts of {query.job}"
         print(f"nothing is kept of {what}: it printed nothing, did not fail, or did not run", file=sys.stderr)
-    if len(told) > limit:
-        print(f"and {len(told) - limit} more: name a task, or raise --limit", file=sys.stderr)
+    if len(shown) > limit:
+        print(f"and {len(shown) - limit} more: name a task, or raise --limit", file=sys.stderr)
     return 0
 
 
-def _first_what_failed(attempt: Attempt) -> tuple[bool, Attempt]:
+def _failed_first(attempt: Attempt) -> tuple[bool, Attempt]:
     return not attempt.files & {ERROR, LOST}, attempt
 
 
-def _table(told: Iterator[History], _selection: Selection) -> None:
-    rows = [_row(each) for each in told]
+def _print_table(shown: Iterator[History], _selection: Selection) -> None:
+    rows = [_row(each) for each in shown]
     if rows:
         widths = [max(len(row[column]) for row in (COLUMNS, *rows)) for column in range(len(COLUMNS))]
         for row in (COLUMNS, *rows):
             print("  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip())
 
 
-def _row(told: History) -> tuple[str, ...]:
-    why = told.message.partition("\n")[0]
+def _row(shown: History) -> tuple[str, ...]:
+    why = shown.message.partition("\n")[0]
     why = why if len(why) <= WHY_LENGTH else f"{why[: WHY_LENGTH - 1]}…"
-    printed = str(len(told.log.printed)) if told.log is not None else "-"
-    return str(told.attempt), told.outcome, told.start or "-", told.end or "-", printed, why
+    printed = str(len(shown.log.printed)) if shown.log is not None else "-"
+    return str(shown.attempt), shown.outcome, shown.start or "-", shown.end or "-", printed, why
 
 
-def _logs(told: Iterator[History], selection: Selection) -> None:
+def _print_logs(shown: Iterator[History], selection: Selection) -> None:
     """Byte by byte, so that it can be piped on."""
-    for each in told:
+    for each in shown:
         if not selection.attempt:
             times = " to ".join(filter(None, [each.start, each.end]))
             print(f"==> {each.attempt}  {each.outcome}  {times}".rstrip() + " <==")

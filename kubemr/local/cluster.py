@@ -15,7 +15,7 @@ from typing import Final
 
 from kubemr.local.apiserver.http import HttpServer
 from kubemr.local.apiserver.kubemr_server import kubemr_server
-from kubemr.local.container_process import inherited
+from kubemr.local.container_process import inherited_environ
 from kubemr.local.node.node import Node
 from kubemr.local.operator_process import OperatorSupervisor
 from kubemr.local.output_log import OutputLog
@@ -46,7 +46,7 @@ class LocalCluster:
         self.namespace = NAMESPACE
         self._apiserver = HttpServer(kubemr_server(), secrets.token_hex(16))
         self.server = Server(self._apiserver.url, token=self._apiserver.token)
-        common = {**inherited(), "KUBEMR_LOG_LEVEL": log_level}
+        common = {**inherited_environ(), "KUBEMR_LOG_LEVEL": log_level}
         environ = {
             **common,
             "KUBEMR_APISERVER": self.server.url,

@@ -33,11 +33,11 @@ class LocalProcess:
         command: Sequence[str],
         environ: Mapping[str, str],
         directory: str | None,
-        line: Callable[[str], None],
-        ended: Callable[[int, str], None],
+        on_line: Callable[[str], None],
+        on_exit: Callable[[int, str], None],
     ) -> None:
-        self._line = line
-        self._ended = ended
+        self._on_line = on_line
+        self._on_exit = on_exit
         self._tail = b""
         self._group = ProcessGroup()
         try:
@@ -95,20 +95,20 @@ class LocalProcess:
         with stream:
             for raw in stream:
                 self._tail = (self._tail + raw)[-TAIL_BYTES:]
-                self._line(raw.decode("utf-8", "replace").rstrip("\n"))
+                self._on_line(raw.decode("utf-8", "replace").rstrip("\n"))
 
     def _wait(self) -> None:
         status = self._process.wait()
         self._group.close()
         self._reader.join(_LAST_OUTPUT)
         code = status if status >= 0 else 128 - status
-        self._ended(code, _last_lines(self._tail))
+        self._on_exit(code, _last_lines(self._tail))
 
 
 def _last_lines(tail: bytes) -> str:
     return "\n".join(tail.decode("utf-8", "replace").splitlines()[-TAIL_LINES:])
 
 
-def inherited(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
+def inherited_environ(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
     """This process's environment for another, without kubemr's own variables."""
     return {name: value for name, value in environ.items() if not name.startswith("KUBEMR_")}

@@ -61,11 +61,11 @@ class JobWatcher:
         self._emit = emit
         self._namespace = metadata["namespace"]
         self._stop = Stop()
-        ours = names.selector(metadata["uid"])
+        job_selector = names.selector(metadata["uid"])
         self._threads = [
             self._thread(names.JOBS, self._job, field_selector=f"metadata.name={metadata['name']}"),
-            self._thread(SHARDS, self._shard, label_selector=ours),
-            self._thread(CONFIG_MAPS, self._settings, label_selector=ours),
+            self._thread(SHARDS, self._shard, label_selector=job_selector),
+            self._thread(CONFIG_MAPS, self._settings, label_selector=job_selector),
         ]
 
     def start(self) -> None:

@@ -13,7 +13,7 @@ from kubemr.resources import Problem, validate
 CONTAINERS: Final = "spec.template.spec.containers"
 
 
-def localized(job: Json, *, command: Sequence[str], replicas: int | None, cpus: int, keep: bool) -> Json:
+def localize(job: Json, *, command: Sequence[str], replicas: int | None, cpus: int, keep: bool) -> Json:
     """The job with the worker's command, as many workers as wanted, and what is kept of its files.
 
     `replicas` None means as many as the manifest says, or else as `cpus`.  A manifest of the wrong structure is
@@ -52,10 +52,10 @@ def _set_command(spec: Json, command: Sequence[str]) -> None:
 def problems(job: Json) -> list[Problem]:
     """Everything that is wrong with a job that is to run on this machine."""
     found = validate(job)
-    return found or list(_not_here(job))
+    return found or list(_unsupported_locally(job))
 
 
-def _not_here(job: Json) -> Iterator[Problem]:
+def _unsupported_locally(job: Json) -> Iterator[Problem]:
     """What a valid job may ask for that a local run would have to ignore."""
     spec = job["spec"]
     pod = (spec.get("template") or {}).get("spec") or {}

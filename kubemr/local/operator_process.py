@@ -13,14 +13,14 @@ from kubemr.local.container_process import LocalProcess
 from kubemr.local.output_log import OutputLog
 
 SOURCE: Final = "operator"
-FIRST_BACKOFF: Final = 0.1
-LAST_BACKOFF: Final = 5.0
-LIVED_SECONDS: Final = 5.0
+FIRST_RESTART_BACKOFF: Final = 0.1
+LAST_RESTART_BACKOFF: Final = 5.0
+STABLE_SECONDS: Final = 5.0
 """An operator that lived this long has worked: the back-off starts anew."""
-HOPELESS: Final = 5
+MAX_QUICK_EXITS: Final = 5
 """So many operators in a row that ended by themselves soon after their start: the next would not do better."""
-SETTINGS_WRONG: Final = 2
-GRACE_SECONDS: Final = 5.0
+EXIT_INVALID_SETTINGS: Final = 2
+OPERATOR_GRACE_SECONDS: Final = 5.0
 _HERE: Final = Path(__file__).parents[2]
 _PROGRAM: Final = """\
 import sys
@@ -31,7 +31,7 @@ sys.exit(main())
 """`python -m kubemr.controller`, but what lies in the working directory is not taken for a module that it imports."""
 
 
-class OperatorFailed(Exception):
+class OperatorFailedError(Exception):
     """The operator cannot work here."""
 
 
@@ -45,10 +45,10 @@ class OperatorSupervisor:
         self._output_log = output_log
         self._on_failure = on_failure
         self._lock = threading.Lock()
-        self._leaving = threading.Event()
+        self._stopping = threading.Event()
         self._process: LocalProcess | None = None
         self._started = 0.0
-        self._in_a_row = 0
+        self._quick_exits = 0
         self._timer: threading.Timer | None = None
 
     @property
@@ -60,7 +60,7 @@ class OperatorSupervisor:
     def start(self) -> None:
         """Start it."""
         with self._lock:
-            if self._leaving.is_set():
+            if self._stopping.is_set():
                 return
             self._started = time.monotonic()
             self._process = LocalProcess(
@@ -68,18 +68,18 @@ class OperatorSupervisor:
                 self._environ,
                 None,
                 lambda line: self._output_log.add(SOURCE, line),
-                self._ended,
+                self._on_exit,
             )
 
     def stop(self) -> None:
         """End it in an orderly way, and return when it is gone."""
         with self._lock:
-            self._leaving.set()
+            self._stopping.set()
             process, timer = self._process, self._timer
         if timer is not None:
             timer.cancel()
         if process is not None:
-            process.terminate(GRACE_SECONDS)
+            process.terminate(OPERATOR_GRACE_SECONDS)
             process.join()
 
     def kill(self) -> None:
@@ -88,21 +88,21 @@ class OperatorSupervisor:
         if process is not None:
             process.kill()
 
-    def _ended(self, code: int, message: str) -> None:
+    def _on_exit(self, code: int, message: str) -> None:
         with self._lock:
             self._process = None
-            if self._leaving.is_set():
+            if self._stopping.is_set():
                 return
             killed = code > 128
-            lived = time.monotonic() - self._started >= LIVED_SECONDS
-            self._in_a_row = 0 if lived else self._in_a_row + (not killed)
-            if code == SETTINGS_WRONG or self._in_a_row >= HOPELESS:
-                self._leaving.set()
-                hopeless = OperatorFailed(f"the operator ended with exit code {code}: {message}")
+            was_stable = time.monotonic() - self._started >= STABLE_SECONDS
+            self._quick_exits = 0 if was_stable else self._quick_exits + (not killed)
+            if code == EXIT_INVALID_SETTINGS or self._quick_exits >= MAX_QUICK_EXITS:
+                self._stopping.set()
+                failure = OperatorFailedError(f"the operator ended with exit code {code}: {message}")
             else:
-                pause = min(LAST_BACKOFF, FIRST_BACKOFF * 2**self._in_a_row)
+                pause = min(LAST_RESTART_BACKOFF, FIRST_RESTART_BACKOFF * 2**self._quick_exits)
                 self._timer = threading.Timer(pause, self.start)
                 self._timer.daemon = True
                 self._timer.start()
                 return
-        self._on_failure(hopeless)
+        self._on_failure(failure)

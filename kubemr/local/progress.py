@@ -63,7 +63,7 @@ class JobProgress:
         view = self.view
         return view is not None and view.final
 
-    def see_job(self, document: Json, seconds: float) -> list[Step]:
+    def update_job(self, document: Json, seconds: float) -> list[Step]:
         """Take note of the job; gives what has begun since it was last seen."""
         self.document = document
         view = JobView.of(document)
@@ -76,7 +76,7 @@ class JobProgress:
         self.timeline += new
         return new
 
-    def see_shard(self, document: Json) -> None:
+    def update_shard(self, document: Json) -> None:
         """Take note of a shard.  Shards that are deleted keep counting: the job is over then."""
         labels = document["metadata"]["labels"]
         view = self.view

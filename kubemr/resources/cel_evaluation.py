@@ -16,7 +16,7 @@ from kubemr.resources.fields import fields_of, is_class
 from kubemr.resources.json_types import Json
 from kubemr.resources.structural_schema import SchemaError
 
-_WORDS = {
+_REASON_WORDS = {
     "FieldValueInvalid": "Invalid value",
     "FieldValueForbidden": "Forbidden",
     "FieldValueRequired": "Required value",
@@ -24,12 +24,12 @@ _WORDS = {
 }
 
 
-def broken(obj: Json, kind: str) -> Iterator[tuple[str, Rule]]:
+def broken_rules(obj: Json, kind: str) -> Iterator[tuple[str, Rule]]:
     """The rules that an object of `kind` breaks, each with the path of the field it names."""
-    yield from _broken(obj, KINDS[kind], "")
+    yield from _broken_rules(obj, KINDS[kind], "")
 
 
-def broken_by_change(new: Json, old: Json, kind: str) -> Iterator[tuple[str, Rule]]:
+def rules_broken_by_change(new: Json, old: Json, kind: str) -> Iterator[tuple[str, Rule]]:
     """The rules that the change of an object from `old` to `new` breaks."""
     if kind == "MapReduceJob":
         for rule in transition_rules():
@@ -39,26 +39,26 @@ def broken_by_change(new: Json, old: Json, kind: str) -> Iterator[tuple[str, Rul
 
 def check_rules(obj: Json, kind: str, old: Json = None) -> list[SchemaError]:
     """What the apiserver's CEL rules refuse on create, or on an update of `old`."""
-    found = [*broken(obj, kind), *(broken_by_change(obj, old, kind) if old is not None else ())]
+    found = [*broken_rules(obj, kind), *(rules_broken_by_change(obj, old, kind) if old is not None else ())]
     return [_error(path, rule) for path, rule in found]
 
 
 def _error(path: str, rule: Rule) -> SchemaError:
-    return SchemaError(path, f"{_WORDS[rule.reason]}: {rule.message}; {rule.remedy}", rule.reason)
+    return SchemaError(path, f"{_REASON_WORDS[rule.reason]}: {rule.message}; {rule.remedy}", rule.reason)
 
 
 def _named(path: str, rule: Rule) -> str:
     return f"{path}.{rule.field}" if rule.field else path
 
 
-def _broken(value: Json, hint: Any, path: str) -> Iterator[tuple[str, Rule]]:
+def _broken_rules(value: Json, hint: Any, path: str) -> Iterator[tuple[str, Rule]]:
     if is_class(hint) and isinstance(value, dict):
         for rule in rules_of(hint):
             if rule.holds is not None and not rule.holds(value):
                 yield _named(path, rule), rule
         for field in fields_of(hint):
             if field.key in value:
-                yield from _broken(value[field.key], field.type, f"{path}.{field.key}" if path else field.key)
+                yield from _broken_rules(value[field.key], field.type, f"{path}.{field.key}" if path else field.key)
     elif get_origin(hint) is list and isinstance(value, list):
         for index, item in enumerate(value):
-            yield from _broken(item, get_args(hint)[0], f"{path}[{index}]")
+            yield from _broken_rules(item, get_args(hint)[0], f"{path}[{index}]")

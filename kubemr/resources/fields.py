@@ -108,11 +108,11 @@ def fields_of(cls: type) -> tuple[Field, ...]:
     """The fields of a resource type, in the order of their definition."""
     if cls not in _fields:
         hints = get_type_hints(cls)
-        _fields[cls] = tuple(_field(attribute, hints[attribute.name]) for attribute in attrs.fields(cls))
+        _fields[cls] = tuple(_resolve_field(attribute, hints[attribute.name]) for attribute in attrs.fields(cls))
     return _fields[cls]
 
 
-def _field(attribute: attrs.Attribute[Any], hint: Any) -> Field:
+def _resolve_field(attribute: attrs.Attribute[Any], hint: Any) -> Field:
     rest: Prop = attribute.metadata[_KEY]
     default = attribute.default
     if default is None:

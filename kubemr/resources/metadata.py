@@ -20,7 +20,7 @@ MAX_NAME: Final = 253
 MAX_LABEL: Final = 63
 _NAME = re.compile(DNS_SUBDOMAIN)
 _NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
-_LABEL = re.compile(r"[A-Za-z0-9]([-._A-Za-z0-9]*[A-Za-z0-9])?")
+_LABEL_VALUE = re.compile(r"[A-Za-z0-9]([-._A-Za-z0-9]*[A-Za-z0-9])?")
 _WRITABLE = ("name", "generateName", "namespace", "labels", "annotations", "finalizers", "ownerReferences")
 _BY_SERVER = (
     "uid",
@@ -97,7 +97,7 @@ def pairs(path: str, value: Json, *, labels: bool) -> Iterator[Problem]:
         yield from _key(here, key)
         if not isinstance(text, str):
             yield Problem.of(here, text, "must be a string", f'quote it: "{str(text).lower()}"')
-        elif labels and text and (len(text) > MAX_LABEL or not _LABEL.fullmatch(text)):
+        elif labels and text and (len(text) > MAX_LABEL or not _LABEL_VALUE.fullmatch(text)):
             message = f"a label's value must be at most {MAX_LABEL} letters, digits, -, _ and ."
             yield Problem.of(here, text, message, "begin and end it with a letter or a digit, or make it an annotation")
 
@@ -108,6 +108,6 @@ def _key(path: str, key: Json) -> Iterator[Problem]:
         yield Problem.of(
             path, key, "has a bad prefix before its /", "write the prefix as a domain, e.g. example.com/team"
         )
-    elif len(name) > MAX_LABEL or not _LABEL.fullmatch(name):
+    elif len(name) > MAX_LABEL or not _LABEL_VALUE.fullmatch(name):
         message = f"a key must be at most {MAX_LABEL} letters, digits, -, _ and ., after an optional domain and /"
         yield Problem.of(path, key, message, "give a key such as team or example.com/team")

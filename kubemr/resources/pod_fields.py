@@ -15,11 +15,11 @@ from kubemr.resources.schema_messages import unknown_field
 from kubemr.resources.structural_schema import type_name
 
 
-def _table(**kinds: str) -> dict[str, str]:
+def _kinds_by_field(**kinds: str) -> dict[str, str]:
     return {name: kind for kind, names in kinds.items() for name in names.split()}
 
 
-POD: Final[Mapping[str, str]] = _table(
+POD: Final[Mapping[str, str]] = _kinds_by_field(
     boolean="automountServiceAccountToken enableServiceLinks hostIPC hostNetwork hostPID hostUsers setHostnameAsFQDN "
     "shareProcessNamespace",
     integer="activeDeadlineSeconds priority terminationGracePeriodSeconds",
@@ -32,7 +32,7 @@ POD: Final[Mapping[str, str]] = _table(
 )
 """`elsewhere` are checked by `kubemr.resources.template` itself."""
 
-CONTAINER: Final[Mapping[str, str]] = _table(
+CONTAINER: Final[Mapping[str, str]] = _kinds_by_field(
     boolean="stdin stdinOnce tty",
     string="imagePullPolicy restartPolicy terminationMessagePath terminationMessagePolicy workingDir",
     array="envFrom ports resizePolicy restartPolicyRules volumeDevices volumeMounts",
@@ -40,7 +40,7 @@ CONTAINER: Final[Mapping[str, str]] = _table(
     elsewhere="args command env image name",
 )
 
-_WORDS: Final = {
+_TYPE_WORDS: Final = {
     "boolean": ("true or false", "write true or false without quotes"),
     "integer": ("a whole number", "write a number without quotes"),
     "string": ("a string", "quote it"),
@@ -58,10 +58,10 @@ def field_problems(path: str, value: Mapping[str, Json], table: Mapping[str, str
             yield unknown_field(here, member, list(table), [])
             continue
         kind = table[key]
-        if member is None or kind not in _WORDS:
+        if member is None or kind not in _TYPE_WORDS:
             continue
         if type_name(member) != kind:
-            what, remedy = _WORDS[kind]
+            what, remedy = _TYPE_WORDS[kind]
             yield Problem.of(here, member, f"must be {what}", remedy)
         elif key in _LEAST and member < _LEAST[key]:
             yield Problem.of(

@@ -29,7 +29,7 @@ _REMEDIES = {
 """Better advice than the general one, by path and keyword."""
 
 
-def explain(error: SchemaError) -> Problem:
+def problem_for(error: SchemaError) -> Problem:
     """The problem that a schema error is."""
     message, remedy = _EXPLANATIONS[error.keyword](error.value, error.schema)
     problem = Problem.of(error.path, error.value, message, _REMEDIES.get((error.path, error.keyword), remedy))

@@ -28,16 +28,16 @@ MAX_SPEC: Final = 176 * 1024
 """Bytes of the whole spec in JSON: with 64 KiB of results and what else its status says, a job is below 256 KiB."""
 
 
-def beyond(job: Json) -> list[Problem]:
+def semantic_problems(job: Json) -> list[Problem]:
     """All of them."""
     return [problem for check in CHECKS for problem in check(job)]
 
 
-def _metadata(job: Json) -> Iterator[Problem]:
+def _metadata_problems(job: Json) -> Iterator[Problem]:
     yield from metadata_problems(job.get("metadata") or {})
 
 
-def _size(job: Json) -> Iterator[Problem]:
+def _size_problems(job: Json) -> Iterator[Problem]:
     sizes = {member: len(marshal(value).encode("utf-8", "surrogatepass")) for member, value in job["spec"].items()}
     total = sum(sizes.values())
     if total > MAX_SPEC:
@@ -194,8 +194,8 @@ def _template(job: Json) -> Iterator[Problem]:
 
 
 CHECKS: tuple[Callable[[Json], Iterator[Problem]], ...] = (
-    _metadata,
-    _size,
+    _metadata_problems,
+    _size_problems,
     _image,
     _jobargs,
     _storage,

@@ -132,7 +132,7 @@ def _member_schema(schema: Schema, key: str) -> Schema | None:
 def apply_defaults(obj: Json, schema: Schema) -> None:
     """Drop the nulls that are not allowed, then fill in `default:`, in place."""
     _drop_nulls(obj, schema)
-    _default(obj, schema)
+    _fill_defaults(obj, schema)
 
 
 def _drop_nulls(value: Json, schema: Schema) -> None:
@@ -150,7 +150,7 @@ def _drop_nulls(value: Json, schema: Schema) -> None:
             _drop_nulls(item, schema.get("items", {}))
 
 
-def _default(value: Json, schema: Schema) -> None:
+def _fill_defaults(value: Json, schema: Schema) -> None:
     if isinstance(value, dict):
         for key, child in schema.get("properties", {}).items():
             if "default" in child and (key not in value or (value[key] is None and not child.get("nullable"))):
@@ -158,13 +158,13 @@ def _default(value: Json, schema: Schema) -> None:
         for key, member in value.items():
             of_member = _member_schema(schema, key)
             if of_member is not None:
-                _default(member, of_member)
+                _fill_defaults(member, of_member)
     elif isinstance(value, list):
         items = schema.get("items", {})
         for index, item in enumerate(value):
             if item is None and "default" in items and not items.get("nullable"):
                 value[index] = copy.deepcopy(items["default"])
-            _default(value[index], items)
+            _fill_defaults(value[index], items)
 
 
 def check(obj: Json, schema: Schema) -> list[SchemaError]:
@@ -172,23 +172,23 @@ def check(obj: Json, schema: Schema) -> list[SchemaError]:
 
     Raises ValueError for a schema with a keyword that is not in `KEYWORDS`.
     """
-    _understood(schema)
+    _check_keywords(schema)
     return [*_check(obj, schema, ""), *_duplicates(obj, schema, "")]
 
 
-_seen: dict[int, Schema] = {}
+_checked_schemas: dict[int, Schema] = {}
 
 
-def _understood(schema: Schema) -> None:
-    if id(schema) in _seen and _seen[id(schema)] is schema:
+def _check_keywords(schema: Schema) -> None:
+    if id(schema) in _checked_schemas and _checked_schemas[id(schema)] is schema:
         return
     for path, node in _nodes(schema, ""):
         unknown = sorted(set(node) - KEYWORDS)
         if unknown:
             raise ValueError(f"schema{path or '.'}: keyword {unknown[0]!r} is not understood; use one of {KEYWORDS}")
-    if len(_seen) > 64:
-        _seen.clear()
-    _seen[id(schema)] = schema
+    if len(_checked_schemas) > 64:
+        _checked_schemas.clear()
+    _checked_schemas[id(schema)] = schema
 
 
 def _nodes(schema: Schema, path: str) -> Iterator[tuple[str, Schema]]:
@@ -219,10 +219,10 @@ class _Node:
         return self.error(keyword, detail, TOO_MANY)
 
     def error(self, keyword: str, detail: str, kind: str) -> SchemaError:
-        return SchemaError(_field(self.path), detail, kind, keyword, self.value, self.schema)
+        return SchemaError(_cause_field(self.path), detail, kind, keyword, self.value, self.schema)
 
 
-def _field(path: str) -> str:
+def _cause_field(path: str) -> str:
     """The name of the field in a cause; `<nil>` is what the apiserver calls the object itself."""
     return path.removeprefix(".") or "<nil>"
 

@@ -20,7 +20,7 @@ WORKER_CONTAINER: Final = "worker"
 """A container of this name in the template is merged with the worker's own."""
 
 PATH: Final = "spec.template"
-_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
+_DNS_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
 _OWN_LABELS = "kubemr.turbobytes.com/"
 _RESTART_POLICY = "Never"
 
@@ -31,7 +31,7 @@ def template_problems(job_spec: Json) -> Iterator[Problem]:
     for key in template:
         if key not in ("metadata", "spec"):
             yield unknown_field(f"{PATH}.{key}", template[key], ["metadata", "spec"], [])
-    yield from _metadata(template.get("metadata"))
+    yield from _template_metadata(template.get("metadata"))
     spec = template.get("spec")
     if spec is None:
         return
@@ -60,7 +60,7 @@ def template_problems(job_spec: Json) -> Iterator[Problem]:
                 yield from _worker(path, container, member, job_spec)
 
 
-def _metadata(metadata: Json) -> Iterator[Problem]:
+def _template_metadata(metadata: Json) -> Iterator[Problem]:
     if metadata is None:
         return
     if not isinstance(metadata, dict):
@@ -84,7 +84,7 @@ def _container(path: str, container: Json, names: set[str]) -> Iterator[Problem]
     name = container.get("name")
     if name is None:
         yield Problem.of(f"{path}.name", None, "is required", f"name it; {WORKER_CONTAINER} is the worker itself")
-    elif not isinstance(name, str) or len(name) > 63 or not _LABEL.fullmatch(name):
+    elif not isinstance(name, str) or len(name) > 63 or not _DNS_LABEL.fullmatch(name):
         message = "must be at most 63 lower-case letters, digits and -"
         yield Problem.of(f"{path}.name", name, message, "give a name such as log-shipper")
     elif name in names:

@@ -11,11 +11,11 @@ from typing import Final
 from kubemr.resources.json_types import Json
 from kubemr.resources.problem import Problem
 
-VERSION: Final = "0.1"
+KUBEMR_VERSION: Final = "0.1"
 
 _IMAGE = "build an image with a JobWorker and name it in image"
 
-NOT_YET: Final[dict[str, tuple[str, Callable[[Json], bool], str]]] = {
+UNSUPPORTED: Final[dict[str, tuple[str, Callable[[Json], bool], str]]] = {
     "spec.inputFormat.maxBadRecords": (
         "leaving out bad records",
         lambda value: value != 0,
@@ -29,12 +29,12 @@ NOT_YET: Final[dict[str, tuple[str, Callable[[Json], bool], str]]] = {
 """By path: what is meant, whether a value asks for it, and what to do instead."""
 
 
-def not_yet(job: Json) -> Iterator[Problem]:
+def unsupported_fields(job: Json) -> Iterator[Problem]:
     """A problem for each field that asks for what this version does not do."""
-    for path, (what, asks, remedy) in NOT_YET.items():
+    for path, (what, asks, remedy) in UNSUPPORTED.items():
         value = job
         for key in path.split("."):
             value = value.get(key) if isinstance(value, dict) else None
         if value is not None and asks(value):
-            message = f"{what} is not supported by this version ({VERSION})"
+            message = f"{what} is not supported by this version ({KUBEMR_VERSION})"
             yield Problem.of(path, value, message, remedy)

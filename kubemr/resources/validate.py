@@ -11,16 +11,16 @@ import copy
 import math
 from collections.abc import Iterator
 
-from kubemr.resources.cel_evaluation import broken, broken_by_change
+from kubemr.resources.cel_evaluation import broken_rules, rules_broken_by_change
 from kubemr.resources.crd import schema, with_defaults
 from kubemr.resources.definitions.objects import API_VERSION, MapReduceJob
 from kubemr.resources.fields import walk
 from kubemr.resources.json_types import Json, Schema
 from kubemr.resources.problem import Problem
-from kubemr.resources.schema_messages import explain, unknown_field
-from kubemr.resources.semantic_checks import beyond
+from kubemr.resources.schema_messages import problem_for, unknown_field
+from kubemr.resources.semantic_checks import semantic_problems
 from kubemr.resources.structural_schema import check, prune
-from kubemr.resources.unsupported_fields import not_yet
+from kubemr.resources.unsupported_fields import unsupported_fields
 
 KIND = "MapReduceJob"
 
@@ -35,15 +35,15 @@ def validate(job: Json) -> list[Problem]:
     problems = [*_kind(job), *structure(job)]
     if not problems:
         complete = with_defaults(job)
-        problems += [_rule(job, path, rule.message, rule.remedy) for path, rule in broken(complete, KIND)]
-        problems += beyond(complete)
-    return [*problems, *not_yet(job)]
+        problems += [_rule(job, path, rule.message, rule.remedy) for path, rule in broken_rules(complete, KIND)]
+        problems += semantic_problems(complete)
+    return [*problems, *unsupported_fields(job)]
 
 
 def validate_change(new: Json, old: Json) -> list[Problem]:
     """What may not change between two valid versions of a job."""
     new, old = with_defaults(new), with_defaults(old)
-    return [_rule(new, path, rule.message, rule.remedy) for path, rule in broken_by_change(new, old, KIND)]
+    return [_rule(new, path, rule.message, rule.remedy) for path, rule in rules_broken_by_change(new, old, KIND)]
 
 
 def structure(job: Json) -> list[Problem]:
@@ -52,7 +52,7 @@ def structure(job: Json) -> list[Problem]:
     unknown = prune(pruned, of_kind)
     problems = [_unknown(job, path, of_kind) for path in unknown]
     errors = check(with_defaults(pruned), of_kind)
-    return [*problems, *(explain(error) for error in errors if error.keyword)]
+    return [*problems, *(problem_for(error) for error in errors if error.keyword)]
 
 
 def _not_finite(value: Json, path: str) -> Iterator[Problem]:

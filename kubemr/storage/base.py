@@ -41,8 +41,8 @@ class ObjectStore(Protocol):
     def reader(self, key: str, start: int = 0) -> BinaryIO:
         """Open an object for reading from offset `start` to its end, to be used by `with`.
 
-        Raises `NoSuchKeyError` at once.  From the object's end on there is nothing to read, which is no error.  A negative
-        `start` raises ValueError.  The stream cannot seek.  It needs little memory however large the object.
+        Raises `NoSuchKeyError` at once.  From the object's end on there is nothing to read, which is no error.  A
+        negative `start` raises ValueError.  The stream cannot seek.  It needs little memory however large the object.
         """
         ...
 

@@ -87,7 +87,7 @@ class DirectoryStore:
 
     def get(self, key: str) -> bytes:
         """Read an object."""
-        with self._opened("get", key) as stream, self._translated("get", key):
+        with self._opened("get", key) as stream, self._translate_errors("get", key):
             return stream.read()
 
     def reader(self, key: str, start: int = 0) -> BinaryIO:
@@ -99,7 +99,7 @@ class DirectoryStore:
 
     def _opened(self, operation: str, key: str) -> BinaryIO:
         path = self._path(operation, key)
-        with self._translated(operation, key):
+        with self._translate_errors(operation, key):
             try:
                 return open(path, "rb")
             except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
@@ -112,12 +112,12 @@ class DirectoryStore:
     @contextmanager
     def _written(self, operation: str, key: str) -> Iterator[BinaryIO]:
         path = self._path(operation, key)
-        with self._translated(operation, key):
+        with self._translate_errors(operation, key):
             raw = self._create_part(operation, key, os.path.dirname(path))
         try:
             with io.BufferedWriter(raw, _BUFFER) as stream:
                 yield stream
-            with self._translated(operation, key):
+            with self._translate_errors(operation, key):
                 self._publish(operation, key, raw.part, path)
         except BaseException:
             raw.discard()
@@ -129,7 +129,7 @@ class DirectoryStore:
         for _ in range(_MAKE_FOLDER_ATTEMPTS):
             try:
                 os.makedirs(folder, exist_ok=True)
-                return _PartFile(part_path(folder), lambda error: from_os_error(error, operation, self._name, key))
+                return _PartFile(part_path(folder), lambda error: error_for_os_error(error, operation, self._name, key))
             except (FileNotFoundError, FileExistsError, NotADirectoryError):
                 # Another process may have pruned the folder between the steps: makedirs takes one that vanished after
                 # it was found to exist for a file.
@@ -169,7 +169,7 @@ class DirectoryStore:
     def stat(self, key: str) -> ObjectInfo | None:
         """What is known of an object."""
         path = self._path("stat", key)
-        with self._translated("stat", key):
+        with self._translate_errors("stat", key):
             try:
                 status = os.stat(path)
             except (FileNotFoundError, NotADirectoryError):
@@ -183,7 +183,7 @@ class DirectoryStore:
         return self._list(folder + "/" if folder else "", begin)
 
     def _list(self, folder: str, begin: str) -> Iterator[ObjectInfo]:
-        with self._translated("list", folder):
+        with self._translate_errors("list", folder):
             try:
                 with os.scandir(os.path.join(self.root, folder)) as entries:
                     found = [entry for entry in entries if entry.name.startswith(begin)]
@@ -195,7 +195,7 @@ class DirectoryStore:
             if name.endswith("/"):
                 yield from self._list(folder + name, "")
             elif not name.startswith(PART_MARK) and entry.is_file():
-                with self._translated("list", folder + name):
+                with self._translate_errors("list", folder + name):
                     try:
                         size = entry.stat().st_size
                     except FileNotFoundError:
@@ -205,7 +205,7 @@ class DirectoryStore:
     def delete(self, key: str) -> None:
         """Remove an object."""
         path = self._path("delete", key)
-        with self._translated("delete", key):
+        with self._translate_errors("delete", key):
             try:
                 remove_if_there(path)
             except (NotADirectoryError, IsADirectoryError):
@@ -215,7 +215,7 @@ class DirectoryStore:
     def delete_prefix(self, prefix: str, keep: Callable[[str], bool] | None = None) -> int:
         """Remove a folder with all that is in it, finished or not, but for the objects to `keep`."""
         folder = check_folder("delete_prefix", self._name, prefix)
-        with self._translated("delete_prefix", folder):
+        with self._translate_errors("delete_prefix", folder):
             path = os.path.join(self.root, folder.rstrip("/"))
             if os.path.islink(path) or not os.path.isdir(path):
                 return 0
@@ -251,7 +251,7 @@ class DirectoryStore:
 
     def check(self) -> None:
         """Make the directory if it is missing, and a file in it."""
-        with self._translated("check", ""):
+        with self._translate_errors("check", ""):
             try:
                 raw = self._create_part("check", "", self.root)
             except InvalidKeyError:
@@ -260,7 +260,7 @@ class DirectoryStore:
                 remove_if_there(raw.part)
                 raw.write(b"kubemr")
 
-    def _translated(self, operation: str, key: str) -> AbstractContextManager[None]:
+    def _translate_errors(self, operation: str, key: str) -> AbstractContextManager[None]:
         return translate_os_errors(operation, self._name, key)
 
 
@@ -292,10 +292,10 @@ def translate_os_errors(operation: str, store: str, key: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise from_os_error(error, operation, store, key) from error
+        raise error_for_os_error(error, operation, store, key) from error
 
 
-def from_os_error(error: OSError, operation: str, store: str, key: str) -> StorageError:
+def error_for_os_error(error: OSError, operation: str, store: str, key: str) -> StorageError:
     """The `StorageError` for an OSError."""
     kind = _BY_ERRNO.get(error.errno or 0, StorageError)
     code = errno.errorcode.get(error.errno or 0, type(error).__name__)

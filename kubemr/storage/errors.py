@@ -35,8 +35,8 @@ class StorageError(Exception):
 
     def __str__(self) -> str:
         what = f"{self.operation} {self.key!r}" if self.key else self.operation
-        told = f"{what} in {self.store}: {self.problem}"
-        return f"{told}; {self.remedy}" if self.remedy else told
+        text = f"{what} in {self.store}: {self.problem}"
+        return f"{text}; {self.remedy}" if self.remedy else text
 
 
 class NoSuchKeyError(StorageError):

@@ -150,7 +150,7 @@ class HttpObject:
         """Read up to `offset` where the server sends the whole; where the object ends, if that is known."""
         left = offset
         while left:
-            data = self._read(answer, min(left, transfer.CHUNK))
+            data = self._read(answer, min(left, transfer.COPY_SIZE))
             if not data:
                 break
             left -= len(data)
@@ -186,7 +186,7 @@ class HttpObject:
             if answer.total is not None:
                 return answer.total
             size = 0
-            while data := self._read(answer, transfer.CHUNK):
+            while data := self._read(answer, transfer.COPY_SIZE):
                 size += len(data)
             return size
         finally:

@@ -18,7 +18,7 @@ from kubemr.storage.retry import Retrier
 BUFFER: int = 256 * 1024
 """Bytes of memory per open stream.  Larger reads go past the buffer."""
 
-CHUNK: int = 1024 * 1024
+READ_SIZE: int = 1024 * 1024
 """How much is asked of a connection at once when all is read."""
 
 
@@ -84,7 +84,7 @@ class ResumingReader(io.RawIOBase):
 
     def readall(self) -> bytes:
         """The rest of the object."""
-        return b"".join(iter(lambda: self._next(CHUNK), b""))
+        return b"".join(iter(lambda: self._next(READ_SIZE), b""))
 
     def _next(self, size: int) -> bytes:
         if self._end is not None:

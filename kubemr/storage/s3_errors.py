@@ -85,16 +85,16 @@ _TRANSIENT_STATUS: Final = frozenset({408, 429, 500, 502, 503, 504})
 
 
 @contextmanager
-def translated(operation: str, store: str, key: str) -> Iterator[None]:
+def translate_s3_errors(operation: str, store: str, key: str) -> Iterator[None]:
     """Turn what the libraries raise within into the `StorageError` that says what it means."""
     try:
         yield
     except StorageError:
         raise
     except S3Error as error:
-        raise _of_answer(error, operation, store, key) from error
+        raise _error_for_answer(error, operation, store, key) from error
     except (ServerError, InvalidResponseError) as error:
-        raise _of_status(error, operation, store, key) from error
+        raise _error_for_status(error, operation, store, key) from error
     except urllib3.exceptions.SSLError as error:
         raise StorageError(operation, store, key, f"no trusted TLS connection: {error}", _TLS) from error
     except (urllib3.exceptions.LocationValueError, urllib3.exceptions.LocationParseError) as error:
@@ -110,28 +110,28 @@ def translated(operation: str, store: str, key: str) -> Iterator[None]:
 _TLS = "check the endpoint's certificate, or name the authority's file in SSL_CERT_FILE"
 
 
-def of_code(code: str, message: str, operation: str, store: str, key: str) -> StorageError:
+def error_for_code(code: str, message: str, operation: str, store: str, key: str) -> StorageError:
     """The error for a code that an S3 service answered."""
     kind = _BY_CODE.get(code, StorageError)
     return kind(operation, store, key, f"{code}: {message}" if message else code, _REMEDY_BY_CODE.get(code, ""))
 
 
-def _of_answer(error: S3Error, operation: str, store: str, key: str) -> StorageError:
+def _error_for_answer(error: S3Error, operation: str, store: str, key: str) -> StorageError:
     code, status = error.code or "", int(error.response.status)
     # An answer to HEAD has no body, so minio takes every 404 for a missing key; MinIO says in a header what is missing.
     code = error.response.headers.get("x-minio-error-code") or code
-    found = of_code(code, error.message or "", operation, store, key)
+    found = error_for_code(code, error.message or "", operation, store, key)
     if type(found) is StorageError:
         kind = _kind_of_status(status)
         found = kind(operation, store, key, f"{found.problem} (HTTP {status})", found.remedy)
     return _with_retry_after(found, error.response.headers.get("retry-after"))
 
 
-def _of_status(error: ServerError | InvalidResponseError, operation: str, store: str, key: str) -> StorageError:
+def _error_for_status(error: ServerError | InvalidResponseError, operation: str, store: str, key: str) -> StorageError:
     # InvalidResponseError tells its status in a private attribute only.
     status = error.status_code if isinstance(error, ServerError) else int(getattr(error, "_code", 0))
-    said = str(error).replace("\n", " ")[:300]
-    return _kind_of_status(status)(operation, store, key, f"HTTP {status}: {said}")
+    text = str(error).replace("\n", " ")[:300]
+    return _kind_of_status(status)(operation, store, key, f"HTTP {status}: {text}")
 
 
 def _kind_of_status(status: int) -> type[StorageError]:

@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 from typing import Protocol, TextIO
 
-from kubemr.cli.display.log_lines import failures, readable
+from kubemr.cli.display.log_lines import failure_counts, format_line
 from kubemr.local.progress import StageCounts, Step
 
 LINE_SECONDS = 2.0
@@ -17,15 +17,15 @@ LINE_SECONDS = 2.0
 class Display(Protocol):
     """Shows the progress of one job."""
 
-    def begin(self, name: str) -> None:
+    def job_created(self, name: str) -> None:
         """The job was created."""
         ...
 
-    def step(self, step: Step) -> None:
+    def step_begun(self, step: Step) -> None:
         """A phase or stage has begun."""
         ...
 
-    def counts(self, stages: Sequence[StageCounts]) -> None:
+    def update_counts(self, stages: Sequence[StageCounts]) -> None:
         """How far the stages have come."""
         ...
 
@@ -57,15 +57,15 @@ class LineDisplay:
         self._last = 0.0
         self._shown: dict[str, int] = {}
 
-    def begin(self, name: str) -> None:
+    def job_created(self, name: str) -> None:
         """The job was created."""
         self._print(f"job {name} created")
 
-    def step(self, step: Step) -> None:
+    def step_begun(self, step: Step) -> None:
         """A phase or stage has begun."""
         self._print(step.name)
 
-    def counts(self, stages: Sequence[StageCounts]) -> None:
+    def update_counts(self, stages: Sequence[StageCounts]) -> None:
         """A line for a stage when it is complete, and now and then on the way."""
         now = time.monotonic()
         for stage in stages:
@@ -74,11 +74,11 @@ class LineDisplay:
             if stage.done == stage.total or now - self._last >= LINE_SECONDS:
                 self._shown[stage.key] = stage.done
                 self._last = now
-                self._print(", ".join([f"{stage.key} {stage.done}/{stage.total}", *failures(stage)]))
+                self._print(", ".join([f"{stage.key} {stage.done}/{stage.total}", *failure_counts(stage)]))
 
     def log(self, source: str, line: str) -> None:
         """A line that a process printed."""
-        self._print(f"[{source}] {readable(line)}")
+        self._print(f"[{source}] {format_line(line)}")
 
     def close(self) -> None:
         """Nothing is held."""

@@ -121,10 +121,10 @@ def create_decoded(state: State, kind: Kind, obj: Json, query: Mapping[str, str]
     check(kind, obj, None)
     if version and version != "0":
         raise errors.server_error("resourceVersion should not be set on objects to be created")
-    there = state.store.get(kind.collection, state.key(obj))
-    if there is not None:
-        going = bool(there["metadata"].get("deletionTimestamp"))
-        raise errors.already_exists(kind.group, kind.plural, metadata["name"], going)
+    existing = state.store.get(kind.collection, state.key(obj))
+    if existing is not None:
+        being_deleted = bool(existing["metadata"].get("deletionTimestamp"))
+        raise errors.already_exists(kind.group, kind.plural, metadata["name"], being_deleted)
     return Answer(201, obj if options.dry_run(query) else state.put(kind, obj))
 
 

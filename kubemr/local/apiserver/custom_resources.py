@@ -57,7 +57,7 @@ class Custom:
     status: bool
     replicas_path: tuple[str, ...] = ()
     status_path: tuple[str, ...] = ()
-    ruled: bool = False
+    has_rules: bool = False
     rules: Rules = _no_rules
 
     def decode(self, body: Json) -> list[str]:
@@ -92,7 +92,7 @@ class Custom:
         """As in the real server, rules are not evaluated on an object whose shape they could not rely on."""
         if not any(cause.reason in _BLOCKING for cause in causes):
             return [*causes, *self.rules(obj, old)]
-        return [*causes, _UNCHECKED] if self.ruled else causes
+        return [*causes, _UNCHECKED] if self.has_rules else causes
 
     def _check_status(self, obj: Json, old: Json) -> Sequence[Cause]:
         """Only the status is checked, as a document of its own; so messages name the fields below it."""
@@ -177,7 +177,7 @@ def kinds_of(definition: Json, rules: Mapping[tuple[str, str], Rules]) -> list[K
                     status,
                     path,
                     status_path,
-                    _ruled(schema),
+                    _has_rules(schema),
                     rules.get((spec["group"], names["kind"]), _no_rules),
                 ),
                 short_names=tuple(names.get("shortNames") or ()),
@@ -195,11 +195,11 @@ def kinds_of(definition: Json, rules: Mapping[tuple[str, str], Rules]) -> list[K
     return found
 
 
-def _ruled(schema: Json) -> bool:
+def _has_rules(schema: Json) -> bool:
     """Whether a schema has rules in CEL, anywhere."""
     if isinstance(schema, dict):
-        return "x-kubernetes-validations" in schema or any(map(_ruled, schema.values()))
-    return isinstance(schema, list) and any(map(_ruled, schema))
+        return "x-kubernetes-validations" in schema or any(map(_has_rules, schema.values()))
+    return isinstance(schema, list) and any(map(_has_rules, schema))
 
 
 def _selectable(version: Json) -> list[str]:
@@ -221,9 +221,9 @@ class Definition:
         """The names that a definition may leave out, and its status, which says that it is served."""
         self._complete(obj)
         names = obj["spec"]["names"]
-        stamp = obj["metadata"]["creationTimestamp"]
+        now = obj["metadata"]["creationTimestamp"]
         conditions = [
-            {"type": kind, "status": "True", "lastTransitionTime": stamp, "reason": reason, "message": message}
+            {"type": kind, "status": "True", "lastTransitionTime": now, "reason": reason, "message": message}
             for kind, reason, message in (
                 ("NamesAccepted", "NoConflicts", "no conflicts found"),
                 ("Established", "InitialNamesAccepted", "the initial names have been accepted"),

@@ -66,9 +66,11 @@ def not_found(group: str, plural: str, name: str) -> ApiError:
     return _status(404, "NotFound", f'{qualified(group, plural)} "{name}" not found', _about(name, group, plural))
 
 
-def already_exists(group: str, plural: str, name: str, going: bool) -> ApiError:
-    """409 to a create: the name is taken, perhaps by an object that is `going`."""
-    message = f'{"object is being deleted: " if going else ""}{qualified(group, plural)} "{name}" already exists'
+def already_exists(group: str, plural: str, name: str, being_deleted: bool) -> ApiError:
+    """409 to a create: the name is taken, perhaps by an object that is `being_deleted`."""
+    message = (
+        f'{"object is being deleted: " if being_deleted else ""}{qualified(group, plural)} "{name}" already exists'
+    )
     return _status(409, "AlreadyExists", message, _about(name, group, plural))
 
 

@@ -44,7 +44,7 @@ def _objects(state: State) -> Iterator[tuple[Kind, Json]]:
                 yield kind, obj
 
 
-def _waits(owner: Json) -> bool:
+def _waits_for_dependents(owner: Json) -> bool:
     metadata = owner["metadata"]
     return bool(metadata.get("deletionTimestamp")) and FOREGROUND in (metadata.get("finalizers") or ())
 
@@ -56,12 +56,14 @@ def _collect_dependents(state: State) -> None:
         references = obj["metadata"].get("ownerReferences")
         if not references or state.store.get(kind.collection, state.key(obj)) is not obj:
             continue
-        solid = [r for r in references if (owner := by_uid.get(r["uid"])) is not None and not _waits(owner)]
-        waiting = any(r["uid"] in by_uid for r in references) and not solid
-        if len(solid) == len(references):
+        remaining = [
+            r for r in references if (owner := by_uid.get(r["uid"])) is not None and not _waits_for_dependents(owner)
+        ]
+        waiting = any(r["uid"] in by_uid for r in references) and not remaining
+        if len(remaining) == len(references):
             continue
-        if solid:
-            _set(state, kind, obj, "ownerReferences", solid)
+        if remaining:
+            _set(state, kind, obj, "ownerReferences", remaining)
         elif not obj["metadata"].get("deletionTimestamp"):
             has_dependents = waiting and _blocked(everything, obj["metadata"]["uid"])
             policy = "Foreground" if has_dependents else "Background"
@@ -86,13 +88,13 @@ def _finish_owners(state: State) -> None:
         if not metadata.get("deletionTimestamp") or not finalizers:
             continue
         if ORPHAN in finalizers:
-            _strike(state, metadata["uid"])
+            _remove_references(state, metadata["uid"])
             _set(state, kind, obj, "finalizers", [f for f in finalizers if f != ORPHAN])
         elif FOREGROUND in finalizers and not _blocked(everything, metadata["uid"]):
             _set(state, kind, obj, "finalizers", [f for f in finalizers if f != FOREGROUND])
 
 
-def _strike(state: State, uid: str) -> None:
+def _remove_references(state: State, uid: str) -> None:
     for kind, obj in _objects(state):
         references = obj["metadata"].get("ownerReferences") or []
         kept = [reference for reference in references if reference["uid"] != uid]
@@ -113,8 +115,8 @@ def _set(state: State, kind: Kind, obj: Json, key: str, value: list[Json]) -> No
 
 
 def _empty_namespaces(state: State) -> None:
-    going = [n for n in state.store.values(_NAMESPACES) if n["metadata"].get("deletionTimestamp")]
-    for namespace in going:
+    terminating = [n for n in state.store.values(_NAMESPACES) if n["metadata"].get("deletionTimestamp")]
+    for namespace in terminating:
         name = namespace["metadata"]["name"]
         contents = [(kind, obj) for kind, obj in _objects(state) if obj["metadata"].get("namespace") == name]
         for kind, obj in contents:

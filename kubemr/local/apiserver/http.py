@@ -86,7 +86,7 @@ class HttpServer:
         self.token = token
         self.watches: set[_Session] = set()
         self.collect = collect
-        self.unclean = False
+        self.garbage_possible = False
         self._expected = f"Bearer {token}".encode() if token is not None else None
         self._loop = Loop()
         self._loop.after_turn = self._after_turn
@@ -145,8 +145,8 @@ class HttpServer:
         return target
 
     def _after_turn(self) -> None:
-        if self.unclean and self.collect:
-            self.unclean = False
+        if self.garbage_possible and self.collect:
+            self.garbage_possible = False
             self.core.collect_garbage()
         if self.core.revision != self._delivered:
             self._delivered = self.core.revision
@@ -219,7 +219,7 @@ class _Session:
             self._connection.send(discovery.not_found())
             return
         if request.method == "DELETE" or (request.method != "GET" and "deletionTimestamp" in body.get("metadata", ())):
-            self._server.unclean = True
+            self._server.garbage_possible = True
         if answer.ok and "as=Table" in request.headers.get("accept", ""):
             body = as_table(self._server.core, body)
         extra = f"Retry-After: {int(answer.retry_after)}\r\n" if answer.retry_after else ""

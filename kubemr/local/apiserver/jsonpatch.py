@@ -24,7 +24,7 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from kubemr.local.apiserver.errors import ApiError, bad_request, patch_failed, too_large
-from kubemr.local.apiserver.go_json import SpelledFloat, SpelledInt, SpelledStr, spell
+from kubemr.local.apiserver.go_json import SpelledInt, SpelledStr, spell
 from kubemr.locks.effects import Json
 
 MAX_OPERATIONS: Final = 10_000
@@ -249,8 +249,8 @@ def _same_member(have: Json, want: Json) -> bool:
 
 
 def _spelled(have: Json, want: Json) -> bool:
-    odd = SpelledStr | SpelledInt | SpelledFloat
-    return isinstance(have, odd) or isinstance(want, odd) or isinstance(have, float) or isinstance(want, float)
+    by_text = SpelledStr | SpelledInt | float
+    return isinstance(have, by_text) or isinstance(want, by_text)
 
 
 _OPERATIONS: Final[dict[Json, Callable[[_Document, Mapping[str, Json]], None]]] = {

@@ -12,7 +12,7 @@ from kubemr.locks.effects import Json, Resource
 CONFIG_MAPS: Final = Resource("", "v1", "configmaps")
 SECRETS: Final = Resource("", "v1", "secrets")
 
-Read = Callable[[Resource, str], Json]
+Reader = Callable[[Resource, str], Json]
 """Reads an object of the pod's namespace; None when there is none."""
 
 
@@ -20,23 +20,23 @@ class ContainerConfigError(Exception):
     """The container cannot be given what its spec asks for."""
 
 
-def environment(container: Json, pod: Json, read: Read) -> dict[str, str]:
+def environment(container: Json, pod: Json, read: Reader) -> dict[str, str]:
     """The container's own variables.  Raises `ContainerConfigError`."""
     variables: dict[str, str] = {}
     for source in container.get("envFrom") or []:
         prefix = source.get("prefix", "")
         for kind, resource in (("configMapRef", CONFIG_MAPS), ("secretRef", SECRETS)):
             if kind in source:
-                data = _data(resource, source[kind], read)
+                data = _read_data(resource, source[kind], read)
                 variables.update({prefix + name: value for name, value in data.items()})
     for entry in container.get("env") or []:
-        value = _value(entry, pod, read)
+        value = _variable_value(entry, pod, read)
         if value is not None:
             variables[entry["name"]] = _expand(value, variables)
     return variables
 
 
-def _data(resource: Resource, reference: Json, read: Read) -> dict[str, str]:
+def _read_data(resource: Resource, reference: Json, read: Reader) -> dict[str, str]:
     document = read(resource, reference["name"])
     if document is None:
         if reference.get("optional"):
@@ -48,13 +48,13 @@ def _data(resource: Resource, reference: Json, read: Read) -> dict[str, str]:
     return dict(data)
 
 
-def _value(entry: Json, pod: Json, read: Read) -> str | None:
+def _variable_value(entry: Json, pod: Json, read: Reader) -> str | None:
     source = entry.get("valueFrom")
     if source is None:
         return str(entry.get("value", ""))
     for kind, resource in (("configMapKeyRef", CONFIG_MAPS), ("secretKeyRef", SECRETS)):
         if kind in source:
-            value = _data(resource, source[kind], read).get(source[kind]["key"])
+            value = _read_data(resource, source[kind], read).get(source[kind]["key"])
             if value is None and not source[kind].get("optional"):
                 raise ContainerConfigError(
                     f"{entry['name']}: {resource.plural} {source[kind]['name']!r} has no key {source[kind]['key']!r}"

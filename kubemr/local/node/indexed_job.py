@@ -13,8 +13,8 @@ from attrs import define, field
 
 from kubemr.locks.effects import Json
 
-FIRST_BACKOFF: Final = 0.05
-LAST_BACKOFF: Final = 1.0
+FIRST_POD_BACKOFF: Final = 0.05
+LAST_POD_BACKOFF: Final = 1.0
 
 
 @define
@@ -51,7 +51,7 @@ class IndexedJob:
         wanted = [index for index in sorted(self.active) if index < self.completions][: self.parallelism]
         return sorted(self.active.keys() - wanted)
 
-    def follow(self, document: Json, now: float) -> None:
+    def update(self, document: Json, now: float) -> None:
         """Somebody has changed it."""
         self.document = document
         indexes = range(self.completions)
@@ -89,12 +89,12 @@ class IndexedJob:
         """When to look again without an event."""
         return None if self.over or not self.due or not self._room else min(self.due.values())
 
-    def started(self, index: int, pod: str) -> None:
+    def pod_started(self, index: int, pod: str) -> None:
         """A pod was created for the index."""
         del self.due[index]
         self.active[index] = pod
 
-    def ended(self, index: int, succeeded: bool, now: float, *, disrupted: bool = False) -> None:
+    def pod_ended(self, index: int, succeeded: bool, now: float, *, disrupted: bool = False) -> None:
         """The index's pod has ended.  One that somebody deleted (`disrupted`) is replaced and not counted."""
         del self.active[index]
         if index >= self.completions:
@@ -105,7 +105,7 @@ class IndexedJob:
         if not disrupted:
             self.failures[index] = self.failures.get(index, 0) + 1
         count = self.failures.get(index, 0)
-        self.due[index] = now + min(LAST_BACKOFF, FIRST_BACKOFF * 2 ** max(count - 1, 0))
+        self.due[index] = now + min(LAST_POD_BACKOFF, FIRST_POD_BACKOFF * 2 ** max(count - 1, 0))
 
     @property
     def _room(self) -> int:

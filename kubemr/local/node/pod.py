@@ -57,7 +57,7 @@ def container_of(pod: Json) -> Json:
 def running() -> Json:
     """The status of a pod whose process runs."""
     now = timestamp()
-    return _status("Running", now, {"running": {"startedAt": now}})
+    return _pod_status("Running", now, {"running": {"startedAt": now}})
 
 
 def terminated(code: int, message: str, reason: str = "") -> Json:
@@ -69,10 +69,10 @@ def terminated(code: int, message: str, reason: str = "") -> Json:
         "finishedAt": now,
         **({"message": message} if code and message else {}),
     }
-    return _status("Succeeded" if code == 0 else "Failed", now, {"terminated": state})
+    return _pod_status("Succeeded" if code == 0 else "Failed", now, {"terminated": state})
 
 
-def _status(phase: str, now: str, state: Json) -> Json:
+def _pod_status(phase: str, now: str, state: Json) -> Json:
     container = {
         "name": CONTAINER,
         "image": "",

@@ -42,7 +42,7 @@ def ended(phase: str, **status: object) -> JobProgress:
     job = document(inputs=["a"])
     job["metadata"] = {"name": "words", "namespace": "default", "uid": "u", "generation": 1}
     for seconds, name in ((0.5, "PENDING"), (1.25, phase)):
-        progress.see_job({**job, "status": {"phase": name, **status}}, seconds)
+        progress.update_job({**job, "status": {"phase": name, **status}}, seconds)
     return progress
 
 

@@ -24,7 +24,7 @@ from kubemr.storage import (
     open_store,
     store_from_environment,
 )
-from kubemr.storage.s3_requests import Requests
+from kubemr.storage.s3_requests import S3Requests
 from kubemr.storage.s3_upload import _Completion
 
 PART = 5 * 1024 * 1024
@@ -59,7 +59,7 @@ def test_deleting_a_prefix_aborts_its_uploads_only(s3_store: S3Store, bucket: st
 
 def test_a_completion_may_be_repeated(s3_store: S3Store, bucket: str) -> None:
     """The real server's answer to the second one, and its ETag, are what we take them for."""
-    requests: Requests = s3_store._object("put", "k")
+    requests: S3Requests = s3_store._object("put", "k")
     upload = requests.create()
     parts = [Part(1, requests.put_part(upload, 1, b"x" * PART)), Part(2, requests.put_part(upload, 2, b"y"))]
     completion = _Completion(requests, upload, parts)
