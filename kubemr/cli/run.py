@@ -102,7 +102,7 @@ class PartFailed:
 _Event = JobEvent | SignalReceived | PartFailed
 
 
-class _End(Exception):
+class _RunAbortedError(Exception):
     """The run ends before the job is over."""
 
     def __init__(self, code: int, message: str) -> None:
@@ -188,7 +188,7 @@ class _Session:
             while not self._progress.final:
                 self._wait_for_event(self._options.timeout)
             self._wait_for_cleanup(cluster)
-        except _End as end:
+        except _RunAbortedError as end:
             return end.code, str(end)
         finally:
             follower.stop()
@@ -210,7 +210,7 @@ class _Session:
             try:
                 if isinstance(self._wait_for_event(deadline), SettingsGone):
                     return
-            except _End as end:
+            except _RunAbortedError as end:
                 if end.code == EXIT_TIMEOUT:
                     return
                 raise
@@ -221,7 +221,7 @@ class _Session:
             left = None if deadline is None else max(deadline - self._seconds(), 0.0)
             event = self._events.get(timeout=left)
         except queue.Empty:
-            raise _End(EXIT_TIMEOUT, f"timeout: the job was not over after {deadline:g} s") from None
+            raise _RunAbortedError(EXIT_TIMEOUT, f"timeout: the job was not over after {deadline:g} s") from None
         display = self._display
         assert display is not None, "opened before anything is waited for"
         match event:
@@ -233,11 +233,12 @@ class _Session:
                 self._progress.update_shard(document)
                 display.update_counts(self._progress.stages)
             case SignalReceived(number):
-                raise _End(EXIT_SIGNAL + number, "interrupted" if number == signal.SIGINT else "told to end")
+                message = "interrupted" if number == signal.SIGINT else f"{signal.Signals(number).name} received"
+                raise _RunAbortedError(EXIT_SIGNAL + number, message)
             case JobGone():
-                raise _End(EXIT_FAILED, "the job was deleted")
+                raise _RunAbortedError(EXIT_FAILED, "the job was deleted")
             case WatchFailed(error) | PartFailed(error):
-                raise _End(EXIT_FAILED, str(error))
+                raise _RunAbortedError(EXIT_FAILED, str(error))
             case SettingsGone():
                 pass
         return event

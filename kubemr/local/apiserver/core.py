@@ -30,8 +30,8 @@ from kubemr.locks.effects import Answer, Json, Request, Resource
 HISTORY: Final = 10_000
 """How many changes of each kind are kept for watches and old lists, at least."""
 
-_DEFINITIONS: Final = Resource(CRD_GROUP, "v1", "customresourcedefinitions", False)
-_NAMESPACES: Final = Resource("", "v1", "namespaces", False)
+_DEFINITION_RESOURCE: Final = Resource(CRD_GROUP, "v1", "customresourcedefinitions", False)
+_NAMESPACE_RESOURCE: Final = Resource("", "v1", "namespaces", False)
 
 
 class ApiServer:
@@ -56,11 +56,11 @@ class ApiServer:
     ) -> None:
         self._state = State(Sources(clock, uids, suffixes), Store(history), dict(rules))
         for name in namespaces:
-            self._must(Request("create", _NAMESPACES, body={"metadata": {"name": name}}))
+            self._create(Request("create", _NAMESPACE_RESOURCE, body={"metadata": {"name": name}}))
         for definition in definitions:
-            self._must(Request("create", _DEFINITIONS, body=definition))
+            self._create(Request("create", _DEFINITION_RESOURCE, body=definition))
 
-    def _must(self, request: Request) -> None:
+    def _create(self, request: Request) -> None:
         answer = self.handle(request)
         if not answer.ok:
             raise ValueError(f"{request.resource.plural} {request.body!r}: {answer.message}")
@@ -116,9 +116,9 @@ class ApiServer:
         return (update.patch if verb == "patch" else update.replace)(state, kind, request)
 
     def _get(self, kind: Kind, request: Request, name: str) -> Answer:
-        asked = options.resource_version(request.query.get("resourceVersion", ""))
-        if asked is not None and asked > self.revision:
-            raise errors.too_new(asked, self.revision)
+        requested = options.resource_version(request.query.get("resourceVersion", ""))
+        if requested is not None and requested > self.revision:
+            raise errors.too_new(requested, self.revision)
         return Answer(200, self._state.existing(kind, request.namespace, name))
 
     def _check_subresource(self, kind: Kind, request: Request) -> None:

@@ -7,19 +7,18 @@ from collections.abc import Mapping
 from kubemr.local.apiserver import errors, options
 from kubemr.local.apiserver.errors import Cause
 from kubemr.local.apiserver.go_json import canonical, plain
-from kubemr.local.apiserver.kinds import Kind, Undecodable
+from kubemr.local.apiserver.kinds import DecodeError, Kind
 from kubemr.local.apiserver.metadata import check_metadata, check_metadata_change
-from kubemr.local.apiserver.state import State
-from kubemr.local.apiserver.store import Collection, Key
+from kubemr.local.apiserver.state import NAMESPACES, State
+from kubemr.local.apiserver.store import Key
 from kubemr.locks.effects import Answer, Json
 
 _MAX_PREFIX = 58
 _MAX_TRIES = 8
-_NAMESPACES = Collection("namespaces.")
 _STATUS_FIRST = ("uid", "creationTimestamp")
 
 
-def decode(kind: Kind, body: Json, query: Mapping[str, str]) -> Json:
+def decode_object(kind: Kind, body: Json, query: Mapping[str, str]) -> Json:
     """A client's document as the kind's object, top level and metadata its own; a 400 `ApiError` where it is none."""
     if kind.custom:
         if not isinstance(body, dict) or not body.get("kind"):
@@ -38,7 +37,7 @@ def decode(kind: Kind, body: Json, query: Mapping[str, str]) -> Json:
         obj = plain(obj)
     try:
         dropped = kind.strategy.decode(obj)
-    except Undecodable as problem:
+    except DecodeError as problem:
         raise errors.bad_request(_cannot_handle(kind, str(problem))) from None
     if dropped and query.get("fieldValidation") == "Strict":
         listed = ", ".join(f'unknown field "{field}"' for field in dropped)
@@ -66,7 +65,7 @@ def _decode_builtin(kind: Kind, body: Json) -> Json:
     return {**body, "kind": kind.name, "apiVersion": kind.api_version}
 
 
-def settle_namespace(kind: Kind, namespace: str | None, metadata: Json) -> None:
+def set_namespace(kind: Kind, namespace: str | None, metadata: Json) -> None:
     """An object's namespace is the URL's."""
     wanted = namespace if kind.resource.namespaced else None
     if metadata.get("namespace") not in (None, wanted):
@@ -96,8 +95,8 @@ def check(kind: Kind, obj: Json, old: Json, subresource: str | None = None) -> N
 
 def create(state: State, kind: Kind, namespace: str | None, body: Json, query: Mapping[str, str]) -> Answer:
     """The answer to a create."""
-    obj = decode(kind, body, query)
-    settle_namespace(kind, namespace, obj["metadata"])
+    obj = decode_object(kind, body, query)
+    set_namespace(kind, namespace, obj["metadata"])
     return create_decoded(state, kind, obj, query)
 
 
@@ -111,7 +110,7 @@ def create_decoded(state: State, kind: Kind, obj: Json, query: Mapping[str, str]
     prefix = metadata.get("generateName")
     generated = not metadata.get("name") and bool(prefix)
     if generated:
-        metadata["name"] = _generated(state, kind, prefix, namespace)
+        metadata["name"] = _generate_name(state, kind, prefix, namespace)
     if kind.resource.namespaced:
         _admit(state, kind, namespace or "", metadata.get("name", ""))
     metadata["uid"], metadata["creationTimestamp"] = state.sources.uids(), state.now()
@@ -128,7 +127,7 @@ def create_decoded(state: State, kind: Kind, obj: Json, query: Mapping[str, str]
     return Answer(201, obj if options.dry_run(query) else state.put(kind, obj))
 
 
-def _generated(state: State, kind: Kind, prefix: str, namespace: str | None) -> str:
+def _generate_name(state: State, kind: Kind, prefix: str, namespace: str | None) -> str:
     """A free name; the server draws a few times before it gives up with a 409."""
     name = ""
     for _ in range(_MAX_TRIES):
@@ -140,7 +139,7 @@ def _generated(state: State, kind: Kind, prefix: str, namespace: str | None) -> 
 
 def _admit(state: State, kind: Kind, namespace: str, name: str) -> None:
     """Admission by the namespace: it must exist and not be going away."""
-    owner = state.store.get(_NAMESPACES, Key(f"/{namespace}"))
+    owner = state.store.get(NAMESPACES, Key(f"/{namespace}"))
     if owner is None:
         raise errors.not_found("", "namespaces", namespace)
     if owner["metadata"].get("deletionTimestamp"):

@@ -26,17 +26,17 @@ Rules: TypeAlias = Callable[[Json, Json], Sequence[Cause]]
 _TYPE_META = ("apiVersion", "kind", "metadata")
 
 
-def copied(value: Json) -> Json:
+def deep_copy(value: Json) -> Json:
     """A copy that shares no container with `value`."""
     if isinstance(value, dict):
-        return {key: copied(member) if isinstance(member, dict | list) else member for key, member in value.items()}
+        return {key: deep_copy(member) if isinstance(member, dict | list) else member for key, member in value.items()}
     if isinstance(value, list):
-        return [copied(item) if isinstance(item, dict | list) else item for item in value]
+        return [deep_copy(item) if isinstance(item, dict | list) else item for item in value]
     return value
 
 
 _BLOCKING: Final = structural_schema.BLOCKING | {structural_schema.NOT_SUPPORTED}
-_UNCHECKED: Final = Cause(
+_RULES_NOT_CHECKED: Final = Cause(
     "FieldValueInvalid",
     "Invalid value: null: some validation rules were not checked because the object was invalid; correct the existing "
     "errors to complete validation",
@@ -49,7 +49,7 @@ def _no_rules(_obj: Json, _old: Json) -> Sequence[Cause]:
 
 
 @frozen
-class Custom:
+class CustomStrategy:
     """The strategy of a custom kind: everything follows from its structural `schema`."""
 
     kind: str
@@ -65,7 +65,7 @@ class Custom:
         dropped = decode_metadata(body)
         for key in body:
             if key not in _TYPE_META:
-                body[key] = copied(body[key])
+                body[key] = deep_copy(body[key])
         return [*structural_schema.prune(body, self.schema), *dropped]
 
     def create(self, obj: Json) -> None:
@@ -84,7 +84,7 @@ class Custom:
             return self._check_status(obj, old)
         if old is not None and not self._changed_is_wrong(obj, old):
             return self.rules(obj, old)
-        errors = structural_schema.check(_body(obj), self.schema)
+        errors = structural_schema.check(_without_type_meta(obj), self.schema)
         causes = [Cause(error.kind, error.detail, error.path) for error in errors]
         return self._with_rules([*causes, *self._check_replicas(obj, self.replicas_path)], obj, old)
 
@@ -92,7 +92,7 @@ class Custom:
         """As in the real server, rules are not evaluated on an object whose shape they could not rely on."""
         if not any(cause.reason in _BLOCKING for cause in causes):
             return [*causes, *self.rules(obj, old)]
-        return [*causes, _UNCHECKED] if self.has_rules else causes
+        return [*causes, _RULES_NOT_CHECKED] if self.has_rules else causes
 
     def _check_status(self, obj: Json, old: Json) -> Sequence[Cause]:
         """Only the status is checked, as a document of its own; so messages name the fields below it."""
@@ -120,13 +120,13 @@ class Custom:
         at, where = obj, "." + ".".join(path)
         for part in path:
             if not isinstance(at, dict):
-                why = f"Invalid value: 0: {where} accessor error: {_shown(at)}, expected map[string]interface{{}}"
+                why = f"Invalid value: 0: {where} accessor error: {_go_type_of(at)}, expected map[string]interface{{}}"
                 return [Cause("FieldValueInvalid", why, where)]
             at = at.get(part)
             if at is None:
                 return []
         if path and (not isinstance(at, int) or isinstance(at, bool)):
-            why = f"Invalid value: 0: {where} accessor error: {_shown(at)}, expected int64"
+            why = f"Invalid value: 0: {where} accessor error: {_go_type_of(at)}, expected int64"
             return [Cause("FieldValueInvalid", why, where)]
         if path and at < 0:
             return [Cause("FieldValueInvalid", f"Invalid value: {at}: should be a non-negative integer", where)]
@@ -136,7 +136,7 @@ class Custom:
 _ABSENT = object()
 
 
-def _shown(value: Json) -> str:
+def _go_type_of(value: Json) -> str:
     names = ((bool, "bool"), (int, "int64"), (float, "float64"), (str, "string"))
     for kind, name in names:
         if isinstance(value, kind):
@@ -146,7 +146,7 @@ def _shown(value: Json) -> str:
     return "[] is of the type []interface {}"
 
 
-def _body(obj: Json) -> Json:
+def _without_type_meta(obj: Json) -> Json:
     """What the schema checks: `metadata` has its own rules."""
     return {key: value for key, value in obj.items() if key not in _TYPE_META}
 
@@ -171,7 +171,7 @@ def kinds_of(definition: Json, rules: Mapping[tuple[str, str], Rules]) -> list[K
                 Resource(spec["group"], version["name"], names["plural"], spec.get("scope") == "Namespaced"),
                 names["kind"],
                 names.get("singular") or names["kind"].lower(),
-                Custom(
+                CustomStrategy(
                     names["kind"],
                     schema,
                     status,
@@ -207,14 +207,14 @@ def _selectable(version: Json) -> list[str]:
 
 
 @frozen
-class Definition:
+class DefinitionStrategy:
     """The strategy of definitions themselves."""
 
     def decode(self, body: Json) -> list[str]:
         """Definitions come from trusted hands here; their schemas are used as they are."""
         for key in body:
             if key not in _TYPE_META:
-                body[key] = copied(body[key])
+                body[key] = deep_copy(body[key])
         return decode_metadata(body)
 
     def create(self, obj: Json) -> None:
@@ -258,7 +258,7 @@ def definition_kind() -> Kind:
         Resource(CRD_GROUP, "v1", "customresourcedefinitions", False),
         "CustomResourceDefinition",
         "customresourcedefinition",
-        Definition(),
+        DefinitionStrategy(),
         short_names=("crd", "crds"),
         categories=("api-extensions",),
         fields=("metadata.name",),

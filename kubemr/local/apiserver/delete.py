@@ -25,7 +25,7 @@ def delete(state: State, kind: Kind, namespace: str | None, name: str, body: Jso
     _check_preconditions(kind, obj, options)
     gone, last = delete_object(state, kind, obj, options)
     if gone and not kind.returns_deleted:
-        return Answer(200, _success(kind, obj))
+        return Answer(200, _success_status(kind, obj))
     return Answer(200, last)
 
 
@@ -45,7 +45,7 @@ def _without_list(query: Mapping[str, str]) -> Mapping[str, str]:
     return {key: value for key, value in query.items() if key not in ("labelSelector", "fieldSelector", "limit")}
 
 
-def _success(kind: Kind, obj: Json) -> Json:
+def _success_status(kind: Kind, obj: Json) -> Json:
     details = {"name": obj["metadata"]["name"], "group": kind.group, "kind": kind.plural, "uid": obj["metadata"]["uid"]}
     return {
         "kind": "Status",
@@ -102,12 +102,12 @@ def delete_object(state: State, kind: Kind, obj: Json, options: DeleteOptions) -
         return False, _terminate(state, kind, obj, options)
     finalizers = _finalizers(kind, obj, options.policy)
     grace = _grace(kind, obj, options)
-    marked = _marked(state, kind, obj, finalizers, grace)
+    marked = _mark_deleted(state, kind, obj, finalizers, grace)
     if finalizers or grace:
-        if marked == obj or options.dry:
-            return False, marked if options.dry else obj
+        if marked == obj or options.dry_run:
+            return False, marked if options.dry_run else obj
         return False, state.put(kind, marked)
-    if options.dry:
+    if options.dry_run:
         return True, obj
     version = state.remove(kind, obj)["metadata"]["resourceVersion"]
     if kind.graceful:
@@ -115,7 +115,7 @@ def delete_object(state: State, kind: Kind, obj: Json, options: DeleteOptions) -
     return True, {**obj, "metadata": {**obj["metadata"], "resourceVersion": version}}
 
 
-def _marked(state: State, kind: Kind, obj: Json, finalizers: list[str], grace: int) -> Json:
+def _mark_deleted(state: State, kind: Kind, obj: Json, finalizers: list[str], grace: int) -> Json:
     metadata = dict(obj["metadata"])
     if "deletionTimestamp" not in metadata:
         metadata["deletionTimestamp"] = state.now()
@@ -133,7 +133,7 @@ def _marked(state: State, kind: Kind, obj: Json, finalizers: list[str], grace: i
 
 def _terminate(state: State, kind: Kind, obj: Json, options: DeleteOptions) -> Json:
     """A namespace stays, Terminating, until the collector has emptied it."""
-    if obj["metadata"].get("deletionTimestamp") or options.dry:
+    if obj["metadata"].get("deletionTimestamp") or options.dry_run:
         return obj
     metadata = {**obj["metadata"], "deletionTimestamp": state.now()}
     return state.put(kind, {**obj, "metadata": metadata, "status": {**obj.get("status", {}), "phase": "Terminating"}})

@@ -36,7 +36,7 @@ class Cause:
     field: str
 
 
-def _status(code: int, reason: str, message: str, details: Json = None, **metadata: str) -> ApiError:
+def _api_error(code: int, reason: str, message: str, details: Json = None, **metadata: str) -> ApiError:
     body: Json = {"kind": "Status", "apiVersion": "v1", "metadata": metadata, "status": "Failure", "message": message}
     if reason:
         body["reason"] = reason
@@ -46,7 +46,7 @@ def _status(code: int, reason: str, message: str, details: Json = None, **metada
     return ApiError(code, body)
 
 
-def _about(name: str, group: str, kind: str, **more: Json) -> Json:
+def _details(name: str, group: str, kind: str, **more: Json) -> Json:
     details = {"name": name, "group": group, "kind": kind, **more}
     return {key: value for key, value in details.items() if value}
 
@@ -58,12 +58,12 @@ def qualified(group: str, plural: str) -> str:
 
 def bad_request(message: str) -> ApiError:
     """400: the request makes no sense, whatever is stored."""
-    return _status(400, "BadRequest", message)
+    return _api_error(400, "BadRequest", message)
 
 
 def not_found(group: str, plural: str, name: str) -> ApiError:
     """404: no object of that name."""
-    return _status(404, "NotFound", f'{qualified(group, plural)} "{name}" not found', _about(name, group, plural))
+    return _api_error(404, "NotFound", f'{qualified(group, plural)} "{name}" not found', _details(name, group, plural))
 
 
 def already_exists(group: str, plural: str, name: str, being_deleted: bool) -> ApiError:
@@ -71,13 +71,13 @@ def already_exists(group: str, plural: str, name: str, being_deleted: bool) -> A
     message = (
         f'{"object is being deleted: " if being_deleted else ""}{qualified(group, plural)} "{name}" already exists'
     )
-    return _status(409, "AlreadyExists", message, _about(name, group, plural))
+    return _api_error(409, "AlreadyExists", message, _details(name, group, plural))
 
 
 def conflict(group: str, plural: str, name: str, why: str) -> ApiError:
     """409 to a write: a version or a uid is not the one that is stored."""
     message = f'Operation cannot be fulfilled on {qualified(group, plural)} "{name}": {why}'
-    return _status(409, "Conflict", message, _about(name, group, plural))
+    return _api_error(409, "Conflict", message, _details(name, group, plural))
 
 
 MODIFIED = "the object has been modified; please apply your changes to the latest version and try again"
@@ -86,10 +86,10 @@ MODIFIED = "the object has been modified; please apply your changes to the lates
 def forbidden(group: str, plural: str, name: str, why: str, causes: Sequence[Cause] = ()) -> ApiError:
     """403: an admission rule refuses."""
     message = f'{qualified(group, plural)} "{name}" is forbidden: {why}'
-    return _status(403, "Forbidden", message, _about(name, group, plural, causes=_listed(causes)))
+    return _api_error(403, "Forbidden", message, _details(name, group, plural, causes=_cause_documents(causes)))
 
 
-def _listed(causes: Sequence[Cause]) -> list[Json]:
+def _cause_documents(causes: Sequence[Cause]) -> list[Json]:
     return [{"reason": c.reason, "message": c.message, "field": c.field} for c in causes]
 
 
@@ -98,61 +98,61 @@ def invalid(group: str, kind: str, name: str, causes: Sequence[Cause]) -> ApiErr
     texts = list(dict.fromkeys(f"{c.field}: {c.message}" for c in causes))
     listed = texts[0] if len(texts) == 1 else "[" + ", ".join(texts) + "]"
     message = f'{qualified(group, kind)} "{name}" is invalid: {listed}'
-    return _status(422, "Invalid", message, _about(name, group, kind, causes=_listed(causes)))
+    return _api_error(422, "Invalid", message, _details(name, group, kind, causes=_cause_documents(causes)))
 
 
 def patch_failed() -> ApiError:
     """422: a JSON Patch does not apply.  The server does not say which operation, nor that it was a `test`."""
-    return _status(422, "Invalid", "the server rejected our request due to an error in our request", {})
+    return _api_error(422, "Invalid", "the server rejected our request due to an error in our request", {})
 
 
 def unsupported_media_type(accepted: Sequence[str]) -> ApiError:
     """415: a body of a type that this verb does not take."""
     message = "the body of the request was in an unknown format - accepted media types include: "
-    return _status(415, "UnsupportedMediaType", message + ", ".join(accepted))
+    return _api_error(415, "UnsupportedMediaType", message + ", ".join(accepted))
 
 
 def method_not_allowed(verb: str) -> ApiError:
     """405: the resource has no such verb."""
     what = "the server does not allow this method on the requested resource"
-    return _status(405, "MethodNotAllowed", what, {})
+    return _api_error(405, "MethodNotAllowed", what, {})
 
 
 def too_large(why: str) -> ApiError:
     """413: too many operations or bytes."""
-    return _status(413, "RequestEntityTooLarge", f"Request entity too large: {why}")
+    return _api_error(413, "RequestEntityTooLarge", f"Request entity too large: {why}")
 
 
 def server_error(message: str) -> ApiError:
     """500 without a reason: what the real server answers to some malformed requests."""
-    return _status(500, "", message)
+    return _api_error(500, "", message)
 
 
 def internal_error(message: str) -> ApiError:
     """500 with the reason InternalError."""
-    return _status(500, "InternalError", f"Internal error occurred: {message}", {"causes": [{"message": message}]})
+    return _api_error(500, "InternalError", f"Internal error occurred: {message}", {"causes": [{"message": message}]})
 
 
 def expired(message: str, continuation: str = "") -> ApiError:
     """410: a resourceVersion or continue token is older than the history that is kept."""
-    return _status(410, "Expired", message, **({"continue": continuation} if continuation else {}))
+    return _api_error(410, "Expired", message, **({"continue": continuation} if continuation else {}))
 
 
-def too_new(asked: int, current: int) -> ApiError:
+def too_new(requested: int, current: int) -> ApiError:
     """504: a resourceVersion that this server has not reached."""
-    message = f"Timeout: Too large resource version: {asked}, current: {current}"
+    message = f"Timeout: Too large resource version: {requested}, current: {current}"
     causes = [{"reason": "ResourceVersionTooLarge", "message": "Too large resource version"}]
-    return _status(504, "Timeout", message, {"causes": causes, "retryAfterSeconds": 1})
+    return _api_error(504, "Timeout", message, {"causes": causes, "retryAfterSeconds": 1})
 
 
 def unauthorized() -> ApiError:
     """401: no bearer token, or another one."""
-    return _status(401, "Unauthorized", "Unauthorized")
+    return _api_error(401, "Unauthorized", "Unauthorized")
 
 
 def no_such_resource() -> ApiError:
     """404 for a URL that names no resource (the real server sends plain text; see `plain_text`)."""
-    return _status(404, "NotFound", PAGE_NOT_FOUND)
+    return _api_error(404, "NotFound", PAGE_NOT_FOUND)
 
 
 PAGE_NOT_FOUND = "404 page not found"
@@ -160,4 +160,4 @@ PAGE_NOT_FOUND = "404 page not found"
 
 def no_such_subresource() -> ApiError:
     """404 for a subresource that a built-in kind does not have."""
-    return _status(404, "NotFound", "the server could not find the requested resource", {})
+    return _api_error(404, "NotFound", "the server could not find the requested resource", {})

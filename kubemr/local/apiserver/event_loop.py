@@ -31,7 +31,7 @@ class Handler(Protocol):
 class Connection:
     """A socket with a buffer for what it does not take at once."""
 
-    def __init__(self, loop: Loop, sock: socket.socket) -> None:
+    def __init__(self, loop: EventLoop, sock: socket.socket) -> None:
         self._loop = loop
         self._sock = sock
         self._out = bytearray()
@@ -111,7 +111,7 @@ class Connection:
             self.handler.received(data)
 
 
-class Loop:
+class EventLoop:
     """Runs handlers until `stop`.  Only `stop` may be called from another thread or a signal handler."""
 
     def __init__(self) -> None:
@@ -122,10 +122,10 @@ class Loop:
         self._wake_read, self._wake_write = socket.socketpair()
         self._wake_read.setblocking(False)
         self._wake_write.setblocking(False)
-        self._selector.register(self._wake_read, selectors.EVENT_READ, self._woken)
-        self.after_turn: Callable[[], None] = lambda: None
+        self._selector.register(self._wake_read, selectors.EVENT_READ, self._drain_wakeup)
+        self.after_iteration: Callable[[], None] = lambda: None
 
-    def _woken(self, _mask: int) -> None:
+    def _drain_wakeup(self, _mask: int) -> None:
         with contextlib.suppress(BlockingIOError):
             self._wake_read.recv(_READ)
 
@@ -178,7 +178,7 @@ class Loop:
                         key.data(mask)
                 while self._timers and self._timers[0][0] <= time.monotonic():
                     heapq.heappop(self._timers)[2]()
-                self.after_turn()
+                self.after_iteration()
         finally:
             for key in list(self._selector.get_map().values()):
                 if isinstance(key.fileobj, socket.socket):

@@ -17,11 +17,8 @@ from collections.abc import Iterator
 from kubemr.local.apiserver.delete import FOREGROUND, ORPHAN, delete_object
 from kubemr.local.apiserver.kinds import Kind
 from kubemr.local.apiserver.options import DeleteOptions
-from kubemr.local.apiserver.state import State
-from kubemr.local.apiserver.store import Collection
+from kubemr.local.apiserver.state import NAMESPACES, State
 from kubemr.locks.effects import Json
-
-_NAMESPACES = Collection("namespaces.")
 
 
 def collect(state: State) -> int:
@@ -63,16 +60,16 @@ def _collect_dependents(state: State) -> None:
         if len(remaining) == len(references):
             continue
         if remaining:
-            _set(state, kind, obj, "ownerReferences", remaining)
+            _set_metadata_list(state, kind, obj, "ownerReferences", remaining)
         elif not obj["metadata"].get("deletionTimestamp"):
-            has_dependents = waiting and _blocked(everything, obj["metadata"]["uid"])
+            has_dependents = waiting and _has_blocking_dependents(everything, obj["metadata"]["uid"])
             policy = "Foreground" if has_dependents else "Background"
             if ORPHAN in (obj["metadata"].get("finalizers") or ()):
                 policy = "Orphan"
             delete_object(state, kind, obj, DeleteOptions(policy, grace=None))
 
 
-def _blocked(everything: list[tuple[Kind, Json]], uid: str) -> bool:
+def _has_blocking_dependents(everything: list[tuple[Kind, Json]], uid: str) -> bool:
     return any(
         reference["uid"] == uid and reference.get("blockOwnerDeletion")
         for _, obj in everything
@@ -89,9 +86,9 @@ def _finish_owners(state: State) -> None:
             continue
         if ORPHAN in finalizers:
             _remove_references(state, metadata["uid"])
-            _set(state, kind, obj, "finalizers", [f for f in finalizers if f != ORPHAN])
-        elif FOREGROUND in finalizers and not _blocked(everything, metadata["uid"]):
-            _set(state, kind, obj, "finalizers", [f for f in finalizers if f != FOREGROUND])
+            _set_metadata_list(state, kind, obj, "finalizers", [f for f in finalizers if f != ORPHAN])
+        elif FOREGROUND in finalizers and not _has_blocking_dependents(everything, metadata["uid"]):
+            _set_metadata_list(state, kind, obj, "finalizers", [f for f in finalizers if f != FOREGROUND])
 
 
 def _remove_references(state: State, uid: str) -> None:
@@ -99,10 +96,10 @@ def _remove_references(state: State, uid: str) -> None:
         references = obj["metadata"].get("ownerReferences") or []
         kept = [reference for reference in references if reference["uid"] != uid]
         if len(kept) != len(references):
-            _set(state, kind, obj, "ownerReferences", kept)
+            _set_metadata_list(state, kind, obj, "ownerReferences", kept)
 
 
-def _set(state: State, kind: Kind, obj: Json, key: str, value: list[Json]) -> None:
+def _set_metadata_list(state: State, kind: Kind, obj: Json, key: str, value: list[Json]) -> None:
     """Write one list of the metadata; without finalizers left, an object that is being deleted goes."""
     metadata = {**obj["metadata"], key: value}
     if not value:
@@ -115,7 +112,7 @@ def _set(state: State, kind: Kind, obj: Json, key: str, value: list[Json]) -> No
 
 
 def _empty_namespaces(state: State) -> None:
-    terminating = [n for n in state.store.values(_NAMESPACES) if n["metadata"].get("deletionTimestamp")]
+    terminating = [n for n in state.store.values(NAMESPACES) if n["metadata"].get("deletionTimestamp")]
     for namespace in terminating:
         name = namespace["metadata"]["name"]
         contents = [(kind, obj) for kind, obj in _objects(state) if obj["metadata"].get("namespace") == name]
@@ -123,4 +120,4 @@ def _empty_namespaces(state: State) -> None:
             if not obj["metadata"].get("deletionTimestamp"):
                 delete_object(state, kind, obj, DeleteOptions("Background"))
         if not contents:
-            state.remove(state.by_collection[_NAMESPACES], namespace)
+            state.remove(state.by_collection[NAMESPACES], namespace)

@@ -116,13 +116,13 @@ def canonical(value: Json) -> bool:
 _decode = json.JSONDecoder().decode
 
 
-def decode(text: str) -> Json:
+def decode_json(text: str) -> Json:
     """A JSON document as the server decodes it for storage.  Raises `json.JSONDecodeError`."""
     value = _decode(text)
     return value if "." not in text and "e" not in text and "E" not in text else plain(value)
 
 
-def decode_exact(text: str) -> Json:
+def decode_json_exact(text: str) -> Json:
     """A JSON document with the spelling of its scalars kept where Go's would differ."""
     if not _SPECIAL.search(text):
         return json.loads(text, parse_float=_number, parse_int=_integer)

@@ -27,7 +27,7 @@ from kubemr.local.apiserver import discovery, errors, http1, options, routing
 from kubemr.local.apiserver.core import HISTORY, ApiServer
 from kubemr.local.apiserver.custom_resources import Rules
 from kubemr.local.apiserver.errors import ApiError
-from kubemr.local.apiserver.event_loop import Connection, Loop
+from kubemr.local.apiserver.event_loop import Connection, EventLoop
 from kubemr.local.apiserver.http1 import HttpRequest
 from kubemr.local.apiserver.kubectl_table import as_table
 from kubemr.local.apiserver.watch import Subscription
@@ -37,7 +37,7 @@ LOOPBACK: Final = "127.0.0.1"
 _TOKEN_PATH: Final = "/token/"
 _SUFFIX_LETTERS: Final = "bcdfghjklmnpqrstvwxz2456789"
 _BOOKMARK_SECONDS: Final = 60.0
-_BEFORE_TIMEOUT: Final = 2.0
+_BOOKMARK_BEFORE_END_SECONDS: Final = 2.0
 _WATCH_SECONDS: Final = (1800, 3600)
 _MAX_BACKLOG: Final = 16 * 1024 * 1024
 """A watcher that lets this many bytes pile up is cut off, and will list again."""
@@ -88,12 +88,12 @@ class HttpServer:
         self.collect = collect
         self.garbage_possible = False
         self._expected = f"Bearer {token}".encode() if token is not None else None
-        self._loop = Loop()
-        self._loop.after_turn = self._after_turn
+        self._loop = EventLoop()
+        self._loop.after_iteration = self._after_iteration
         self._thread: threading.Thread | None = None
         self._listener = socket.create_server((LOOPBACK, port), backlog=512)
         self._loop.listen(self._listener, lambda connection: _Session(self, connection).begin())
-        self._delivered = core.revision
+        self._delivered_revision = core.revision
 
     @property
     def port(self) -> int:
@@ -107,7 +107,7 @@ class HttpServer:
         return f"http://{LOOPBACK}:{self.port}"
 
     @property
-    def loop(self) -> Loop:
+    def loop(self) -> EventLoop:
         """The loop, for timers."""
         return self._loop
 
@@ -144,12 +144,12 @@ class HttpServer:
             raise errors.unauthorized()
         return target
 
-    def _after_turn(self) -> None:
+    def _after_iteration(self) -> None:
         if self.garbage_possible and self.collect:
             self.garbage_possible = False
             self.core.collect_garbage()
-        if self.core.revision != self._delivered:
-            self._delivered = self.core.revision
+        if self.core.revision != self._delivered_revision:
+            self._delivered_revision = self.core.revision
             for session in list(self.watches):
                 session.deliver()
 
@@ -185,7 +185,7 @@ class _Session:
                 self._answer(request)
                 if not self._keep_alive and self._watch is None:
                     self._connection.finish()
-        except http1.Malformed as problem:
+        except http1.MalformedRequestError as problem:
             body = http1.json_bytes(errors.bad_request(str(problem)).body)
             self._connection.send(http1.answer_bytes(400, body, extra="Connection: close\r\n"))
             self._connection.finish()
@@ -216,7 +216,7 @@ class _Session:
     def _send(self, answer: Answer, request: HttpRequest) -> None:
         body = answer.body
         if answer.status == 404 and body.get("message") == errors.PAGE_NOT_FOUND:
-            self._connection.send(discovery.not_found())
+            self._connection.send(discovery.page_not_found())
             return
         if request.method == "DELETE" or (request.method != "GET" and "deletionTimestamp" in body.get("metadata", ())):
             self._server.garbage_possible = True
@@ -251,7 +251,7 @@ class _Session:
         if self._watch is not None:
             self._server.loop.at(self._deadline, lambda: self._end(opened))
             if self._bookmarks:
-                self._plan_bookmark(opened)
+                self._schedule_bookmark(opened)
 
     def deliver(self) -> None:
         """Send the watch's new events."""
@@ -281,10 +281,10 @@ class _Session:
         elif self._buffer:
             self.received(b"")
 
-    def _plan_bookmark(self, watch: Subscription) -> None:
+    def _schedule_bookmark(self, watch: Subscription) -> None:
         """Every minute, and shortly before the end, as the real server does."""
         now = time.monotonic()
-        moment = min(now + _BOOKMARK_SECONDS, self._deadline - _BEFORE_TIMEOUT)
+        moment = min(now + _BOOKMARK_SECONDS, self._deadline - _BOOKMARK_BEFORE_END_SECONDS)
         if moment <= now:
             return
 
@@ -293,6 +293,6 @@ class _Session:
                 self.deliver()
                 if self._server.core.revision > watch.started:  # else it would say what the client said
                     self._connection.send(http1.chunk(http1.json_bytes(watch.bookmark()) + b"\n"))
-                self._plan_bookmark(watch)
+                self._schedule_bookmark(watch)
 
         self._server.loop.at(moment, send)

@@ -30,7 +30,7 @@ _REASONS: Final = {
 }
 
 
-class Malformed(Exception):
+class MalformedRequestError(Exception):
     """The bytes are no HTTP request that this server reads; the connection is closed."""
 
 
@@ -54,12 +54,12 @@ def take_request(buffer: bytearray) -> HttpRequest | None:
     end = buffer.find(b"\r\n\r\n")
     if end < 0:
         if len(buffer) > MAX_HEADERS:
-            raise Malformed(f"no end of the headers in {len(buffer)} bytes")
+            raise MalformedRequestError(f"no end of the headers in {len(buffer)} bytes")
         return None
     lines = buffer[:end].decode("latin-1").split("\r\n")
     words = lines[0].split(" ")
     if len(words) != 3 or not words[2].startswith("HTTP/1."):
-        raise Malformed(f"{lines[0]!r} is not an HTTP/1 request line")
+        raise MalformedRequestError(f"{lines[0]!r} is not an HTTP/1 request line")
     headers: dict[str, str] = {}
     for line in lines[1:]:
         name, _, value = line.partition(":")
@@ -73,7 +73,7 @@ def take_request(buffer: bytearray) -> HttpRequest | None:
     else:
         length = headers.get("content-length", "0")
         if not length.isdigit() or int(length) > MAX_BODY:
-            raise Malformed(f"Content-Length {length!r}; a number up to {MAX_BODY} is expected")
+            raise MalformedRequestError(f"Content-Length {length!r}; a number up to {MAX_BODY} is expected")
         after = start + int(length)
         if len(buffer) < after:
             return None
@@ -92,10 +92,10 @@ def _take_chunks(buffer: bytearray, at: int) -> tuple[bytes, int] | None:
         try:
             size = int(bytes(buffer[at:end]).partition(b";")[0], 16)
         except ValueError:
-            raise Malformed(f"{bytes(buffer[at:end])!r} is not the size of a chunk") from None
+            raise MalformedRequestError(f"{bytes(buffer[at:end])!r} is not the size of a chunk") from None
         total += size
         if total > MAX_BODY:
-            raise Malformed(f"a body of more than {MAX_BODY} bytes")
+            raise MalformedRequestError(f"a body of more than {MAX_BODY} bytes")
         if len(buffer) < end + 2 + size + 2:
             return None
         if size == 0:

@@ -32,7 +32,7 @@ MAX_OPERATIONS: Final = 10_000
 _GO_TYPES: Final = {dict: "object", list: "array", str: "string", bool: "bool", int: "number", float: "number"}
 
 
-class _Failed(Exception):
+class _OperationFailedError(Exception):
     """An operation does not apply."""
 
 
@@ -85,12 +85,12 @@ class _Document:
         """The container that holds the last part of `path`, for reading."""
         parts = path.split("/")
         if len(parts) < 2:
-            raise _Failed
+            raise _OperationFailedError
         at = self.root
         for part in parts[1:-1]:
             at = member(at, _unescape(part))
             if not isinstance(at, dict | list):
-                raise _Failed
+                raise _OperationFailedError
         return at, _unescape(parts[-1])
 
     def own(self, path: str) -> tuple[Json, str]:
@@ -122,17 +122,17 @@ def _atoi(key: str) -> int:
     """Go's `strconv.Atoi`."""
     digits = key[1:] if key[:1] in ("+", "-") else key
     if not (digits.isascii() and digits.isdigit()):
-        raise _Failed
+        raise _OperationFailedError
     number = int(key)
     if not -(2**63) <= number < 2**63:
-        raise _Failed
+        raise _OperationFailedError
     return number
 
 
 def _index(key: str, size: int) -> int:
     index = _atoi(key)
     if not -size <= index < size:
-        raise _Failed
+        raise _OperationFailedError
     return index % size
 
 
@@ -146,7 +146,7 @@ def member(container: Json, key: str) -> Json:
 def _text(operation: Mapping[str, Json], key: str) -> str:
     value = operation.get(key)
     if value is None:
-        raise _Failed
+        raise _OperationFailedError
     return str(value)
 
 
@@ -159,7 +159,7 @@ def _insert(document: _Document, path: str, value: Json) -> None:
     else:
         size, index = len(container) + 1, _atoi(key)
         if not -size <= index < size:
-            raise _Failed
+            raise _OperationFailedError
         container.insert(index % size, value)
 
 
@@ -167,7 +167,7 @@ def _delete(document: _Document, path: str) -> None:
     container, key = document.own(path)
     if isinstance(container, dict):
         if key not in container:
-            raise _Failed
+            raise _OperationFailedError
         del container[key]
     else:
         del container[_index(key, len(container))]
@@ -185,7 +185,7 @@ def _replace(document: _Document, operation: Mapping[str, Json]) -> None:
     path, value = _text(operation, "path"), operation.get("value")
     if path == "":
         if not isinstance(value, dict | list):
-            raise _Failed
+            raise _OperationFailedError
         document.root = value
         return
     container, key = document.own(path)
@@ -220,7 +220,7 @@ def _test(document: _Document, operation: Mapping[str, Json]) -> None:
     have = document.root if path == "" else member(*document.find(path))
     want = operation.get("value")
     if not (have is want is None or same(have, want)):
-        raise _Failed
+        raise _OperationFailedError
 
 
 _SCALARS: Final = (str, int, bool, float)
@@ -276,7 +276,7 @@ def apply(document: Json, patch: Json) -> Json:
             raise patch_failed()
         try:
             run(under_change, operation)
-        except _Failed:
+        except _OperationFailedError:
             raise patch_failed() from None
     return under_change.root
 

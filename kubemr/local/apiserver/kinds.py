@@ -37,7 +37,7 @@ class Strategy(Protocol):
         """What is wrong with it; `old` is None for a new object."""
 
 
-class Undecodable(Exception):
+class DecodeError(Exception):
     """A document does not fit the Go type of its kind, or the like; the text is the decoder's."""
 
 

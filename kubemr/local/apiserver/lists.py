@@ -24,7 +24,7 @@ from kubemr.local.apiserver import errors, options
 from kubemr.local.apiserver.kinds import Kind
 from kubemr.local.apiserver.selectors import Predicate, everything, field_predicate, label_predicate
 from kubemr.local.apiserver.state import State
-from kubemr.local.apiserver.store import Compacted, Key
+from kubemr.local.apiserver.store import CompactedError, Key
 from kubemr.local.apiserver.watch import Subscription
 from kubemr.locks.effects import Answer, Json
 
@@ -82,7 +82,7 @@ def list_objects(state: State, kind: Kind, namespace: str | None, query: Mapping
     matches = predicate(kind, query.get("labelSelector", ""), query.get("fieldSelector", ""))
     options.check_list_query(query, watch=False)
     limit, token, text = options.number(query, "limit"), query.get("continue", ""), query.get("resourceVersion", "")
-    asked = options.resource_version(text)
+    requested = options.resource_version(text)
     store = state.store
     if token:
         page = _Page.decode(token)
@@ -92,14 +92,14 @@ def list_objects(state: State, kind: Kind, namespace: str | None, query: Mapping
             return _page(state, kind, namespace, matches, limit, store.revision, page.start)
         try:
             return _page(state, kind, namespace, matches, limit, page.revision, page.start)
-        except Compacted:
+        except CompactedError:
             raise errors.expired(CONTINUE_TOO_OLD, _Page(-1, page.start).encode()) from None
-    if asked is not None and asked > store.revision:
-        raise errors.too_new(asked, store.revision)
-    if query.get("resourceVersionMatch") == "Exact" and asked:
+    if requested is not None and requested > store.revision:
+        raise errors.too_new(requested, store.revision)
+    if query.get("resourceVersionMatch") == "Exact" and requested:
         try:
-            return _page(state, kind, namespace, matches, limit, asked, "")
-        except Compacted:
+            return _page(state, kind, namespace, matches, limit, requested, "")
+        except CompactedError:
             raise errors.expired(LIST_TOO_OLD) from None
     return _page(state, kind, namespace, matches, 0 if text == "0" else limit, store.revision, "")
 
@@ -109,7 +109,7 @@ def list_at(state: State, kind: Kind, namespace: str | None, query: Mapping[str,
     matches = predicate(kind, query.get("labelSelector", ""), query.get("fieldSelector", ""))
     try:
         return _page(state, kind, namespace, matches, 0, revision, "")
-    except Compacted:
+    except CompactedError:
         raise errors.expired(LIST_TOO_OLD) from None
 
 
@@ -170,19 +170,19 @@ def subscribe(
     """A watch; an `ApiError` where it is refused outright."""
     matches = predicate(kind, labels, fields)
     store = state.store
-    asked = options.resource_version(version, watch=True)
+    requested = options.resource_version(version, watch=True)
     collection = kind.collection
-    if asked and initial_events is not True:
+    if requested and initial_events is not True:
         try:
-            position = store.after(collection, asked)
-        except Compacted as gone:
-            body = errors.expired(f"too old resource version: {asked} ({gone.oldest})").body
+            position = store.position_after(collection, requested)
+        except CompactedError as gone:
+            body = errors.expired(f"too old resource version: {requested} ({gone.oldest})").body
             refused = Subscription(store, collection, namespace, matches, kind.type_meta, 0, [])
             return refused.refuse(body)
         resumed = Subscription(store, collection, namespace, matches, kind.type_meta, position, [])
-        resumed.started = asked
+        resumed.started = requested
         return resumed
-    position = store.after(collection, store.revision)
+    position = store.position_after(collection, store.revision)
     initial: list[Json] = []
     if initial_events is not False:
         prefix = f"{namespace}/" if namespace else ""

@@ -9,7 +9,7 @@ from typing import Final
 from kubemr.local.apiserver.errors import Cause
 from kubemr.local.apiserver.go_json import spell_str
 from kubemr.local.apiserver.jsonpatch import go_type
-from kubemr.local.apiserver.kinds import Kind, Undecodable
+from kubemr.local.apiserver.kinds import DecodeError, Kind
 from kubemr.locks.effects import Json
 
 _STRINGS: Final = (
@@ -64,11 +64,11 @@ def decode_metadata(body: Json, field: str = "ObjectMeta") -> list[str]:
     if metadata is None:
         metadata = {}
     if not isinstance(metadata, dict):
-        raise _cannot(metadata, "struct", "metadata", "v1.ObjectMeta")
+        raise _metadata_type_error(metadata, "struct", "metadata", "v1.ObjectMeta")
     known, unknown = {}, []
     for key, value in metadata.items():
         if key in _KNOWN:
-            _check_type(key, value, field)
+            _check_metadata_type(key, value, field)
             if value not in (None, "", {}, []) and not (value == 0 and key == "generation"):
                 known[key] = value
         elif key not in _DROPPED:
@@ -81,35 +81,35 @@ def decode_metadata(body: Json, field: str = "ObjectMeta") -> list[str]:
     return unknown
 
 
-def _check_type(key: str, value: Json, field: str) -> None:
+def _check_metadata_type(key: str, value: Json, field: str) -> None:
     if value is None:
         return
     if key in _STRINGS and not isinstance(value, str):
-        raise _cannot(value, field, key, "string")
+        raise _metadata_type_error(value, field, key, "string")
     if key in _NUMBERS and (not isinstance(value, int) or isinstance(value, bool)):
-        raise _cannot(value, field, key, "int64")
+        raise _metadata_type_error(value, field, key, "int64")
     if key in _MAPS:
         if not isinstance(value, dict):
-            raise _cannot(value, field, key, "map[string]string")
+            raise _metadata_type_error(value, field, key, "map[string]string")
         for item in value.values():
             if not isinstance(item, str | None):
-                raise _cannot(item, field, key, "string")
+                raise _metadata_type_error(item, field, key, "string")
     if key == "finalizers":
         if not isinstance(value, list):
-            raise _cannot(value, field, key, "[]string")
+            raise _metadata_type_error(value, field, key, "[]string")
         for item in value:
             if not isinstance(item, str):
-                raise _cannot(item, field, key, "string")
+                raise _metadata_type_error(item, field, key, "string")
     if key == "ownerReferences":
         if not isinstance(value, list):
-            raise _cannot(value, field, key, "[]v1.OwnerReference")
+            raise _metadata_type_error(value, field, key, "[]v1.OwnerReference")
         for item in value:
             if not isinstance(item, dict):
-                raise _cannot(item, field, key, "v1.OwnerReference")
+                raise _metadata_type_error(item, field, key, "v1.OwnerReference")
 
 
-def _cannot(value: Json, struct: str, key: str, what: str) -> Undecodable:
-    return Undecodable(f"json: cannot unmarshal {go_type(value)} into Go struct field {struct}.{key} of type {what}")
+def _metadata_type_error(value: Json, struct: str, key: str, what: str) -> DecodeError:
+    return DecodeError(f"json: cannot unmarshal {go_type(value)} into Go struct field {struct}.{key} of type {what}")
 
 
 def check_metadata(metadata: Json, kind: Kind) -> Iterator[Cause]:

@@ -96,7 +96,7 @@ class DeleteOptions:
     uid: str | None = None
     version: str | None = None
     grace: int | None = None
-    dry: bool = False
+    dry_run: bool = False
 
 
 _POLICIES = ("Foreground", "Background", "Orphan")

@@ -97,7 +97,7 @@ def _requirement(tokens: _Tokens) -> Requirement:
         return lambda labels: key in labels
     tokens.next()
     if operator in ("=", "==", "!="):
-        value = _value(tokens)
+        value = _equality_value(tokens)
         if operator == "!=":
             return lambda labels: labels.get(key) != value
         return lambda labels: labels.get(key) == value
@@ -117,7 +117,7 @@ def _key(token: str) -> str:
     return token
 
 
-def _value(tokens: _Tokens) -> str:
+def _equality_value(tokens: _Tokens) -> str:
     """The value of an equality; an empty one is allowed."""
     token = tokens.peek()
     if token in ("", ","):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Callable, Mapping
+from typing import Final
 
 from attr import define, field, frozen
 
@@ -16,6 +17,8 @@ from kubemr.local.apiserver.custom_resources import CRD_GROUP, Rules, definition
 from kubemr.local.apiserver.kinds import Kind
 from kubemr.local.apiserver.store import Collection, Key, Store, key_of
 from kubemr.locks.effects import Json, Resource
+
+NAMESPACES: Final = Collection("namespaces.")
 
 
 @frozen

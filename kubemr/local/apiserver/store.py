@@ -24,12 +24,12 @@ Collection = NewType("Collection", str)
 """`plural.group`: what is stored together, whatever version it is asked in."""
 
 
-class Compacted(Exception):
+class CompactedError(Exception):
     """The history no longer reaches back to `asked`; it begins after `oldest`."""
 
-    def __init__(self, asked: int, oldest: int) -> None:
-        super().__init__(f"revision {asked} has been compacted, the oldest is {oldest}")
-        self.asked = asked
+    def __init__(self, revision: int, oldest: int) -> None:
+        super().__init__(f"revision {revision} has been compacted, the oldest is {oldest}")
+        self.revision = revision
         self.oldest = oldest
 
 
@@ -114,9 +114,9 @@ class Store:
         log.changes.append(change)
         log.revisions.append(change.revision)
         if len(log.changes) > 2 * self._keep:
-            self._cut(collection, log, len(log.changes) - self._keep)
+            self._truncate(collection, log, len(log.changes) - self._keep)
 
-    def _cut(self, collection: Collection, log: _Log, count: int) -> None:
+    def _truncate(self, collection: Collection, log: _Log, count: int) -> None:
         self._oldest[collection] = log.revisions[count - 1]
         del log.changes[:count], log.revisions[:count]
         log.dropped += count
@@ -131,12 +131,12 @@ class Store:
         for collection, log in self._logs.items():
             count = bisect_right(log.revisions, self.compacted)
             if count:
-                self._cut(collection, log, count)
+                self._truncate(collection, log, count)
 
-    def after(self, collection: Collection, revision: int) -> int:
+    def position_after(self, collection: Collection, revision: int) -> int:
         """The position in the log behind all changes up to `revision`.  Raises `Compacted`."""
         if revision < self.oldest(collection):
-            raise Compacted(revision, self.oldest(collection))
+            raise CompactedError(revision, self.oldest(collection))
         log = self._logs.get(collection)
         return log.dropped + bisect_right(log.revisions, revision) if log else 0
 
@@ -146,7 +146,7 @@ class Store:
         if log is None or position == log.dropped + len(log.changes):
             return []
         if position < log.dropped:
-            raise Compacted(0, self.oldest(collection))
+            raise CompactedError(0, self.oldest(collection))
         return log.changes[position - log.dropped :]
 
     def keys(self, collection: Collection) -> list[Key]:
@@ -158,7 +158,7 @@ class Store:
 
     def at_revision(self, collection: Collection, revision: int) -> dict[Key, Json]:
         """The collection as it was at `revision`, in the order of its keys.  Raises `Compacted`."""
-        position = self.after(collection, revision)
+        position = self.position_after(collection, revision)
         objects = self._objects.get(collection, {})
         later = self.changes(collection, position)
         if not later:

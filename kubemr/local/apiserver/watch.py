@@ -19,7 +19,7 @@ from typing import Final
 
 from kubemr.local.apiserver.errors import expired
 from kubemr.local.apiserver.selectors import Predicate, everything
-from kubemr.local.apiserver.store import Change, Collection, Compacted, Store
+from kubemr.local.apiserver.store import Change, Collection, CompactedError, Store
 from kubemr.locks.effects import Json
 
 INITIAL_EVENTS_END: Final = "k8s.io/initial-events-end"
@@ -60,9 +60,9 @@ class Subscription:
             return events
         try:
             changes = self._store.changes(self._collection, self._position)
-        except Compacted as gone:
+        except CompactedError as gone:
             self.closed = True
-            message = f"too old resource version: {gone.asked} ({gone.oldest})"
+            message = f"too old resource version: {gone.revision} ({gone.oldest})"
             return [*events, {"type": "ERROR", "object": expired(message).body}]
         self._position += len(changes)
         for change in changes:
