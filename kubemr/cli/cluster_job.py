@@ -12,7 +12,8 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
-from kubemr.cli.job_location import EXIT_UNREACHABLE, EXIT_USAGE, RETRY_SECONDS, JobNotFoundError, JobQuery
+from kubemr.cli.exit_codes import EXIT_UNREACHABLE, EXIT_USAGE
+from kubemr.cli.job_location import RETRY_SECONDS, JobNotFoundError, JobQuery
 from kubemr.controller.client import Client, Connection, PlainConnection
 from kubemr.controller.reconcile.context import CONFIG_MAPS
 from kubemr.controller.reconcile.storage.job_store import StorageNotReady, keys_of
@@ -34,12 +35,15 @@ async def find_in_cluster(query: JobQuery, environ: Mapping[str, str]) -> tuple[
         answer = await client.send(Target(names.JOBS, namespace, query.job).get())
         if answer.status == 404:
             raise JobNotFoundError(
-                f"there is no MapReduceJob {query.job!r} in namespace {namespace!r} of {connection.base_url}; "
-                "name the namespace (-n), or, for a job that is gone or ran locally, its store (--store)",
+                f"no MapReduceJob {query.job!r} in namespace {namespace!r} of {connection.base_url}; "
+                "check the namespace (-n), or give the store (--store) of a job that was deleted or ran locally",
                 EXIT_USAGE,
             )
         if not answer.ok:
-            raise JobNotFoundError(f"{connection.base_url}: {answer.message}", EXIT_UNREACHABLE)
+            raise JobNotFoundError(
+                f"{connection.base_url}: {answer.message}; check the cluster (--context) and your access to it",
+                EXIT_UNREACHABLE,
+            )
         job = JobView.of(answer.body)
         return job.storage_prefix, await _store_of(job, client, environ)
 
@@ -58,7 +62,7 @@ async def _connect(query: JobQuery, environ: Mapping[str, str]) -> tuple[Connect
         return await from_kubeconfig(path, query.context), query.namespace or await namespace_of(path, query.context)
     except ConfigException as error:
         raise JobNotFoundError(
-            f"no cluster is known: {error}; set KUBECONFIG, or name the store of a job (--store)", EXIT_USAGE
+            f"no cluster is configured: {error}; set KUBECONFIG, or give the store of the job (--store)", EXIT_USAGE
         ) from error
 
 
@@ -75,9 +79,9 @@ async def _store_of(job: JobView, client: Client, environ: Mapping[str, str]) ->
         }
         if not own_variables.keys() & _STORE_IDENTITY:
             raise JobNotFoundError(
-                "the job names no store of its own, so it is the operator's, and which that is cannot be read "
-                f"({answer.message if not answer.ok else 'its ConfigMap does not say'}); "
-                "name it: --store s3://bucket/prefix",
+                "the job names no store, and the operator's default store is unknown here "
+                f"({answer.message if not answer.ok else 'the ConfigMap of the job does not name it'}); "
+                "give it: --store s3://bucket/prefix",
                 EXIT_USAGE,
             )
     storage = OperatorSettings.from_environment({**environ, **own_variables}).storage(job.document)
@@ -87,7 +91,7 @@ async def _store_of(job: JobView, client: Client, environ: Mapping[str, str]) ->
             keys = await run(keys_of(job, storage.secret_ref), client)
         except StorageNotReady as problem:
             raise JobNotFoundError(
-                f"{problem}; or set {' and '.join(S3_SECRET)} to keys of your own", EXIT_UNREACHABLE
+                f"{problem}; or set {' and '.join(S3_SECRET)} to your own keys", EXIT_UNREACHABLE
             ) from problem
     return {**storage.config, **keys}
 

@@ -11,7 +11,8 @@ import os
 import re
 from collections.abc import Mapping
 
-from kubemr.cli.job_location import EXIT_USAGE, RETRY_SECONDS, JobLocation, JobNotFoundError, JobQuery
+from kubemr.cli.exit_codes import EXIT_USAGE
+from kubemr.cli.job_location import RETRY_SECONDS, JobLocation, JobNotFoundError, JobQuery
 from kubemr.coordination import names
 from kubemr.local.store_settings import store_settings
 from kubemr.storage import ObjectStore, store_from_environment
@@ -49,5 +50,7 @@ def _find_folder(store: ObjectStore, job: str) -> str:
     if len(found) == 1:
         return f"{found[0]}/"
     if not found:
-        raise JobNotFoundError(f"nothing is kept of a job {job!r} in {store.url('x')[:-1]}", EXIT_USAGE)
-    raise JobNotFoundError(f"{job!r} is the name of several jobs there; name one of {', '.join(found)}", EXIT_USAGE)
+        raise JobNotFoundError(
+            f"no objects of a job {job!r} in {store.url('x')[:-1]}; check JOB and --store", EXIT_USAGE
+        )
+    raise JobNotFoundError(f"more than one job is named {job!r}; choose one of {', '.join(found)}", EXIT_USAGE)

@@ -8,8 +8,6 @@ from attr import frozen
 
 from kubemr.storage import ObjectStore
 
-EXIT_USAGE: Final = 2
-EXIT_UNREACHABLE: Final = 3
 RETRY_SECONDS: Final = 10.0
 """How long an object store is asked that does not answer: a person waits."""
 

@@ -36,7 +36,7 @@ def load(path: str) -> Json:
         raise ManifestError(f"{path}: is not YAML: {' '.join(str(error).split())}") from error
     if len(documents) != 1:
         count = "no document" if not documents else f"{len(documents)} documents"
-        raise ManifestError(f"{path}: holds {count}; give one MapReduceJob, each job in a file of its own")
+        raise ManifestError(f"{path}: holds {count}; give one MapReduceJob per file")
     return documents[0]
 
 

@@ -20,6 +20,7 @@ from attrs import frozen
 
 from kubemr.cli.display import Display, display_for
 from kubemr.cli.display.log_lines import format_line, may_explain_failure
+from kubemr.cli.exit_codes import EXIT_DONE, EXIT_FAILED, EXIT_SIGNAL, EXIT_TIMEOUT, EXIT_USAGE
 from kubemr.coordination import names
 from kubemr.coordination.attempt_history import attempts
 from kubemr.coordination.attempt_records import ERROR, LOG, LOST, is_record
@@ -44,11 +45,6 @@ from kubemr.locks.http import HttpTransport
 from kubemr.resources.metadata import set_by_server
 from kubemr.storage import StorageError, store_from_environment
 
-EXIT_DONE: Final = 0
-EXIT_FAILED: Final = 1
-EXIT_USAGE: Final = 2
-EXIT_TIMEOUT: Final = 124
-EXIT_SIGNAL: Final = 128
 CLEANUP_SECONDS: Final = 15.0
 """How long a finished job's operator is waited for while it removes intermediate files."""
 SHOWN_LINES: Final = 20
@@ -179,7 +175,7 @@ class _Session:
         with HttpTransport(cluster.server) as transport:
             answer = _create(transport, cluster.namespace, self._job)
         if not answer.ok:
-            return EXIT_USAGE, f"the job was refused: {answer.message}"
+            return EXIT_USAGE, f"the apiserver rejected the job: {answer.message}"
         self._display.job_created(answer.body["metadata"]["name"])
         self._progress.update_job(answer.body, self._seconds())
         follower = JobWatcher(cluster.server, answer.body, self._events.put)
@@ -221,7 +217,8 @@ class _Session:
             left = None if deadline is None else max(deadline - self._seconds(), 0.0)
             event = self._events.get(timeout=left)
         except queue.Empty:
-            raise _RunAbortedError(EXIT_TIMEOUT, f"timeout: the job was not over after {deadline:g} s") from None
+            message = f"timeout: the job did not end within {deadline:g} s; raise --timeout"
+            raise _RunAbortedError(EXIT_TIMEOUT, message) from None
         display = self._display
         assert display is not None, "opened before anything is waited for"
         match event:

@@ -11,7 +11,8 @@ from typing import Final
 from click import echo, style
 
 from kubemr.cli.display.log_lines import format_line
-from kubemr.cli.run import EXIT_DONE, EXIT_USAGE, RunResult
+from kubemr.cli.exit_codes import EXIT_DONE, EXIT_USAGE
+from kubemr.cli.run import RunResult
 from kubemr.local.progress import JobProgress
 from kubemr.locks.effects import Json
 

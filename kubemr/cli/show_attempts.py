@@ -10,8 +10,9 @@ import sys
 from collections.abc import Callable, Iterator
 from typing import Final, TypeAlias
 
+from kubemr.cli.exit_codes import EXIT_UNREACHABLE, EXIT_USAGE
 from kubemr.cli.find_job import find_job
-from kubemr.cli.job_location import EXIT_UNREACHABLE, EXIT_USAGE, JobNotFoundError, JobQuery
+from kubemr.cli.job_location import JobNotFoundError, JobQuery
 from kubemr.coordination.attempt_history import ALL, Attempt, History, Selection, attempts, history
 from kubemr.coordination.attempt_records import ERROR, LOST, RECORDS
 from kubemr.storage import NoSuchBucketError, StorageError
@@ -19,8 +20,8 @@ from kubemr.storage import NoSuchBucketError, StorageError
 COLUMNS: Final = ("ATTEMPT", "OUTCOME", "BEGAN", "ENDED", "PRINTED", "WHY")
 WHY_LENGTH: Final = 80
 REMEDY: Final = (
-    "an object store inside the cluster is not reached from outside: "
-    "`kubectl port-forward -n NAMESPACE service/NAME 9000`, and --endpoint http://127.0.0.1:9000"
+    "to reach an object store inside the cluster, run `kubectl port-forward -n NAMESPACE service/NAME 9000` "
+    "and give --endpoint http://127.0.0.1:9000"
 )
 
 
@@ -53,10 +54,10 @@ def _show(query: JobQuery, task: str | None, limit: int, show: _Printer) -> int:
         missing = isinstance(error, NoSuchBucketError)
         return _fail(str(error) if missing else f"{error}\n({REMEDY})", EXIT_UNREACHABLE)
     if not shown:
-        what = task or f"the attempts of {query.job}"
-        print(f"nothing is kept of {what}: it printed nothing, did not fail, or did not run", file=sys.stderr)
+        what = task or f"job {query.job!r}"
+        print(f"no records found for {what}: it printed nothing and did not fail, or it has not run", file=sys.stderr)
     if len(shown) > limit:
-        print(f"and {len(shown) - limit} more: name a task, or raise --limit", file=sys.stderr)
+        print(f"{len(shown) - limit} more attempts: give a TASK or a larger --limit", file=sys.stderr)
     return 0
 
 
