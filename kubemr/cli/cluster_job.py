@@ -1,9 +1,13 @@
-"""Ask a cluster for a job, and how its object store is reached.
+"""Find a job in a cluster, and the settings of its object store.
 
-The store is the one that the job names.  Where it names none, it is the operator's: what that is stands in the
-`KUBEMR_S3_*` variables here, or, while the job runs, in its ConfigMap, or in the addresses of its results.  The keys
-are one's own from these variables; else those of the Secret that the job names, if one may read it; else the identity
-of the machine.
+The store is the one that the job names.  If it names none, it is the operator's default store, which is looked up in:
+
+1. the `KUBEMR_S3_*` variables and `KUBEMR_STORAGE_URL` of this process;
+2. the job's ConfigMap, which exists while the job runs;
+3. the addresses of results in the job's status.
+
+The keys come from the variables of this process, else from the Secret that the job names, else from the identity of
+the machine.
 """
 
 from __future__ import annotations
@@ -25,11 +29,11 @@ from kubemr.locks.conditional import Target
 
 _STORE_VARIABLES: Final = (*S3_CONFIG, "KUBEMR_STORAGE_URL")
 _STORE_IDENTITY: Final = frozenset({"KUBEMR_S3_BUCKET_NAME", "KUBEMR_STORAGE_URL"})
-"""One of these says which store it is; the others only how it is reached."""
+"""Each of these identifies a store.  The other variables only say how it is reached."""
 
 
 async def find_in_cluster(query: JobQuery, environ: Mapping[str, str]) -> tuple[str, dict[str, str]]:
-    """The prefix of the job's keys, and the settings of its store.  Raises `JobNotFoundError`."""
+    """Return the prefix of the job's keys, and the settings of its store.  Raises `JobNotFoundError`."""
     connection, namespace = await _connect(query, environ)
     async with Client(connection, timeout=RETRY_SECONDS) as client:
         answer = await client.send(Target(names.JOBS, namespace, query.job).get())
@@ -49,7 +53,7 @@ async def find_in_cluster(query: JobQuery, environ: Mapping[str, str]) -> tuple[
 
 
 async def _connect(query: JobQuery, environ: Mapping[str, str]) -> tuple[Connection, str]:
-    """The cluster, and the namespace to look in."""
+    """Return a connection to the cluster, and the namespace of the job."""
     url = environ.get("KUBEMR_APISERVER")
     if url and not query.context:
         ca_file = environ.get("KUBEMR_APISERVER_CA") or None
@@ -67,7 +71,7 @@ async def _connect(query: JobQuery, environ: Mapping[str, str]) -> tuple[Connect
 
 
 async def _store_of(job: JobView, client: Client, environ: Mapping[str, str]) -> dict[str, str]:
-    """The settings of the job's store, keys included."""
+    """Return the settings of the job's store, with its keys."""
     own_variables = {name: environ[name] for name in _STORE_VARIABLES if environ.get(name)}
     named = ((job.document.get("spec") or {}).get("storage") or {}).get("s3")
     if not named and not own_variables.keys() & _STORE_IDENTITY:
@@ -97,7 +101,7 @@ async def _store_of(job: JobView, client: Client, environ: Mapping[str, str]) ->
 
 
 def _store_from_status(job: JobView) -> dict[str, str]:
-    """The store, by an address in the job's status: of a result, or of the log that its error names."""
+    """Derive the store from an address in the job's status: of a result, or of the log that its error names."""
     status = job.document.get("status") or {}
     for text in (*(status.get("results") or ())[:1], status.get("resultsManifest") or "", status.get("error") or ""):
         found = re.search(rf"\b(s3|file)://(\S+?)/{re.escape(job.storage_prefix)}", text)

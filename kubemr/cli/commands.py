@@ -12,7 +12,7 @@ import click
 from kubemr.cli.exit_codes import EXIT_INTERRUPTED, EXIT_USAGE
 
 MAX_SECONDS: Final = 1e9
-"""The longest `--timeout`; the system's timers take no longer time."""
+"""The largest `--timeout`, 31 years.  Python's queues cannot wait much longer (`threading.TIMEOUT_MAX`)."""
 
 
 def _seconds(_context: click.Context, _option: click.Parameter, value: float | None) -> float | None:

@@ -10,5 +10,5 @@ EXIT_USAGE: Final = 2
 EXIT_UNREACHABLE: Final = 3
 EXIT_TIMEOUT: Final = 124
 EXIT_SIGNAL: Final = 128
-"""To which the number of the signal is added: 130 after SIGINT."""
+"""The base of a signal's exit code: 130 is 128 and SIGINT's number 2."""
 EXIT_INTERRUPTED: Final = 130

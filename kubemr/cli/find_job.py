@@ -1,7 +1,7 @@
 """Find a job's objects: where the job in the cluster says, or in a store that the command line names.
 
-The cluster is that of `KUBEMR_APISERVER` or of the kubeconfig.  A named store (`--store`) is enough by itself: the job
-may have been deleted, or have run locally.
+The cluster is that of `KUBEMR_APISERVER` or of the kubeconfig.  A named store (`--store`) needs no cluster: the job may
+have been deleted, or have run locally.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from kubemr.storage.retry import Retrier
 
 
 def find_job(query: JobQuery, environ: Mapping[str, str] = os.environ) -> JobLocation:
-    """Raises `JobNotFoundError`, and what the store raises."""
+    """Return where the job's objects are.  Raises `JobNotFoundError`, and what the store raises."""
     endpoint = {"KUBEMR_S3_ENDPOINT": query.endpoint} if query.endpoint else {}
     try:
         if query.store is not None:
@@ -40,7 +40,7 @@ def _open(settings: Mapping[str, str]) -> ObjectStore:
 
 
 def _find_folder(store: ObjectStore, job: str) -> str:
-    """The prefix of the job of that name, or of that prefix."""
+    """Return the prefix of the job of that name, or the job whose folder has that name."""
     wanted = re.compile(rf"{re.escape(names.slug(job))}-[a-z2-7]{{{names.HASH_LENGTH}}}")
     begin = names.slug(job)
     folders = {item.key.partition("/")[0] for item in store.list(begin)}

@@ -1,7 +1,7 @@
-"""One `kubemr run`: a local cluster, one job in it, and its end.
+"""One `kubemr run`: start a local cluster, run one job in it, and end both.
 
-Everything that happens arrives in one queue: what is seen of the job, signals, failures, the end of the time.
-However it ends, processes and working files are gone when it has.
+Everything that happens arrives in one queue: changes of the job, signals, failures.  However the run ends, no process
+and no working file is left.
 """
 
 from __future__ import annotations
@@ -46,9 +46,9 @@ from kubemr.resources.metadata import set_by_server
 from kubemr.storage import StorageError, store_from_environment
 
 CLEANUP_SECONDS: Final = 15.0
-"""How long a finished job's operator is waited for while it removes intermediate files."""
+"""How long the run waits for the operator to remove the intermediate files of a finished job."""
 SHOWN_LINES: Final = 20
-"""Of what the processes of a failed job printed."""
+"""How many lines are shown of what the processes of a failed job printed."""
 
 
 @frozen
@@ -65,10 +65,12 @@ class RunOptions:
 
 @frozen
 class RunResult:
-    """How a run ended.
+    """The end of a run.
 
-    `progress` holds the job as it was last seen, if it was ever created; `seconds` is the time taken; `problem` says
-    why `code` is not 0; `log` is the end of what the processes printed, where that may explain it.
+    - `progress`: the last known state of the job, if it was created
+    - `seconds`: the time taken
+    - `problem`: why `code` is not 0
+    - `log`: the last lines that the processes printed and that may explain a failure
     """
 
     code: int
@@ -77,20 +79,20 @@ class RunResult:
     problem: str = ""
     log: Sequence[tuple[str, str]] = ()
     failed_attempts: Sequence[tuple[str, str]] = ()
-    """Attempts that failed or were lost, in order, each with the address of what it left: its log, or why it failed."""
+    """The failed and lost attempts, in order, each with the address of its log, error or loss record."""
     store: str = DEFAULT
 
 
 @frozen
 class SignalReceived:
-    """Somebody wants this to end."""
+    """This process has received a signal that ends the run."""
 
     number: int
 
 
 @frozen
 class PartFailed:
-    """A part of the local cluster cannot go on."""
+    """A part of the local cluster has failed."""
 
     error: Exception
 
@@ -99,7 +101,7 @@ _Event = JobEvent | SignalReceived | PartFailed
 
 
 class _RunAbortedError(Exception):
-    """The run ends before the job is over."""
+    """The run ends before the job does."""
 
     def __init__(self, code: int, message: str) -> None:
         super().__init__(message)
@@ -107,7 +109,7 @@ class _RunAbortedError(Exception):
 
 
 def run_job(job: Json, options: RunOptions) -> RunResult:
-    """Run a job to its end, with its progress on stderr."""
+    """Run a job until it ends, and show its progress on stderr."""
     started = time.monotonic()
     wanted = localize(
         job, command=options.command, replicas=options.replicas, cpus=os.cpu_count() or 1, keep=options.keep
@@ -138,7 +140,7 @@ class _Session:
         self._output_log = OutputLog(self._log_line if options.verbose else None)
 
     def run(self) -> RunResult:
-        """All of it."""
+        """Start the cluster, follow the job and end the cluster."""
         subreaper.become_subreaper()
         with _signals_as_events(self._events.put) as on_second_signal:
             cluster = LocalCluster(
@@ -170,7 +172,7 @@ class _Session:
         )
 
     def _follow(self, cluster: LocalCluster) -> tuple[int, str]:
-        """The exit code, and why it is not 0."""
+        """Create the job and wait for its end.  Return the exit code, and why it is not 0."""
         self._display = display_for(sys.stderr, self._started)
         with HttpTransport(cluster.server) as transport:
             answer = _create(transport, cluster.namespace, self._job)
@@ -212,7 +214,10 @@ class _Session:
                 raise
 
     def _wait_for_event(self, deadline: float | None) -> _Event:
-        """Wait for the next event and take note of it.  Raises `_End`; the deadline counts from the run's start."""
+        """Wait for the next event and process it.  `deadline` counts from the start of the run.
+
+        Raises `_RunAbortedError`.
+        """
         try:
             left = None if deadline is None else max(deadline - self._seconds(), 0.0)
             event = self._events.get(timeout=left)
@@ -241,14 +246,17 @@ class _Session:
         return event
 
     def _remove_incomplete_files(self, code: int) -> None:
-        """Nobody will go on with a local job that did not complete: of its files only what tells why is of use."""
+        """Remove the files of a job that did not complete, since no run continues it.
+
+        Logs and errors stay if the job has failed or the time was over.
+        """
         view = self._progress.view
         if view is not None and code != EXIT_DONE and not self._options.keep:
             keep = is_record if code in (EXIT_FAILED, EXIT_TIMEOUT) else None
             store_from_environment(self._store).delete_prefix(view.storage_prefix, keep)
 
     def _failed_attempts(self, code: int) -> list[tuple[str, str]]:
-        """What attempts left that came to nothing."""
+        """List the failed and lost attempts, each with the address of its log, error or loss record."""
         view = self._progress.view
         failures = any(stage.failures for stage in self._progress.stages)
         if view is None or not (code in (EXIT_FAILED, EXIT_TIMEOUT) or failures):
@@ -283,7 +291,10 @@ def _create(transport: HttpTransport, namespace: str, job: Json) -> Answer:
 
 @contextmanager
 def _signals_as_events(emit: Callable[[_Event], None]) -> Iterator[Callable[[Callable[[], None]], None]]:
-    """SIGINT, SIGTERM, SIGHUP and SIGQUIT become events; from the second on, what was registered is called as well."""
+    """Emit SIGINT, SIGTERM, SIGHUP and SIGQUIT as events.
+
+    Yield a function that registers hooks.  They are called when a second signal arrives, and at each signal after it.
+    """
     second_signal_hooks: list[Callable[[], None]] = []
     seen: list[int] = []
 

@@ -1,7 +1,7 @@
-"""What `kubemr attempts` and `kubemr logs` show: the attempts at a job's tasks, and what they printed.
+"""The output of `kubemr attempts` and `kubemr logs`: the attempts at a job's tasks, and what they printed.
 
-Attempts that came to nothing come first, then the others in the order of their tasks.  Of many, the first so many are
-shown, and it is said how many more there are.
+Failed and lost attempts come first, then the other attempts in the order of their tasks.  At most `limit` attempts are
+shown; the number of the remaining ones is printed.
 """
 
 from __future__ import annotations
@@ -29,12 +29,15 @@ _Printer: TypeAlias = Callable[[Iterator[History], Selection], None]
 
 
 def show_attempts(query: JobQuery, task: str | None, limit: int) -> int:
-    """A table to stdout; the exit code."""
+    """Print a table to stdout, and return the exit code."""
     return _show(query, task, limit, _print_table)
 
 
 def show_logs(query: JobQuery, task: str | None, limit: int) -> int:
-    """Logs to stdout, each under a heading unless one attempt is asked for; the exit code."""
+    """Print logs to stdout, and return the exit code.
+
+    Each log has a heading, unless the caller names one attempt.
+    """
     return _show(query, task, limit, _print_logs)
 
 
@@ -43,7 +46,7 @@ def _show(query: JobQuery, task: str | None, limit: int, show: _Printer) -> int:
         selection = ALL if task is None else Selection.parse(task)
         location = find_job(query)
         found = sorted(attempts(location.store, location.prefix, selection), key=_failed_first)
-        # Outputs alone are worth a line only to who asks for the task.
+        # An attempt that left only outputs is shown if the caller names its task.
         shown = [each for each in found if selection.number is not None or each.files & RECORDS]
         show((history(location.store, attempt) for attempt in shown[:limit]), selection)
     except ValueError as error:
@@ -81,7 +84,7 @@ def _row(shown: History) -> tuple[str, ...]:
 
 
 def _print_logs(shown: Iterator[History], selection: Selection) -> None:
-    """Byte by byte, so that it can be piped on."""
+    """Print logs as bytes, so that another program can read them from a pipe."""
     for each in shown:
         if not selection.attempt:
             times = " to ".join(filter(None, [each.start, each.end]))

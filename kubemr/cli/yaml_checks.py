@@ -1,7 +1,7 @@
-"""What a YAML document says that JSON cannot, found in its tree of nodes, where each has its line.
+"""Find what YAML can write and JSON cannot hold, in the tree of nodes, where each node has its line.
 
-The tree is walked as it will be read: a node that is referred to twice is there twice, so references that contain
-themselves show as an ancestor, and those that multiply as a count.
+The tree is walked as it will be read: a node that is referred to twice is visited twice.  So a reference to an object
+that contains it is found as an ancestor, and references that multiply are found by the count of values.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ _MERGE: Final = _TAG + "merge"
 
 
 class DocumentError(Exception):
-    """The line, what is wrong there and what to do."""
+    """A mistake in a document: the line, what is wrong there and the remedy."""
 
 
 def check(root: yaml.Node, construct: Callable[[yaml.Node], Json]) -> None:
-    """Raises `DocumentError`; `construct` makes a scalar's value."""
+    """Raise `DocumentError` for the first mistake; `construct` makes a scalar's value."""
     _Walk(construct).visit(root, "", ())
 
 

@@ -18,7 +18,7 @@ STYLES = {"COMPLETE": "green", "FAIL": "red"}
 
 
 class BarDisplay:
-    """Progress bars by rich."""
+    """Shows progress bars of rich."""
 
     def __init__(self, stream: TextIO) -> None:
         self._console = Console(file=stream)
@@ -43,11 +43,11 @@ class BarDisplay:
         self._live.start()
 
     def job_created(self, name: str) -> None:
-        """The job was created."""
+        """Show the job's name."""
         self._job.update(self._head, description=name)
 
     def step_begun(self, step: Step) -> None:
-        """A phase or stage has begun."""
+        """Show the phase, or start the clock of the stage's bar."""
         if step.name.isupper():
             style = STYLES.get(step.name, "cyan")
             self._job.update(self._head, phase=f"[{style}]{step.name}[/]")
@@ -67,7 +67,7 @@ class BarDisplay:
             self._stages.update(bar, completed=stage.done, note=", ".join([*notes, *failure_counts(stage)]))
 
     def log(self, source: str, line: str) -> None:
-        """A line that a process printed, above the bars."""
+        """Print a line of a process above the bars."""
         self._console.print(Text.assemble((f"[{source}] ", "dim"), format_line(line)), soft_wrap=True)
 
     def close(self) -> None:

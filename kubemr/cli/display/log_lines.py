@@ -13,7 +13,7 @@ QUIET: Final = ("debug", "info")
 
 
 def format_line(line: str) -> str:
-    """The line as it is shown."""
+    """Return the line as it is shown."""
     event = _event(line)
     if event is None:
         return line
@@ -25,7 +25,7 @@ def format_line(line: str) -> str:
 
 
 def may_explain_failure(line: str) -> bool:
-    """Whether the line may say why something went wrong: a warning or error, or what is no event at all."""
+    """Decide whether the line may explain a failure: a warning, an error, or a line that is no log event."""
     event = _event(line)
     return event is None or event.get("level") not in QUIET
 
