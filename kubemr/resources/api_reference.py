@@ -1,4 +1,4 @@
-"""The reference of all fields as Markdown, from the definitions."""
+"""Write the reference of all fields as Markdown, from the definitions."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ It is written by `python -m kubemr.resources.generate manifests docs/api.md`.
 
 
 def reference() -> str:
-    """The page."""
+    """Return the text of the page."""
     parts = [_INTRODUCTION.format(version=KUBEMR_VERSION)]
     for kind, cls in KINDS.items():
         parts.append(f"## {kind}\n\n{cls.__doc__}\n\n" + "\n".join(_field_rows(kind)) + "\n")

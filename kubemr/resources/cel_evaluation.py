@@ -1,7 +1,7 @@
-"""Evaluate the rules of a whole object without CEL, in the words the apiserver uses.
+"""Evaluate the rules of a whole object without CEL, and report errors in the apiserver's words.
 
-The apiserver evaluates rules only on objects whose schema is right (`structural.BLOCKING`), with the
-defaults filled in; so must the caller here.
+The apiserver evaluates rules only on objects whose schema is right (`structural_schema.BLOCKING`), with the defaults
+filled in.  The caller must do the same here.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ _REASON_WORDS = {
 
 
 def broken_rules(obj: Json, kind: str) -> Iterator[tuple[str, Rule]]:
-    """The rules that an object of `kind` breaks, each with the path of the field it names."""
+    """Yield the rules that an object of `kind` breaks, each with the path of the field that it names."""
     yield from _broken_rules(obj, KINDS[kind], "")
 
 
 def rules_broken_by_change(new: Json, old: Json, kind: str) -> Iterator[tuple[str, Rule]]:
-    """The rules that the change of an object from `old` to `new` breaks."""
+    """Yield the rules that the change of an object from `old` to `new` breaks."""
     if kind == "MapReduceJob":
         for rule in transition_rules():
             if rule.after is not None and not rule.after(new["spec"], old["spec"]):
@@ -38,7 +38,7 @@ def rules_broken_by_change(new: Json, old: Json, kind: str) -> Iterator[tuple[st
 
 
 def check_rules(obj: Json, kind: str, old: Json = None) -> list[SchemaError]:
-    """What the apiserver's CEL rules refuse on create, or on an update of `old`."""
+    """Return what the apiserver's CEL rules reject on create, or on an update of `old`."""
     found = [*broken_rules(obj, kind), *(rules_broken_by_change(obj, old, kind) if old is not None else ())]
     return [_error(path, rule) for path, rule in found]
 

@@ -1,8 +1,8 @@
-"""What a job's metadata may hold, in the rules of Kubernetes for every object.
+"""Check a job's metadata by the rules of Kubernetes for every object.
 
-The schema of a custom resource says nothing of its metadata: the apiserver checks that by itself, and drops fields that
-it does not know.  `metadata_problems` holds for jobs in a file and jobs in a cluster; `set_by_server` only for those in
-a file, where nobody may have written what an apiserver writes.
+The schema of a custom resource does not describe its metadata: the apiserver checks it on its own, and drops fields
+that it does not know.  `metadata_problems` applies to jobs in a file and in a cluster.  `set_by_server` applies only to
+jobs in a file, which must not hold what an apiserver writes.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _CHARACTERS = "use lower-case letters, digits, - and ., and begin and end with a
 
 
 def metadata_problems(metadata: Json) -> Iterator[Problem]:
-    """All that is wrong with the metadata of a job."""
+    """Yield every mistake in the metadata of a job."""
     for key in metadata:
         if key not in _WRITABLE and key not in _BY_SERVER:
             yield unknown_field(f"metadata.{key}", metadata[key], list(_WRITABLE), [])
@@ -49,7 +49,7 @@ def metadata_problems(metadata: Json) -> Iterator[Problem]:
 
 
 def set_by_server(job: Json) -> Iterator[Problem]:
-    """What only an apiserver may write, in a manifest that is to become a new job."""
+    """Yield the fields that only an apiserver may write, in the manifest of a new job."""
     metadata = job.get("metadata") if isinstance(job, dict) else None
     if isinstance(metadata, dict):
         for key in _BY_SERVER:
@@ -86,7 +86,7 @@ def _namespace(value: Json) -> Iterator[Problem]:
 
 
 def pairs(path: str, value: Json, *, labels: bool) -> Iterator[Problem]:
-    """What is wrong with labels or annotations."""
+    """Yield every mistake in labels or annotations."""
     if value is None:
         return
     if not isinstance(value, dict):

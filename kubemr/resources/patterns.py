@@ -18,20 +18,20 @@ ENDPOINT = r"^https?://[^\s/?#]+/?$"
 REGION = r"^[-a-z0-9]+$"
 
 READABLE_URL = r"^(s3|file|https?)://\S+$"
-"""Where inputs may lie."""
+"""An address from which inputs can be read."""
 
 WRITABLE_URL = r"^(s3|file)://\S+$"
-"""Where results may go."""
+"""An address to which results can be written."""
 
 SHA256 = r"^[0-9a-f]{64}$"
 STEP_NAME = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
 ENTRYPOINT = r"^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*$"
 
 QUANTITY = r"^[+-]?([0-9]+|[0-9]+\.[0-9]*|\.[0-9]+)(([KMGTPE]i)|[numkMGTPE]|([eE][+-]?[0-9]+))?$"
-"""Kubernetes' own expression of a quantity."""
+"""Kubernetes' expression of a quantity."""
 
 BYTES = r"^[0-9]+(\.[0-9]+)?([KMGTPE]i|[kMGTPE])?$"
-"""A quantity of bytes: not negative, no parts of a byte."""
+"""A quantity of bytes: not negative, no fractions of a byte."""
 
 WORDS = {
     DNS_SUBDOMAIN: ("a name of lower-case letters, digits, - and .", "write it as in `kubectl get`"),
@@ -50,4 +50,4 @@ WORDS = {
     QUANTITY: ("a quantity", "write a number with a suffix, such as 500m, 1.5 or 1Gi"),
     BYTES: ("a quantity of bytes", "write a number with a suffix, such as 64Mi"),
 }
-"""What each pattern asks for in words, and how to put it right."""
+"""What each pattern requires, in words, and the remedy."""

@@ -1,7 +1,7 @@
-"""The fields of a pod's spec and of a container at their top level, by name and type, as of Kubernetes 1.36.
+"""Check the fields of a pod's spec and of a container at their top level, by name and type, as of Kubernetes 1.36.
 
-What lies deeper is for the apiserver to judge.  A misspelt field would be dropped by it without a word, and one of the
-wrong type would be refused when the job is already accepted.
+The apiserver checks what lies deeper.  It would drop a misspelt field silently, and it would reject a wrong type only
+after the job was accepted.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ POD: Final[Mapping[str, str]] = _kinds_by_field(
     object="affinity dnsConfig nodeSelector os overhead resources schedulingGroup securityContext workloadRef",
     elsewhere="containers initContainers restartPolicy",
 )
-"""`elsewhere` are checked by `kubemr.resources.template` itself."""
+"""`kubemr.resources.template` checks the fields of `elsewhere` itself."""
 
 CONTAINER: Final[Mapping[str, str]] = _kinds_by_field(
     boolean="stdin stdinOnce tty",
@@ -51,7 +51,7 @@ _LEAST: Final = {"terminationGracePeriodSeconds": 0, "activeDeadlineSeconds": 1}
 
 
 def field_problems(path: str, value: Mapping[str, Json], table: Mapping[str, str]) -> Iterator[Problem]:
-    """Fields that are not in the table, or of another type."""
+    """Yield the fields that are not in the table, or have another type."""
     for key, member in value.items():
         here = f"{path}.{key}"
         if key not in table:
@@ -70,7 +70,7 @@ def field_problems(path: str, value: Mapping[str, Json], table: Mapping[str, str
 
 
 def argv_problems(path: str, container: Mapping[str, Json]) -> Iterator[Problem]:
-    """`command` and `args` are lists of strings; a string would be taken for its letters."""
+    """Yield each of `command` and `args` that is not a list of strings: a string would be split into its letters."""
     for key in ("command", "args"):
         given = container.get(key)
         if given is None:
@@ -86,7 +86,10 @@ def argv_problems(path: str, container: Mapping[str, Json]) -> Iterator[Problem]
 
 
 def image_problems(path: str, image: Json) -> Iterator[Problem]:
-    """What a runtime would refuse long after the job was accepted."""
+    """Yield a mistake in an image's name that a container runtime would reject long after the job was accepted.
+
+    A name is `[registry[:port]/]repository[:tag][@digest]`.
+    """
     if not isinstance(image, str):
         yield Problem.of(path, image, "must be a string", "give a name such as registry.example/team/image:tag")
         return
@@ -102,7 +105,7 @@ def image_problems(path: str, image: Json) -> Iterator[Problem]:
 
 
 def mount_problems(path: str, container: Mapping[str, Json], volumes: Json) -> Iterator[Problem]:
-    """Mounts have a place, and a volume of the pod."""
+    """Yield the mounts without a path, or without a volume of the pod."""
     mounts = container.get("volumeMounts")
     known = [each.get("name") for each in volumes if isinstance(each, dict)] if isinstance(volumes, list) else []
     for index, mount in enumerate(mounts if isinstance(mounts, list) else ()):

@@ -1,4 +1,4 @@
-"""Say what a schema refuses in words that a person can act on: message and remedy of a `Problem`."""
+"""Explain what a schema rejects in words that help a person: the message and the remedy of a `Problem`."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ _REMEDIES = {
     ("spec.partitions", "minimum"): "give 0 for a job that only maps",
     ("spec.inputs", "maxItems"): "write them to an object, one per line, and name it in inputsFrom as a manifest",
 }
-"""Better advice than the general one, by path and keyword."""
+"""Better remedies than the general ones, by path and keyword."""
 
 
 def problem_for(error: SchemaError) -> Problem:
-    """The problem that a schema error is."""
+    """Return a schema error as a problem."""
     message, remedy = _EXPLANATIONS[error.keyword](error.value, error.schema)
     problem = Problem.of(error.path, error.value, message, _REMEDIES.get((error.path, error.keyword), remedy))
     if error.keyword == "type" and error.value is None:
@@ -39,7 +39,10 @@ def problem_for(error: SchemaError) -> Problem:
 
 
 def unknown_field(path: str, value: Json, known: list[str], elsewhere: list[str]) -> Problem:
-    """A member that the schema does not have; `known` are its possible siblings, `elsewhere` all paths."""
+    """Return the problem of a member that the schema does not have.
+
+    `known` are its possible siblings, `elsewhere` the paths of all fields.
+    """
     name = path.rpartition(".")[2]
     close = get_close_matches(name, known, n=1, cutoff=0.6)
     lower = [one for one in known if one.lower() == name.lower().replace("_", "").replace("-", "")]

@@ -1,4 +1,4 @@
-"""What is wrong with a job although its schema and rules pass: things that need more than one field's text.
+"""Find mistakes of a job whose schema and rules pass: those that depend on the meaning of a text or on several fields.
 
 Each check takes a job whose structure is right and whose defaults are filled in.
 """
@@ -25,11 +25,11 @@ _REQUIREMENT = re.compile(r"[A-Za-z0-9]([-._A-Za-z0-9]*[A-Za-z0-9])?\s*([\[(;@<>
 _NATIVE = ("cpu", "memory", "ephemeral-storage")
 _MAX_ARG_KEY: Final = 253
 MAX_SPEC: Final = 176 * 1024
-"""Bytes of the whole spec in JSON: with 64 KiB of results and what else its status says, a job is below 256 KiB."""
+"""Bytes of the whole spec in JSON.  With 64 KiB of results and the rest of its status, a job is below 256 KiB."""
 
 
 def semantic_problems(job: Json) -> list[Problem]:
-    """All of them."""
+    """Return the problems that all checks find."""
     return [problem for check in CHECKS for problem in check(job)]
 
 

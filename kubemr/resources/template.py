@@ -1,7 +1,7 @@
-"""What a job's pod template may hold.
+"""Check a job's pod template.
 
-The schema takes any object, since Kubernetes will judge the pods itself; but by then the job is
-deployed.  Checked here is what Kubernetes would refuse late, and what would break the worker.
+The schema takes any object, since Kubernetes will check the pods itself, but only after the job is deployed.  These
+checks find what Kubernetes would reject late, and what would break the worker.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _RESTART_POLICY = "Never"
 
 
 def template_problems(job_spec: Json) -> Iterator[Problem]:
-    """All that is wrong with the `template` of a job's spec."""
+    """Yield every mistake in the `template` of a job's spec."""
     template = job_spec["template"]
     for key in template:
         if key not in ("metadata", "spec"):
@@ -103,7 +103,7 @@ def _container(path: str, container: Json, names: set[str]) -> Iterator[Problem]
 
 
 def _worker(path: str, worker: Json, member: str, job_spec: Json) -> Iterator[Problem]:
-    """What the operator would set over the template's own."""
+    """Yield the fields of the worker's container that the operator would overwrite."""
     if member == "initContainers":
         yield Problem.of(f"{path}.name", WORKER_CONTAINER, "is the name of the worker itself", "give another name")
     for key in ("image", "resources"):

@@ -1,8 +1,12 @@
-"""The one validation of a job, for the operator and the command line.
+"""Validate a job, for the operator and the command line.
 
-`validate` says everything that is wrong, each thing once: what the schema and the rules of the CRD
-refuse, what they cannot express (`kubemr.resources.semantic_checks`), and what this version does not do yet
-(`kubemr.resources.unsupported_fields`).  Where the structure is wrong, the checks that need it are left out.
+`validate` reports every mistake, each one once:
+
+- what the schema and the rules of the CRD reject
+- what they cannot express (`kubemr.resources.semantic_checks`)
+- what this version does not support yet (`kubemr.resources.unsupported_fields`)
+
+If the structure is wrong, the checks that need it are left out.
 """
 
 from __future__ import annotations
@@ -26,7 +30,7 @@ KIND = "MapReduceJob"
 
 
 def validate(job: Json) -> list[Problem]:
-    """Everything that is wrong with a MapReduceJob as a user wrote it; empty when it can run."""
+    """Return every mistake of a MapReduceJob as a user wrote it; empty if it can run."""
     if not isinstance(job, dict):
         return [Problem.of("job", job, "must be an object", "give a MapReduceJob as YAML or JSON")]
     problems = list(_not_finite(job, ""))
@@ -41,13 +45,13 @@ def validate(job: Json) -> list[Problem]:
 
 
 def validate_change(new: Json, old: Json) -> list[Problem]:
-    """What may not change between two valid versions of a job."""
+    """Return what must not change between two valid versions of a job."""
     new, old = with_defaults(new), with_defaults(old)
     return [_rule(new, path, rule.message, rule.remedy) for path, rule in rules_broken_by_change(new, old, KIND)]
 
 
 def structure(job: Json) -> list[Problem]:
-    """What the schema refuses: unknown fields, types, bounds."""
+    """Return what the schema rejects: unknown fields, types, bounds."""
     pruned, of_kind = copy.deepcopy(job), schema(KIND)
     unknown = prune(pruned, of_kind)
     problems = [_unknown(job, path, of_kind) for path in unknown]
@@ -56,7 +60,7 @@ def structure(job: Json) -> list[Problem]:
 
 
 def _not_finite(value: Json, path: str) -> Iterator[Problem]:
-    """Numbers that JSON cannot hold: the apiserver would never see them."""
+    """Yield numbers that JSON cannot hold: the apiserver would never get them."""
     if isinstance(value, float) and not math.isfinite(value):
         yield Problem.of(path, value, "is no number that JSON knows", "give a finite number")
     elif isinstance(value, dict):
@@ -103,7 +107,7 @@ def _schema_at(node: Schema, path: str) -> Schema:
 
 
 def value_at(obj: Json, path: str) -> Json:
-    """The value at a path such as `spec.steps[0].mapper`, or None."""
+    """Return the value at a path such as `spec.steps[0].mapper`, or None."""
     for part in _parts(path):
         try:
             obj = obj[part]

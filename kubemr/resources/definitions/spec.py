@@ -178,7 +178,7 @@ class JobSpec:
 
 
 def transition_rules() -> tuple[Rule, ...]:
-    """What may not change, from the `change` of each field of `JobSpec`."""
+    """Return the rules on what must not change, from the `change` of each field of `JobSpec`."""
     rules = []
     for field in fields_of(JobSpec):
         change = field.prop.change
