@@ -66,7 +66,7 @@ def unchanged(key: str, restart: bool) -> Rule:
     """Forbid that the member changes, appears or vanishes; with `restart`, except when `restarts` is raised."""
     # Not `self.?x == oldSelf.?x`: the apiserver cannot estimate the size of an optional, and rejects the CRD.
     cel = f"has(self.{key}) == has(oldSelf.{key}) && (!has(self.{key}) || self.{key} == oldSelf.{key})"
-    message, remedy = f"{key} may not change after creation", "delete the job and create it anew"
+    message, remedy = f"{key} cannot change after creation", "delete the job and create it again"
     if restart:
         cel = f"self.restarts > oldSelf.restarts || ({cel})"
         message = f"{key} may change only together with a retry"

@@ -54,7 +54,7 @@ def set_by_server(job: Json) -> Iterator[Problem]:
     if isinstance(metadata, dict):
         for key in _BY_SERVER:
             if metadata.get(key) is not None:
-                yield Problem.of(f"metadata.{key}", metadata[key], "is set by the apiserver, not by hand", "remove it")
+                yield Problem.of(f"metadata.{key}", metadata[key], "is set by the apiserver", "remove it")
 
 
 def _names(name: Json, prefix: Json) -> Iterator[Problem]:
@@ -106,7 +106,7 @@ def _key(path: str, key: Json) -> Iterator[Problem]:
     prefix, slash, name = str(key).rpartition("/")
     if slash and not (len(prefix) <= MAX_NAME and _NAME.fullmatch(prefix.lower())):
         yield Problem.of(
-            path, key, "has a bad prefix before its /", "write the prefix as a domain, e.g. example.com/team"
+            path, key, "has an invalid prefix before its /", "write the prefix as a domain, e.g. example.com/team"
         )
     elif len(name) > MAX_LABEL or not _LABEL_VALUE.fullmatch(name):
         message = f"a key must be at most {MAX_LABEL} letters, digits, -, _ and ., after an optional domain and /"

@@ -33,7 +33,7 @@ def parse(cls: type[T], document: Json, path: str = "") -> T:
     fields = {field.key: field for field in fields_of(cls)}
     unknown = sorted(set(document) - set(fields))
     if unknown:
-        raise ParseError(f"{path}.{unknown[0]}".lstrip("."), "is no field; see docs/api.md for the fields there are")
+        raise ParseError(f"{path}.{unknown[0]}".lstrip("."), "is not a field; docs/api.md lists the fields")
     values: dict[str, Any] = {}
     for key, field in fields.items():
         value = document.get(key)

@@ -100,7 +100,7 @@ def image_problems(path: str, image: Json) -> Iterator[Problem]:
     folders, slash, last = name.rpartition("/")
     repository = folders + slash + last.partition(":")[0]
     if repository != repository.lower():
-        message = "has upper-case letters in its repository, which no runtime takes"
+        message = "has upper-case letters in its repository, which container runtimes reject"
         yield Problem.of(path, image, message, f"did you mean {image.replace(repository, repository.lower(), 1)}?")
 
 
@@ -115,6 +115,6 @@ def mount_problems(path: str, container: Mapping[str, Json], volumes: Json) -> I
             continue
         if mount.get("name") not in known:
             remedy = f"add it to volumes, which has {', '.join(map(str, known))}" if known else "add it to volumes"
-            yield Problem.of(f"{here}.name", mount.get("name"), "is no volume of the pod", remedy)
+            yield Problem.of(f"{here}.name", mount.get("name"), "is not a volume of the pod", remedy)
         if not isinstance(mount.get("mountPath"), str) or not mount["mountPath"]:
             yield Problem.of(f"{here}.mountPath", mount.get("mountPath"), "is required", "give a folder such as /data")

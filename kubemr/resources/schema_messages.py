@@ -21,8 +21,8 @@ _ARTICLES = {
 }
 
 _REMEDIES = {
-    ("spec.replicas", "minimum"): "give at least 1; delete the job to end it",
-    ("spec.maxAttempts", "minimum"): "give 1 for no second try",
+    ("spec.replicas", "minimum"): "give at least 1; set suspend to stop the workers, or delete the job",
+    ("spec.maxAttempts", "minimum"): "give 1 for a single attempt",
     ("spec.partitions", "minimum"): "give 0 for a job that only maps",
     ("spec.inputs", "maxItems"): "write them to an object, one per line, and name it in inputsFrom as a manifest",
 }
@@ -53,7 +53,7 @@ def unknown_field(path: str, value: Json, known: list[str], elsewhere: list[str]
         remedy = f"did you mean {other[0]}?"
     else:
         remedy = f"remove it; there are {', '.join(known)}" if known else "remove it"
-    return Problem.of(path, value, "is no field here", remedy)
+    return Problem.of(path, value, "is not a field", remedy)
 
 
 def _type(value: Json, schema: Schema) -> tuple[str, str]:
@@ -98,7 +98,7 @@ def _required(value: Json, schema: Schema) -> tuple[str, str]:
 
 
 def _duplicate(value: Json, schema: Schema) -> tuple[str, str]:
-    return "is there twice", "remove one of them"
+    return "occurs twice", "remove one of them"
 
 
 _LENGTH = _span("minLength", "maxLength", " characters", "give a string of that length")

@@ -74,7 +74,9 @@ def _template_metadata(metadata: Json) -> Iterator[Problem]:
         yield from pairs(path, value, labels=key == "labels")
         for name, text in value.items() if isinstance(value, dict) else ():
             if key == "labels" and str(name).startswith(_OWN_LABELS):
-                yield Problem.of(f"{path}.{name}", text, f"{_OWN_LABELS} is kubemr's own", "choose another label")
+                yield Problem.of(
+                    f"{path}.{name}", text, f"{_OWN_LABELS} is reserved for kubemr", "choose another label"
+                )
 
 
 def _container(path: str, container: Json, names: set[str]) -> Iterator[Problem]:
@@ -88,7 +90,7 @@ def _container(path: str, container: Json, names: set[str]) -> Iterator[Problem]
         message = "must be at most 63 lower-case letters, digits and -"
         yield Problem.of(f"{path}.name", name, message, "give a name such as log-shipper")
     elif name in names:
-        yield Problem.of(f"{path}.name", name, "is there twice", "give each container a name of its own")
+        yield Problem.of(f"{path}.name", name, "occurs twice", "give each container a different name")
     names.add(str(name))
     if name != WORKER_CONTAINER and not container.get("image"):
         yield Problem.of(f"{path}.image", None, "is required", "give the container's image")
@@ -108,7 +110,7 @@ def _worker(path: str, worker: Json, member: str, job_spec: Json) -> Iterator[Pr
         yield Problem.of(f"{path}.name", WORKER_CONTAINER, "is the name of the worker itself", "give another name")
     for key in ("image", "resources"):
         if key in worker and worker[key] != job_spec.get(key, worker[key]):
-            message = f"differs from spec.{key}, which counts"
+            message = f"differs from spec.{key}, which takes precedence"
             yield Problem.of(f"{path}.{key}", worker[key], message, "leave it out of the template")
 
 

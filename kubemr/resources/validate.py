@@ -62,7 +62,7 @@ def structure(job: Json) -> list[Problem]:
 def _not_finite(value: Json, path: str) -> Iterator[Problem]:
     """Yield numbers that JSON cannot hold: the apiserver would never get them."""
     if isinstance(value, float) and not math.isfinite(value):
-        yield Problem.of(path, value, "is no number that JSON knows", "give a finite number")
+        yield Problem.of(path, value, "is not a number in JSON", "give a finite number")
     elif isinstance(value, dict):
         for key, member in value.items():
             yield from _not_finite(member, f"{path}.{key}" if path else str(key))

@@ -217,7 +217,7 @@ class HttpStore:
     def __init__(self, base: str, retrier: Retrier | None = None) -> None:
         parts = urlsplit(base)
         if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ValueError(f"{base!r} is no address of a web server: write https://host/folder/")
+            raise ValueError(f"{base!r} is not an address of a web server: write https://host/folder/")
         if parts.query or parts.fragment:
             raise ValueError(f"{base!r} has a query or a fragment, to which no key can be appended")
         self.base = base.rstrip("/") + "/"

@@ -98,6 +98,6 @@ def command(container: Json, variables: Mapping[str, str]) -> list[str]:
     for key in ("command", "args"):
         part = container.get(key) or []
         if not isinstance(part, list) or not all(isinstance(each, str) for each in part):
-            raise ContainerConfigError(f"{key}: {part!r} is no list of strings; write each word as an item")
+            raise ContainerConfigError(f"{key}: {part!r} is not a list of strings; write each word as an item")
         given += part
     return [_expand(part, variables) for part in given]

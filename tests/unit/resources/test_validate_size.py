@@ -33,4 +33,4 @@ def test_a_spec_up_to_the_limit(character: str, size: int) -> None:
     (problem,) = validate(job(text + "x"))
     assert problem.path == "spec"
     assert f"{MAX_SPEC + 1} bytes in JSON" in problem.value
-    assert f"of template: may have {MAX_SPEC} in all" in str(problem)
+    assert f"of template: must have at most {MAX_SPEC} bytes" in str(problem)
