@@ -11,7 +11,7 @@ from typing import Final
 from kubemr.resources.json_types import Json
 from kubemr.resources.problem import Problem
 
-KUBEMR_VERSION: Final = "0.1"
+KUBEMR_VERSION: Final = "0.2"
 
 _IMAGE = "build an image with a JobWorker and name it in image"
 

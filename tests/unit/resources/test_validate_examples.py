@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+import kubemr
 from kubemr.resources import validate
 from kubemr.resources.definitions.objects import MapReduceJob
 from kubemr.resources.fields import walk
@@ -29,6 +30,11 @@ def test_later_forms_are_refused_by_name(name: str, fields: set[str]) -> None:
     problems = validate(example(name))
     assert {problem.path for problem in problems} == {f"spec.{field}" for field in fields}
     assert all(f"is not supported by this version ({KUBEMR_VERSION})" in problem.message for problem in problems)
+
+
+def test_the_version_is_that_of_the_package() -> None:
+    """The message and docs/api.md name the version that the user has installed."""
+    assert kubemr.__version__.split(".")[:2] == KUBEMR_VERSION.split(".")
 
 
 def test_later_fields_are_refused_in_a_broken_job_too() -> None:
