@@ -1,4 +1,4 @@
-"""Threads that follow one job, its shards and its settings, and put what they see into a queue."""
+"""Watch one job, its shards and its ConfigMap from threads, and emit an event for each change."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ CONFIG_MAPS: Final = Resource("", "v1", "configmaps")
 
 @frozen
 class JobSeen:
-    """The job as it is now."""
+    """The job was created or changed."""
 
     document: Json
 
@@ -32,19 +32,19 @@ class JobGone:
 
 @frozen
 class ShardSeen:
-    """One of its shards as it is now."""
+    """A shard of the job was created or changed."""
 
     document: Json
 
 
 @frozen
 class SettingsGone:
-    """Its ConfigMap was removed, which a finished job's operator does last."""
+    """The job's ConfigMap was deleted, which is the operator's last step for a finished job."""
 
 
 @frozen
 class WatchFailed:
-    """It cannot be followed any more."""
+    """The job cannot be watched any more."""
 
     error: Exception
 
@@ -53,7 +53,7 @@ JobEvent = JobSeen | JobGone | ShardSeen | SettingsGone | WatchFailed
 
 
 class JobWatcher:
-    """Calls `tell` with all news of one job, from three threads, until `stop`."""
+    """Calls `emit` with all events of one job, from three threads, until `stop`."""
 
     def __init__(self, server: Server, job: Json, emit: Callable[[JobEvent], None]) -> None:
         metadata = job["metadata"]
@@ -69,12 +69,12 @@ class JobWatcher:
         ]
 
     def start(self) -> None:
-        """Begin."""
+        """Start the threads."""
         for thread in self._threads:
             thread.start()
 
     def stop(self) -> None:
-        """End."""
+        """Stop the threads, and wait for their end."""
         self._stop.set()
         for thread in self._threads:
             thread.join()

@@ -1,4 +1,4 @@
-"""The operator of a local run: a child process that is started again when it dies, as a Deployment would."""
+"""Run the operator of a local run as a child process, and restart it when it dies, as a Deployment would."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ SOURCE: Final = "operator"
 FIRST_RESTART_BACKOFF: Final = 0.1
 LAST_RESTART_BACKOFF: Final = 5.0
 STABLE_SECONDS: Final = 5.0
-"""An operator that lived this long has worked: the back-off starts anew."""
+"""An operator that ran this long counts as working: the back-off starts from the beginning."""
 MAX_QUICK_EXITS: Final = 5
-"""So many operators in a row that ended by themselves soon after their start: the next would not do better."""
+"""After this many quick exits in a row, the operator is not restarted.  Exits by a signal do not count."""
 EXIT_INVALID_SETTINGS: Final = 2
 OPERATOR_GRACE_SECONDS: Final = 5.0
 _HERE: Final = Path(__file__).parents[2]
@@ -28,15 +28,15 @@ sys.path.append(sys.argv[1])
 from kubemr.controller.__main__ import main
 sys.exit(main())
 """
-"""`python -m kubemr.controller`, but what lies in the working directory is not taken for a module that it imports."""
+"""Like `python -m kubemr.controller`, but no file in the working directory can replace a module that it imports."""
 
 
 class OperatorFailedError(Exception):
-    """The operator cannot work here."""
+    """The operator cannot run on this machine."""
 
 
 class OperatorSupervisor:
-    """Keeps one operator running.  `failed` is called, in a thread, when that is not possible."""
+    """Keeps one operator running.  A thread calls `on_failure` if that is not possible."""
 
     def __init__(
         self, environ: Mapping[str, str], directory: str, output_log: OutputLog, on_failure: Callable[[Exception], None]
@@ -53,12 +53,12 @@ class OperatorSupervisor:
 
     @property
     def pid(self) -> int | None:
-        """The process id of the operator that runs now."""
+        """The process id of the running operator, or None."""
         process = self._process
         return process.pid if process else None
 
     def start(self) -> None:
-        """Start it."""
+        """Start the operator."""
         with self._lock:
             if self._stopping.is_set():
                 return
@@ -72,7 +72,7 @@ class OperatorSupervisor:
             )
 
     def stop(self) -> None:
-        """End it in an orderly way, and return when it is gone."""
+        """End the operator by SIGTERM, after a grace period by SIGKILL, and return when it has ended."""
         with self._lock:
             self._stopping.set()
             process, timer = self._process, self._timer
@@ -83,7 +83,7 @@ class OperatorSupervisor:
             process.join()
 
     def kill(self) -> None:
-        """SIGKILL to it.  For a `stop` that takes too long; from any thread."""
+        """Send SIGKILL to the operator, so that `stop` need not wait.  Any thread may call it."""
         process = self._process
         if process is not None:
             process.kill()

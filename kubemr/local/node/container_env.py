@@ -1,4 +1,4 @@
-"""The environment of a container, as a kubelet makes it: `envFrom` in order, then `env`."""
+"""Build the environment of a container as a kubelet does: `envFrom` in order, then `env`."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ CONFIG_MAPS: Final = Resource("", "v1", "configmaps")
 SECRETS: Final = Resource("", "v1", "secrets")
 
 Reader = Callable[[Resource, str], Json]
-"""Reads an object of the pod's namespace; None when there is none."""
+"""Reads an object of the pod's namespace; returns None if it does not exist."""
 
 
 class ContainerConfigError(Exception):
-    """The container cannot be given what its spec asks for."""
+    """The container cannot get what its spec asks for."""
 
 
 def environment(container: Json, pod: Json, read: Reader) -> dict[str, str]:
-    """The container's own variables.  Raises `ContainerConfigError`."""
+    """Return the container's own variables.  Raises `ContainerConfigError`."""
     variables: dict[str, str] = {}
     for source in container.get("envFrom") or []:
         prefix = source.get("prefix", "")
@@ -84,7 +84,7 @@ def _fields(pod: Json, path: str) -> Iterator[str]:
 
 
 def _expand(text: str, variables: Mapping[str, str]) -> str:
-    """`$(NAME)` stands for a variable that was defined before; `$$` for `$`; what is not known stays as it is."""
+    """Replace `$(NAME)` by a variable that is already defined, and `$$` by `$`; an unknown name stays as it is."""
 
     def replace(match: re.Match[str]) -> str:
         return "$" if match[0] == "$$" else variables.get(match[1], match[0])
@@ -93,7 +93,7 @@ def _expand(text: str, variables: Mapping[str, str]) -> str:
 
 
 def command(container: Json, variables: Mapping[str, str]) -> list[str]:
-    """What the container runs: `command` and `args`, expanded.  Raises `ContainerConfigError`."""
+    """Return what the container runs: `command` and `args`, expanded.  Raises `ContainerConfigError`."""
     given: list[str] = []
     for key in ("command", "args"):
         part = container.get(key) or []

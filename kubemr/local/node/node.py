@@ -1,7 +1,7 @@
-"""The local node's loop: Jobs become pods, pods become processes, and what becomes of them is written down.
+"""Run the pods of Indexed Jobs as local processes, and write what becomes of them to the apiserver.
 
-One thread owns all state.  Others only bring it news: two follow Jobs and Pods in the apiserver, one waits for
-each process.  Nothing is restored after a crash, because the apiserver and all processes end with this one.
+One thread owns all state.  The other threads only put events into its queue: two watch Jobs and Pods, one waits for
+each process.  Nothing is restored after a crash, because the apiserver and all processes end with this process.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ from kubemr.locks.threads import Stop
 JOBS: Final = Resource("batch", "v1", "jobs")
 PODS: Final = Resource("", "v1", "pods")
 POD_GRACE_SECONDS: Final = 2.0
-"""Between SIGTERM and SIGKILL."""
+"""The time between SIGTERM and SIGKILL."""
 
 
 class NodeError(Exception):
-    """The apiserver refused what a node must be able to do."""
+    """The apiserver rejected a request of the node."""
 
 
 @define
@@ -85,8 +85,9 @@ _NodeEvent = _JobsChanged | _PodsChanged | _ProcessEnded | _ThreadFailed | _Shut
 class Node:
     """Runs the pods of all Indexed Jobs of one apiserver as local processes.
 
-    `environ` is what every process gets besides its pod's own variables, `directory` where their working files lie.
-    `failed` is called, in the node's thread, when the node cannot go on.
+    - `environ`: the variables of every process, besides its pod's own
+    - `directory`: the folder for the processes' working files
+    - `on_failure`: called in the node's thread if the node cannot continue
     """
 
     def __init__(
@@ -115,12 +116,12 @@ class Node:
         ]
 
     def start(self) -> None:
-        """Begin."""
+        """Start the threads."""
         for thread in self._threads:
             thread.start()
 
     def stop(self) -> None:
-        """End all processes, SIGTERM first, and return when they are gone."""
+        """End all processes, by SIGTERM first, and return when they have ended."""
         self._events.put(_Shutdown())
         self._threads[0].join()
         self._stop.set()
@@ -129,7 +130,7 @@ class Node:
         self._transport.close()
 
     def kill(self) -> None:
-        """SIGKILL to all processes.  For a `stop` that takes too long; from any thread."""
+        """Send SIGKILL to all processes, so that `stop` need not wait.  Any thread may call it."""
         for pod in list(self._pods.values()):
             if pod.process is not None:
                 pod.process.kill()
@@ -211,7 +212,7 @@ class Node:
             self._jobs[uid].deleted = True
 
     def _update_job(self, job: IndexedJob, document: Json) -> None:
-        """Its size has changed, or it is suspended or resumed: pods too many are deleted, as Kubernetes does."""
+        """Take over a change of its size or of `suspend`: surplus pods are deleted, as Kubernetes does."""
         was_over = job.over
         job.update(document, time.monotonic())
         for index in job.surplus:
@@ -226,14 +227,14 @@ class Node:
             self._end_pod(document["metadata"]["uid"])
 
     def _check_pod(self, uid: str) -> None:
-        """A list does not show it: it is gone, or the list was made before the pod was."""
+        """End a pod that a list does not contain, unless the list is older than the pod."""
         metadata = self._pods[uid].document["metadata"]
         stored = self._read(metadata["namespace"], PODS, metadata["name"])
         if stored is None or stored["metadata"]["uid"] != uid:
             self._end_pod(uid)
 
     def _end_pod(self, uid: str) -> None:
-        """Somebody deleted it: end its process; the object goes when that is gone."""
+        """End the process of a deleted pod.  The Pod object is removed when the process has ended."""
         pod = self._pods.get(uid)
         if pod is not None and not pod.deleted:
             pod.deleted = True
@@ -295,11 +296,11 @@ class Node:
 
     def _process_ended(self, event: _ProcessEnded) -> None:
         pod = self._pods.pop(event.pod)
-        # What a killed worker's own child still holds open goes with the run's whole directory.
+        # Files that a killed worker's child still holds open are removed with the directory of the run.
         shutil.rmtree(pod.directory, ignore_errors=True)
         reason = "StartError" if pod.process is None else ""
         answer = self._write_status(pod, terminated(event.code, event.message, reason))
-        # It may have been deleted just before it ended, and the news of it be on the way.
+        # The pod may have been deleted just before it ended, before the watch has delivered the deletion.
         if pod.deleted or (answer.ok and answer.body["metadata"].get("deletionTimestamp")):
             self._remove(pod)
         job = self._jobs.get(pod.job)
@@ -319,7 +320,7 @@ class Node:
         )
 
     def _remove(self, pod: _Pod) -> None:
-        """The process is gone: so is the pod."""
+        """Remove the Pod object of a process that has ended."""
         metadata = pod.document["metadata"]
         body = {
             "apiVersion": "v1",
@@ -330,7 +331,7 @@ class Node:
         self._send_change(Request("delete", PODS, metadata["namespace"], metadata["name"], body=body))
 
     def _report_status(self, job: IndexedJob) -> None:
-        """Bring the Job's status up to date."""
+        """Write the Job's status."""
         metadata, now = job.document["metadata"], timestamp()
         status: Json = {
             "startTime": (job.document.get("status") or {}).get("startTime") or now,
@@ -356,7 +357,7 @@ class Node:
             )
         )
         if answer.ok:
-            # Somebody may have changed it just before, and the news of that is then older than what is known here.
+            # The answer may contain another client's change, whose watch event then counts as old: take it over now.
             self._update_job(job, answer.body)
 
     def _end_all(self, job: str) -> None:
@@ -365,7 +366,7 @@ class Node:
                 pod.process.terminate(POD_GRACE_SECONDS)
 
     def _send_change(self, request: Request) -> Answer:
-        """A change of an object that may be gone by now, or be another of the same name."""
+        """Send a change of an object that may be deleted by now, or replaced by another of the same name."""
         answer = self._transport.send(request)
         if answer.ok or answer.status in (404, 409):
             return answer
@@ -375,7 +376,10 @@ class Node:
 
 
 def _version(document: Json) -> int:
-    """Which of two states of one object is newer.  Only this apiserver's own: elsewhere it is no number to rely on."""
+    """Return a number that tells which of two states of an object is newer.
+
+    It is valid for the embedded apiserver only: elsewhere a resourceVersion must not be compared.
+    """
     return int(document["metadata"]["resourceVersion"])
 
 
