@@ -1,4 +1,4 @@
-"""The table of built-in kinds: the shapes of their types, their names, and what is particular to each."""
+"""The table of built-in kinds: the fields of their types, their names, and what is particular to each."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ _METADATA: Final = ("metadata.name", "metadata.namespace")
 
 
 def builtin_kinds() -> list[Kind]:
-    """The built-in kinds, without custom resource definitions."""
+    """Return the built-in kinds, without custom resource definitions."""
     return [
         Kind(
             _core("namespaces", False),

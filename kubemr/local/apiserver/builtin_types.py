@@ -1,8 +1,8 @@
-"""The built-in kinds, as far as kubemr uses them.
+"""Decode, default and check the built-in kinds, as far as kubemr uses them.
 
-Their Go types are described by `Shape`s: the fields of the top level (and of `spec`, where a client's mistakes
-matter), so that unknown fields are dropped and wrong types refused as the real server does.  Defaults that
-the real server adds deep inside pods are not added: nothing here reads them (see `docs/embedded-apiserver.md`).
+A strategy knows the fields of the top level, and those of `spec` if a client's mistakes there matter.  So it drops
+unknown fields and rejects wrong types as the real server does.  Defaults that the real server adds deep inside pods are
+not added: no part of kubemr reads them (see `docs/embedded-apiserver.md`).
 """
 
 from __future__ import annotations
@@ -41,8 +41,9 @@ def _change_nothing(_obj: Json) -> None:
 class BuiltinStrategy:
     """The strategy of a built-in kind.
 
-    `shape` maps the known top-level fields to their Go type, `spec` likewise the fields of `spec` (None: any).
-    `always` are the fields that are sent even when empty.
+    - `shape`: the Go type of each known top-level field
+    - `spec`: the same for the fields of `spec` (None: any)
+    - `always`: the fields that are sent even if they are empty
     """
 
     name: str
@@ -55,7 +56,7 @@ class BuiltinStrategy:
     rules: Check = _no_causes
 
     def decode(self, body: Json) -> list[str]:
-        """Drop unknown and empty fields, refuse wrong types."""
+        """Drop unknown and empty fields, and reject wrong types."""
         dropped = []
         for key, value in list(body.items()):
             if key in ("apiVersion", "kind", "metadata"):
@@ -84,16 +85,16 @@ class BuiltinStrategy:
         return dropped
 
     def create(self, obj: Json) -> None:
-        """Defaults, and what only a new object gets."""
+        """Fill in defaults, and the fields that only a new object gets."""
         self.apply_defaults(obj)
         self.initialize(obj)
 
     def update(self, obj: Json, old: Json) -> None:
-        """Defaults."""
+        """Fill in defaults."""
         self.apply_defaults(obj)
 
     def check(self, obj: Json, old: Json, subresource: str | None) -> Sequence[Cause]:
-        """The kind's rules."""
+        """Return what breaks the kind's rules."""
         return list(self.rules(obj, old))
 
 
@@ -174,13 +175,13 @@ def _check_immutable(obj: Json, old: Json) -> Iterator[Cause]:
 
 
 def check_config_map(obj: Json, old: Json) -> Iterator[Cause]:
-    """Keys that are no file names, changes of an immutable one."""
+    """Yield keys that are not file names, and changes of an immutable object."""
     yield from _check_immutable(obj, old)
     yield from _check_keys(obj, old)
 
 
 def check_secret(obj: Json, old: Json) -> Iterator[Cause]:
-    """The same, and the type, which stays."""
+    """Yield the same as for a ConfigMap, and a change of the type."""
     if old is not None and obj.get("type") != old.get("type"):
         message = f"Invalid value: {spell_str(str(obj.get('type')))}: field is immutable"
         yield Cause("FieldValueInvalid", message, "type")
@@ -189,7 +190,7 @@ def check_secret(obj: Json, old: Json) -> Iterator[Cause]:
 
 
 def default_secret(obj: Json) -> None:
-    """`stringData` becomes `data`."""
+    """Move `stringData` into `data`, and fill in the type."""
     texts = obj.pop("stringData", None)
     if texts:
         coded = {key: base64.b64encode((text or "").encode()).decode() for key, text in texts.items()}
@@ -199,7 +200,7 @@ def default_secret(obj: Json) -> None:
 
 
 def check_lease(obj: Json, _old: Json) -> Iterator[Cause]:
-    """Durations and counts."""
+    """Yield durations and counts that are too small."""
     spec = obj.get("spec") or {}
     for key, least, why in (
         ("leaseDurationSeconds", 1, "must be greater than 0"),
@@ -210,25 +211,25 @@ def check_lease(obj: Json, _old: Json) -> Iterator[Cause]:
 
 
 def initialize_namespace(obj: Json) -> None:
-    """A new namespace is active."""
+    """Make a new namespace active."""
     obj["spec"] = {"finalizers": ["kubernetes"]}
     obj["status"] = {"phase": "Active"}
 
 
 def default_namespace(obj: Json) -> None:
-    """Its name as a label."""
+    """Label a namespace with its name."""
     metadata = obj["metadata"]
     if metadata.get("name"):
         metadata["labels"] = {**(metadata.get("labels") or {}), "kubernetes.io/metadata.name": metadata["name"]}
 
 
 def initialize_pod(obj: Json) -> None:
-    """A new pod is pending."""
+    """Make a new pod pending."""
     obj["status"] = {"phase": "Pending"}
 
 
 def check_pod(obj: Json, _old: Json) -> Iterator[Cause]:
-    """It has containers."""
+    """Yield missing containers, names and images."""
     yield from _check_containers(obj.get("spec") or {}, "spec")
 
 
@@ -243,7 +244,7 @@ def _check_containers(spec: Json, where: str) -> Iterator[Cause]:
 
 
 def default_job(obj: Json) -> None:
-    """Defaults."""
+    """Fill in the defaults of a Job's spec."""
     spec = obj["spec"] = dict(obj.get("spec") or {})
     if spec.get("completions") is None and spec.get("parallelism") is None:
         spec["completions"] = 1
@@ -256,7 +257,7 @@ def default_job(obj: Json) -> None:
 
 
 def initialize_job(obj: Json) -> None:
-    """A new Job selects its pods by its uid."""
+    """Let a new Job select its pods by its uid."""
     metadata, spec = obj["metadata"], obj["spec"]
     obj["status"] = {}
     if spec.get("manualSelector"):
@@ -278,7 +279,7 @@ def initialize_job(obj: Json) -> None:
 
 
 def check_job(obj: Json, _old: Json) -> Iterator[Cause]:
-    """Counts, containers, restart policy."""
+    """Yield wrong counts, containers and restart policies."""
     spec = obj["spec"]
     for key in ("parallelism", "completions", "backoffLimit"):
         if spec.get(key) is not None and spec[key] < 0:
@@ -299,7 +300,7 @@ def check_job(obj: Json, _old: Json) -> Iterator[Cause]:
 
 
 def check_event(obj: Json, old: Json) -> Iterator[Cause]:
-    """It lies in the namespace of what it is about."""
+    """Yield an Event that is not in the namespace of its object."""
     if old is None:
         involved, namespace = (obj.get("involvedObject") or {}).get("namespace", ""), obj["metadata"].get("namespace")
         if involved != namespace and not (involved == "" and namespace == "default"):

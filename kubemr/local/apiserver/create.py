@@ -1,4 +1,4 @@
-"""Create: decode, admit, default, check, store, in the order in which the real server refuses."""
+"""Create an object: decode, admit, default, check, store.  The order of rejections is that of the real server."""
 
 from __future__ import annotations
 
@@ -19,7 +19,10 @@ _STATUS_FIRST = ("uid", "creationTimestamp")
 
 
 def decode_object(kind: Kind, body: Json, query: Mapping[str, str]) -> Json:
-    """A client's document as the kind's object, top level and metadata its own; a 400 `ApiError` where it is none."""
+    """Decode a client's document into an object of the kind, with its own top level and metadata.
+
+    Raises a 400 `ApiError` if the document is no such object.
+    """
     if kind.custom:
         if not isinstance(body, dict) or not body.get("kind"):
             raise errors.bad_request(
@@ -66,7 +69,7 @@ def _decode_builtin(kind: Kind, body: Json) -> Json:
 
 
 def set_namespace(kind: Kind, namespace: str | None, metadata: Json) -> None:
-    """An object's namespace is the URL's."""
+    """Set an object's namespace to that of the URL."""
     wanted = namespace if kind.resource.namespaced else None
     if metadata.get("namespace") not in (None, wanted):
         raise errors.bad_request(
@@ -77,7 +80,7 @@ def set_namespace(kind: Kind, namespace: str | None, metadata: Json) -> None:
 
 
 def check(kind: Kind, obj: Json, old: Json, subresource: str | None = None) -> None:
-    """Refuse with all that is wrong at once.  `old` is None for a new object."""
+    """Raise an `ApiError` with every mistake at once.  `old` is None for a new object."""
     metadata = obj["metadata"]
     if obj["kind"] != kind.name:
         why = f'Invalid value: "{obj["kind"]}": must be {kind.name}'
@@ -94,14 +97,14 @@ def check(kind: Kind, obj: Json, old: Json, subresource: str | None = None) -> N
 
 
 def create(state: State, kind: Kind, namespace: str | None, body: Json, query: Mapping[str, str]) -> Answer:
-    """The answer to a create."""
+    """Answer a create request."""
     obj = decode_object(kind, body, query)
     set_namespace(kind, namespace, obj["metadata"])
     return create_decoded(state, kind, obj, query)
 
 
 def create_decoded(state: State, kind: Kind, obj: Json, query: Mapping[str, str]) -> Answer:
-    """The rest of a create; a PUT that creates comes here too."""
+    """Create an object that is already decoded; a PUT that creates uses it, too."""
     metadata = obj["metadata"]
     namespace = metadata.get("namespace")
     version = metadata.pop("resourceVersion", None)
@@ -128,7 +131,7 @@ def create_decoded(state: State, kind: Kind, obj: Json, query: Mapping[str, str]
 
 
 def _generate_name(state: State, kind: Kind, prefix: str, namespace: str | None) -> str:
-    """A free name; the server draws a few times before it gives up with a 409."""
+    """Return a free name.  After several taken names, return a taken one, for which the create answers 409."""
     name = ""
     for _ in range(_MAX_TRIES):
         name = prefix[:_MAX_PREFIX] + state.sources.suffixes()
@@ -138,7 +141,7 @@ def _generate_name(state: State, kind: Kind, prefix: str, namespace: str | None)
 
 
 def _admit(state: State, kind: Kind, namespace: str, name: str) -> None:
-    """Admission by the namespace: it must exist and not be going away."""
+    """Reject an object whose namespace does not exist or is terminating."""
     owner = state.store.get(NAMESPACES, Key(f"/{namespace}"))
     if owner is None:
         raise errors.not_found("", "namespaces", namespace)

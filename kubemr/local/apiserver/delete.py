@@ -1,7 +1,7 @@
-"""Delete: at once, or first marked (`deletionTimestamp`) until finalizers and grace have gone.
+"""Delete an object at once, or mark it by `deletionTimestamp` until its finalizers and its grace period are gone.
 
 A propagation policy is a finalizer: `Foreground` adds `foregroundDeletion`, `Orphan` adds `orphan`, `Background`
-removes both; the collector (`collecting`) works them off.
+removes both.  `garbage_collector` processes these finalizers.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ FOREGROUND, ORPHAN = "foregroundDeletion", "orphan"
 
 
 def delete(state: State, kind: Kind, namespace: str | None, name: str, body: Json, query: Mapping[str, str]) -> Answer:
-    """The answer to a delete of one object."""
+    """Answer a delete of one object."""
     options = delete_options(body, query)
     obj = state.existing(kind, namespace, name)
     _check_preconditions(kind, obj, options)
@@ -30,7 +30,7 @@ def delete(state: State, kind: Kind, namespace: str | None, name: str, body: Jso
 
 
 def delete_collection(state: State, kind: Kind, namespace: str | None, body: Json, query: Mapping[str, str]) -> Answer:
-    """The answer to a delete of all objects that a list would show: that list, as it was before."""
+    """Answer a delete of all objects that a list would show.  The answer is that list, as it was before."""
     options = delete_options(body, query if body else _without_list(query))
     listed = list_objects(state, kind, namespace, query)
     for item in listed.body["items"]:
@@ -84,7 +84,7 @@ def _finalizers(kind: Kind, obj: Json, policy: str) -> list[str]:
 
 
 def _grace(kind: Kind, obj: Json, options: DeleteOptions) -> int:
-    """Seconds that a pod is given: none unless it is on a node and has not ended."""
+    """Return the grace period of a pod in seconds: 0 unless it is on a node and has not ended."""
     if not kind.graceful:
         return 0
     spec, phase = obj.get("spec") or {}, (obj.get("status") or {}).get("phase")
@@ -97,7 +97,7 @@ def _grace(kind: Kind, obj: Json, options: DeleteOptions) -> int:
 
 
 def delete_object(state: State, kind: Kind, obj: Json, options: DeleteOptions) -> tuple[bool, Json]:
-    """Delete or mark; whether it is gone, and its last or present state."""
+    """Delete or mark an object.  Return whether it is deleted, and its last or present state."""
     if kind.plural == "namespaces" and not kind.group:
         return False, _terminate(state, kind, obj, options)
     finalizers = _finalizers(kind, obj, options.policy)
@@ -132,7 +132,7 @@ def _mark_deleted(state: State, kind: Kind, obj: Json, finalizers: list[str], gr
 
 
 def _terminate(state: State, kind: Kind, obj: Json, options: DeleteOptions) -> Json:
-    """A namespace stays, Terminating, until the collector has emptied it."""
+    """Mark a namespace as Terminating; it stays until the garbage collector has emptied it."""
     if obj["metadata"].get("deletionTimestamp") or options.dry_run:
         return obj
     metadata = {**obj["metadata"], "deletionTimestamp": state.now()}

@@ -1,7 +1,7 @@
-"""What a client such as kubectl asks before it asks for objects: versions, groups, resources, health, OpenAPI.
+"""Answer what a client such as kubectl asks before it asks for objects: versions, groups, resources, health, OpenAPI.
 
-The OpenAPI documents hold no schemas.  They say that writes take `fieldValidation`, so kubectl leaves the
-validation to the server.
+The OpenAPI documents hold no schemas.  They say that writes accept `fieldValidation`, so kubectl leaves the validation
+to the server.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ _DISCOVERY_VERBS = ["create", "delete", "deletecollection", "get", "list", "patc
 
 
 def page_not_found() -> bytes:
-    """The plain text that answers a URL which names nothing."""
+    """Return the plain-text answer for a URL that names nothing."""
     return answer_bytes(404, (PAGE_NOT_FOUND + "\n").encode(), "text/plain; charset=utf-8")
 
 
 def answer(server: ApiServer, path: str) -> bytes:
-    """The whole HTTP answer to a GET of a path that names no resource."""
+    """Return the whole HTTP answer to a GET of a path that names no resource."""
     path = path.rstrip("/")
     if path in _HEALTH:
         return answer_bytes(200, b"ok", "text/plain; charset=utf-8")

@@ -1,13 +1,13 @@
-"""The garbage collector and the namespace controller, as one explicit step.
+"""Run the garbage collector and the namespace controller as one explicit step.
 
-In a cluster they live in kube-controller-manager and run by themselves.  Here `collect` runs until nothing is
+In a cluster they are part of kube-controller-manager and run on their own.  Here `collect` runs until there is nothing
 left to do:
 
-- an object whose owners are all gone (or are only waiting for it) is deleted; where some remain, the others are
-  struck from its `ownerReferences`;
-- an owner with the finalizer `orphan` is struck from its dependents, then loses the finalizer;
-- an owner with `foregroundDeletion` loses it when no dependent with `blockOwnerDeletion` is left;
-- a terminating namespace is emptied, then removed.
+- An object is deleted if all its owners are gone, or only wait for its deletion.  If some owners remain, the others are
+  removed from its `ownerReferences`.
+- An owner with the finalizer `orphan` is removed from its dependents, then it loses the finalizer.
+- An owner with `foregroundDeletion` loses it when no dependent with `blockOwnerDeletion` is left.
+- A terminating namespace is emptied, then removed.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from kubemr.locks.effects import Json
 
 
 def collect(state: State) -> int:
-    """Work until nothing changes; returns how many writes that took."""
+    """Run until nothing changes, and return the number of writes."""
     start = state.store.revision
     while True:
         before = state.store.revision
@@ -100,7 +100,7 @@ def _remove_references(state: State, uid: str) -> None:
 
 
 def _set_metadata_list(state: State, kind: Kind, obj: Json, key: str, value: list[Json]) -> None:
-    """Write one list of the metadata; without finalizers left, an object that is being deleted goes."""
+    """Write a list of the metadata.  An object under deletion is removed if it has no finalizers left."""
     metadata = {**obj["metadata"], key: value}
     if not value:
         del metadata[key]

@@ -1,6 +1,6 @@
-"""The embedded apiserver on HTTP/1.1, 127.0.0.1 only.
+"""Serve the embedded apiserver by HTTP/1.1, on 127.0.0.1 only.
 
-One thread does everything, so the core needs no lock and a watcher sees a write before the next request is read::
+One thread does everything, so the core needs no lock, and a watch delivers a write before the next request is read::
 
     server = HttpServer(new_server(), token="secret")
     server.start()          # serves in a thread; server.url is http://127.0.0.1:<port>
@@ -40,11 +40,11 @@ _BOOKMARK_SECONDS: Final = 60.0
 _BOOKMARK_BEFORE_END_SECONDS: Final = 2.0
 _WATCH_SECONDS: Final = (1800, 3600)
 _MAX_BACKLOG: Final = 16 * 1024 * 1024
-"""A watcher that lets this many bytes pile up is cut off, and will list again."""
+"""A watch with more unsent bytes is closed; its client lists again."""
 
 
 def new_uid() -> str:
-    """A random uid (RFC 9562, version 4)."""
+    """Return a random uid (RFC 9562, version 4)."""
     digits = bytearray(os.urandom(16))
     digits[6], digits[8] = digits[6] & 0x0F | 0x40, digits[8] & 0x3F | 0x80
     text = digits.hex()
@@ -52,7 +52,7 @@ def new_uid() -> str:
 
 
 def new_suffix() -> str:
-    """Five characters for a `generateName`."""
+    """Return five characters for a `generateName`."""
     return "".join(random.choices(_SUFFIX_LETTERS, k=5))
 
 
@@ -61,7 +61,7 @@ def new_server(
     rules: Mapping[tuple[str, str], Rules] = MappingProxyType({}),
     history: int = HISTORY,
 ) -> ApiServer:
-    """A core with the machine's clock and random names."""
+    """Return a core with the machine's clock and random names."""
     namespaces = ("default", "kube-system")
     return ApiServer(
         clock=time.time,
@@ -75,9 +75,9 @@ def new_server(
 
 
 class HttpServer:
-    """Serves a core.  After `start` (or once `serve` runs) only the server's own thread may touch the core.
+    """Serves a core.  After `start` (or once `serve` runs) only the server's thread may use the core.
 
-    `token` is the bearer token that every request must carry; None lets everybody in.  `collect` runs the garbage
+    `token` is the bearer token that every request must carry; None accepts all requests.  `collect` runs the garbage
     collector after deletions.
     """
 
@@ -97,13 +97,13 @@ class HttpServer:
 
     @property
     def port(self) -> int:
-        """The port that it listens on."""
+        """The port on which the server listens."""
         port: int = self._listener.getsockname()[1]
         return port
 
     @property
     def url(self) -> str:
-        """Its address, without a path."""
+        """The address of the server, without a path."""
         return f"http://{LOOPBACK}:{self.port}"
 
     @property
@@ -112,7 +112,7 @@ class HttpServer:
         return self._loop
 
     def start(self) -> None:
-        """Serve in a thread of its own."""
+        """Serve in a new thread."""
         self._thread = threading.Thread(target=self._loop.run, name="apiserver", daemon=True)
         self._thread.start()
 
@@ -123,7 +123,10 @@ class HttpServer:
         self._loop.run()
 
     def stop(self) -> None:
-        """End it and close all connections.  May be called from any thread or a signal handler, and twice."""
+        """Stop serving and close all connections.
+
+        Any thread or signal handler may call it, also twice.
+        """
         self._loop.stop()
         if self._thread is not None:
             self._thread.join()
@@ -131,11 +134,11 @@ class HttpServer:
 
     @property
     def kubectl_url(self) -> str:
-        """The address with the token in its path: kubectl sends no bearer token over plain HTTP."""
+        """The address with the token in its path, because kubectl sends no bearer token over plain HTTP."""
         return self.url if self.token is None else f"{self.url}{_TOKEN_PATH}{self.token}"
 
     def authorized(self, request: HttpRequest) -> str:
-        """The request's target without the token, which it carries in a header or in its path; else a 401."""
+        """Return the request's target without the token, which is in a header or in the path; else raise a 401."""
         given, target = request.headers.get("authorization", ""), request.target
         if target.startswith(_TOKEN_PATH):
             token, slash, rest = target.removeprefix(_TOKEN_PATH).partition("/")
@@ -155,7 +158,7 @@ class HttpServer:
 
 
 class _Session:
-    """One connection: requests one after the other, at most one watch at a time."""
+    """Serves one connection: one request after the other, at most one watch at a time."""
 
     def __init__(self, server: HttpServer, connection: Connection) -> None:
         self._server = server
@@ -168,7 +171,7 @@ class _Session:
         self._keep_alive = True
 
     def begin(self) -> None:
-        """Start to listen."""
+        """Receive the events of the connection."""
         self._connection.handler = self
 
     def received(self, data: bytes) -> None:
@@ -191,7 +194,7 @@ class _Session:
             self._connection.finish()
 
     def closed(self) -> None:
-        """The client is gone."""
+        """Forget the watch of a client that has disconnected."""
         self._server.watches.discard(self)
         self._watch = None
 
@@ -270,7 +273,7 @@ class _Session:
             self._end(watch)
 
     def _end(self, watch: Subscription) -> None:
-        """The watch has run its time, or failed."""
+        """End a watch whose time is over, or which has failed."""
         if self._watch is not watch:
             return
         self._server.watches.discard(self)
@@ -282,7 +285,7 @@ class _Session:
             self.received(b"")
 
     def _schedule_bookmark(self, watch: Subscription) -> None:
-        """Every minute, and shortly before the end, as the real server does."""
+        """Schedule a bookmark every minute and shortly before the end, as the real server does."""
         now = time.monotonic()
         moment = min(now + _BOOKMARK_SECONDS, self._deadline - _BOOKMARK_BEFORE_END_SECONDS)
         if moment <= now:
@@ -291,7 +294,7 @@ class _Session:
         def send() -> None:
             if self._watch is watch:
                 self.deliver()
-                if self._server.core.revision > watch.started:  # else it would say what the client said
+                if self._server.core.revision > watch.started:  # else the client knows this revision already
                     self._connection.send(http1.chunk(http1.json_bytes(watch.bookmark()) + b"\n"))
                 self._schedule_bookmark(watch)
 

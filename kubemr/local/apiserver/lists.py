@@ -1,12 +1,12 @@
-"""Lists and watches: selectors, pages, resource versions.
+"""List and watch collections: selectors, pages, resource versions.
 
 ===============================  ===============================================================
 `resourceVersion` of a list      answered from
 ===============================  ===============================================================
 none                             the newest state
 `0`, or N (`NotOlderThan`)       any state that is new enough: here the newest (the simulation asks
-                                 for older ones through `stale_list`); 504 when N is in the future
-N with `Exact`, a continue token exactly N; 410 when the history no longer reaches back to it
+                                 for older ones by `stale_list`); 504 if N is in the future
+N with `Exact`, a continue token exactly N; 410 if the history no longer contains it
 ===============================  ===============================================================
 """
 
@@ -38,7 +38,7 @@ LIST_TOO_OLD = "The resourceVersion for the provided list is too old."
 
 
 def predicate(kind: Kind, labels: str, fields: str) -> Predicate:
-    """Both selectors as one predicate."""
+    """Combine both selectors into one predicate."""
     by_label = label_predicate(labels)
     by_field = field_predicate(fields, kind.fields, kind.name, kind.custom)
     if by_field is everything:
@@ -50,14 +50,14 @@ def predicate(kind: Kind, labels: str, fields: str) -> Predicate:
 
 @frozen
 class _Page:
-    """Where a continued list goes on: at revision `revision`, behind the key `start` (relative to the list)."""
+    """The position of a continued list: at revision `revision`, after the key `start` (relative to the list)."""
 
     revision: int
     start: str
 
     @classmethod
     def decode(cls, token: str) -> _Page:
-        """From a continue token."""
+        """Decode a continue token."""
         try:
             text = base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)).decode("utf-8", "replace")
         except (binascii.Error, ValueError):
@@ -71,14 +71,14 @@ class _Page:
             raise errors.bad_request(f"invalid continue token: continue key is not valid: {why}") from None
 
     def encode(self) -> str:
-        """As a continue token."""
+        """Return a continue token."""
         fields = {"v": "meta.k8s.io/v1", "rv": self.revision, "start": f"/{self.start}\0"}
         text = json.dumps(fields, separators=(",", ":"))
         return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
 
 def list_objects(state: State, kind: Kind, namespace: str | None, query: Mapping[str, str]) -> Answer:
-    """The answer to a list."""
+    """Answer a list request."""
     matches = predicate(kind, query.get("labelSelector", ""), query.get("fieldSelector", ""))
     options.check_list_query(query, watch=False)
     limit, token, text = options.number(query, "limit"), query.get("continue", ""), query.get("resourceVersion", "")
@@ -105,7 +105,7 @@ def list_objects(state: State, kind: Kind, namespace: str | None, query: Mapping
 
 
 def list_at(state: State, kind: Kind, namespace: str | None, query: Mapping[str, str], revision: int) -> Answer:
-    """A list as a lagging watch cache would answer it: from the state at `revision`."""
+    """Answer a list as a lagging watch cache would: from the state at `revision`."""
     matches = predicate(kind, query.get("labelSelector", ""), query.get("fieldSelector", ""))
     try:
         return _page(state, kind, namespace, matches, 0, revision, "")
@@ -153,7 +153,7 @@ def _page(
 
 
 def _without_type(obj: Json) -> Json:
-    """Lists of built-in kinds leave out what their items' type is."""
+    """Remove the type of an item, which lists of built-in kinds leave out."""
     return {key: value for key, value in obj.items() if key not in ("kind", "apiVersion")}
 
 
@@ -167,7 +167,7 @@ def subscribe(
     bookmarks: bool,
     initial_events: bool | None,
 ) -> Subscription:
-    """A watch; an `ApiError` where it is refused outright."""
+    """Open a watch.  Raises an `ApiError` if the request itself is rejected."""
     matches = predicate(kind, labels, fields)
     store = state.store
     requested = options.resource_version(version, watch=True)

@@ -1,4 +1,7 @@
-"""`metadata`: what a client may write there, and what the server refuses (`apimachinery/pkg/api/validation`)."""
+"""Decode and check `metadata`: what a client may write, and what the server rejects.
+
+The source is `apimachinery/pkg/api/validation`.
+"""
 
 from __future__ import annotations
 
@@ -56,9 +59,9 @@ _LABEL_VALUE_MESSAGE: Final = (
 
 
 def decode_metadata(body: Json, field: str = "ObjectMeta") -> list[str]:
-    """Give `body` a `metadata` of its own in the server's shape; returns the unknown fields, which are dropped.
+    """Give `body` a copy of its `metadata` in the server's shape, and return the unknown fields, which are dropped.
 
-    Raises `Undecodable` where Go's decoder refuses: `field` is what it calls the struct.
+    Raises `DecodeError` where Go's decoder fails; `field` is Go's name of the struct.
     """
     metadata = body.get("metadata")
     if metadata is None:
@@ -113,7 +116,7 @@ def _metadata_type_error(value: Json, struct: str, key: str, what: str) -> Decod
 
 
 def check_metadata(metadata: Json, kind: Kind) -> Iterator[Cause]:
-    """What is wrong with the metadata of a new object."""
+    """Yield what is wrong with the metadata of a new object."""
     prefix = metadata.get("generateName")
     if prefix and (problem := _name_problem(prefix.removesuffix("-"), kind)):
         yield _invalid("metadata.generateName", prefix, problem)
@@ -216,7 +219,7 @@ def _spell_owner(owner: Json) -> str:
 
 
 def check_metadata_change(metadata: Json, old: Json, kind: Kind) -> list[Cause]:
-    """What is wrong with the metadata of a changed object."""
+    """Return what is wrong with the metadata of a changed object."""
     causes = list(_check_rest(metadata, kind))
     if old.get("deletionTimestamp"):
         had = old.get("finalizers") or []

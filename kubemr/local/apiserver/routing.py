@@ -1,4 +1,4 @@
-"""From an HTTP request to the core's `Request`, or to one of the few URLs that are no resource."""
+"""Turn an HTTP request into the core's `Request`, unless its URL is one of the few that name no resource."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _NAMESPACE_SUBRESOURCES: Final = ("status", "finalize")
 
 @frozen
 class Target:
-    """What a URL names: `parts` is empty when it is below `/api` or `/apis` and names a resource."""
+    """The resource, object or subresource that a URL names."""
 
     resource: Resource
     namespace: str | None
@@ -35,7 +35,7 @@ class Target:
 
 
 def parse_path(path: str) -> Target | None:
-    """The resource that a URL path names; None for any other path."""
+    """Return the resource that a URL path names; None for any other path."""
     parts = [urllib.parse.unquote(part) for part in path.strip("/").split("/")]
     if parts[0] == "api" and len(parts) >= 3:
         group, version, rest = "", parts[1], parts[2:]
@@ -53,7 +53,7 @@ def parse_path(path: str) -> Target | None:
 
 
 def to_request(server: ApiServer, target: Target, http: HttpRequest, query: Mapping[str, str]) -> Request:
-    """The core's request; an `ApiError` where the body cannot be read."""
+    """Return the core's request.  Raises an `ApiError` if the body cannot be read."""
     kind = server.kind(target.resource)
     if kind is None or (target.namespace is not None and not kind.resource.namespaced):
         raise errors.no_such_subresource() if target.resource.group in _BUILTIN_GROUPS else errors.no_such_resource()
@@ -72,7 +72,7 @@ def to_request(server: ApiServer, target: Target, http: HttpRequest, query: Mapp
 def _decode_body(kind: Kind, verb: Verb, content_type: str, data: bytes) -> Json:
     if verb == "patch":
         if content_type not in (JSON_PATCH, MERGE_PATCH):
-            return None  # the core refuses the type
+            return None  # the core rejects the type
         text = _decode_utf8(data)
         try:
             return decode_json_exact(text) if content_type == JSON_PATCH else decode_json(text)
@@ -94,11 +94,11 @@ def _decode_body(kind: Kind, verb: Verb, content_type: str, data: bytes) -> Json
 
 
 def _decode_utf8(data: bytes) -> str:
-    return data.decode("utf-8", "replace")  # as Go: bytes that are no UTF-8 become U+FFFD
+    return data.decode("utf-8", "replace")  # as Go: bytes that are not UTF-8 become U+FFFD
 
 
 def _go_problem(problem: json.JSONDecodeError, text: str) -> str:
-    """The decoder's complaint, close to Go's words."""
+    """Return the decoder's error in words close to Go's."""
     if problem.pos >= len(text):
         return "unexpected end of JSON input"
     where = "object key string" if "property name" in problem.msg else "value"

@@ -1,8 +1,7 @@
-"""Replace and patch: the new document against the stored one.
+"""Replace and patch objects.
 
-A patch is applied to the newest state, so it conflicts only when it names a resourceVersion itself.
-A write that changes nothing stores nothing.  A write that empties the finalizers of an object that is being
-deleted removes it.
+A patch is applied to the newest state, so it conflicts only if it contains a resourceVersion.  A write that changes
+nothing stores nothing.  A write that empties the finalizers of an object under deletion removes the object.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ _ACCEPTED: Final = (JSON_PATCH, MERGE_PATCH, "application/apply-patch+yaml")
 
 
 def replace(state: State, kind: Kind, request: Request) -> Answer:
-    """The answer to a PUT."""
+    """Answer a PUT."""
     name = request.name or ""
     obj = decode_object(kind, request.body, request.query)
     _check_name(kind, obj["metadata"], name, request.namespace)
@@ -45,7 +44,10 @@ def replace(state: State, kind: Kind, request: Request) -> Answer:
 
 
 def patch_function(request: Request) -> Callable[[Json], Json]:
-    """The request's patch as a function of documents; 415 for a type that is no patch, 400 for a malformed one."""
+    """Return the request's patch as a function of documents.
+
+    Raises an `ApiError`: 415 for a content type that is not a patch, 400 for a malformed patch.
+    """
     kind = request.content_type.partition(";")[0].strip()
     body = request.body
     if kind == JSON_PATCH:
@@ -65,7 +67,7 @@ def patch_function(request: Request) -> Callable[[Json], Json]:
 
 
 def patch(state: State, kind: Kind, request: Request) -> Answer:
-    """The answer to a PATCH."""
+    """Answer a PATCH."""
     change = patch_function(request)
     old = state.existing(kind, request.namespace, request.name or "")
     patched = change(old)
@@ -131,7 +133,7 @@ def _check_version(kind: Kind, metadata: Json, old: Json) -> None:
 
 
 def _write(state: State, kind: Kind, obj: Json, old: Json, request: Request) -> Answer:
-    """`obj` has the client's wishes; what is not the client's to change is taken from `old`."""
+    """Store `obj`.  Fields that a client cannot change are taken from `old`."""
     metadata, before = obj["metadata"], old["metadata"]
     _check_version(kind, metadata, old)
     for key in _SET_BY_SERVER:
@@ -170,14 +172,14 @@ def _replace_member(obj: Json, old: Json, key: str) -> None:
 
 
 def _status_only(kind: Kind, obj: Json, old: Json) -> Json:
-    """What a write to the status subresource may change: the status; of built-in kinds the metadata too."""
+    """Return what a write to the status subresource may change: the status, and for built-in kinds the metadata."""
     kept = {**old, "metadata": dict(old["metadata"]) if kind.custom else obj["metadata"]}
     _replace_member(kept, obj, "status")
     return kept
 
 
 def _generation_content(kind: Kind, obj: Json) -> Json:
-    """The part of an object whose changes `metadata.generation` counts."""
+    """Return the part of an object whose changes `metadata.generation` counts."""
     if not kind.custom:
         return obj.get("spec")
     leave_out = _NOT_GENERATION_CONTENT if kind.status else _NOT_GENERATION_CONTENT - {"status"}
@@ -185,12 +187,12 @@ def _generation_content(kind: Kind, obj: Json) -> Json:
 
 
 def _equal(obj: Json, old: Json) -> bool:
-    """Whether two documents are equal as JSON."""
+    """Decide whether two documents are equal as JSON."""
     return bool(obj == old) and _equal_types(obj, old)
 
 
 def _equal_types(obj: Json, old: Json) -> bool:
-    """Python holds `1 == True == 1.0`; JSON does not."""
+    """Compare the types of equal documents: in Python `1 == True == 1.0`, in JSON not."""
     if obj is old:
         return True
     if isinstance(obj, dict):
