@@ -4,7 +4,7 @@ import sys
 
 try:
     from kubemr.cli.commands import main
-except KeyboardInterrupt:  # this is the first thing that a command line does: somebody changed their mind at once
+except KeyboardInterrupt:  # Ctrl-C during the first import
     sys.exit(130)
 
 __all__ = ["main"]

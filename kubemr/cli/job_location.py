@@ -1,4 +1,4 @@
-"""What the search for a job takes and returns (`kubemr.cli.find_job`), and the error when it finds none."""
+"""The arguments and the result of the search for a job (`kubemr.cli.find_job`), and its error."""
 
 from __future__ import annotations
 
@@ -8,14 +8,12 @@ from attr import frozen
 
 from kubemr.storage import ObjectStore
 
-EXIT_USAGE: Final = 2
-EXIT_UNREACHABLE: Final = 3
 RETRY_SECONDS: Final = 10.0
-"""How long an object store is asked that does not answer: a person waits."""
+"""How long requests to an object store are retried.  It is short, because a person waits."""
 
 
 class JobNotFoundError(Exception):
-    """The job's objects cannot be got at; `code` is the exit code."""
+    """The job's objects cannot be found or read; `code` is the exit code."""
 
     def __init__(self, message: str, code: int) -> None:
         super().__init__(message)
@@ -24,7 +22,7 @@ class JobNotFoundError(Exception):
 
 @frozen
 class JobLocation:
-    """A job's part of an object store; `prefix` ends in a slash."""
+    """The part of an object store that is the job's; `prefix` ends in a slash."""
 
     store: ObjectStore
     prefix: str
@@ -32,7 +30,7 @@ class JobLocation:
 
 @frozen
 class JobQuery:
-    """What the command line says: `store` an address, `endpoint` that of the S3 service as seen from here."""
+    """The options of the command line: `store` is an address, `endpoint` that of the S3 service from here."""
 
     job: str
     namespace: str | None = None

@@ -1,7 +1,7 @@
 """Read a manifest: one YAML (or JSON) document from a file or, for `-`, from stdin.
 
-What YAML can write and JSON cannot hold is refused here, with its line: keys that are there twice or are no strings,
-references that contain themselves, numbers that are not finite.
+What YAML can write and JSON cannot hold is rejected with its line: keys that occur twice or are not strings, references
+to an object that contains them, numbers that are not finite.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ class ManifestError(Exception):
 
 
 def load(path: str) -> Json:
-    """The document.  Raises `ManifestError` that says what is wrong with the file."""
+    """Return the document.  Raises `ManifestError`, which says what is wrong with the file."""
     try:
         text = sys.stdin.read() if path == "-" else Path(path).read_text(encoding="utf-8")
     except OSError as error:
@@ -36,12 +36,12 @@ def load(path: str) -> Json:
         raise ManifestError(f"{path}: is not YAML: {' '.join(str(error).split())}") from error
     if len(documents) != 1:
         count = "no document" if not documents else f"{len(documents)} documents"
-        raise ManifestError(f"{path}: holds {count}; give one MapReduceJob, each job in a file of its own")
+        raise ManifestError(f"{path}: holds {count}; give one MapReduceJob per file")
     return documents[0]
 
 
 class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]  # which class is there is known only at run time
-    """YAML as kubectl reads it: a date is a string."""
+    """Reads YAML as kubectl does: a date is a string."""
 
     def construct_document(self, node: yaml.Node) -> Json:
         check(node, self.construct_object)
@@ -55,7 +55,10 @@ _Loader.yaml_implicit_resolvers = {
 
 
 def _check_depth(text: str) -> None:
-    """Before the tree is built, which is a recursion.  Raises `DocumentError`."""
+    """Reject a document that is nested too deeply.  Raises `DocumentError`.
+
+    It runs before the tree is built, because that is a recursion.
+    """
     depth = 0
     for event in yaml.parse(text, Loader=_Loader):
         if isinstance(event, yaml.CollectionStartEvent):

@@ -1,7 +1,7 @@
-"""One `kubemr run`: a local cluster, one job in it, and its end.
+"""One `kubemr run`: start a local cluster, run one job in it, and end both.
 
-Everything that happens arrives in one queue: what is seen of the job, signals, failures, the end of the time.
-However it ends, processes and working files are gone when it has.
+Everything that happens arrives in one queue: changes of the job, signals, failures.  However the run ends, no process
+and no working file is left.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ from typing import Final
 from attrs import frozen
 
 from kubemr.cli.display import Display, display_for
-from kubemr.cli.display.log_lines import explains, readable
+from kubemr.cli.display.log_lines import format_line, may_explain_failure
+from kubemr.cli.exit_codes import EXIT_DONE, EXIT_FAILED, EXIT_SIGNAL, EXIT_TIMEOUT, EXIT_USAGE
 from kubemr.coordination import names
 from kubemr.coordination.attempt_history import attempts
 from kubemr.coordination.attempt_records import ERROR, LOG, LOST, is_record
@@ -35,7 +36,7 @@ from kubemr.local.job_watcher import (
     ShardSeen,
     WatchFailed,
 )
-from kubemr.local.manifest import localized, problems
+from kubemr.local.manifest import localize, problems
 from kubemr.local.output_log import OutputLog
 from kubemr.local.progress import JobProgress
 from kubemr.local.store_settings import DEFAULT, store_settings
@@ -44,15 +45,10 @@ from kubemr.locks.http import HttpTransport
 from kubemr.resources.metadata import set_by_server
 from kubemr.storage import StorageError, store_from_environment
 
-EXIT_DONE: Final = 0
-EXIT_FAILED: Final = 1
-EXIT_USAGE: Final = 2
-EXIT_TIMEOUT: Final = 124
-EXIT_SIGNAL: Final = 128
 CLEANUP_SECONDS: Final = 15.0
-"""How long a finished job's operator is waited for while it removes intermediate files."""
+"""How long the run waits for the operator to remove the intermediate files of a finished job."""
 SHOWN_LINES: Final = 20
-"""Of what the processes of a failed job printed."""
+"""How many lines are shown of what the processes of a failed job printed."""
 
 
 @frozen
@@ -69,10 +65,12 @@ class RunOptions:
 
 @frozen
 class RunResult:
-    """How a run ended.
+    """The end of a run.
 
-    `progress` holds the job as it was last seen, if it was ever created; `seconds` is the time taken; `problem` says
-    why `code` is not 0; `log` is the end of what the processes printed, where that may explain it.
+    - `progress`: the last known state of the job, if it was created
+    - `seconds`: the time taken
+    - `problem`: why `code` is not 0
+    - `log`: the last lines that the processes printed and that may explain a failure
     """
 
     code: int
@@ -81,29 +79,29 @@ class RunResult:
     problem: str = ""
     log: Sequence[tuple[str, str]] = ()
     failed_attempts: Sequence[tuple[str, str]] = ()
-    """Attempts that failed or were lost, in order, each with the address of what it left: its log, or why it failed."""
+    """The failed and lost attempts, in order, each with the address of its log, error or loss record."""
     store: str = DEFAULT
 
 
 @frozen
-class Signalled:
-    """Somebody wants this to end."""
+class SignalReceived:
+    """This process has received a signal that ends the run."""
 
     number: int
 
 
 @frozen
 class PartFailed:
-    """A part of the local cluster cannot go on."""
+    """A part of the local cluster has failed."""
 
     error: Exception
 
 
-_Event = JobEvent | Signalled | PartFailed
+_Event = JobEvent | SignalReceived | PartFailed
 
 
-class _End(Exception):
-    """The run ends before the job is over."""
+class _RunAbortedError(Exception):
+    """The run ends before the job does."""
 
     def __init__(self, code: int, message: str) -> None:
         super().__init__(message)
@@ -111,9 +109,9 @@ class _End(Exception):
 
 
 def run_job(job: Json, options: RunOptions) -> RunResult:
-    """Run a job to its end, with its progress on stderr."""
+    """Run a job until it ends, and show its progress on stderr."""
     started = time.monotonic()
-    wanted = localized(
+    wanted = localize(
         job, command=options.command, replicas=options.replicas, cpus=os.cpu_count() or 1, keep=options.keep
     )
     mistakes = [str(problem) for problem in (*problems(wanted), *set_by_server(wanted))]
@@ -142,16 +140,16 @@ class _Session:
         self._output_log = OutputLog(self._log_line if options.verbose else None)
 
     def run(self) -> RunResult:
-        """All of it."""
+        """Start the cluster, follow the job and end the cluster."""
         subreaper.become_subreaper()
-        with _signals(self._events.put) as hasty:
+        with _signals_as_events(self._events.put) as on_second_signal:
             cluster = LocalCluster(
                 self._store,
                 self._output_log,
                 lambda error: self._events.put(PartFailed(error)),
                 log_level="debug" if self._options.verbose else "info",
             )
-            hasty(cluster.kill)
+            on_second_signal(cluster.kill)
             try:
                 cluster.start()
                 code, message = self._follow(cluster)
@@ -161,28 +159,34 @@ class _Session:
                 cluster.stop()
                 subreaper.end_all()
                 cluster.remove_files()
-            self._remove_unfinished(code)
-        told = self._failed_attempts(code)
+            self._remove_incomplete_files(code)
+        failed_attempts = self._failed_attempts(code)
         return RunResult(
-            code, self._progress, self._seconds(), message, self._last_log(code), told, self._options.store or DEFAULT
+            code,
+            self._progress,
+            self._seconds(),
+            message,
+            self._last_log(code),
+            failed_attempts,
+            self._options.store or DEFAULT,
         )
 
     def _follow(self, cluster: LocalCluster) -> tuple[int, str]:
-        """The exit code, and why it is not 0."""
+        """Create the job and wait for its end.  Return the exit code, and why it is not 0."""
         self._display = display_for(sys.stderr, self._started)
         with HttpTransport(cluster.server) as transport:
             answer = _create(transport, cluster.namespace, self._job)
         if not answer.ok:
-            return EXIT_USAGE, f"the job was refused: {answer.message}"
-        self._display.begin(answer.body["metadata"]["name"])
-        self._progress.see_job(answer.body, self._seconds())
+            return EXIT_USAGE, f"the apiserver rejected the job: {answer.message}"
+        self._display.job_created(answer.body["metadata"]["name"])
+        self._progress.update_job(answer.body, self._seconds())
         follower = JobWatcher(cluster.server, answer.body, self._events.put)
         follower.start()
         try:
             while not self._progress.final:
-                self._next(self._options.timeout)
+                self._wait_for_event(self._options.timeout)
             self._wait_for_cleanup(cluster)
-        except _End as end:
+        except _RunAbortedError as end:
             return end.code, str(end)
         finally:
             follower.stop()
@@ -202,49 +206,57 @@ class _Session:
         deadline = self._seconds() + CLEANUP_SECONDS
         while True:
             try:
-                if isinstance(self._next(deadline), SettingsGone):
+                if isinstance(self._wait_for_event(deadline), SettingsGone):
                     return
-            except _End as end:
+            except _RunAbortedError as end:
                 if end.code == EXIT_TIMEOUT:
                     return
                 raise
 
-    def _next(self, deadline: float | None) -> _Event:
-        """Wait for the next event and take note of it.  Raises `_End`; the deadline counts from the run's start."""
+    def _wait_for_event(self, deadline: float | None) -> _Event:
+        """Wait for the next event and process it.  `deadline` counts from the start of the run.
+
+        Raises `_RunAbortedError`.
+        """
         try:
             left = None if deadline is None else max(deadline - self._seconds(), 0.0)
             event = self._events.get(timeout=left)
         except queue.Empty:
-            raise _End(EXIT_TIMEOUT, f"timeout: the job was not over after {deadline:g} s") from None
+            message = f"timeout: the job did not end within {deadline:g} s; raise --timeout"
+            raise _RunAbortedError(EXIT_TIMEOUT, message) from None
         display = self._display
         assert display is not None, "opened before anything is waited for"
         match event:
             case JobSeen(document):
-                for step in self._progress.see_job(document, self._seconds()):
-                    display.step(step)
-                display.counts(self._progress.stages)
+                for step in self._progress.update_job(document, self._seconds()):
+                    display.step_begun(step)
+                display.update_counts(self._progress.stages)
             case ShardSeen(document):
-                self._progress.see_shard(document)
-                display.counts(self._progress.stages)
-            case Signalled(number):
-                raise _End(EXIT_SIGNAL + number, "interrupted" if number == signal.SIGINT else "told to end")
+                self._progress.update_shard(document)
+                display.update_counts(self._progress.stages)
+            case SignalReceived(number):
+                message = "interrupted" if number == signal.SIGINT else f"{signal.Signals(number).name} received"
+                raise _RunAbortedError(EXIT_SIGNAL + number, message)
             case JobGone():
-                raise _End(EXIT_FAILED, "the job was deleted")
+                raise _RunAbortedError(EXIT_FAILED, "the job was deleted")
             case WatchFailed(error) | PartFailed(error):
-                raise _End(EXIT_FAILED, str(error))
+                raise _RunAbortedError(EXIT_FAILED, str(error))
             case SettingsGone():
                 pass
         return event
 
-    def _remove_unfinished(self, code: int) -> None:
-        """Nobody will go on with a local job that did not complete: of its files only what tells why is of use."""
+    def _remove_incomplete_files(self, code: int) -> None:
+        """Remove the files of a job that did not complete, since no run continues it.
+
+        Logs and errors stay if the job has failed or the time was over.
+        """
         view = self._progress.view
         if view is not None and code != EXIT_DONE and not self._options.keep:
             keep = is_record if code in (EXIT_FAILED, EXIT_TIMEOUT) else None
             store_from_environment(self._store).delete_prefix(view.storage_prefix, keep)
 
     def _failed_attempts(self, code: int) -> list[tuple[str, str]]:
-        """What attempts left that came to nothing."""
+        """List the failed and lost attempts, each with the address of its log, error or loss record."""
         view = self._progress.view
         failures = any(stage.failures for stage in self._progress.stages)
         if view is None or not (code in (EXIT_FAILED, EXIT_TIMEOUT) or failures):
@@ -258,14 +270,14 @@ class _Session:
     def _last_log(self, code: int) -> list[tuple[str, str]]:
         if code != EXIT_FAILED or self._options.verbose:
             return []
-        return [(source, line) for source, line in self._output_log.last() if explains(line)][-SHOWN_LINES:]
+        return [(source, line) for source, line in self._output_log.last() if may_explain_failure(line)][-SHOWN_LINES:]
 
     def _log_line(self, source: str, line: str) -> None:
         display = self._display
         if display is not None:
             display.log(source, line)
         else:
-            print(f"[{source}] {readable(line)}", file=sys.stderr)
+            print(f"[{source}] {format_line(line)}", file=sys.stderr)
 
     def _seconds(self) -> float:
         return time.monotonic() - self._started
@@ -278,22 +290,25 @@ def _create(transport: HttpTransport, namespace: str, job: Json) -> Answer:
 
 
 @contextmanager
-def _signals(tell: Callable[[_Event], None]) -> Iterator[Callable[[Callable[[], None]], None]]:
-    """SIGINT, SIGTERM, SIGHUP and SIGQUIT become events; from the second on, what was registered is called as well."""
-    hasty: list[Callable[[], None]] = []
+def _signals_as_events(emit: Callable[[_Event], None]) -> Iterator[Callable[[Callable[[], None]], None]]:
+    """Emit SIGINT, SIGTERM, SIGHUP and SIGQUIT as events.
+
+    Yield a function that registers hooks.  They are called when a second signal arrives, and at each signal after it.
+    """
+    second_signal_hooks: list[Callable[[], None]] = []
     seen: list[int] = []
 
     def on_signal(number: int, _frame: object) -> None:
-        tell(Signalled(number))  # SimpleQueue.put may be called in a signal handler.
+        emit(SignalReceived(number))  # SimpleQueue.put may be called in a signal handler.
         seen.append(number)
         if len(seen) > 1:
-            for function in hasty:
+            for function in second_signal_hooks:
                 threading.Thread(target=function, daemon=True).start()
 
     numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
     before = {number: signal.signal(number, on_signal) for number in numbers}
     try:
-        yield hasty.append
+        yield second_signal_hooks.append
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

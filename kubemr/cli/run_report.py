@@ -1,4 +1,4 @@
-"""What is printed when a run is over: the job's phases, its results, and if it failed, why."""
+"""The report of a run: the job's phases, its results, and why it has failed."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from typing import Final
 
 from click import echo, style
 
-from kubemr.cli.display.log_lines import readable
-from kubemr.cli.run import EXIT_DONE, EXIT_USAGE, RunResult
+from kubemr.cli.display.log_lines import format_line
+from kubemr.cli.exit_codes import EXIT_DONE, EXIT_USAGE
+from kubemr.cli.run import RunResult
 from kubemr.local.progress import JobProgress
 from kubemr.locks.effects import Json
 
@@ -19,12 +20,12 @@ SHOWN_ATTEMPTS: Final = 5
 
 
 def report(result: RunResult, output: str | None = None, before_time: Callable[[], None] = lambda: None) -> None:
-    """Phases, times and errors to stderr; results, or the object (`output` yaml or json), to stdout.
+    """Print phases, times and errors to stderr; results, or the object (`output` yaml or json), to stdout.
 
     `before_time` is called before the last line, if the job is complete.
     """
     for source, line in result.log:
-        say(style(f"[{source}] ", dim=True), readable(line))
+        say(style(f"[{source}] ", dim=True), format_line(line))
     document = result.progress.document
     if document is None:
         say(style(result.problem, fg="red"))
@@ -47,7 +48,7 @@ def report(result: RunResult, output: str | None = None, before_time: Callable[[
 
 
 def _attempts(told: Sequence[tuple[str, str]], command: str) -> None:
-    """Where the logs of attempts are that came to nothing, and the command that shows them."""
+    """Print where the logs of failed and lost attempts are, and the command that shows them."""
     if told:
         say(style(f"\n{len(told)} attempt{'s' if len(told) > 1 else ''} came to nothing: {command}", bold=True))
     for name, address in told[:SHOWN_ATTEMPTS]:
@@ -62,7 +63,7 @@ def say(*parts: str) -> None:
 
 
 def _phases(progress: JobProgress) -> None:
-    """When each phase and stage began, and how long it took."""
+    """Print when each phase and stage began, and how long it took."""
     say(style("\n  began      took     phase", dim=True))
     totals = {stage.key: f"{stage.done}/{stage.total} tasks" for stage in progress.stages}
     steps = progress.timeline

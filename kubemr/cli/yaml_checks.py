@@ -1,7 +1,7 @@
-"""What a YAML document says that JSON cannot, found in its tree of nodes, where each has its line.
+"""Find what YAML can write and JSON cannot hold, in the tree of nodes, where each node has its line.
 
-The tree is walked as it will be read: a node that is referred to twice is there twice, so references that contain
-themselves show as an ancestor, and those that multiply as a count.
+The tree is walked as it will be read: a node that is referred to twice is visited twice.  So a reference to an object
+that contains it is found as an ancestor, and references that multiply are found by the count of values.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ _MERGE: Final = _TAG + "merge"
 
 
 class DocumentError(Exception):
-    """The line, what is wrong there and what to do."""
+    """A mistake in a document: the line, what is wrong there and the remedy."""
 
 
 def check(root: yaml.Node, construct: Callable[[yaml.Node], Json]) -> None:
-    """Raises `DocumentError`; `construct` makes a scalar's value."""
+    """Raise `DocumentError` for the first mistake; `construct` makes a scalar's value."""
     _Walk(construct).visit(root, "", ())
 
 
@@ -41,14 +41,16 @@ class _Walk:
         if self._values > MAX_VALUES:
             raise _error(node, path, f"the document has more than {MAX_VALUES} values; use fewer references (*name)")
         if any(node is one for one in above):
-            raise _error(node, path, "is a reference to what contains it; write the value itself")
+            raise _error(node, path, "refers to an object that contains it; write the value itself")
         if len(above) > MAX_DEPTH:
             raise _error(node, path, f"is nested more than {MAX_DEPTH} deep; give a MapReduceJob")
         above = (*above, node)
         if isinstance(node, yaml.ScalarNode):
             self._scalar(node, path)
         elif node.tag in _NOT_JSON:
-            raise _error(node, path, f"!!{node.tag.removeprefix(_TAG)} is not possible here; write a list or an object")
+            raise _error(
+                node, path, f"!!{node.tag.removeprefix(_TAG)} cannot be written as JSON; write a list or an object"
+            )
         elif isinstance(node, yaml.SequenceNode):
             for index, item in enumerate(node.value):
                 self.visit(item, f"{path}[{index}]", above)
@@ -65,10 +67,10 @@ class _Walk:
                 raise _error(key, path, "has a list or an object as a key; give a string")
             here = f"{path}.{key.value}" if path else key.value
             if key.tag != _TAG + "str":
-                raise _error(key, here, f'the key {_short(key.value)} is no string; quote it: "{_short(key.value)}"')
+                raise _error(key, here, f'the key {_short(key.value)} is not a string; quote it: "{_short(key.value)}"')
             line = key.start_mark.line + 1
             if key.value in seen:
-                message = f"the key {_short(key.value)} is there twice, first on line {seen[key.value]}"
+                message = f"the key {_short(key.value)} occurs twice, first on line {seen[key.value]}"
                 raise _error(key, here, f"{message}; remove one of them")
             seen[key.value] = line
             self.visit(value, here, above)
@@ -76,20 +78,20 @@ class _Walk:
     def _scalar(self, node: yaml.ScalarNode, path: str) -> None:
         kind = node.tag.removeprefix(_TAG)
         if kind in ("binary", "timestamp"):
-            raise _error(node, path, f"!!{kind} is not possible here; write it as a string, without !!{kind}")
+            raise _error(node, path, f"!!{kind} cannot be written as JSON; write a string, without !!{kind}")
         if kind == "float":
             try:
                 finite = math.isfinite(self._construct(node))
             except (ValueError, OverflowError):
                 finite = False
             if not finite:
-                raise _error(node, path, f"{_short(node.value)} is no number that JSON knows; give a finite number")
+                raise _error(node, path, f"{_short(node.value)} is not a number in JSON; give a finite number")
         elif kind == "int":
             try:
                 number = self._construct(node)
             except ValueError as error:
                 if len(node.value) <= _SHOWN:
-                    message = f"{_short(node.value)} is no whole number; give one, or quote it"
+                    message = f"{_short(node.value)} is not a whole number; give one, or quote it"
                     raise _error(node, path, message) from error
                 number = None
             if number is None or not -(2**63) <= number < 2**64:

@@ -1,7 +1,7 @@
-"""A cluster on this machine, for as long as it is needed: apiserver, operator and node.
+"""Run a cluster on this machine for as long as it is needed: apiserver, operator and node.
 
-The apiserver serves from a thread of this process, the operator and the workers are processes of their own.
-They speak to each other as they would in Kubernetes, by HTTP, and all of them end with this process.
+The apiserver serves from a thread of this process; the operator and the workers are processes.  They use HTTP, as in
+Kubernetes, and all of them end with this process.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Final
 
 from kubemr.local.apiserver.http import HttpServer
 from kubemr.local.apiserver.kubemr_server import kubemr_server
-from kubemr.local.container_process import inherited
+from kubemr.local.container_process import inherited_environ
 from kubemr.local.node.node import Node
 from kubemr.local.operator_process import OperatorSupervisor
 from kubemr.local.output_log import OutputLog
@@ -23,14 +23,14 @@ from kubemr.locks.config import Server
 
 NAMESPACE: Final = "default"
 LEASE_SECONDS: Final = 4.0
-"""How long a dead worker is waited for.  Shorter than in a cluster, where a lost packet must not count as a death."""
+"""How long a worker's Lease lasts.  It is shorter than in a cluster, because no packet is lost on this machine."""
 
 
 class LocalCluster:
-    """Call `start`, and in the end `stop` and then `remove_files`, whatever happened in between.
+    """An apiserver, an operator and a node.  Call `start`, and at the end always `stop` and then `remove_files`.
 
-    `store` is the object store of all jobs (`kubemr.local.store_settings`).  `failed` is called, from some thread,
-    when a part cannot go on.
+    `store` is the object store of all jobs (`kubemr.local.store_settings`).  Some thread calls `on_failure` if a part
+    of the cluster fails.
     """
 
     def __init__(
@@ -46,13 +46,13 @@ class LocalCluster:
         self.namespace = NAMESPACE
         self._apiserver = HttpServer(kubemr_server(), secrets.token_hex(16))
         self.server = Server(self._apiserver.url, token=self._apiserver.token)
-        common = {**inherited(), "KUBEMR_LOG_LEVEL": log_level}
+        common = {**inherited_environ(), "KUBEMR_LOG_LEVEL": log_level}
         environ = {
             **common,
             "KUBEMR_APISERVER": self.server.url,
             "KUBEMR_APISERVER_TOKEN": self._apiserver.token or "",
             **store,
-            "KUBEMR_LEND_STORAGE_KEYS": "true",  # Operator and workers are the same user's.
+            "KUBEMR_LEND_STORAGE_KEYS": "true",  # operator and workers belong to the same user
             "KUBEMR_INPUTS_FROM": "*",
             "KUBEMR_LEASE_SECONDS": f"{lease_seconds:g}",
             "KUBEMR_NAMESPACE": self.namespace,
@@ -66,22 +66,22 @@ class LocalCluster:
         return self._apiserver.kubectl_url
 
     def start(self) -> None:
-        """Start everything; returns at once."""
+        """Start all parts, and return at once."""
         self._apiserver.start()
         self.operator.start()
         self.node.start()
 
     def stop(self) -> None:
-        """End everything and return when it is gone."""
+        """End all parts, and return when they have ended."""
         self.operator.stop()
         self.node.stop()
         self._apiserver.stop()
 
     def kill(self) -> None:
-        """End all processes at once; `stop` then has nothing to wait for."""
+        """Kill all processes; `stop` then has nothing to wait for."""
         self.operator.kill()
         self.node.kill()
 
     def remove_files(self) -> None:
-        """Remove the working files, when no process can write any more."""
+        """Remove the working files.  Call it when no process can write any more."""
         shutil.rmtree(self.directory)

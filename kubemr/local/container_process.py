@@ -1,6 +1,6 @@
-"""A local process that stands for a container: its command in a process group of its own, its output read line by line.
+"""Run a container's command as a local process, in its own process group, and read its output line by line.
 
-It ends with this process, however this one ends: its `ProcessGroup` sees to that.
+Its `ProcessGroup` ends it when this process ends, in whatever way.
 """
 
 from __future__ import annotations
@@ -18,14 +18,15 @@ TAIL_BYTES: Final = 2048
 TAIL_LINES: Final = 80
 """How much of a container's output becomes its termination message (as with FallbackToLogsOnError)."""
 _LAST_OUTPUT: Final = 2.0
-"""Seconds to wait for the end of a dead process's output, which only a process in another session can withhold."""
+"""Seconds to wait for the last output of a dead process.  Only a process in another session can delay it."""
 
 
 class LocalProcess:
-    """A running command.  `ended` is called once, in a thread of its own, with the exit code and the last output.
+    """A running command.
 
-    The exit code is as a shell or Kubernetes has it: 128 + the signal for a process that a signal ended.
-    Raises OSError when the command cannot be started.
+    `on_exit` is called once, in a thread of this object, with the exit code and the last output.  `on_line` gets each
+    line of the output.  The exit code is that of a shell or Kubernetes: 128 + the number of the signal that ended the
+    process. Raises OSError if the command cannot be started.
     """
 
     def __init__(
@@ -33,11 +34,11 @@ class LocalProcess:
         command: Sequence[str],
         environ: Mapping[str, str],
         directory: str | None,
-        line: Callable[[str], None],
-        ended: Callable[[int, str], None],
+        on_line: Callable[[str], None],
+        on_exit: Callable[[int, str], None],
     ) -> None:
-        self._line = line
-        self._ended = ended
+        self._on_line = on_line
+        self._on_exit = on_exit
         self._tail = b""
         self._group = ProcessGroup()
         try:
@@ -64,27 +65,27 @@ class LocalProcess:
 
     @property
     def pid(self) -> int:
-        """Its process id."""
+        """The process id."""
         return self._process.pid
 
     def terminate(self, grace: float) -> None:
-        """SIGTERM to the process, and after `grace` seconds SIGKILL to all of its group.  Does not wait."""
+        """Send SIGTERM to the process, and after `grace` seconds SIGKILL to its whole group.  Does not wait."""
         self._signal(signal.SIGTERM)
-        # A stopped process takes no SIGTERM until it is continued.
+        # A stopped process handles SIGTERM only after it was continued.
         self._signal(signal.SIGCONT)
         timer = threading.Timer(grace, self.kill)
         timer.daemon = True
         timer.start()
 
     def kill(self) -> None:
-        """SIGKILL to all of its group."""
+        """Send SIGKILL to the whole group."""
         try:
             self._group.kill()
         except ProcessLookupError:
-            return  # it has ended meanwhile
+            return  # it has ended in the meantime
 
     def join(self) -> None:
-        """Wait until it has ended and `ended` was called."""
+        """Wait until the process has ended and `on_exit` was called."""
         self._waiter.join()
 
     def _signal(self, number: signal.Signals) -> None:
@@ -95,20 +96,20 @@ class LocalProcess:
         with stream:
             for raw in stream:
                 self._tail = (self._tail + raw)[-TAIL_BYTES:]
-                self._line(raw.decode("utf-8", "replace").rstrip("\n"))
+                self._on_line(raw.decode("utf-8", "replace").rstrip("\n"))
 
     def _wait(self) -> None:
         status = self._process.wait()
         self._group.close()
         self._reader.join(_LAST_OUTPUT)
         code = status if status >= 0 else 128 - status
-        self._ended(code, _last_lines(self._tail))
+        self._on_exit(code, _last_lines(self._tail))
 
 
 def _last_lines(tail: bytes) -> str:
     return "\n".join(tail.decode("utf-8", "replace").splitlines()[-TAIL_LINES:])
 
 
-def inherited(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
-    """This process's environment for another, without kubemr's own variables."""
+def inherited_environ(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """Return this process's environment for a child process, without kubemr's own variables."""
     return {name: value for name, value in environ.items() if not name.startswith("KUBEMR_")}

@@ -1,4 +1,4 @@
-"""Threads that follow one job, its shards and its settings, and put what they see into a queue."""
+"""Watch one job, its shards and its ConfigMap from threads, and emit an event for each change."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from kubemr.tasks.shard import SHARDS
 
 @frozen
 class JobSeen:
-    """The job as it is now."""
+    """The job was created or changed."""
 
     document: Json
 
@@ -30,19 +30,19 @@ class JobGone:
 
 @frozen
 class ShardSeen:
-    """One of its shards as it is now."""
+    """A shard of the job was created or changed."""
 
     document: Json
 
 
 @frozen
 class SettingsGone:
-    """Its ConfigMap was removed, which a finished job's operator does last."""
+    """The job's ConfigMap was deleted, which is the operator's last step for a finished job."""
 
 
 @frozen
 class WatchFailed:
-    """It cannot be followed any more."""
+    """The job cannot be watched any more."""
 
     error: Exception
 
@@ -51,7 +51,7 @@ JobEvent = JobSeen | JobGone | ShardSeen | SettingsGone | WatchFailed
 
 
 class JobWatcher:
-    """Calls `tell` with all news of one job, from three threads, until `stop`."""
+    """Calls `emit` with all events of one job, from three threads, until `stop`."""
 
     def __init__(self, server: Server, job: Json, emit: Callable[[JobEvent], None]) -> None:
         metadata = job["metadata"]
@@ -59,20 +59,20 @@ class JobWatcher:
         self._emit = emit
         self._namespace = metadata["namespace"]
         self._stop = Stop()
-        ours = names.selector(metadata["uid"])
+        job_selector = names.selector(metadata["uid"])
         self._threads = [
             self._thread(names.JOBS, self._job, field_selector=f"metadata.name={metadata['name']}"),
-            self._thread(SHARDS, self._shard, label_selector=ours),
-            self._thread(CONFIG_MAPS, self._settings, label_selector=ours),
+            self._thread(SHARDS, self._shard, label_selector=job_selector),
+            self._thread(CONFIG_MAPS, self._settings, label_selector=job_selector),
         ]
 
     def start(self) -> None:
-        """Begin."""
+        """Start the threads."""
         for thread in self._threads:
             thread.start()
 
     def stop(self) -> None:
-        """End."""
+        """Stop the threads, and wait for their end."""
         self._stop.set()
         for thread in self._threads:
             thread.join()

@@ -1,4 +1,4 @@
-"""A job as it is run on this machine: what a local run adds to the manifest, and what it cannot honour."""
+"""Adapt a job to a run on this machine, and find what a local run does not support."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from kubemr.resources import Problem, validate
 CONTAINERS: Final = "spec.template.spec.containers"
 
 
-def localized(job: Json, *, command: Sequence[str], replicas: int | None, cpus: int, keep: bool) -> Json:
-    """The job with the worker's command, as many workers as wanted, and what is kept of its files.
+def localize(job: Json, *, command: Sequence[str], replicas: int | None, cpus: int, keep: bool) -> Json:
+    """Return the job with the worker's command, the number of workers and the retention policy of a local run.
 
-    `replicas` None means as many as the manifest says, or else as `cpus`.  A manifest of the wrong structure is
-    left as it is, for `problems` to name.
+    Without `replicas`, the manifest's number counts, else `cpus`.  A manifest of the wrong structure is returned as it
+    is, so that `problems` can report it.
     """
     if not isinstance(job, dict) or not isinstance(job.get("spec"), dict):
         return job
@@ -44,19 +44,19 @@ def _set_command(spec: Json, command: Sequence[str]) -> None:
     if worker is None:
         worker = {"name": CONTAINER}
         containers.insert(0, worker)
-    # As it stands: Kubernetes expands $(NAME) in commands, and takes $$ for $.
+    # The worker gets the command unchanged: Kubernetes expands $(NAME) in commands, and replaces $$ by $.
     worker["command"] = [part.replace("$", "$$") for part in command]
     worker.pop("args", None)
 
 
 def problems(job: Json) -> list[Problem]:
-    """Everything that is wrong with a job that is to run on this machine."""
+    """Return every mistake of a job that is to run on this machine."""
     found = validate(job)
-    return found or list(_not_here(job))
+    return found or list(_unsupported_locally(job))
 
 
-def _not_here(job: Json) -> Iterator[Problem]:
-    """What a valid job may ask for that a local run would have to ignore."""
+def _unsupported_locally(job: Json) -> Iterator[Problem]:
+    """Yield what a valid job asks for and a local run would have to ignore."""
     spec = job["spec"]
     pod = (spec.get("template") or {}).get("spec") or {}
     for key in ("initContainers", "volumes"):

@@ -1,4 +1,4 @@
-"""The operator of a local run: a child process that is started again when it dies, as a Deployment would."""
+"""Run the operator of a local run as a child process, and restart it when it dies, as a Deployment would."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from kubemr.local.container_process import LocalProcess
 from kubemr.local.output_log import OutputLog
 
 SOURCE: Final = "operator"
-FIRST_BACKOFF: Final = 0.1
-LAST_BACKOFF: Final = 5.0
-LIVED_SECONDS: Final = 5.0
-"""An operator that lived this long has worked: the back-off starts anew."""
-HOPELESS: Final = 5
-"""So many operators in a row that ended by themselves soon after their start: the next would not do better."""
-SETTINGS_WRONG: Final = 2
-GRACE_SECONDS: Final = 5.0
+FIRST_RESTART_BACKOFF: Final = 0.1
+LAST_RESTART_BACKOFF: Final = 5.0
+STABLE_SECONDS: Final = 5.0
+"""An operator that ran this long counts as working: the back-off starts from the beginning."""
+MAX_QUICK_EXITS: Final = 5
+"""After this many quick exits in a row, the operator is not restarted.  Exits by a signal do not count."""
+EXIT_INVALID_SETTINGS: Final = 2
+OPERATOR_GRACE_SECONDS: Final = 5.0
 _HERE: Final = Path(__file__).parents[2]
 _PROGRAM: Final = """\
 import sys
@@ -28,15 +28,15 @@ sys.path.append(sys.argv[1])
 from kubemr.controller.__main__ import main
 sys.exit(main())
 """
-"""`python -m kubemr.controller`, but what lies in the working directory is not taken for a module that it imports."""
+"""Like `python -m kubemr.controller`, but no file in the working directory can replace a module that it imports."""
 
 
-class OperatorFailed(Exception):
-    """The operator cannot work here."""
+class OperatorFailedError(Exception):
+    """The operator cannot run on this machine."""
 
 
 class OperatorSupervisor:
-    """Keeps one operator running.  `failed` is called, in a thread, when that is not possible."""
+    """Keeps one operator running.  A thread calls `on_failure` if that is not possible."""
 
     def __init__(
         self, environ: Mapping[str, str], directory: str, output_log: OutputLog, on_failure: Callable[[Exception], None]
@@ -45,22 +45,22 @@ class OperatorSupervisor:
         self._output_log = output_log
         self._on_failure = on_failure
         self._lock = threading.Lock()
-        self._leaving = threading.Event()
+        self._stopping = threading.Event()
         self._process: LocalProcess | None = None
         self._started = 0.0
-        self._in_a_row = 0
+        self._quick_exits = 0
         self._timer: threading.Timer | None = None
 
     @property
     def pid(self) -> int | None:
-        """The process id of the operator that runs now."""
+        """The process id of the running operator, or None."""
         process = self._process
         return process.pid if process else None
 
     def start(self) -> None:
-        """Start it."""
+        """Start the operator."""
         with self._lock:
-            if self._leaving.is_set():
+            if self._stopping.is_set():
                 return
             self._started = time.monotonic()
             self._process = LocalProcess(
@@ -68,41 +68,41 @@ class OperatorSupervisor:
                 self._environ,
                 None,
                 lambda line: self._output_log.add(SOURCE, line),
-                self._ended,
+                self._on_exit,
             )
 
     def stop(self) -> None:
-        """End it in an orderly way, and return when it is gone."""
+        """End the operator by SIGTERM, after a grace period by SIGKILL, and return when it has ended."""
         with self._lock:
-            self._leaving.set()
+            self._stopping.set()
             process, timer = self._process, self._timer
         if timer is not None:
             timer.cancel()
         if process is not None:
-            process.terminate(GRACE_SECONDS)
+            process.terminate(OPERATOR_GRACE_SECONDS)
             process.join()
 
     def kill(self) -> None:
-        """SIGKILL to it.  For a `stop` that takes too long; from any thread."""
+        """Send SIGKILL to the operator, so that `stop` need not wait.  Any thread may call it."""
         process = self._process
         if process is not None:
             process.kill()
 
-    def _ended(self, code: int, message: str) -> None:
+    def _on_exit(self, code: int, message: str) -> None:
         with self._lock:
             self._process = None
-            if self._leaving.is_set():
+            if self._stopping.is_set():
                 return
             killed = code > 128
-            lived = time.monotonic() - self._started >= LIVED_SECONDS
-            self._in_a_row = 0 if lived else self._in_a_row + (not killed)
-            if code == SETTINGS_WRONG or self._in_a_row >= HOPELESS:
-                self._leaving.set()
-                hopeless = OperatorFailed(f"the operator ended with exit code {code}: {message}")
+            was_stable = time.monotonic() - self._started >= STABLE_SECONDS
+            self._quick_exits = 0 if was_stable else self._quick_exits + (not killed)
+            if code == EXIT_INVALID_SETTINGS or self._quick_exits >= MAX_QUICK_EXITS:
+                self._stopping.set()
+                failure = OperatorFailedError(f"the operator ended with exit code {code}: {message}")
             else:
-                pause = min(LAST_BACKOFF, FIRST_BACKOFF * 2**self._in_a_row)
+                pause = min(LAST_RESTART_BACKOFF, FIRST_RESTART_BACKOFF * 2**self._quick_exits)
                 self._timer = threading.Timer(pause, self.start)
                 self._timer.daemon = True
                 self._timer.start()
                 return
-        self._on_failure(hopeless)
+        self._on_failure(failure)

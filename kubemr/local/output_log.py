@@ -1,4 +1,4 @@
-"""What the operator and the workers of a local run print: the last of it is kept, and passed on where wanted."""
+"""Keep the last lines that the operator and the workers of a local run print, and forward each line to a sink."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from typing import Final
 
 KEPT_LINES: Final = 400
 KEPT_CHARACTERS: Final = 2000
-"""Of one line."""
+"""How many characters of each line are kept."""
 
 Sink = Callable[[str, str], None]
-"""Gets each line with its source, in whatever thread read it."""
+"""Receives each line with its source, in the thread that has read it."""
 
 
 class OutputLog:
-    """The last lines of all processes, in the order in which they came."""
+    """The last lines of all processes, in the order in which they arrived."""
 
     def __init__(self, sink: Sink | None = None) -> None:
         self._lines: deque[tuple[str, str]] = deque(maxlen=KEPT_LINES)
@@ -24,14 +24,14 @@ class OutputLog:
         self._sink = sink
 
     def add(self, source: str, line: str) -> None:
-        """Keep one line."""
+        """Add a line."""
         with self._lock:
             self._lines.append((source, line[:KEPT_CHARACTERS]))
             if self._sink is not None:
                 self._sink(source, line)
 
     def last(self, count: int = KEPT_LINES, source: str = "") -> list[tuple[str, str]]:
-        """The last `count` lines with their sources; of those that begin with `source`."""
+        """Return the last `count` lines of the sources that begin with `source`, each with its source."""
         with self._lock:
             lines = [line for line in self._lines if line[0].startswith(source)]
         return lines[-count:]

@@ -1,4 +1,4 @@
-"""How far a job has come, from what a watch of it and of its shards shows.  No I/O.
+"""Track how far a job has come, from what a watch of the job and of its shards returns.  No I/O.
 
 The counts come from the shards themselves, so they are as current as the watch.
 """
@@ -20,7 +20,7 @@ COMMITTED: Final = ("done", "empty")
 
 @frozen
 class Step:
-    """A phase or stage that has begun; `seconds` since the run's start."""
+    """A phase or stage that has begun; `seconds` counts from the start of the run."""
 
     name: str
     seconds: float
@@ -28,43 +28,43 @@ class Step:
 
 @frozen
 class StageCounts:
-    """The tasks of one stage."""
+    """The numbers of tasks of one stage, by state."""
 
     key: str
     total: int
     done: int
     running: int
     failures: int
-    """How often user code has failed on them so far."""
+    """How many attempts at these tasks have failed so far."""
 
 
 @define
 class JobProgress:
-    """What is known of one job.  `clock` values are seconds since the run's start."""
+    """The progress of one job.  Times are seconds since the start of the run."""
 
     document: Json | None = None
     timeline: list[Step] = field(factory=list)
-    """Each phase, and each stage of DEPLOYED, when it was first seen."""
+    """Each phase, and each stage of DEPLOYED, with the time at which it was first seen."""
     _shards: dict[str, tuple[str, Counter[str], int]] = field(factory=dict)
 
     @property
     def view(self) -> JobView | None:
-        """The job as it was last seen."""
+        """The last known state of the job, or None."""
         return JobView.of(self.document) if self.document is not None else None
 
     @property
     def status(self) -> Json:
-        """The job's status, `{}` before there is one."""
+        """The job's status; `{}` while the job has none."""
         return (self.document or {}).get("status") or {}
 
     @property
     def final(self) -> bool:
-        """It is over."""
+        """Whether the job is over."""
         view = self.view
         return view is not None and view.final
 
-    def see_job(self, document: Json, seconds: float) -> list[Step]:
-        """Take note of the job; gives what has begun since it was last seen."""
+    def update_job(self, document: Json, seconds: float) -> list[Step]:
+        """Take over a state of the job, and return the phases and stages that have begun since the last one."""
         self.document = document
         view = JobView.of(document)
         begun: list[str] = []
@@ -76,8 +76,8 @@ class JobProgress:
         self.timeline += new
         return new
 
-    def see_shard(self, document: Json) -> None:
-        """Take note of a shard.  Shards that are deleted keep counting: the job is over then."""
+    def update_shard(self, document: Json) -> None:
+        """Take over a state of a shard.  A deleted shard keeps counting: shards are deleted when the job is over."""
         labels = document["metadata"]["labels"]
         view = self.view
         if view is not None and labels.get(LABEL_RUN) != str(view.run):
@@ -93,7 +93,7 @@ class JobProgress:
 
     @property
     def stages(self) -> list[StageCounts]:
-        """All stages of the job, as far as they are known."""
+        """The counts of all known stages of the job."""
         view = self.view
         if view is None:
             return []

@@ -1,4 +1,4 @@
-"""The object store of a local run, as the settings by which operator and workers find it."""
+"""Turn the address of a local run's object store into the settings of operator and workers."""
 
 from __future__ import annotations
 
@@ -17,11 +17,10 @@ _S3_SERVICE: Final = (
 
 
 def store_settings(address: str, environ: Mapping[str, str] = os.environ) -> dict[str, str]:
-    """The `KUBEMR_*` variables for a directory, a `file://` URL or an `s3://` URL.
+    """Return the `KUBEMR_*` variables for a directory, a `file://` address or an `s3://` address.
 
-    The S3 service and its keys in `environ` go along, for inputs that lie there.
-
-    Raises ValueError for what cannot be written to.
+    The S3 service and its keys in `environ` are included, because inputs may be there.  Raises ValueError for an
+    address that cannot be written to.
     """
     scheme, separator, rest = address.partition("://")
     service = {name: environ[name] for name in _S3_SERVICE if environ.get(name)}

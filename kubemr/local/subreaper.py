@@ -1,8 +1,7 @@
-"""Processes whose parent died before them become this process's children, and end with it.
+"""Adopt processes whose parent died, so that they end with this process.
 
-Linux only (`PR_SET_CHILD_SUBREAPER`); elsewhere the process groups of `kubemr.worker.execution.process_group` must do
-alone.
-It concerns the whole process, so it is for programs, not for libraries.
+Linux only (`PR_SET_CHILD_SUBREAPER`).  Elsewhere only the process groups of `kubemr.worker.execution.process_group`
+prevent left-over processes.  It affects the whole process, so it is for programs, not for libraries.
 """
 
 from __future__ import annotations
@@ -19,15 +18,15 @@ _PR_SET_CHILD_SUBREAPER: Final = 36
 
 
 def become_subreaper() -> None:
-    """Become the parent of descendants that lose theirs."""
+    """Become the parent of descendants whose parent dies."""
     if sys.platform == "linux" and ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_CHILD_SUBREAPER, 1) != 0:
         raise OSError(ctypes.get_errno(), "prctl(PR_SET_CHILD_SUBREAPER) failed")
 
 
 def end_all() -> None:
-    """Kill every child that is left, and theirs as they are adopted, and return when none is left.
+    """Kill every remaining child, and its children as they are adopted; return when none remains.
 
-    Only for a process that has no other children it still wants.
+    Only for a process that needs none of its children any more.
     """
     with contextlib.suppress(ChildProcessError):
         while True:

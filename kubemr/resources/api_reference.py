@@ -1,4 +1,4 @@
-"""The reference of all fields, conditions and reasons as Markdown, from their definitions."""
+"""Write the reference of all fields, conditions and reasons as Markdown, from their definitions."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from kubemr.resources.definitions.objects import KINDS, MapReduceJob
 from kubemr.resources.definitions.spec import JobSpec
 from kubemr.resources.fields import Change, Field, describe, walk
 from kubemr.resources.json_types import Json, Schema
-from kubemr.resources.unsupported_fields import NOT_YET, VERSION
+from kubemr.resources.unsupported_fields import KUBEMR_VERSION, UNSUPPORTED
 
 _INTRODUCTION = """\
 # API reference
@@ -26,10 +26,10 @@ It is written by `python -m kubemr.resources.generate manifests docs/api.md`.
 
 
 def reference() -> str:
-    """The page."""
-    parts = [_INTRODUCTION.format(version=VERSION)]
+    """Return the text of the page."""
+    parts = [_INTRODUCTION.format(version=KUBEMR_VERSION)]
     for kind, cls in KINDS.items():
-        parts.append(f"## {kind}\n\n{cls.__doc__}\n\n" + "\n".join(_table(kind)) + "\n")
+        parts.append(f"## {kind}\n\n{cls.__doc__}\n\n" + "\n".join(_field_rows(kind)) + "\n")
         if cls is MapReduceJob:
             parts.append("### What may change\n\n" + "\n".join(_changes()) + "\n")
             parts.append("### Rules\n\n" + "\n".join(_rules()) + "\n")
@@ -38,19 +38,19 @@ def reference() -> str:
     return "\n".join(parts)
 
 
-def _table(kind: str) -> Iterator[str]:
+def _field_rows(kind: str) -> Iterator[str]:
     yield "| field | type | default | meaning |"
     yield "| --- | --- | --- | --- |"
     for path, _, field in walk(KINDS[kind]):
         bounds = _bounds(field)
         type_text = describe(field.type) + (f"; {bounds}" if bounds else "")
         meaning = field.prop.doc + (f" Without it: {field.prop.unset}." if field.prop.unset else "")
-        later = "*later* " if path in NOT_YET else ""
-        cells = (f"`{path}`", type_text, _default(field), later + meaning)
+        later = "*later* " if path in UNSUPPORTED else ""
+        cells = (f"`{path}`", type_text, _default_cell(field), later + meaning)
         yield "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
 
-def _default(field: Field) -> str:
+def _default_cell(field: Field) -> str:
     if field.required:
         return "required"
     if field.default is attrs.NOTHING:
@@ -68,7 +68,7 @@ def _bounds(field: Field) -> str:
     return "; ".join(word for word in words if word)
 
 
-def _range(keywords: Schema, who: str) -> str:
+def _range(keywords: Schema, subject: str) -> str:
     words = []
     for low, high, unit in (
         ("minimum", "maximum", ""),
@@ -78,7 +78,7 @@ def _range(keywords: Schema, who: str) -> str:
     ):
         if high in keywords:
             start = keywords.get(low, 0 if low != "minimum" else "")
-            words.append(f"{who}{start}–{keywords[high]}{unit}")  # noqa: RUF001  (an en dash is meant)
+            words.append(f"{subject}{start}–{keywords[high]}{unit}")  # noqa: RUF001  (an en dash is meant)
     return ", ".join(words)
 
 

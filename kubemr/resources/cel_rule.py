@@ -1,8 +1,8 @@
 """Rules that a schema's keywords cannot express, written twice side by side: in CEL and in Python.
 
-The CEL goes into the CRD (`x-kubernetes-validations`), so that the apiserver refuses a mistake at
-`kubectl create`.  The Python does the same where there is no apiserver: in the command line, in the
-operator and in the embedded apiserver.  The tests hold the two to each other on a real apiserver.
+The CEL goes into the CRD (`x-kubernetes-validations`), so that the apiserver rejects a mistake at `kubectl create`.
+The Python does the same where there is no apiserver: in the command line, the operator and the embedded apiserver.  The
+tests compare both on a real apiserver.
 """
 
 from __future__ import annotations
@@ -23,9 +23,11 @@ HoldsAfter: TypeAlias = Callable[[Json, Json], bool]
 class Rule:
     """A condition on one object of the schema (`self` in CEL).
 
-    `field` is the member that an error names, empty for the object itself.  `after` is given for
-    a transition rule and takes the new and the old value; `holds` otherwise.  Both see values whose
-    types the schema has already checked and whose defaults are filled in.
+    - `field` is the member that an error names, empty for the object itself.
+    - `after` is the function of a transition rule, and takes the new and the old value.
+    - `holds` is the function of any other rule.
+
+    Both functions get values whose types the schema has already checked and whose defaults are filled in.
     """
 
     cel: str
@@ -37,7 +39,7 @@ class Rule:
     after: HoldsAfter | None = None
 
     def to_schema(self) -> Schema:
-        """The entry of `x-kubernetes-validations`."""
+        """Return the entry of `x-kubernetes-validations`."""
         entry = {"rule": self.cel, "message": f"{self.message}; {self.remedy}", "reason": self.reason}
         return {**entry, "fieldPath": f".{self.field}"} if self.field else entry
 
@@ -49,7 +51,7 @@ def rules_of(cls: type) -> tuple[Rule, ...]:
 
 
 def exactly_one(*members: str) -> Rule:
-    """A union by members: one of them, and only one."""
+    """Require one of the members, and only one (a union by members)."""
     listed = ", ".join(f"has(self.{member})" for member in members)
     names = " or ".join(members)
     return Rule(
@@ -61,10 +63,10 @@ def exactly_one(*members: str) -> Rule:
 
 
 def unchanged(key: str, restart: bool) -> Rule:
-    """The member may not change, appear or vanish; with `restart`, except when `restarts` is raised."""
-    # Not `self.?x == oldSelf.?x`: of an optional the apiserver cannot estimate the size, and refuses the CRD.
+    """Forbid that the member changes, appears or vanishes; with `restart`, except when `restarts` is raised."""
+    # Not `self.?x == oldSelf.?x`: the apiserver cannot estimate the size of an optional, and rejects the CRD.
     cel = f"has(self.{key}) == has(oldSelf.{key}) && (!has(self.{key}) || self.{key} == oldSelf.{key})"
-    message, remedy = f"{key} may not change after creation", "delete the job and create it anew"
+    message, remedy = f"{key} cannot change after creation", "delete the job and create it again"
     if restart:
         cel = f"self.restarts > oldSelf.restarts || ({cel})"
         message = f"{key} may change only together with a retry"
@@ -83,7 +85,7 @@ def unchanged(key: str, restart: bool) -> Rule:
 
 
 def only_grows(key: str) -> Rule:
-    """The member, a number, may not fall."""
+    """Forbid that the member, a number, decreases."""
     return Rule(
         cel=f"self.{key} >= oldSelf.{key}",
         message=f"{key} may only be raised",

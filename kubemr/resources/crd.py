@@ -2,23 +2,32 @@
 
 from __future__ import annotations
 
+import copy
 from functools import cache
 
 from kubemr.resources.definitions.objects import GROUP, KINDS, VERSION, Column
 from kubemr.resources.definitions.spec import JobSpec, transition_rules
 from kubemr.resources.json_types import Json, Schema
 from kubemr.resources.schema import object_schema
+from kubemr.resources.structural_schema import apply_defaults
 
 
 @cache
 def schema(kind: str) -> Schema:
-    """The `openAPIV3Schema` of a kind.  Shared: do not change it."""
+    """Return the `openAPIV3Schema` of a kind.  Callers share it and must not change it."""
     return object_schema(KINDS[kind], {JobSpec: transition_rules()})
+
+
+def with_defaults(job: Json) -> Json:
+    """Return a copy of a MapReduceJob with the schema's defaults, without nulls that are not allowed."""
+    job = copy.deepcopy(job)
+    apply_defaults(job, schema("MapReduceJob"))
+    return job
 
 
 @cache
 def crd(kind: str) -> Json:
-    """The CustomResourceDefinition of `MapReduceJob` or `MapReduceTaskShard`.  Shared: do not change it."""
+    """Return the CustomResourceDefinition of a kind.  Callers share it and must not change it."""
     served = KINDS[kind].KIND
     version: dict[str, Json] = {
         "name": VERSION,

@@ -1,9 +1,9 @@
-"""One attrs class is a schema, a parser and a page of documentation at once.
+"""Describe a resource type once: its attrs class is the source of its schema, its parser and its documentation.
 
-A resource type is an attrs class whose fields are made by `prop`.  The field's *type annotation* says
-what the JSON is (`str`, `int`, `bool`, `Literal[...]` for an enum, `list[T]`, `dict[str, T]`, another
-class, `X | None` where it may be absent), and `Prop` says the rest: bounds, documentation, whether it
-may change.  `kubemr.resources.schema` derives OpenAPI from them, `kubemr.resources.parse` objects.
+A resource type is an attrs class whose fields are made by `prop`.  The field's *type annotation* says what the JSON
+is: `str`, `int`, `bool`, `Literal[...]` for an enum, `list[T]`, `dict[str, T]`, another class, or `X | None` if it may
+be absent.  `Prop` says the rest: bounds, documentation, whether it may change.  `kubemr.resources.schema` derives
+OpenAPI from both, `kubemr.resources.parse` objects.
 
 Attributes are snake_case, JSON keys camelCase: `max_attempts` is `maxAttempts`.
 """
@@ -35,10 +35,10 @@ class Change(enum.Enum):
 
 @frozen(kw_only=True)
 class Prop:
-    """What a field's type does not say.
+    """The properties of a field that its type does not express.
 
-    `keywords` are schema keywords of the field itself, `items` those of a list's items or a map's
-    values.  `unset` is the documented meaning of an absent field that has no default.
+    `keywords` are schema keywords of the field itself, `items` those of a list's items or a map's values.  `unset` is
+    the documented meaning of an absent field that has no default.
     """
 
     doc: str
@@ -58,10 +58,10 @@ def prop(
     items: Schema | None = None,
     **keywords: Any,
 ) -> Any:
-    """A field of a resource type.
+    """Define a field of a resource type.
 
-    Without `default` and `required` it is optional and None when absent.  A dict as default is the
-    class's own defaults (`{}`).  `keywords` are schema keywords in snake_case (`max_length=64`).
+    Without `default` and `required` it is optional, and None if absent.  A dict as default stands for the class's own
+    defaults (`{}`).  `keywords` are schema keywords in snake_case (`max_length=64`).
     """
     rest = Prop(
         doc=doc,
@@ -82,14 +82,14 @@ def prop(
 
 
 def camel(name: str) -> str:
-    """`max_attempts` → `maxAttempts`."""
+    """Turn `max_attempts` into `maxAttempts`."""
     first, *others = name.split("_")
     return first + "".join(part.capitalize() for part in others)
 
 
 @frozen(kw_only=True)
 class Field:
-    """One field of a resource type, its annotation resolved."""
+    """A field of a resource type, with its annotation resolved."""
 
     attribute: str
     key: str
@@ -105,14 +105,14 @@ _fields: dict[type, tuple[Field, ...]] = {}
 
 
 def fields_of(cls: type) -> tuple[Field, ...]:
-    """The fields of a resource type, in the order of their definition."""
+    """Return the fields of a resource type, in the order of their definition."""
     if cls not in _fields:
         hints = get_type_hints(cls)
-        _fields[cls] = tuple(_field(attribute, hints[attribute.name]) for attribute in attrs.fields(cls))
+        _fields[cls] = tuple(_resolve_field(attribute, hints[attribute.name]) for attribute in attrs.fields(cls))
     return _fields[cls]
 
 
-def _field(attribute: attrs.Attribute[Any], hint: Any) -> Field:
+def _resolve_field(attribute: attrs.Attribute[Any], hint: Any) -> Field:
     rest: Prop = attribute.metadata[_KEY]
     default = attribute.default
     if default is None:
@@ -128,7 +128,7 @@ def _field(attribute: attrs.Attribute[Any], hint: Any) -> Field:
 
 
 def without_none(hint: Any) -> Any:
-    """`X | None` → `X`."""
+    """Turn `X | None` into `X`."""
     if get_origin(hint) in (Union, types.UnionType):
         members = [member for member in get_args(hint) if member is not type(None)]
         return members[0] if len(members) == 1 else Union[tuple(members)]  # noqa: UP007  (built at run time)
@@ -136,12 +136,12 @@ def without_none(hint: Any) -> Any:
 
 
 def is_class(hint: Any) -> bool:
-    """A resource type, as opposed to a plain JSON type."""
+    """Tell a resource type from a plain JSON type."""
     return isinstance(hint, type) and attrs.has(hint)
 
 
 def walk(cls: type, path: str = "") -> Iterator[tuple[str, type, Field]]:
-    """Every field below `cls` with its path, e.g. `spec.steps[].mapper`, parents first."""
+    """Yield every field below `cls` with its path, e.g. `spec.steps[].mapper`, parents first."""
     for field in fields_of(cls):
         here = f"{path}.{field.key}" if path else field.key
         yield here, cls, field
@@ -158,7 +158,7 @@ def _walk_type(hint: Any, path: str) -> Iterator[tuple[str, type, Field]]:
 
 
 def describe(hint: Any) -> str:
-    """A type in words, for the reference: `string`, `list of Step`, `one of Fail, Replace`."""
+    """Return a type in words, for the reference: `string`, `list of Step`, `one of Fail, Replace`."""
     table: dict[Any, str] = {str: "string", int: "integer", bool: "boolean", Quantity: "quantity", Json: "any"}
     if hint in table:
         return table[hint]

@@ -18,7 +18,7 @@ HEADER = "# Generated from kubemr/resources/definitions by `python -m kubemr.res
 
 
 def crd_file(kind: str) -> str:
-    """The file's name below the folder of manifests."""
+    """Return the file's name below the folder of manifests."""
     return f"crds/{crd(kind)['metadata']['name']}.yaml"
 
 
@@ -30,12 +30,12 @@ class _Dumper(yaml.SafeDumper):
 
 
 def to_yaml(document: object) -> str:
-    """A document as generated files have it."""
+    """Return a document as it stands in a generated file."""
     return HEADER + yaml.dump(document, Dumper=_Dumper, sort_keys=False, width=120, allow_unicode=True)
 
 
 def files(manifests: Path, docs: Path | None) -> dict[Path, str]:
-    """What `generate` writes: the text of each file."""
+    """Return the text of each file that `generate` writes."""
     written = {manifests / crd_file(kind): to_yaml(crd(kind)) for kind in KINDS}
     if docs is not None:
         written[docs] = reference()
@@ -43,7 +43,7 @@ def files(manifests: Path, docs: Path | None) -> dict[Path, str]:
 
 
 def main(argv: list[str]) -> int:
-    """The command."""
+    """Write the files, and return the exit code."""
     if not 1 <= len(argv) <= 2:
         print(__doc__, file=sys.stderr)
         return 2

@@ -1,5 +1,6 @@
-"""Patterns of addresses: `*` and `?` within one folder, `**` across folders, `[a-z]` one of these characters, `[!a]`
-none of them.
+"""Match addresses with globs.
+
+`*` and `?` match within one folder, `**` across folders, `[a-z]` one of these characters, `[!a]` any other.
 """
 
 from __future__ import annotations
@@ -13,9 +14,10 @@ _WILD = {"**/": "(?:[^/]+/)*", "**": ".*", "*": "[^/]*", "?": "[^/]"}
 
 
 def compile_glob(glob: str, literal: Callable[[str], str] = str) -> tuple[str, Pattern[str]]:
-    """What all matches begin with, and an expression for all of them; `literal` decodes what is no wildcard.
+    """Return the prefix of all matches, and a regular expression for them.
 
-    Raises ValueError for brackets that no character can match, such as `[z-a]`.
+    `literal` decodes the parts that are no wildcards.  Raises ValueError for brackets that no character can match, such
+    as `[z-a]`.
     """
     begin, expression, plain = "", "", True
     for token in _TOKEN.findall(glob):

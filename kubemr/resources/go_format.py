@@ -1,7 +1,7 @@
-"""Values printed as Go prints them: `%q`, `%v` and `json.Marshal`.
+"""Print values as Go does: `%q`, `%v` and `json.Marshal`.
 
-The apiserver's messages quote values in Go's notation.  Whoever wants to answer with the same text
-(the embedded apiserver, the validation) prints through these three functions.
+The apiserver's messages quote values in Go's notation.  The embedded apiserver and the validation use these three
+functions to answer with the same text.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _ESCAPES = {
 
 
 def quote(text: str) -> str:
-    """`strconv.Quote`: printable characters as they are, the others escaped."""
+    """Return `strconv.Quote(text)`: printable characters as they are, the others escaped."""
     out = ['"']
     for char in text:
         code = ord(char)
@@ -45,7 +45,7 @@ def quote(text: str) -> str:
 
 
 def number(value: float) -> str:
-    """`%v` of an int64 or a float64: the shortest digits, an exponent from 1e21 on and below 1e-4."""
+    """Return `%v` of an int64 or a float64: the shortest digits, an exponent from 1e21 on and below 1e-4."""
     if isinstance(value, int):
         return str(value)
     if math.isnan(value):
@@ -68,7 +68,7 @@ def marshal(value: Json) -> str:
 
 
 def bad_value(value: Json) -> str:
-    """A refused value as the apiserver shows it after `Invalid value: `."""
+    """Return a rejected value as the apiserver shows it after `Invalid value: `."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, int | float):

@@ -1,8 +1,8 @@
-"""What a job's metadata may hold, in the rules of Kubernetes for every object.
+"""Check a job's metadata by the rules of Kubernetes for every object.
 
-The schema of a custom resource says nothing of its metadata: the apiserver checks that by itself, and drops fields that
-it does not know.  `metadata_problems` holds for jobs in a file and jobs in a cluster; `set_by_server` only for those in
-a file, where nobody may have written what an apiserver writes.
+The schema of a custom resource does not describe its metadata: the apiserver checks it on its own, and drops fields
+that it does not know.  `metadata_problems` applies to jobs in a file and in a cluster.  `set_by_server` applies only to
+jobs in a file, which must not hold what an apiserver writes.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ MAX_NAME: Final = 253
 MAX_LABEL: Final = 63
 _NAME = re.compile(DNS_SUBDOMAIN)
 _NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
-_LABEL = re.compile(r"[A-Za-z0-9]([-._A-Za-z0-9]*[A-Za-z0-9])?")
+_LABEL_VALUE = re.compile(r"[A-Za-z0-9]([-._A-Za-z0-9]*[A-Za-z0-9])?")
 _WRITABLE = ("name", "generateName", "namespace", "labels", "annotations", "finalizers", "ownerReferences")
 _BY_SERVER = (
     "uid",
@@ -36,7 +36,7 @@ _CHARACTERS = "use lower-case letters, digits, - and ., and begin and end with a
 
 
 def metadata_problems(metadata: Json) -> Iterator[Problem]:
-    """All that is wrong with the metadata of a job."""
+    """Yield every mistake in the metadata of a job."""
     for key in metadata:
         if key not in _WRITABLE and key not in _BY_SERVER:
             yield unknown_field(f"metadata.{key}", metadata[key], list(_WRITABLE), [])
@@ -49,12 +49,12 @@ def metadata_problems(metadata: Json) -> Iterator[Problem]:
 
 
 def set_by_server(job: Json) -> Iterator[Problem]:
-    """What only an apiserver may write, in a manifest that is to become a new job."""
+    """Yield the fields that only an apiserver may write, in the manifest of a new job."""
     metadata = job.get("metadata") if isinstance(job, dict) else None
     if isinstance(metadata, dict):
         for key in _BY_SERVER:
             if metadata.get(key) is not None:
-                yield Problem.of(f"metadata.{key}", metadata[key], "is set by the apiserver, not by hand", "remove it")
+                yield Problem.of(f"metadata.{key}", metadata[key], "is set by the apiserver", "remove it")
 
 
 def _names(name: Json, prefix: Json) -> Iterator[Problem]:
@@ -86,7 +86,7 @@ def _namespace(value: Json) -> Iterator[Problem]:
 
 
 def pairs(path: str, value: Json, *, labels: bool) -> Iterator[Problem]:
-    """What is wrong with labels or annotations."""
+    """Yield every mistake in labels or annotations."""
     if value is None:
         return
     if not isinstance(value, dict):
@@ -97,7 +97,7 @@ def pairs(path: str, value: Json, *, labels: bool) -> Iterator[Problem]:
         yield from _key(here, key)
         if not isinstance(text, str):
             yield Problem.of(here, text, "must be a string", f'quote it: "{str(text).lower()}"')
-        elif labels and text and (len(text) > MAX_LABEL or not _LABEL.fullmatch(text)):
+        elif labels and text and (len(text) > MAX_LABEL or not _LABEL_VALUE.fullmatch(text)):
             message = f"a label's value must be at most {MAX_LABEL} letters, digits, -, _ and ."
             yield Problem.of(here, text, message, "begin and end it with a letter or a digit, or make it an annotation")
 
@@ -106,8 +106,8 @@ def _key(path: str, key: Json) -> Iterator[Problem]:
     prefix, slash, name = str(key).rpartition("/")
     if slash and not (len(prefix) <= MAX_NAME and _NAME.fullmatch(prefix.lower())):
         yield Problem.of(
-            path, key, "has a bad prefix before its /", "write the prefix as a domain, e.g. example.com/team"
+            path, key, "has an invalid prefix before its /", "write the prefix as a domain, e.g. example.com/team"
         )
-    elif len(name) > MAX_LABEL or not _LABEL.fullmatch(name):
+    elif len(name) > MAX_LABEL or not _LABEL_VALUE.fullmatch(name):
         message = f"a key must be at most {MAX_LABEL} letters, digits, -, _ and ., after an optional domain and /"
         yield Problem.of(path, key, message, "give a key such as team or example.com/team")

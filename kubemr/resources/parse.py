@@ -1,7 +1,7 @@
-"""JSON to objects of the resource types and back.
+"""Turn JSON into objects of the resource types, and back.
 
-`parse` is for documents that `validate` has passed: it raises `ParseError` at the first thing that
-does not fit, and fills in the defaults of the schema.  `to_json` leaves out what is None.
+`parse` is for documents that `validate` has passed: it raises `ParseError` at the first mistake, and fills in the
+defaults of the schema.  `to_json` leaves out what is None.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _PLAIN: dict[Any, tuple[type, ...]] = {str: (str,), int: (int,), bool: (bool,), 
 
 
 class ParseError(ValueError):
-    """A document that is no such object: the path of the field and what is wrong with it."""
+    """A document does not fit the resource type: the path of the field, and what is wrong with it."""
 
     def __init__(self, path: str, message: str) -> None:
         super().__init__(f"{path or 'the document'}: {message}")
@@ -27,13 +27,13 @@ class ParseError(ValueError):
 
 
 def parse(cls: type[T], document: Json, path: str = "") -> T:
-    """An object of the resource type `cls`."""
+    """Return an object of the resource type `cls`."""
     if not isinstance(document, dict):
         raise ParseError(path, f"must be an object, not {document!r:.80}")
     fields = {field.key: field for field in fields_of(cls)}
     unknown = sorted(set(document) - set(fields))
     if unknown:
-        raise ParseError(f"{path}.{unknown[0]}".lstrip("."), "is no field; see docs/api.md for the fields there are")
+        raise ParseError(f"{path}.{unknown[0]}".lstrip("."), "is not a field; docs/api.md lists the fields")
     values: dict[str, Any] = {}
     for key, field in fields.items():
         value = document.get(key)
@@ -67,7 +67,7 @@ def _parse(hint: Any, value: Json, path: str) -> Any:
 
 
 def to_json(obj: Any) -> Json:
-    """The JSON document of an object made by `parse` or by hand."""
+    """Return the JSON document of an object that was made by `parse` or by hand."""
     if attrs.has(type(obj)):
         values = ((field.key, getattr(obj, field.attribute)) for field in fields_of(type(obj)))
         return {key: to_json(value) for key, value in values if value is not None}

@@ -18,23 +18,23 @@ ENDPOINT = r"^https?://[^\s/?#]+/?$"
 REGION = r"^[-a-z0-9]+$"
 
 READABLE_URL = r"^(s3|file|https?)://\S+$"
-"""Where inputs may lie."""
+"""An address from which inputs can be read."""
 
 WRITABLE_URL = r"^(s3|file)://\S+$"
-"""Where results may go."""
+"""An address to which results can be written."""
 
 SHA256 = r"^[0-9a-f]{64}$"
 STEP_NAME = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
 ENTRYPOINT = r"^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*$"
 
 QUANTITY = r"^[+-]?([0-9]+|[0-9]+\.[0-9]*|\.[0-9]+)(([KMGTPE]i)|[numkMGTPE]|([eE][+-]?[0-9]+))?$"
-"""Kubernetes' own expression of a quantity."""
+"""Kubernetes' expression of a quantity."""
 
 BYTES = r"^[0-9]+(\.[0-9]+)?([KMGTPE]i|[kMGTPE])?$"
-"""A quantity of bytes: not negative, no parts of a byte."""
+"""A quantity of bytes: not negative, no fractions of a byte."""
 
 WORDS = {
-    DNS_SUBDOMAIN: ("a name of lower-case letters, digits, - and .", "write it as in `kubectl get`"),
+    DNS_SUBDOMAIN: ("a name of lower-case letters, digits, - and .", "write it as `kubectl get` shows it"),
     CONFIG_KEY: ("a key of letters, digits, -, _ and .", "give the key as the ConfigMap has it"),
     FILE_NAME: ("a file's name without folders", "give a name such as stop.txt"),
     IMAGE: ("an image's name without spaces", "give a name such as registry.example/team/image:tag"),
@@ -46,8 +46,8 @@ WORDS = {
     WRITABLE_URL: ("an address that begins with s3:// or file://", "give an address such as s3://bucket/results/"),
     SHA256: ("64 hexadecimal digits in lower case", "give the output of sha256sum"),
     STEP_NAME: ("a name of lower-case letters, digits and -", "give a name such as count-words"),
-    ENTRYPOINT: ("a Python name", "give the class's name, such as WordCount"),
+    ENTRYPOINT: ("a Python name", "give the name of the class, such as WordCount"),
     QUANTITY: ("a quantity", "write a number with a suffix, such as 500m, 1.5 or 1Gi"),
     BYTES: ("a quantity of bytes", "write a number with a suffix, such as 64Mi"),
 }
-"""What each pattern asks for in words, and how to put it right."""
+"""What each pattern requires, in words, and the remedy."""

@@ -1,4 +1,4 @@
-"""One thing that is wrong with a job: where, what it says, why that is wrong and what to do."""
+"""A mistake in a job: the field, its value, what is wrong and the remedy."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from kubemr.resources.go_format import marshal
 from kubemr.resources.json_types import Json
 
 MAX_VALUE = 80
-"""How many characters of a refused value are shown."""
+"""How many characters of a rejected value are shown."""
 
 
 @frozen
 class Problem:
-    """`path` names the field (`spec.steps[0].mapper`), `value` shows what it holds, shortened."""
+    """A mistake; `path` names the field (`spec.steps[0].mapper`), `value` shows what it holds, shortened."""
 
     path: str
     value: str
@@ -22,7 +22,7 @@ class Problem:
 
     @classmethod
     def of(cls, path: str, value: Json, message: str, remedy: str) -> Problem:
-        """A problem with a value that is shown as JSON; None is shown as nothing."""
+        """Return a problem with a value, which is shown as JSON; None is not shown."""
         return cls(path, "" if value is None else show(value), message, remedy)
 
     def __str__(self) -> str:
@@ -31,6 +31,6 @@ class Problem:
 
 
 def show(value: Json) -> str:
-    """A JSON value on one line, at most `MAX_VALUE` characters of it."""
+    """Return a JSON value on one line, with at most `MAX_VALUE` characters."""
     text = marshal(value)
     return text if len(text) <= MAX_VALUE else text[: MAX_VALUE - 1] + "…"

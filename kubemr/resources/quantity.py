@@ -1,4 +1,4 @@
-"""Kubernetes quantities: `64Mi`, `500m`, `1e3`, `2`, exactly."""
+"""Parse Kubernetes quantities exactly: `64Mi`, `500m`, `1e3`, `2`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _SUFFIXES = {
 
 
 def parse_quantity(quantity: object) -> Fraction:
-    """The number a quantity stands for.  Raises ValueError for anything else."""
+    """Return the number that a quantity stands for.  Raises ValueError for anything else."""
     if isinstance(quantity, int) and not isinstance(quantity, bool):
         return Fraction(quantity)
     if not isinstance(quantity, str) or not _FORM.fullmatch(quantity):

@@ -1,4 +1,4 @@
-"""The structural OpenAPI schema of a resource type, derived from its attrs class."""
+"""Derive the structural OpenAPI schema of a resource type from its attrs class."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _META_KEYS = ("apiVersion", "kind", "metadata")
 
 
 def object_schema(cls: type, extra_rules: dict[type, tuple[Rule, ...]] | None = None) -> Schema:
-    """The schema of a class.  `extra_rules` are added to those that a class states itself."""
+    """Return the schema of a class.  `extra_rules` are added to the rules of a class itself."""
     extra = extra_rules or {}
     schema: Schema = {"type": "object", "description": summary(cls)}
     required = [field.key for field in fields_of(cls) if field.required]
@@ -28,7 +28,7 @@ def object_schema(cls: type, extra_rules: dict[type, tuple[Rule, ...]] | None = 
 
 
 def summary(cls: type) -> str:
-    """The docstring of a resource type as one paragraph."""
+    """Return the docstring of a resource type as one paragraph."""
     return " ".join((cls.__doc__ or "").split())
 
 

@@ -1,4 +1,4 @@
-"""Say what a schema refuses in words that a person can act on: message and remedy of a `Problem`."""
+"""Explain what a schema rejects in words that help a person: the message and the remedy of a `Problem`."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ _ARTICLES = {
 }
 
 _REMEDIES = {
-    ("spec.replicas", "minimum"): "give at least 1; delete the job to end it",
-    ("spec.maxAttempts", "minimum"): "give 1 for no second try",
+    ("spec.replicas", "minimum"): "give at least 1; set suspend to stop the workers, or delete the job",
+    ("spec.maxAttempts", "minimum"): "give 1 for a single attempt",
     ("spec.partitions", "minimum"): "give 0 for a job that only maps",
     ("spec.inputs", "maxItems"): "write them to an object, one per line, and name it in inputsFrom as a manifest",
 }
-"""Better advice than the general one, by path and keyword."""
+"""Better remedies than the general ones, by path and keyword."""
 
 
-def explain(error: SchemaError) -> Problem:
-    """The problem that a schema error is."""
+def problem_for(error: SchemaError) -> Problem:
+    """Return a schema error as a problem."""
     message, remedy = _EXPLANATIONS[error.keyword](error.value, error.schema)
     problem = Problem.of(error.path, error.value, message, _REMEDIES.get((error.path, error.keyword), remedy))
     if error.keyword == "type" and error.value is None:
@@ -39,7 +39,10 @@ def explain(error: SchemaError) -> Problem:
 
 
 def unknown_field(path: str, value: Json, known: list[str], elsewhere: list[str]) -> Problem:
-    """A member that the schema does not have; `known` are its possible siblings, `elsewhere` all paths."""
+    """Return the problem of a member that the schema does not have.
+
+    `known` are its possible siblings, `elsewhere` the paths of all fields.
+    """
     name = path.rpartition(".")[2]
     close = get_close_matches(name, known, n=1, cutoff=0.6)
     lower = [one for one in known if one.lower() == name.lower().replace("_", "").replace("-", "")]
@@ -50,7 +53,7 @@ def unknown_field(path: str, value: Json, known: list[str], elsewhere: list[str]
         remedy = f"did you mean {other[0]}?"
     else:
         remedy = f"remove it; there are {', '.join(known)}" if known else "remove it"
-    return Problem.of(path, value, "is no field here", remedy)
+    return Problem.of(path, value, "is not a field", remedy)
 
 
 def _type(value: Json, schema: Schema) -> tuple[str, str]:
@@ -95,7 +98,7 @@ def _required(value: Json, schema: Schema) -> tuple[str, str]:
 
 
 def _duplicate(value: Json, schema: Schema) -> tuple[str, str]:
-    return "is there twice", "remove one of them"
+    return "occurs twice", "remove one of them"
 
 
 _LENGTH = _span("minLength", "maxLength", " characters", "give a string of that length")

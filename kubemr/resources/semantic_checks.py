@@ -1,4 +1,4 @@
-"""What is wrong with a job although its schema and rules pass: things that need more than one field's text.
+"""Find mistakes of a job whose schema and rules pass: those that depend on the meaning of a text or on several fields.
 
 Each check takes a job whose structure is right and whose defaults are filled in.
 """
@@ -12,10 +12,10 @@ from urllib.parse import urlsplit
 
 from kubemr.resources.glob import compile_glob
 from kubemr.resources.go_format import marshal
-from kubemr.resources.image import image_problems
 from kubemr.resources.json_types import Json
 from kubemr.resources.metadata import metadata_problems
 from kubemr.resources.patterns import BUCKET
+from kubemr.resources.pod_fields import image_problems
 from kubemr.resources.problem import Problem
 from kubemr.resources.quantity import parse_quantity
 from kubemr.resources.template import template_problems
@@ -25,19 +25,19 @@ _REQUIREMENT = re.compile(r"[A-Za-z0-9]([-._A-Za-z0-9]*[A-Za-z0-9])?\s*([\[(;@<>
 _NATIVE = ("cpu", "memory", "ephemeral-storage")
 _MAX_ARG_KEY: Final = 253
 MAX_SPEC: Final = 176 * 1024
-"""Bytes of the whole spec in JSON: with 64 KiB of results and what else its status says, a job is below 256 KiB."""
+"""Bytes of the whole spec in JSON.  With 64 KiB of results and the rest of its status, a job is below 256 KiB."""
 
 
-def beyond(job: Json) -> list[Problem]:
-    """All of them."""
+def semantic_problems(job: Json) -> list[Problem]:
+    """Return the problems that all checks find."""
     return [problem for check in CHECKS for problem in check(job)]
 
 
-def _metadata(job: Json) -> Iterator[Problem]:
+def _metadata_problems(job: Json) -> Iterator[Problem]:
     yield from metadata_problems(job.get("metadata") or {})
 
 
-def _size(job: Json) -> Iterator[Problem]:
+def _size_problems(job: Json) -> Iterator[Problem]:
     sizes = {member: len(marshal(value).encode("utf-8", "surrogatepass")) for member, value in job["spec"].items()}
     total = sum(sizes.values())
     if total > MAX_SPEC:
@@ -45,8 +45,8 @@ def _size(job: Json) -> Iterator[Problem]:
         yield Problem(
             "spec",
             f"{total} bytes in JSON, of them {sizes[largest]} of {largest}",
-            f"may have {MAX_SPEC} in all",
-            "keep what is large in the image, a ConfigMap (files) or storage (inputsFrom), and name it in the job",
+            f"must have at most {MAX_SPEC} bytes",
+            "keep large values in the image, a ConfigMap (files) or storage (inputsFrom), and name them in the job",
         )
 
 
@@ -69,10 +69,10 @@ def _storage(job: Json) -> Iterator[Problem]:
             _ = urlsplit(s3["endpoint"]).port
         except ValueError as error:
             remedy = "give an address such as http://minio:9000, with a port up to 65535"
-            yield Problem.of("spec.storage.s3.endpoint", s3["endpoint"], f"is no address: {error}", remedy)
+            yield Problem.of("spec.storage.s3.endpoint", s3["endpoint"], f"is not an address: {error}", remedy)
     bucket = s3.get("bucket", "abc")
     if ".." in bucket or re.fullmatch(r"[0-9]+(\.[0-9]+){3}", bucket):
-        message = "must not have .. in it or look like an IP address"
+        message = "must not contain .. or look like an IP address"
         yield Problem.of("spec.storage.s3.bucket", bucket, message, "give the name of a bucket that exists")
 
 
@@ -83,7 +83,7 @@ def _resources(job: Json) -> Iterator[Problem]:
             path = f"spec.resources.{member}.{name}"
             if name not in _NATIVE and "/" not in name and not name.startswith("hugepages-"):
                 remedy = "give cpu, memory, ephemeral-storage, or a device's name such as nvidia.com/gpu"
-                yield Problem.of(path, amount, "is no resource of a node", remedy)
+                yield Problem.of(path, amount, "is not a resource of a node", remedy)
             if parse_quantity(amount) < 0:
                 yield Problem.of(path, amount, "must not be negative", "give 0 or more")
     for name, least in resources.get("requests", {}).items():
@@ -102,7 +102,7 @@ def _addresses(job: Json) -> Iterator[Problem]:
             if member == "glob":
                 yield from _glob(path, url)
             elif member == "prefix" and re.search(r"[*?\[]", url):
-                yield Problem.of(path, url, "is a prefix, in which * ? [ are letters", "write it as a glob")
+                yield Problem.of(path, url, "is a prefix, in which * ? [ are literal characters", "write it as a glob")
             if member != "manifest" and re.match("https?://", url):
                 message = "web servers cannot be listed"
                 yield Problem.of(path, url, message, "list the addresses in an object, and name it as a manifest")
@@ -119,7 +119,7 @@ def _address(path: str, url: str) -> Iterator[Problem]:
     try:
         parts = urlsplit(url)
     except ValueError as error:
-        yield Problem.of(path, url, f"is no address: {error}", "give the full address")
+        yield Problem.of(path, url, f"is not an address: {error}", "give the full address")
         return
     if parts.scheme == "s3" and not (3 <= len(parts.netloc) <= 63 and _BUCKET.fullmatch(parts.netloc)):
         yield Problem.of(path, url, "names no bucket", "write s3://bucket/key")
@@ -155,8 +155,8 @@ def _steps(job: Json) -> Iterator[Problem]:
     for index, step in enumerate(spec.get("steps", ())):
         path, name = f"spec.steps[{index}]", step.get("name")
         if name is not None and name in seen:
-            message = f"is the name of step {seen[name]} too"
-            yield Problem.of(f"{path}.name", name, message, "give each step a name of its own")
+            message = f"is also the name of step {seen[name]}"
+            yield Problem.of(f"{path}.name", name, message, "give each step a different name")
         seen.setdefault(name, index)
         if spec["partitions"] == 0 and "partitions" not in step and "reducer" in step:
             message = "the step has a reducer and inherits 0 partitions"
@@ -176,7 +176,7 @@ def _files(job: Json) -> Iterator[Problem]:
     seen: set[str] = set()
     for index, file in enumerate(job["spec"].get("files", ())):
         if file["name"] in seen:
-            yield Problem.of(f"spec.files[{index}].name", file["name"], "is there twice", "rename one of the files")
+            yield Problem.of(f"spec.files[{index}].name", file["name"], "occurs twice", "rename one of the files")
         seen.add(file["name"])
 
 
@@ -185,7 +185,7 @@ def _requirements(job: Json) -> Iterator[Problem]:
     for index, requirement in enumerate(python.get("requirements", ())):
         if not _REQUIREMENT.match(requirement.strip()):
             path = f"spec.program.python.requirements[{index}]"
-            yield Problem.of(path, requirement, "is no requirement that pip knows", 'write it as in "numpy==2.4.*"')
+            yield Problem.of(path, requirement, "is not a requirement of pip", 'write it as in "numpy==2.4.*"')
 
 
 def _template(job: Json) -> Iterator[Problem]:
@@ -194,8 +194,8 @@ def _template(job: Json) -> Iterator[Problem]:
 
 
 CHECKS: tuple[Callable[[Json], Iterator[Problem]], ...] = (
-    _metadata,
-    _size,
+    _metadata_problems,
+    _size_problems,
     _image,
     _jobargs,
     _storage,

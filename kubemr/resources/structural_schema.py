@@ -1,17 +1,16 @@
-"""What the apiserver does with a custom resource and its structural schema: prune, default, check.
+"""Apply a structural schema to a custom resource as the apiserver does: prune, default, check.
 
-The order on every write is the apiserver's own:
+The order on every write is the apiserver's:
 
-1. `prune` removes the fields that the schema does not name (and says which: `fieldValidation=Strict`
-   turns them into a refusal).
+1. `prune` removes the fields that the schema does not name, and returns them: `fieldValidation=Strict` turns them into
+   a rejection.
 2. `apply_defaults` drops nulls that are not allowed and fills in `default:`.
-3. `check` reports what is still wrong, in the words of the real server: `SchemaError.kind`, `.path`
-   and `.detail` are `reason`, `field` and `message` of a cause in the `Status` it answers with.
+3. `check` reports what is still wrong, in the words of the real server: `SchemaError.kind`, `.path` and `.detail` are
+   `reason`, `field` and `message` of a cause in the `Status` that it answers with.
 
 The rules in CEL (`x-kubernetes-validations`) are not evaluated here; see `kubemr.resources.cel_evaluation`.
-Only the keywords in `KEYWORDS` are understood, and `check` refuses a schema that has others rather
-than pass over them.  Sources: `apiextensions-apiserver/pkg/apiserver/schema` and
-`kube-openapi/pkg/validation/validate` of Kubernetes 1.36.
+Only the keywords in `KEYWORDS` are supported, and `check` rejects a schema that has others, rather than ignore them.
+Sources: `apiextensions-apiserver/pkg/apiserver/schema` and `kube-openapi/pkg/validation/validate` of Kubernetes 1.36.
 """
 
 from __future__ import annotations
@@ -39,7 +38,7 @@ KEYWORDS = frozenset(
         "x-kubernetes-validations",
     )
 )
-"""The schema keywords that this module understands."""
+"""The schema keywords that this module supports."""
 
 TYPE_META = frozenset(("apiVersion", "kind", "metadata"))
 
@@ -60,12 +59,15 @@ _DATE_TIME = re.compile(r"\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}:\d{2}(\.\d+)?([Zz]|[
 
 @frozen
 class SchemaError:
-    """One thing that a schema refuses, in the apiserver's words.
+    """A value that a schema rejects, in the apiserver's words.
 
-    `path` is the field, e.g. `spec.steps[0].mapper`; `detail` the message without the path, e.g.
-    `Invalid value: "string": spec.replicas in body must be of type integer: "string"`; `kind` the
-    cause's reason, e.g. `FieldValueInvalid`.  For who wants to say it in other words there are also
-    the schema's `keyword` that was broken, the refused `value` and the `schema` of the field.
+    - `path`: the field, e.g. `spec.steps[0].mapper`
+    - `detail`: the message without the path, e.g.
+      `Invalid value: "string": spec.replicas in body must be of type integer: "string"`
+    - `kind`: the cause's reason, e.g. `FieldValueInvalid`
+
+    For a caller that words the error itself, there are also the schema's `keyword`, the rejected `value` and the
+    `schema` of the field.
     """
 
     path: str
@@ -79,15 +81,14 @@ class SchemaError:
         return f"{self.path}: {self.detail}"
 
     def cause(self) -> dict[str, str]:
-        """The entry of `details.causes` in the apiserver's `Status`."""
+        """Return the entry of `details.causes` in the apiserver's `Status`."""
         return {"reason": self.kind, "message": self.detail, "field": self.path}
 
 
 def prune(obj: Json, schema: Schema) -> list[str]:
     """Remove from a whole object, in place, the fields that `schema` does not name.
 
-    `apiVersion`, `kind` and `metadata` of the object itself stay.  Returns the paths of what was
-    removed, sorted.
+    `apiVersion`, `kind` and `metadata` of the object itself stay.  Returns the paths of the removed fields, sorted.
     """
     removed: list[str] = []
     if schema.get("x-kubernetes-preserve-unknown-fields"):
@@ -123,7 +124,7 @@ def _prune(value: Json, schema: Schema, path: str, removed: list[str]) -> None:
 
 
 def _member_schema(schema: Schema, key: str) -> Schema | None:
-    """The schema of the member `key`: its property, else `additionalProperties`, else None."""
+    """Return the schema of the member `key`: its property, else `additionalProperties`, else None."""
     properties: dict[str, Schema] = schema.get("properties", {})
     child: Schema | None = properties.get(key)
     return schema.get("additionalProperties") if child is None else child
@@ -132,7 +133,7 @@ def _member_schema(schema: Schema, key: str) -> Schema | None:
 def apply_defaults(obj: Json, schema: Schema) -> None:
     """Drop the nulls that are not allowed, then fill in `default:`, in place."""
     _drop_nulls(obj, schema)
-    _default(obj, schema)
+    _fill_defaults(obj, schema)
 
 
 def _drop_nulls(value: Json, schema: Schema) -> None:
@@ -150,7 +151,7 @@ def _drop_nulls(value: Json, schema: Schema) -> None:
             _drop_nulls(item, schema.get("items", {}))
 
 
-def _default(value: Json, schema: Schema) -> None:
+def _fill_defaults(value: Json, schema: Schema) -> None:
     if isinstance(value, dict):
         for key, child in schema.get("properties", {}).items():
             if "default" in child and (key not in value or (value[key] is None and not child.get("nullable"))):
@@ -158,37 +159,37 @@ def _default(value: Json, schema: Schema) -> None:
         for key, member in value.items():
             of_member = _member_schema(schema, key)
             if of_member is not None:
-                _default(member, of_member)
+                _fill_defaults(member, of_member)
     elif isinstance(value, list):
         items = schema.get("items", {})
         for index, item in enumerate(value):
             if item is None and "default" in items and not items.get("nullable"):
                 value[index] = copy.deepcopy(items["default"])
-            _default(value[index], items)
+            _fill_defaults(value[index], items)
 
 
 def check(obj: Json, schema: Schema) -> list[SchemaError]:
-    """Everything in `obj` that `schema` refuses, in the order of the schema; empty when it is valid.
+    """Return everything in `obj` that `schema` rejects, in the order of the schema; empty if it is valid.
 
     Raises ValueError for a schema with a keyword that is not in `KEYWORDS`.
     """
-    _understood(schema)
+    _check_keywords(schema)
     return [*_check(obj, schema, ""), *_duplicates(obj, schema, "")]
 
 
-_seen: dict[int, Schema] = {}
+_checked_schemas: dict[int, Schema] = {}
 
 
-def _understood(schema: Schema) -> None:
-    if id(schema) in _seen and _seen[id(schema)] is schema:
+def _check_keywords(schema: Schema) -> None:
+    if id(schema) in _checked_schemas and _checked_schemas[id(schema)] is schema:
         return
     for path, node in _nodes(schema, ""):
         unknown = sorted(set(node) - KEYWORDS)
         if unknown:
             raise ValueError(f"schema{path or '.'}: keyword {unknown[0]!r} is not understood; use one of {KEYWORDS}")
-    if len(_seen) > 64:
-        _seen.clear()
-    _seen[id(schema)] = schema
+    if len(_checked_schemas) > 64:
+        _checked_schemas.clear()
+    _checked_schemas[id(schema)] = schema
 
 
 def _nodes(schema: Schema, path: str) -> Iterator[tuple[str, Schema]]:
@@ -202,14 +203,14 @@ def _nodes(schema: Schema, path: str) -> Iterator[tuple[str, Schema]]:
 
 @frozen
 class _Node:
-    """A value being checked: where it is and the schema it is checked against."""
+    """A value under check: its path, and the schema that it is checked against."""
 
     value: Json
     schema: Schema
     path: str
 
     def invalid(self, keyword: str, message: str, shown: Json = None, kind: str = INVALID) -> SchemaError:
-        """`shown` is printed in place of the value."""
+        """Return an error in which `shown`, if given, is printed instead of the value."""
         text = bad_value(self.value if shown is None else shown)
         return self.error(keyword, f"Invalid value: {text}: {self.path} in body {message}", kind)
 
@@ -219,11 +220,11 @@ class _Node:
         return self.error(keyword, detail, TOO_MANY)
 
     def error(self, keyword: str, detail: str, kind: str) -> SchemaError:
-        return SchemaError(_field(self.path), detail, kind, keyword, self.value, self.schema)
+        return SchemaError(_cause_field(self.path), detail, kind, keyword, self.value, self.schema)
 
 
-def _field(path: str) -> str:
-    """The name of the field in a cause; `<nil>` is what the apiserver calls the object itself."""
+def _cause_field(path: str) -> str:
+    """Return the name of the field in a cause; the apiserver calls the object itself `<nil>`."""
     return path.removeprefix(".") or "<nil>"
 
 
@@ -256,7 +257,7 @@ def _as_float(value: int) -> float:
 
 
 def type_name(value: Json) -> str:
-    """The JSON Schema type of a decoded value."""
+    """Return the JSON Schema type of a decoded value."""
     if value is None:
         return "null"
     if isinstance(value, bool):
@@ -284,7 +285,7 @@ def _check_type(node: _Node, types: list[str]) -> Iterator[SchemaError]:
 
 
 def _check_string(node: _Node, value: str) -> Iterator[SchemaError]:
-    """At most one of length and pattern is reported, as by the apiserver."""
+    """Report at most one of length and pattern, as the apiserver does."""
     schema = node.schema
     longest, shortest, pattern = schema.get("maxLength"), schema.get("minLength"), schema.get("pattern")
     if longest is not None and len(value) > longest:
@@ -300,7 +301,7 @@ def _check_string(node: _Node, value: str) -> Iterator[SchemaError]:
 
 @lru_cache(maxsize=512)
 def compile_pattern(pattern: str) -> re.Pattern[str]:
-    """A `pattern:` with the meaning it has in Go: ASCII classes, and `$` only at the very end."""
+    """Compile a `pattern:` with the meaning that it has in Go: ASCII classes, and `$` only at the very end."""
     out, in_class, index = [], False, 0
     while index < len(pattern):
         char = pattern[index]
@@ -376,7 +377,7 @@ def _check_object(node: _Node) -> Iterator[SchemaError]:
 
 
 def _duplicates(value: Json, schema: Schema, path: str) -> Iterator[SchemaError]:
-    """Breaches of `x-kubernetes-list-type: set` and `map`."""
+    """Yield duplicates that `x-kubernetes-list-type: set` and `map` forbid."""
     if isinstance(value, dict):
         for key, member in value.items():
             child = _member_schema(schema, key)

@@ -1,7 +1,7 @@
-"""What a job's pod template may hold.
+"""Check a job's pod template.
 
-The schema takes any object, since Kubernetes will judge the pods itself; but by then the job is
-deployed.  Checked here is what Kubernetes would refuse late, and what would break the worker.
+The schema takes any object, since Kubernetes will check the pods itself, but only after the job is deployed.  These
+checks find what Kubernetes would reject late, and what would break the worker.
 """
 
 from __future__ import annotations
@@ -10,10 +10,9 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
-from kubemr.resources.image import image_problems
 from kubemr.resources.json_types import Json
 from kubemr.resources.metadata import pairs
-from kubemr.resources.pod_fields import CONTAINER, POD, argv_problems, field_problems, mount_problems
+from kubemr.resources.pod_fields import CONTAINER, POD, argv_problems, field_problems, image_problems, mount_problems
 from kubemr.resources.problem import Problem
 from kubemr.resources.schema_messages import unknown_field
 
@@ -21,18 +20,18 @@ WORKER_CONTAINER: Final = "worker"
 """A container of this name in the template is merged with the worker's own."""
 
 PATH: Final = "spec.template"
-_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
+_DNS_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
 _OWN_LABELS = "kubemr.turbobytes.com/"
 _RESTART_POLICY = "Never"
 
 
 def template_problems(job_spec: Json) -> Iterator[Problem]:
-    """All that is wrong with the `template` of a job's spec."""
+    """Yield every mistake in the `template` of a job's spec."""
     template = job_spec["template"]
     for key in template:
         if key not in ("metadata", "spec"):
             yield unknown_field(f"{PATH}.{key}", template[key], ["metadata", "spec"], [])
-    yield from _metadata(template.get("metadata"))
+    yield from _template_metadata(template.get("metadata"))
     spec = template.get("spec")
     if spec is None:
         return
@@ -61,7 +60,7 @@ def template_problems(job_spec: Json) -> Iterator[Problem]:
                 yield from _worker(path, container, member, job_spec)
 
 
-def _metadata(metadata: Json) -> Iterator[Problem]:
+def _template_metadata(metadata: Json) -> Iterator[Problem]:
     if metadata is None:
         return
     if not isinstance(metadata, dict):
@@ -75,7 +74,9 @@ def _metadata(metadata: Json) -> Iterator[Problem]:
         yield from pairs(path, value, labels=key == "labels")
         for name, text in value.items() if isinstance(value, dict) else ():
             if key == "labels" and str(name).startswith(_OWN_LABELS):
-                yield Problem.of(f"{path}.{name}", text, f"{_OWN_LABELS} is kubemr's own", "choose another label")
+                yield Problem.of(
+                    f"{path}.{name}", text, f"{_OWN_LABELS} is reserved for kubemr", "choose another label"
+                )
 
 
 def _container(path: str, container: Json, names: set[str]) -> Iterator[Problem]:
@@ -85,11 +86,11 @@ def _container(path: str, container: Json, names: set[str]) -> Iterator[Problem]
     name = container.get("name")
     if name is None:
         yield Problem.of(f"{path}.name", None, "is required", f"name it; {WORKER_CONTAINER} is the worker itself")
-    elif not isinstance(name, str) or len(name) > 63 or not _LABEL.fullmatch(name):
+    elif not isinstance(name, str) or len(name) > 63 or not _DNS_LABEL.fullmatch(name):
         message = "must be at most 63 lower-case letters, digits and -"
         yield Problem.of(f"{path}.name", name, message, "give a name such as log-shipper")
     elif name in names:
-        yield Problem.of(f"{path}.name", name, "is there twice", "give each container a name of its own")
+        yield Problem.of(f"{path}.name", name, "occurs twice", "give each container a different name")
     names.add(str(name))
     if name != WORKER_CONTAINER and not container.get("image"):
         yield Problem.of(f"{path}.image", None, "is required", "give the container's image")
@@ -104,12 +105,12 @@ def _container(path: str, container: Json, names: set[str]) -> Iterator[Problem]
 
 
 def _worker(path: str, worker: Json, member: str, job_spec: Json) -> Iterator[Problem]:
-    """What the operator would set over the template's own."""
+    """Yield the fields of the worker's container that the operator would overwrite."""
     if member == "initContainers":
         yield Problem.of(f"{path}.name", WORKER_CONTAINER, "is the name of the worker itself", "give another name")
     for key in ("image", "resources"):
         if key in worker and worker[key] != job_spec.get(key, worker[key]):
-            message = f"differs from spec.{key}, which counts"
+            message = f"differs from spec.{key}, which takes precedence"
             yield Problem.of(f"{path}.{key}", worker[key], message, "leave it out of the template")
 
 

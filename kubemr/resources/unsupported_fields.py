@@ -1,6 +1,6 @@
-"""Fields that the schema has from the start and whose behaviour comes with a later version.
+"""Reject fields that the schema already has and that a later version will support.
 
-They are refused by name, never ignored: a job that asks for something gets it or hears that it will not.
+They are rejected by name, never ignored.  A job either gets what it asks for, or an error.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ from typing import Final
 from kubemr.resources.json_types import Json
 from kubemr.resources.problem import Problem
 
-VERSION: Final = "0.1"
+KUBEMR_VERSION: Final = "0.2"
 
 _IMAGE = "build an image with a JobWorker and name it in image"
 
-NOT_YET: Final[dict[str, tuple[str, Callable[[Json], bool], str]]] = {
+UNSUPPORTED: Final[dict[str, tuple[str, Callable[[Json], bool], str]]] = {
     "spec.inputFormat.maxBadRecords": (
         "leaving out bad records",
         lambda value: value != 0,
@@ -26,15 +26,15 @@ NOT_YET: Final[dict[str, tuple[str, Callable[[Json], bool], str]]] = {
     "spec.program": ("running a Python file", lambda value: True, _IMAGE),
     "spec.output": ("publishing results elsewhere", lambda value: True, "leave it out; status.results lists them"),
 }
-"""By path: what is meant, whether a value asks for it, and what to do instead."""
+"""By path: the feature, whether a value asks for it, and the remedy."""
 
 
-def not_yet(job: Json) -> Iterator[Problem]:
-    """A problem for each field that asks for what this version does not do."""
-    for path, (what, asks, remedy) in NOT_YET.items():
+def unsupported_fields(job: Json) -> Iterator[Problem]:
+    """Yield a problem for each field that asks for a feature that this version lacks."""
+    for path, (what, asks, remedy) in UNSUPPORTED.items():
         value = job
         for key in path.split("."):
             value = value.get(key) if isinstance(value, dict) else None
         if value is not None and asks(value):
-            message = f"{what} is not supported by this version ({VERSION})"
+            message = f"{what} is not supported by this version ({KUBEMR_VERSION})"
             yield Problem.of(path, value, message, remedy)

@@ -1,8 +1,12 @@
-"""The one validation of a job, for the operator and the command line.
+"""Validate a job, for the operator and the command line.
 
-`validate` says everything that is wrong, each thing once: what the schema and the rules of the CRD
-refuse, what they cannot express (`kubemr.resources.semantic_checks`), and what this version does not do yet
-(`kubemr.resources.unsupported_fields`).  Where the structure is wrong, the checks that need it are left out.
+`validate` reports every mistake, each one once:
+
+- what the schema and the rules of the CRD reject
+- what they cannot express (`kubemr.resources.semantic_checks`)
+- what this version does not support yet (`kubemr.resources.unsupported_fields`)
+
+If the structure is wrong, the checks that need it are left out.
 """
 
 from __future__ import annotations
@@ -11,23 +15,22 @@ import copy
 import math
 from collections.abc import Iterator
 
-from kubemr.resources.cel_evaluation import broken, broken_by_change
-from kubemr.resources.crd import schema
-from kubemr.resources.defaults import with_defaults
+from kubemr.resources.cel_evaluation import broken_rules, rules_broken_by_change
+from kubemr.resources.crd import schema, with_defaults
 from kubemr.resources.definitions.objects import API_VERSION, MapReduceJob
 from kubemr.resources.fields import walk
 from kubemr.resources.json_types import Json, Schema
 from kubemr.resources.problem import Problem
-from kubemr.resources.schema_messages import explain, unknown_field
-from kubemr.resources.semantic_checks import beyond
+from kubemr.resources.schema_messages import problem_for, unknown_field
+from kubemr.resources.semantic_checks import semantic_problems
 from kubemr.resources.structural_schema import check, prune
-from kubemr.resources.unsupported_fields import not_yet
+from kubemr.resources.unsupported_fields import unsupported_fields
 
 KIND = "MapReduceJob"
 
 
 def validate(job: Json) -> list[Problem]:
-    """Everything that is wrong with a MapReduceJob as a user wrote it; empty when it can run."""
+    """Return every mistake of a MapReduceJob as a user wrote it; empty if it can run."""
     if not isinstance(job, dict):
         return [Problem.of("job", job, "must be an object", "give a MapReduceJob as YAML or JSON")]
     problems = list(_not_finite(job, ""))
@@ -36,30 +39,30 @@ def validate(job: Json) -> list[Problem]:
     problems = [*_kind(job), *structure(job)]
     if not problems:
         complete = with_defaults(job)
-        problems += [_rule(job, path, rule.message, rule.remedy) for path, rule in broken(complete, KIND)]
-        problems += beyond(complete)
-    return [*problems, *not_yet(job)]
+        problems += [_rule(job, path, rule.message, rule.remedy) for path, rule in broken_rules(complete, KIND)]
+        problems += semantic_problems(complete)
+    return [*problems, *unsupported_fields(job)]
 
 
 def validate_change(new: Json, old: Json) -> list[Problem]:
-    """What may not change between two valid versions of a job."""
+    """Return what must not change between two valid versions of a job."""
     new, old = with_defaults(new), with_defaults(old)
-    return [_rule(new, path, rule.message, rule.remedy) for path, rule in broken_by_change(new, old, KIND)]
+    return [_rule(new, path, rule.message, rule.remedy) for path, rule in rules_broken_by_change(new, old, KIND)]
 
 
 def structure(job: Json) -> list[Problem]:
-    """What the schema refuses: unknown fields, types, bounds."""
+    """Return what the schema rejects: unknown fields, types, bounds."""
     pruned, of_kind = copy.deepcopy(job), schema(KIND)
     unknown = prune(pruned, of_kind)
     problems = [_unknown(job, path, of_kind) for path in unknown]
     errors = check(with_defaults(pruned), of_kind)
-    return [*problems, *(explain(error) for error in errors if error.keyword)]
+    return [*problems, *(problem_for(error) for error in errors if error.keyword)]
 
 
 def _not_finite(value: Json, path: str) -> Iterator[Problem]:
-    """Numbers that JSON cannot hold: the apiserver would never see them."""
+    """Yield numbers that JSON cannot hold: the apiserver would never get them."""
     if isinstance(value, float) and not math.isfinite(value):
-        yield Problem.of(path, value, "is no number that JSON knows", "give a finite number")
+        yield Problem.of(path, value, "is not a number in JSON", "give a finite number")
     elif isinstance(value, dict):
         for key, member in value.items():
             yield from _not_finite(member, f"{path}.{key}" if path else str(key))
@@ -104,7 +107,7 @@ def _schema_at(node: Schema, path: str) -> Schema:
 
 
 def value_at(obj: Json, path: str) -> Json:
-    """The value at a path such as `spec.steps[0].mapper`, or None."""
+    """Return the value at a path such as `spec.steps[0].mapper`, or None."""
     for part in _parts(path):
         try:
             obj = obj[part]

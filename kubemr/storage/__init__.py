@@ -14,16 +14,16 @@ if TYPE_CHECKING:
     from kubemr.storage.base import ObjectInfo, ObjectStore
     from kubemr.storage.directory import DirectoryStore
     from kubemr.storage.errors import (
-        AccessDenied,
-        BadKey,
-        NoSuchBucket,
-        NoSuchKey,
-        NotSupported,
-        ObjectChanged,
-        ReadOnly,
+        AccessDeniedError,
+        InvalidKeyError,
+        NoSuchBucketError,
+        NoSuchKeyError,
+        NotSupportedError,
+        ObjectChangedError,
+        ReadOnlyError,
         StorageError,
-        StorageFull,
-        Transient,
+        StorageFullError,
+        TransientError,
     )
     from kubemr.storage.http import HttpStore
     from kubemr.storage.open import fetch, open_input, open_store, store_from_environment
@@ -32,23 +32,23 @@ if TYPE_CHECKING:
     from kubemr.storage.s3_settings import S3Settings
 
 __all__ = [
-    "AccessDenied",
-    "BadKey",
+    "AccessDeniedError",
     "DirectoryStore",
     "HttpStore",
-    "NoSuchBucket",
-    "NoSuchKey",
-    "NotSupported",
-    "ObjectChanged",
+    "InvalidKeyError",
+    "NoSuchBucketError",
+    "NoSuchKeyError",
+    "NotSupportedError",
+    "ObjectChangedError",
     "ObjectInfo",
     "ObjectStore",
-    "ReadOnly",
+    "ReadOnlyError",
     "Retrier",
     "S3Settings",
     "S3Store",
     "StorageError",
-    "StorageFull",
-    "Transient",
+    "StorageFullError",
+    "TransientError",
     "fetch",
     "open_input",
     "open_store",

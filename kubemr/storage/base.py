@@ -1,9 +1,9 @@
 """What every object store can do: whole objects under keys, read and written at once or as streams.
 
-An object appears whole or not at all: what is being written is invisible until it is complete, whoever crashes when.
-Writing a key again replaces the object; a reader that began before goes on with the old one or fails (`ObjectChanged`),
-and never sees a mixture.  All calls block; all failures are `kubemr.storage.errors`.  Stores may be shared by threads,
-and used on both sides of a fork.
+An object appears whole or not at all: it is invisible until its writer completes it, whichever process crashes.
+Writing a key again replaces the object.  A reader that has begun before reads on in the old object, or fails
+(`ObjectChangedError`); it never sees a mixture.
+All calls block; all failures are `kubemr.storage.errors`.  Threads may share a store, and so may both sides of a fork.
 """
 
 from __future__ import annotations
@@ -28,21 +28,21 @@ class ObjectInfo:
 
 @runtime_checkable
 class ObjectStore(Protocol):
-    """An object store.  For what a key may look like see `kubemr.storage.keys`; another raises `BadKey`."""
+    """An object store.  For what a key may look like see `kubemr.storage.keys`; another raises `InvalidKeyError`."""
 
     def put(self, key: str, data: bytes) -> None:
         """Write an object.  It may be repeated: the same call twice is the same as once."""
         ...
 
     def get(self, key: str) -> bytes:
-        """Read an object; raises `NoSuchKey`."""
+        """Read an object; raises `NoSuchKeyError`."""
         ...
 
     def reader(self, key: str, start: int = 0) -> BinaryIO:
-        """Open an object for reading from offset `start` to its end, to be used by `with`; raises `NoSuchKey` at once.
+        """Open an object for reading from offset `start` to its end, to be used by `with`.
 
-        From the object's end on there is nothing to read, which is no error.  A negative `start` raises ValueError.
-        The stream cannot seek.  It needs little memory however large the object.
+        Raises `NoSuchKeyError` at once.  From the object's end on there is nothing to read, which is no error.  A
+        negative `start` raises ValueError.  The stream cannot seek.  It needs little memory however large the object.
         """
         ...
 
@@ -81,7 +81,7 @@ class ObjectStore(Protocol):
         """Remove all objects in the folder `prefix` (its slash at the end may be left out); how many there were.
 
         Objects for whose keys `keep` is true stay, and are not counted.
-        Unfinished uploads below it are removed too, and their writers fail.  The empty prefix raises `BadKey`.
+        Unfinished uploads below it are removed too, and their writers fail.  The empty prefix raises `InvalidKeyError`.
         """
         ...
 

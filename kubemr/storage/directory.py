@@ -11,12 +11,13 @@ appears, and its folder after.
 *Folders* are made when an object is written and removed when their last one is deleted.  Removing an empty folder is
 atomic (rmdir), and a writer whose folder vanished before its file was in it makes the folder again.
 
-A difference from S3 that nobody can hide: an object and a folder cannot have the same name (`BadKey`).  Symbolic links
-to files are read; links to directories are neither listed nor followed when deleting.
+Unlike in S3, an object and a folder cannot have the same name (`InvalidKeyError`).  Symbolic links to files are read;
+links to directories are neither listed nor followed by a deletion.
 """
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 from collections.abc import Callable, Iterator
@@ -27,8 +28,14 @@ from urllib.parse import quote
 
 from kubemr.storage import transfer
 from kubemr.storage.base import ObjectInfo, Path
-from kubemr.storage.directory_errors import of, translated
-from kubemr.storage.errors import BadKey, NoSuchKey, StorageError
+from kubemr.storage.errors import (
+    AccessDeniedError,
+    InvalidKeyError,
+    NoSuchKeyError,
+    ReadOnlyError,
+    StorageError,
+    StorageFullError,
+)
 from kubemr.storage.keys import PART_MARK, check_folder, check_key, check_prefix, check_start
 from kubemr.storage.transfer import part_path, remove_if_there
 
@@ -39,6 +46,23 @@ _BUFFER = 256 * 1024
 
 _MAKE_FOLDER_ATTEMPTS = 100
 """How often a folder may be pruned between making it and creating a file in it, before that is an error."""
+
+
+_BY_ERRNO: dict[int, type[StorageError]] = {
+    errno.EACCES: AccessDeniedError,
+    errno.EPERM: AccessDeniedError,
+    errno.EROFS: ReadOnlyError,
+    errno.ENOSPC: StorageFullError,
+    errno.EDQUOT: StorageFullError,
+    errno.EFBIG: StorageFullError,
+    errno.ENAMETOOLONG: InvalidKeyError,
+    errno.EILSEQ: InvalidKeyError,
+}
+
+_REMEDIES: dict[type[StorageError], str] = {
+    AccessDeniedError: "check the owner and the mode of the directory and of what is in it",
+    ReadOnlyError: "the file system is mounted read-only: mount it writable, or use another directory",
+}
 
 
 class DirectoryStore:
@@ -63,7 +87,7 @@ class DirectoryStore:
 
     def get(self, key: str) -> bytes:
         """Read an object."""
-        with self._opened("get", key) as stream, self._translated("get", key):
+        with self._opened("get", key) as stream, self._translate_errors("get", key):
             return stream.read()
 
     def reader(self, key: str, start: int = 0) -> BinaryIO:
@@ -75,11 +99,11 @@ class DirectoryStore:
 
     def _opened(self, operation: str, key: str) -> BinaryIO:
         path = self._path(operation, key)
-        with self._translated(operation, key):
+        with self._translate_errors(operation, key):
             try:
                 return open(path, "rb")
             except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
-                raise NoSuchKey(operation, self._name, key, "there is no such file") from None
+                raise NoSuchKeyError(operation, self._name, key, "there is no such file") from None
 
     def writer(self, key: str) -> AbstractContextManager[BinaryIO]:
         """Write an object piece by piece."""
@@ -88,12 +112,12 @@ class DirectoryStore:
     @contextmanager
     def _written(self, operation: str, key: str) -> Iterator[BinaryIO]:
         path = self._path(operation, key)
-        with self._translated(operation, key):
+        with self._translate_errors(operation, key):
             raw = self._create_part(operation, key, os.path.dirname(path))
         try:
             with io.BufferedWriter(raw, _BUFFER) as stream:
                 yield stream
-            with self._translated(operation, key):
+            with self._translate_errors(operation, key):
                 self._publish(operation, key, raw.part, path)
         except BaseException:
             raw.discard()
@@ -105,14 +129,14 @@ class DirectoryStore:
         for _ in range(_MAKE_FOLDER_ATTEMPTS):
             try:
                 os.makedirs(folder, exist_ok=True)
-                return _PartFile(part_path(folder), lambda error: of(error, operation, self._name, key))
+                return _PartFile(part_path(folder), lambda error: error_for_os_error(error, operation, self._name, key))
             except (FileNotFoundError, FileExistsError, NotADirectoryError):
                 # Another process may have pruned the folder between the steps: makedirs takes one that vanished after
                 # it was found to exist for a file.
                 if not _has_file_in(folder):
                     continue
                 problem = "part of its path is an object, so it cannot be a folder as well"
-                raise BadKey(operation, self._name, key, problem) from None
+                raise InvalidKeyError(operation, self._name, key, problem) from None
         problem = f"its folder was removed {_MAKE_FOLDER_ATTEMPTS} times in a row while a file was being created in it"
         raise StorageError(operation, self._name, key, problem, "stop whatever keeps deleting it")
 
@@ -122,7 +146,9 @@ class DirectoryStore:
                 _fsync(part)
             os.replace(part, path)
         except IsADirectoryError:
-            raise BadKey(operation, self._name, key, "it is a folder, so it cannot be an object as well") from None
+            raise InvalidKeyError(
+                operation, self._name, key, "it is a folder, so it cannot be an object as well"
+            ) from None
         except FileNotFoundError:
             problem = "the unfinished object was removed while it was being written"
             raise StorageError(
@@ -143,7 +169,7 @@ class DirectoryStore:
     def stat(self, key: str) -> ObjectInfo | None:
         """What is known of an object."""
         path = self._path("stat", key)
-        with self._translated("stat", key):
+        with self._translate_errors("stat", key):
             try:
                 status = os.stat(path)
             except (FileNotFoundError, NotADirectoryError):
@@ -157,7 +183,7 @@ class DirectoryStore:
         return self._list(folder + "/" if folder else "", begin)
 
     def _list(self, folder: str, begin: str) -> Iterator[ObjectInfo]:
-        with self._translated("list", folder):
+        with self._translate_errors("list", folder):
             try:
                 with os.scandir(os.path.join(self.root, folder)) as entries:
                     found = [entry for entry in entries if entry.name.startswith(begin)]
@@ -169,7 +195,7 @@ class DirectoryStore:
             if name.endswith("/"):
                 yield from self._list(folder + name, "")
             elif not name.startswith(PART_MARK) and entry.is_file():
-                with self._translated("list", folder + name):
+                with self._translate_errors("list", folder + name):
                     try:
                         size = entry.stat().st_size
                     except FileNotFoundError:
@@ -179,7 +205,7 @@ class DirectoryStore:
     def delete(self, key: str) -> None:
         """Remove an object."""
         path = self._path("delete", key)
-        with self._translated("delete", key):
+        with self._translate_errors("delete", key):
             try:
                 remove_if_there(path)
             except (NotADirectoryError, IsADirectoryError):
@@ -189,7 +215,7 @@ class DirectoryStore:
     def delete_prefix(self, prefix: str, keep: Callable[[str], bool] | None = None) -> int:
         """Remove a folder with all that is in it, finished or not, but for the objects to `keep`."""
         folder = check_folder("delete_prefix", self._name, prefix)
-        with self._translated("delete_prefix", folder):
+        with self._translate_errors("delete_prefix", folder):
             path = os.path.join(self.root, folder.rstrip("/"))
             if os.path.islink(path) or not os.path.isdir(path):
                 return 0
@@ -225,17 +251,17 @@ class DirectoryStore:
 
     def check(self) -> None:
         """Make the directory if it is missing, and a file in it."""
-        with self._translated("check", ""):
+        with self._translate_errors("check", ""):
             try:
                 raw = self._create_part("check", "", self.root)
-            except BadKey:
+            except InvalidKeyError:
                 raise StorageError("check", self._name, "", "it is not a directory", "name a directory") from None
             with raw:
                 remove_if_there(raw.part)
                 raw.write(b"kubemr")
 
-    def _translated(self, operation: str, key: str) -> AbstractContextManager[None]:
-        return translated(operation, self._name, key)
+    def _translate_errors(self, operation: str, key: str) -> AbstractContextManager[None]:
+        return translate_os_errors(operation, self._name, key)
 
 
 class _PartFile(io.FileIO):
@@ -258,6 +284,22 @@ class _PartFile(io.FileIO):
     def discard(self) -> None:
         """Let what is still buffered vanish, now that the file is given up."""
         self._discarded = True
+
+
+@contextmanager
+def translate_os_errors(operation: str, store: str, key: str) -> Iterator[None]:
+    """Turn an OSError raised within into the `StorageError` that says what it means."""
+    try:
+        yield
+    except OSError as error:
+        raise error_for_os_error(error, operation, store, key) from error
+
+
+def error_for_os_error(error: OSError, operation: str, store: str, key: str) -> StorageError:
+    """The `StorageError` for an OSError."""
+    kind = _BY_ERRNO.get(error.errno or 0, StorageError)
+    code = errno.errorcode.get(error.errno or 0, type(error).__name__)
+    return kind(operation, store, key, f"{error.strerror or error} ({code})", _REMEDIES.get(kind, ""))
 
 
 def _has_file_in(folder: str) -> bool:

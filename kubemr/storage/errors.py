@@ -3,17 +3,17 @@
 Every error names the operation, the store, the key and what to do about it.  Each class is a different thing to do
 for whoever catches it; all derive from `StorageError`.
 
-===================  ==========================================================================
-`NoSuchKey`          there is no such object
-`NoSuchBucket`       there is no such bucket: create it, or correct its name
-`AccessDenied`       the store refuses these keys, or the file system this user
-`StorageFull`        no room, or a quota is reached
-`ReadOnly`           the store cannot be written to
-`BadKey`             the key cannot name an object here
-`NotSupported`       this kind of store cannot do that (an http server cannot be listed)
-`ObjectChanged`      the object was replaced while it was being read
-`Transient`          it may work later; it was tried again until the retries were used up
-===================  ==========================================================================
+====================  ==========================================================================
+`NoSuchKeyError`      there is no such object
+`NoSuchBucketError`   there is no such bucket: create it, or correct its name
+`AccessDeniedError`   the store refuses these keys, or the file system this user
+`StorageFullError`    no room, or a quota is reached
+`ReadOnlyError`       the store cannot be written to
+`InvalidKeyError`     the key cannot name an object here
+`NotSupportedError`   this kind of store cannot do that (an http server cannot be listed)
+`ObjectChangedError`  the object was replaced while it was being read
+`TransientError`      it may work later; it was tried again until the retries were used up
+====================  ==========================================================================
 """
 
 from __future__ import annotations
@@ -35,57 +35,57 @@ class StorageError(Exception):
 
     def __str__(self) -> str:
         what = f"{self.operation} {self.key!r}" if self.key else self.operation
-        told = f"{what} in {self.store}: {self.problem}"
-        return f"{told}; {self.remedy}" if self.remedy else told
+        text = f"{what} in {self.store}: {self.problem}"
+        return f"{text}; {self.remedy}" if self.remedy else text
 
 
-class NoSuchKey(StorageError):
+class NoSuchKeyError(StorageError):
     """There is no object of that key."""
 
     remedy_by_default = "check the key, and that whoever writes it has finished"
 
 
-class NoSuchBucket(StorageError):
+class NoSuchBucketError(StorageError):
     """There is no bucket of that name."""
 
     remedy_by_default = "create the bucket, or correct its name"
 
 
-class AccessDenied(StorageError):
+class AccessDeniedError(StorageError):
     """The credentials, or their absence, do not allow it."""
 
     remedy_by_default = "check the access keys and what they are allowed to do"
 
 
-class StorageFull(StorageError):
+class StorageFullError(StorageError):
     """There is no room, or a quota is reached."""
 
     remedy_by_default = "make room or raise the quota, then try again"
 
 
-class ReadOnly(StorageError):
+class ReadOnlyError(StorageError):
     """The store cannot be written to."""
 
     remedy_by_default = "write to a directory (file://) or to S3 (s3://) instead"
 
 
-class BadKey(StorageError):
+class InvalidKeyError(StorageError):
     """The key cannot name an object in this store."""
 
     remedy_by_default = "choose another key"
 
 
-class NotSupported(StorageError):
+class NotSupportedError(StorageError):
     """This kind of store has no such operation."""
 
 
-class ObjectChanged(StorageError):
+class ObjectChangedError(StorageError):
     """The object was replaced while it was being read: its rest does not belong to what came before."""
 
     remedy_by_default = "read it again from the start, and write changed data under another key"
 
 
-class Transient(StorageError):
+class TransientError(StorageError):
     """Something that may pass: the server is busy, unreachable or broke off.
 
     Within the storage layer it stands for one failed attempt; what leaves it says how many attempts were made and how

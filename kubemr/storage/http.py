@@ -23,13 +23,13 @@ from attrs import field, frozen
 from kubemr.storage import transfer
 from kubemr.storage.base import ObjectInfo, Path
 from kubemr.storage.errors import (
-    AccessDenied,
-    NoSuchKey,
-    NotSupported,
-    ObjectChanged,
-    ReadOnly,
+    AccessDeniedError,
+    NoSuchKeyError,
+    NotSupportedError,
+    ObjectChangedError,
+    ReadOnlyError,
     StorageError,
-    Transient,
+    TransientError,
 )
 from kubemr.storage.keys import check_key, check_start
 from kubemr.storage.resuming import Body, ResumingReader, buffered
@@ -43,11 +43,11 @@ _SAFE = string.punctuation
 """What stays as it is in an address given by a user; only spaces and letters beyond ASCII are quoted."""
 
 _KINDS: dict[int, type[StorageError]] = {
-    401: AccessDenied,
-    403: AccessDenied,
-    404: NoSuchKey,
-    410: NoSuchKey,
-    412: ObjectChanged,
+    401: AccessDeniedError,
+    403: AccessDeniedError,
+    404: NoSuchKeyError,
+    410: NoSuchKeyError,
+    412: ObjectChangedError,
 }
 
 
@@ -89,9 +89,9 @@ class HttpObject:
     def _error(self, kind: type[StorageError], problem: str, remedy: str = "") -> StorageError:
         return kind(self.operation, self._host, self._path, problem, remedy)
 
-    def broken(self, problem: str) -> Transient:
+    def broken(self, problem: str) -> TransientError:
         """The error for a connection that ended early."""
-        return Transient(self.operation, self._host, self._path, problem)
+        return TransientError(self.operation, self._host, self._path, problem)
 
     def request(self, method: str, headers: dict[str, str]) -> _Answer:
         """Send a request."""
@@ -110,7 +110,7 @@ class HttpObject:
     def _refused(self, error: urllib.error.HTTPError) -> StorageError:
         problem = f"HTTP {error.code} {error.reason}"
         if error.code == 416:
-            return _RangeAfterEnd(self.operation, self._host, self._path, problem)
+            return _RangeAfterEndError(self.operation, self._host, self._path, problem)
         if error.code not in _TRANSIENT:
             return self._error(_KINDS.get(error.code, StorageError), problem)
         transient = self.broken(problem)
@@ -136,11 +136,11 @@ class HttpObject:
             headers["If-Match"] = version
         try:
             answer = self.request("GET", headers)
-        except _RangeAfterEnd:
+        except _RangeAfterEndError:
             return Body(lambda size: b"", lambda: None, version, offset)
         if version is not None and answer.version != version:
             answer.close()
-            raise self._error(ObjectChanged, f"version {version} was being read, and now it is {answer.version}")
+            raise self._error(ObjectChangedError, f"version {version} was being read, and now it is {answer.version}")
         end = None if answer.length is None else offset + answer.length
         if headers.get("Range") and answer.status != 206:
             end = self._skip(answer, offset)
@@ -150,7 +150,7 @@ class HttpObject:
         """Read up to `offset` where the server sends the whole; where the object ends, if that is known."""
         left = offset
         while left:
-            data = self._read(answer, min(left, transfer.CHUNK))
+            data = self._read(answer, min(left, transfer.COPY_SIZE))
             if not data:
                 break
             left -= len(data)
@@ -170,7 +170,7 @@ class HttpObject:
         """The object's size: from HEAD, or by asking for one byte where the server does not say."""
         try:
             answer = self.request("HEAD", {})
-        except (NoSuchKey, Transient):
+        except (NoSuchKeyError, TransientError):
             raise
         except StorageError:
             pass  # some servers, and addresses signed for GET, refuse HEAD alone
@@ -180,20 +180,20 @@ class HttpObject:
                 return answer.length
         try:
             answer = self.request("GET", {"Range": "bytes=0-0"})
-        except _RangeAfterEnd:
+        except _RangeAfterEndError:
             return 0
         try:
             if answer.total is not None:
                 return answer.total
             size = 0
-            while data := self._read(answer, transfer.CHUNK):
+            while data := self._read(answer, transfer.COPY_SIZE):
                 size += len(data)
             return size
         finally:
             answer.close()
 
 
-class _RangeAfterEnd(StorageError):
+class _RangeAfterEndError(StorageError):
     """The range that was asked for begins behind the object's end."""
 
 
@@ -217,7 +217,7 @@ class HttpStore:
     def __init__(self, base: str, retrier: Retrier | None = None) -> None:
         parts = urlsplit(base)
         if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ValueError(f"{base!r} is no address of a web server: write https://host/folder/")
+            raise ValueError(f"{base!r} is not an address of a web server: write https://host/folder/")
         if parts.query or parts.fragment:
             raise ValueError(f"{base!r} has a query or a fragment, to which no key can be appended")
         self.base = base.rstrip("/") + "/"
@@ -249,7 +249,7 @@ class HttpStore:
         """What is known of an object."""
         try:
             return ObjectInfo(key, self._retrier.call(self._object("stat", key).size))
-        except NoSuchKey:
+        except NoSuchKeyError:
             return None
 
     def url(self, key: str) -> str:
@@ -262,34 +262,36 @@ class HttpStore:
             self._retrier.call(
                 lambda: HttpObject(self.base, "check", self._retrier, self._opener).request("HEAD", {}).close()
             )
-        except Transient:
+        except TransientError:
             raise
         except StorageError:
             return
 
     def _read_only(self, operation: str, key: str) -> NoReturn:
-        raise ReadOnly(operation, self.base, key, "a web server is read-only here")
+        raise ReadOnlyError(operation, self.base, key, "a web server is read-only here")
 
     def put(self, key: str, data: bytes) -> None:
-        """Refused: `ReadOnly`."""
+        """Refused: `ReadOnlyError`."""
         self._read_only("put", key)
 
     def put_file(self, key: str, path: Path) -> None:
-        """Refused: `ReadOnly`."""
+        """Refused: `ReadOnlyError`."""
         self._read_only("put_file", key)
 
     def writer(self, key: str) -> AbstractContextManager[BinaryIO]:
-        """Refused: `ReadOnly`."""
+        """Refused: `ReadOnlyError`."""
         self._read_only("writer", key)
 
     def delete(self, key: str) -> None:
-        """Refused: `ReadOnly`."""
+        """Refused: `ReadOnlyError`."""
         self._read_only("delete", key)
 
     def delete_prefix(self, prefix: str, keep: Callable[[str], bool] | None = None) -> int:
-        """Refused: `ReadOnly`."""
+        """Refused: `ReadOnlyError`."""
         self._read_only("delete_prefix", prefix)
 
     def list(self, prefix: str) -> Iterator[ObjectInfo]:
-        """Refused: `NotSupported`."""
-        raise NotSupported("list", self.base, prefix, "web servers cannot be listed", "name the addresses one by one")
+        """Refused: `NotSupportedError`."""
+        raise NotSupportedError(
+            "list", self.base, prefix, "web servers cannot be listed", "name the addresses one by one"
+        )

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from kubemr.storage.errors import BadKey
+from kubemr.storage.errors import InvalidKeyError
 
 KEY_BYTES: Final = 1024
 SEGMENT_BYTES: Final = 255
@@ -45,23 +45,25 @@ def problem(key: str) -> str:
 
 
 def check_key(operation: str, store: str, key: str) -> None:
-    """Raise `BadKey` unless `key` is one."""
+    """Raise `InvalidKeyError` unless `key` is one."""
     wrong = problem(key)
     if wrong:
-        raise BadKey(operation, store, key or "(empty)", f"not a key: {wrong}")
+        raise InvalidKeyError(operation, store, key or "(empty)", f"not a key: {wrong}")
 
 
 def check_prefix(operation: str, store: str, prefix: str) -> None:
-    """Raise `BadKey` unless `prefix` is the beginning of some key; the empty one is, of all."""
+    """Raise `InvalidKeyError` unless `prefix` is the beginning of some key; the empty one is, of all."""
     wrong = problem(prefix.removesuffix("/")) if prefix else ""
     if wrong:
-        raise BadKey(operation, store, prefix, f"not a prefix of a key: {wrong}")
+        raise InvalidKeyError(operation, store, prefix, f"not a prefix of a key: {wrong}")
 
 
 def check_folder(operation: str, store: str, prefix: str) -> str:
     """The prefix of a whole folder, always with its slash: so that deleting `job-1` never touches `job-10`."""
     if not prefix.strip("/"):
-        raise BadKey(operation, store, prefix or "(empty)", "that would be the whole store", "name a folder below it")
+        raise InvalidKeyError(
+            operation, store, prefix or "(empty)", "that would be the whole store", "name a folder below it"
+        )
     check_prefix(operation, store, prefix)
     return prefix if prefix.endswith("/") else prefix + "/"
 

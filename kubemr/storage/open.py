@@ -15,9 +15,8 @@ from typing import TYPE_CHECKING, BinaryIO
 from urllib.parse import quote, unquote, urlsplit
 
 from kubemr.storage.base import ObjectStore
-from kubemr.storage.directory import DirectoryStore
-from kubemr.storage.directory_errors import translated
-from kubemr.storage.errors import NoSuchKey
+from kubemr.storage.directory import DirectoryStore, translate_os_errors
+from kubemr.storage.errors import NoSuchKeyError
 from kubemr.storage.s3_settings import S3Settings
 
 if TYPE_CHECKING:
@@ -106,11 +105,11 @@ def fetch(url: str, environ: Mapping[str, str] | None = None, retrier: Retrier |
 
 def _open_file(path: str) -> BinaryIO:
     folder = "file://" + quote(os.path.dirname(os.path.abspath(path)))
-    with translated("open", folder, path):
+    with translate_os_errors("open", folder, path):
         try:
             return open(path, "rb")
         except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
-            raise NoSuchKey("open", folder, path, "there is no such file") from None
+            raise NoSuchKeyError("open", folder, path, "there is no such file") from None
 
 
 def _split(url: str) -> tuple[str, str]:

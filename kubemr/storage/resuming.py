@@ -12,13 +12,13 @@ from typing import BinaryIO
 
 from attr import frozen
 
-from kubemr.storage.errors import Transient
+from kubemr.storage.errors import TransientError
 from kubemr.storage.retry import Retrier
 
 BUFFER: int = 256 * 1024
 """Bytes of memory per open stream.  Larger reads go past the buffer."""
 
-CHUNK: int = 1024 * 1024
+READ_SIZE: int = 1024 * 1024
 """How much is asked of a connection at once when all is read."""
 
 
@@ -26,7 +26,7 @@ CHUNK: int = 1024 * 1024
 class Body:
     """One answer of a server that delivers an object from some offset on.
 
-    `read` returns at most that many bytes, none at the end, and raises `Transient` when the connection breaks.
+    `read` returns at most that many bytes, none at the end, and raises `TransientError` when the connection breaks.
     `version` tells versions apart; None where the server has no such thing, and then nothing can be resumed.
     `end` is the offset in the object after the last byte delivered, None where the server does not say.
     """
@@ -47,7 +47,7 @@ class ResumingReader(io.RawIOBase):
     def __init__(
         self,
         open_body: Callable[[int, str | None], Body],
-        broken: Callable[[str], Transient],
+        broken: Callable[[str], TransientError],
         retrier: Retrier,
         start: int = 0,
     ) -> None:
@@ -84,7 +84,7 @@ class ResumingReader(io.RawIOBase):
 
     def readall(self) -> bytes:
         """The rest of the object."""
-        return b"".join(iter(lambda: self._next(CHUNK), b""))
+        return b"".join(iter(lambda: self._next(READ_SIZE), b""))
 
     def _next(self, size: int) -> bytes:
         if self._end is not None:
@@ -99,7 +99,7 @@ class ResumingReader(io.RawIOBase):
                 data = self._body.read(size)
                 if not data and self._end is not None and self._position < self._end:
                     raise self._broken(f"the connection ended after {self._position} of {self._end} bytes")
-            except Transient as error:
+            except TransientError as error:
                 self._drop()
                 if self._version is None and self._position > self._start:
                     error.problem += " (the server tells no version of the object, so the rest cannot be asked for)"

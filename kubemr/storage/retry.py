@@ -1,7 +1,7 @@
 """Trying again what may pass: exponential backoff with full jitter, bounded in attempts and in time.
 
-A store turns each failure of a single attempt into a `StorageError`.  Only `Transient` is tried again.  What leaves
-here as `Transient` has used up the attempts or the time and says so.  Clock, sleep and randomness are passed in.
+A store turns each failure of a single attempt into a `StorageError`.  Only a `TransientError` is retried.  One that
+leaves this module says how many attempts or how much time was used up.  Clock, sleep and randomness are passed in.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from attr import field, frozen
 
 from kubemr.locks.backoff import Backoff
 from kubemr.logs import Log
-from kubemr.storage.errors import Transient
+from kubemr.storage.errors import TransientError
 
 T = TypeVar("T")
 
@@ -44,12 +44,12 @@ class Retrier:
         return Attempts(self, Backoff(self.first, self.longest), self.clock())
 
     def call(self, attempt: Callable[[], T]) -> T:
-        """Call `attempt` until it does not raise `Transient`."""
+        """Call `attempt` until it does not raise `TransientError`."""
         attempts = self.begin()
         while True:
             try:
                 return attempt()
-            except Transient as error:
+            except TransientError as error:
                 attempts.failed(error)
 
 
@@ -60,9 +60,9 @@ class Attempts:
     retrier: Retrier
     backoff: Backoff
     began: float
-    made: list[Transient] = field(factory=list)
+    made: list[TransientError] = field(factory=list)
 
-    def failed(self, error: Transient) -> None:
+    def failed(self, error: TransientError) -> None:
         """Wait before the next attempt; where none is left, raise what `error` says and how much was tried."""
         self.made.append(error)
         took = self.retrier.clock() - self.began
@@ -70,12 +70,12 @@ class Attempts:
         if len(self.made) >= self.retrier.attempts or took + wait > self.retrier.total:
             tried = f"gave up after {len(self.made)} attempt{'s' if len(self.made) > 1 else ''} in {took:.1f} s"
             problem = f"{tried}: {error.problem}"
-            raise Transient(error.operation, error.store, error.key, problem, error.remedy) from error
+            raise TransientError(error.operation, error.store, error.key, problem, error.remedy) from error
         _log(error, len(self.made), wait)
         self.retrier.sleep(wait)
 
 
-def _log(error: Transient, attempt: int, wait: float) -> None:
+def _log(error: TransientError, attempt: int, wait: float) -> None:
     Log().warning(
         "storage_retry",
         operation=error.operation,

@@ -22,12 +22,12 @@ from minio.helpers import check_bucket_name
 
 from kubemr.storage import transfer
 from kubemr.storage.base import ObjectInfo, Path
-from kubemr.storage.errors import NoSuchBucket, NoSuchKey
+from kubemr.storage.errors import NoSuchBucketError, NoSuchKeyError
 from kubemr.storage.keys import check_folder, check_key, check_prefix, check_start
 from kubemr.storage.resuming import ResumingReader, buffered
 from kubemr.storage.retry import Retrier
-from kubemr.storage.s3_client import Client
-from kubemr.storage.s3_requests import PAGE, Requests
+from kubemr.storage.s3_client import S3Client
+from kubemr.storage.s3_requests import PAGE, S3Requests
 from kubemr.storage.s3_settings import S3Settings
 from kubemr.storage.s3_upload import PART_SIZE, Upload
 
@@ -52,7 +52,7 @@ class S3Store:
         self._settings = settings or S3Settings()
         self._name = f"s3://{bucket}/{self.prefix}".rstrip("/") + f" at {self._settings.host}"
         check_prefix("open", self._name, self.prefix)
-        self._client = Client(self._settings)
+        self._client = S3Client(self._settings)
         self._retrier = retrier or Retrier()
         self._part_size = part_size
         self._bucket_seen = False
@@ -60,15 +60,15 @@ class S3Store:
     def __repr__(self) -> str:
         return f"<S3Store {self._name}>"
 
-    def _object(self, operation: str, key: str) -> Requests:
+    def _object(self, operation: str, key: str) -> S3Requests:
         """Requests about one object."""
         check_key(operation, self._name, key)
         check_key(operation, self._name, self.prefix + key)  # the bound on the length is for both together
-        return Requests(self._client, self.bucket, operation, self._name, key, self.prefix + key)
+        return S3Requests(self._client, self.bucket, operation, self._name, key, self.prefix + key)
 
-    def _below(self, operation: str, prefix: str) -> Requests:
+    def _below(self, operation: str, prefix: str) -> S3Requests:
         """Requests about all objects of a prefix."""
-        return Requests(self._client, self.bucket, operation, self._name, prefix, self.prefix + prefix)
+        return S3Requests(self._client, self.bucket, operation, self._name, prefix, self.prefix + prefix)
 
     def put(self, key: str, data: bytes) -> None:
         """Write an object."""
@@ -119,10 +119,10 @@ class S3Store:
         requests = self._object("stat", key)
         try:
             size = self._retrier.call(requests.size)
-        except NoSuchKey:
+        except NoSuchKeyError:
             # The answer to HEAD has no body that could tell a missing object from a missing bucket; asked once.
             if not self._bucket_seen and not self._retrier.call(requests.bucket_exists):
-                raise NoSuchBucket("stat", self._name, key, f"there is no bucket {self.bucket!r}") from None
+                raise NoSuchBucketError("stat", self._name, key, f"there is no bucket {self.bucket!r}") from None
             self._bucket_seen = True
             return None
         self._bucket_seen = True
@@ -155,8 +155,8 @@ class S3Store:
         requests = self._below("delete_prefix", folder)
         # MinIO takes the prefix for the key of one object, but lists all uploads of the bucket when it is empty.
         # Amazon keeps to the prefix, and its buckets may be shared by many: there nothing else is asked.
-        for asked in [requests.full] if self._settings.is_amazon else [requests.full, ""]:
-            self._abort_unfinished(requests, asked)
+        for upload_prefix in [requests.full] if self._settings.is_amazon else [requests.full, ""]:
+            self._abort_unfinished(requests, upload_prefix)
         removed = 0
         after: str | None = None
         while page := self._retrier.call(partial(requests.page, after)):
@@ -167,7 +167,7 @@ class S3Store:
             after = page[-1][0]
         return removed
 
-    def _abort_unfinished(self, requests: Requests, prefix: str) -> None:
+    def _abort_unfinished(self, requests: S3Requests, prefix: str) -> None:
         aborted: set[str] = set()
         after: str | None = None
         while True:
@@ -175,7 +175,7 @@ class S3Store:
             ours = [item for item in found if item.key.startswith(requests.full) and item.upload not in aborted]
             for item in ours:
                 key = item.key.removeprefix(self.prefix)
-                one = Requests(self._client, self.bucket, "delete_prefix", self._name, key, item.key)
+                one = S3Requests(self._client, self.bucket, "delete_prefix", self._name, key, item.key)
                 self._retrier.call(partial(one.abort, item.upload))
                 aborted.add(item.upload)
             if following is None:

@@ -35,7 +35,7 @@ KEPT_CONNECTIONS = 16
 """Connections kept for reuse.  More may be open for a while; they are closed after use rather than waited for, since a
 merge may hold many streams open at once."""
 
-TOLERATED = timedelta(minutes=5)
+TOLERATED_SKEW = timedelta(minutes=5)
 """How far the clock may be off without being set: far less than services refuse, far more than an answer takes."""
 
 
@@ -68,10 +68,10 @@ class Multipart(Protocol):
     ) -> ListMultipartUploadsResult: ...
 
 
-class Signer(Minio):
+class SkewAwareMinio(Minio):
     """minio's client, which signs by the service's clock: `ahead` is how much this machine's is ahead of that."""
 
-    ahead = timedelta(0)
+    clock_ahead = timedelta(0)
 
     def _build_headers(
         self,
@@ -81,17 +81,17 @@ class Signer(Minio):
         creds: Credentials | None = None,
     ) -> tuple[Headers, datetime]:
         headers, date = super()._build_headers(host, headers, body, creds)
-        date -= self.ahead
+        date -= self.clock_ahead
         headers["x-amz-date"] = minio_time.to_amz_date(date)
         return headers, date
 
 
-class Client:
+class S3Client:
     """A `Minio` per process: connections must not be shared across a fork."""
 
     def __init__(self, settings: S3Settings) -> None:
         self._settings = settings
-        self._minio: Signer | None = None
+        self._minio: SkewAwareMinio | None = None
         self._process = 0
 
     @property
@@ -106,26 +106,26 @@ class Client:
         """The same client, for multipart uploads."""
         return cast(Multipart, self.minio)
 
-    def sets_clock(self, headers: Mapping[str, str]) -> bool:
+    def adjust_clock(self, headers: Mapping[str, str]) -> bool:
         """Go by the service's time, which its answer to a request of now has in `Date`.
 
         False when that is (no longer) any different, or not known: to try again is of no use then.
         """
         signer = self._minio
         try:
-            told = parsedate_to_datetime(headers.get("Date", ""))
+            server_time = parsedate_to_datetime(headers.get("Date", ""))
         except ValueError:
             return False
-        if signer is None or told.tzinfo is None:
+        if signer is None or server_time.tzinfo is None:
             return False
-        ahead = minio_time.utcnow() - told
-        if abs(ahead - signer.ahead) < TOLERATED:
+        ahead = minio_time.utcnow() - server_time
+        if abs(ahead - signer.clock_ahead) < TOLERATED_SKEW:
             return False
-        signer.ahead = ahead
+        signer.clock_ahead = ahead
         Log().warning("storage_clock", ahead_seconds=round(ahead.total_seconds()))
         return True
 
-    def _connect(self) -> Signer:
+    def _connect(self) -> SkewAwareMinio:
         settings = self._settings
         pool = urllib3.PoolManager(
             timeout=urllib3.Timeout(connect=CONNECT_TIMEOUT, read=READ_TIMEOUT),
@@ -134,7 +134,7 @@ class Client:
             ca_certs=os.environ.get("SSL_CERT_FILE") or certifi.where(),
             retries=False,  # `Retrier` does it: with backoff, within a bound, and with a reason in the end
         )
-        return Signer(
+        return SkewAwareMinio(
             settings.host,
             access_key=settings.access_key or None,
             secret_key=settings.secret_key or None,

@@ -12,28 +12,28 @@ import urllib3.exceptions
 from minio.error import InvalidResponseError, MinioException, S3Error, ServerError
 
 from kubemr.storage.errors import (
-    AccessDenied,
-    BadKey,
-    NoSuchBucket,
-    NoSuchKey,
-    ObjectChanged,
+    AccessDeniedError,
+    InvalidKeyError,
+    NoSuchBucketError,
+    NoSuchKeyError,
+    ObjectChangedError,
     StorageError,
-    StorageFull,
-    Transient,
+    StorageFullError,
+    TransientError,
 )
 
 
-class NoSuchUpload(StorageError):
+class NoSuchUploadError(StorageError):
     """A multipart upload is neither under way nor can it be completed: it was completed, or somebody removed it."""
 
     remedy_by_default = "do not delete a prefix while it is in use"
 
 
 _BY_CODE: Final[dict[str, type[StorageError]]] = {
-    "NoSuchKey": NoSuchKey,
-    "NoSuchBucket": NoSuchBucket,
-    "NoSuchUpload": NoSuchUpload,
-    "PreconditionFailed": ObjectChanged,
+    "NoSuchKey": NoSuchKeyError,
+    "NoSuchBucket": NoSuchBucketError,
+    "NoSuchUpload": NoSuchUploadError,
+    "PreconditionFailed": ObjectChangedError,
     **dict.fromkeys(
         (
             "AccessDenied",
@@ -46,12 +46,13 @@ _BY_CODE: Final[dict[str, type[StorageError]]] = {
             "InvalidTokenId",
             "SignatureDoesNotMatch",
         ),
-        AccessDenied,
+        AccessDeniedError,
     ),
     **dict.fromkeys(
-        ("XMinioStorageFull", "XMinioAdminBucketQuotaExceeded", "QuotaExceeded", "InsufficientStorage"), StorageFull
+        ("XMinioStorageFull", "XMinioAdminBucketQuotaExceeded", "QuotaExceeded", "InsufficientStorage"),
+        StorageFullError,
     ),
-    **dict.fromkeys(("XMinioParentIsObject", "XMinioInvalidObjectName", "KeyTooLongError"), BadKey),
+    **dict.fromkeys(("XMinioParentIsObject", "XMinioInvalidObjectName", "KeyTooLongError"), InvalidKeyError),
     **dict.fromkeys(
         (
             "BadDigest",
@@ -68,7 +69,7 @@ _BY_CODE: Final[dict[str, type[StorageError]]] = {
             "XAmzContentSHA256Mismatch",
             "XMinioServerNotInitialized",
         ),
-        Transient,
+        TransientError,
     ),
 }
 
@@ -84,22 +85,22 @@ _TRANSIENT_STATUS: Final = frozenset({408, 429, 500, 502, 503, 504})
 
 
 @contextmanager
-def translated(operation: str, store: str, key: str) -> Iterator[None]:
+def translate_s3_errors(operation: str, store: str, key: str) -> Iterator[None]:
     """Turn what the libraries raise within into the `StorageError` that says what it means."""
     try:
         yield
     except StorageError:
         raise
     except S3Error as error:
-        raise _of_answer(error, operation, store, key) from error
+        raise _error_for_answer(error, operation, store, key) from error
     except (ServerError, InvalidResponseError) as error:
-        raise _of_status(error, operation, store, key) from error
+        raise _error_for_status(error, operation, store, key) from error
     except urllib3.exceptions.SSLError as error:
         raise StorageError(operation, store, key, f"no trusted TLS connection: {error}", _TLS) from error
     except (urllib3.exceptions.LocationValueError, urllib3.exceptions.LocationParseError) as error:
         raise StorageError(operation, store, key, f"bad endpoint: {error}", "correct the endpoint") from error
     except (urllib3.exceptions.HTTPError, http.client.HTTPException, OSError) as error:
-        raise Transient(operation, store, key, f"{type(error).__name__}: {error}") from error
+        raise TransientError(operation, store, key, f"{type(error).__name__}: {error}") from error
     except (MinioException, ValueError, LookupError, TypeError, AttributeError, ParseError) as error:
         # minio raises these where an answer is not what it expects.
         problem = f"an answer that cannot be understood ({type(error).__name__}: {error})"
@@ -109,37 +110,39 @@ def translated(operation: str, store: str, key: str) -> Iterator[None]:
 _TLS = "check the endpoint's certificate, or name the authority's file in SSL_CERT_FILE"
 
 
-def of_code(code: str, message: str, operation: str, store: str, key: str) -> StorageError:
+def error_for_code(code: str, message: str, operation: str, store: str, key: str) -> StorageError:
     """The error for a code that an S3 service answered."""
     kind = _BY_CODE.get(code, StorageError)
     return kind(operation, store, key, f"{code}: {message}" if message else code, _REMEDY_BY_CODE.get(code, ""))
 
 
-def _of_answer(error: S3Error, operation: str, store: str, key: str) -> StorageError:
+def _error_for_answer(error: S3Error, operation: str, store: str, key: str) -> StorageError:
     code, status = error.code or "", int(error.response.status)
     # An answer to HEAD has no body, so minio takes every 404 for a missing key; MinIO says in a header what is missing.
     code = error.response.headers.get("x-minio-error-code") or code
-    found = of_code(code, error.message or "", operation, store, key)
+    found = error_for_code(code, error.message or "", operation, store, key)
     if type(found) is StorageError:
         kind = _kind_of_status(status)
         found = kind(operation, store, key, f"{found.problem} (HTTP {status})", found.remedy)
     return _with_retry_after(found, error.response.headers.get("retry-after"))
 
 
-def _of_status(error: ServerError | InvalidResponseError, operation: str, store: str, key: str) -> StorageError:
+def _error_for_status(error: ServerError | InvalidResponseError, operation: str, store: str, key: str) -> StorageError:
     # InvalidResponseError tells its status in a private attribute only.
     status = error.status_code if isinstance(error, ServerError) else int(getattr(error, "_code", 0))
-    said = str(error).replace("\n", " ")[:300]
-    return _kind_of_status(status)(operation, store, key, f"HTTP {status}: {said}")
+    text = str(error).replace("\n", " ")[:300]
+    return _kind_of_status(status)(operation, store, key, f"HTTP {status}: {text}")
 
 
 def _kind_of_status(status: int) -> type[StorageError]:
     if status in _TRANSIENT_STATUS:
-        return Transient
-    return {507: StorageFull, 401: AccessDenied, 403: AccessDenied, 412: ObjectChanged}.get(status, StorageError)
+        return TransientError
+    return {507: StorageFullError, 401: AccessDeniedError, 403: AccessDeniedError, 412: ObjectChangedError}.get(
+        status, StorageError
+    )
 
 
 def _with_retry_after(error: StorageError, header: str | None) -> StorageError:
-    if isinstance(error, Transient) and header is not None and header.isdigit():
+    if isinstance(error, TransientError) and header is not None and header.isdigit():
         error.retry_after = float(header)
     return error

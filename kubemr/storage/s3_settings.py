@@ -79,6 +79,6 @@ def _parse(endpoint: str) -> _Url:
     )
     if wrong:
         raise ValueError(
-            f"{endpoint!r} is no endpoint of an S3 service: write http://host:port or https://host, no more"
+            f"{endpoint!r} is not an endpoint of an S3 service: write http://host:port or https://host, without a path"
         )
     return _Url(parts.scheme, parts.netloc)

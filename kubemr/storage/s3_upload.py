@@ -25,7 +25,7 @@ PART_SIZE = 8 * 1024 * 1024
 PARTS_PER_SIZE = 1000
 
 
-class Requests(Protocol):
+class UploadRequests(Protocol):
     """What an upload asks of the service, one attempt each; failures are `StorageError`s."""
 
     def put_whole(self, data: bytes) -> None:
@@ -50,7 +50,7 @@ class Requests(Protocol):
 class Upload(io.RawIOBase):
     """Takes bytes; `commit` makes the object of them, `abort` removes every trace."""
 
-    def __init__(self, requests: Requests, retrier: Retrier, part_size: int = PART_SIZE) -> None:
+    def __init__(self, requests: UploadRequests, retrier: Retrier, part_size: int = PART_SIZE) -> None:
         super().__init__()
         self._requests = requests
         self._retrier = retrier
@@ -130,7 +130,7 @@ class _Completion:
     by the ETag: the MD5 of the parts' MD5s and their number.
     """
 
-    def __init__(self, requests: Requests, upload: str, parts: list[Part]) -> None:
+    def __init__(self, requests: UploadRequests, upload: str, parts: list[Part]) -> None:
         self._requests = requests
         self._upload = upload
         self._parts = parts

@@ -16,7 +16,7 @@ from kubemr.coordination.attempt_records import RECORDS
 from kubemr.coordination.outputs import OUTPUTS
 from kubemr.coordination.splits import Part
 from kubemr.storage.base import ObjectStore
-from kubemr.storage.errors import BadKey
+from kubemr.storage.errors import InvalidKeyError
 from kubemr.storage.keys import problem
 from kubemr.storage.open import fetch, open_input
 from kubemr.worker.assignment import JobInfo, TaskInfo
@@ -128,5 +128,5 @@ def _own_key(url_or_key: str, store: ObjectStore) -> str | None:
 def _has_url(store: ObjectStore, key: str, url: str) -> bool:
     try:
         return store.url(key) == url
-    except BadKey:
+    except InvalidKeyError:
         return False

@@ -170,7 +170,7 @@ def test_timeout(marked: Marked) -> None:
     program = marked.program(ENDLESS)
     code, out, err = marked.run("--timeout", "1.5", marked.manifest(inputs=["a"]), "--", sys.executable, program)
     assert (code, out) == (124, "")
-    assert "timeout: the job was not over after 1.5 s" in err
+    assert "timeout: the job did not end within 1.5 s; raise --timeout" in err
     assert not marked.processes()
     assert marked.files() == []
     assert set(stored(marked)) <= {"log.txt"}, "what the hung task printed stays, if there was time"

@@ -24,7 +24,7 @@ BEYOND = (
         "beyond",
         image_job("resources: {requests: {cpus: 1}}"),
         "spec.resources.requests.cpus",
-        "no resource of a node",
+        "not a resource of a node",
     ),
     Mistake(
         "negative memory",
@@ -99,7 +99,7 @@ BEYOND = (
         "beyond",
         "inputs: []\nsteps: [{name: a, mapper: {command: [x]}}, {name: a, mapper: {command: [x]}}]",
         "spec.steps[1].name",
-        "name of step 0 too",
+        "also the name of step 0",
     ),
     Mistake(
         "a reducer that inherits 0",
@@ -139,7 +139,7 @@ BEYOND = (
             "files: [{name: a, configMapKeyRef: {name: c, key: k}}, {name: a, configMapKeyRef: {name: c, key: k}}]"
         ),
         "spec.files[1].name",
-        "is there twice",
+        "occurs twice",
     ),
     Mistake("a jobarg without a name", "beyond", image_job("jobargs: {'': x}"), "spec.jobargs", "a key must have"),
     Mistake(
@@ -154,7 +154,7 @@ BEYOND = (
         "beyond",
         image_job("template: {tolerations: []}"),
         "spec.template.tolerations",
-        "is no field here",
+        "is not a field",
     ),
     Mistake(
         "a spec that is text", "beyond", image_job("template: {spec: x}"), "spec.template.spec", "object with members"
@@ -199,7 +199,7 @@ BEYOND = (
         "beyond",
         image_job("template: {spec: {initContainers: [{name: a, image: x}], containers: [{name: a, image: x}]}}"),
         "spec.template.spec.containers[0].name",
-        "is there twice",
+        "occurs twice",
     ),
     Mistake(
         "a KUBEMR_ variable",
@@ -248,7 +248,7 @@ BEYOND = (
         "beyond",
         image_job("template: {metadata: {labels: {kubemr.turbobytes.com/run: '1'}}}"),
         "spec.template.metadata.labels.kubemr.turbobytes.com/run",
-        "kubemr's own",
+        "is reserved for kubemr",
     ),
     Mistake(
         "a label that is true",
@@ -272,7 +272,11 @@ BEYOND = (
         "a beginning such as wordcount-",
     ),
     Mistake(
-        "no address at all", "beyond", FROM.format("prefix: 'http://[x/'"), "spec.inputsFrom[0].prefix", "is no address"
+        "no address at all",
+        "beyond",
+        FROM.format("prefix: 'http://[x/'"),
+        "spec.inputsFrom[0].prefix",
+        "is not an address",
     ),
     Mistake(
         "a file of no bucket",
@@ -331,20 +335,20 @@ BEYOND = (
         "beyond",
         image_job(f"template: {{metadata: {{annotations: {{a: {LONG}, b: {LONG}, c: {LONG}, d: {LONG[:300]}}}}}}}"),
         "spec",
-        "of template: may have 180224 in all",
+        "of template: must have at most 180224 bytes",
     ),
     Mistake(
         "long scripts",
         "beyond",
         step_job(f"reducer: {{script: {LONG}}}}}, {{mapper: {{script: {LONG}}}, reducer: {{script: {LONG}}}"),
         "spec",
-        "of steps: may have",
+        "of steps: must have at most 180224 bytes",
     ),
     Mistake(
         "many long arguments",
         "beyond",
         python_job(f"args: [{', '.join([LONG[:4096]] * 44)}]"),
         "spec",
-        "of program: may have",
+        "of program: must have at most 180224 bytes",
     ),
 )

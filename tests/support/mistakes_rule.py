@@ -33,7 +33,7 @@ RULE = (
         "rule",
         image_job(f"jobargs: {{{', '.join(f'a{n}: {chr(233) * 4000}' for n in range(9))}}}"),
         "spec.jobargs",
-        "65536 bytes in all.*give its address",
+        "at most 65536 bytes in all.*give their addresses",
     ),
     Mistake(
         "output of an image", "rule", image_job("output: {url: 's3://res/x/'}"), "spec.output", "for steps and program"
@@ -82,7 +82,7 @@ RULE = (
         "rule",
         "inputs: [a]\nprogram: {python: {source: {url: 'https://x/y.py'}}}",
         "spec.program.python.source",
-        "url and sha256 belong together",
+        "url and sha256 must be given together",
     ),
     Mistake(
         "a prefix and a glob",
@@ -96,6 +96,6 @@ RULE = (
         "rule",
         image_job(S3.format("prefix: a/../b")),
         "spec.storage.s3.prefix",
-        "may not have . or",
+        "must not have . or",
     ),
 )

@@ -39,12 +39,12 @@ SCHEMA = (
     Mistake(
         "a field of nothing", "schema", image_job("storage: {gcs: {}}"), "spec.storage.gcs", "there are s3, retention"
     ),
-    Mistake("unknown in a step", "schema", step_job("shuffle: x"), "spec.steps[0].shuffle", "is no field here"),
+    Mistake("unknown in a step", "schema", step_job("shuffle: x"), "spec.steps[0].shuffle", "is not a field"),
     # bounds
     Mistake("negative partitions", "schema", image_job("partitions: -3"), "spec.partitions", "between 0 and 10000"),
     Mistake("too many partitions", "schema", image_job("partitions: 10001"), "spec.partitions", "between 0 and 10000"),
     Mistake("no replicas", "schema", image_job("replicas: 0"), "spec.replicas", "between 1 and 10000.*at least 1"),
-    Mistake("no attempts", "schema", image_job("maxAttempts: 0"), "spec.maxAttempts", "give 1 for no second try"),
+    Mistake("no attempts", "schema", image_job("maxAttempts: 0"), "spec.maxAttempts", "give 1 for a single attempt"),
     Mistake("no time", "schema", image_job("taskTimeoutSeconds: 0"), "spec.taskTimeoutSeconds", "between 1 and"),
     Mistake(
         "a negative ttl", "schema", image_job("ttlSecondsAfterFinished: -1"), "spec.ttlSecondsAfterFinished", "between"

@@ -1,4 +1,4 @@
-"""What a person sees while a job runs: bars on a terminal, lines elsewhere."""
+"""The display of a run: bars on a terminal, lines elsewhere."""
 
 from __future__ import annotations
 
@@ -7,39 +7,42 @@ import time
 from collections.abc import Sequence
 from typing import Protocol, TextIO
 
-from kubemr.cli.display.log_lines import failures, readable
+from kubemr.cli.display.log_lines import failure_counts, format_line
 from kubemr.local.progress import StageCounts, Step
 
 LINE_SECONDS = 2.0
-"""Least time between two lines of counts where there is no terminal."""
+"""The least time between two lines of counts, if there is no terminal."""
 
 
 class Display(Protocol):
     """Shows the progress of one job."""
 
-    def begin(self, name: str) -> None:
-        """The job was created."""
+    def job_created(self, name: str) -> None:
+        """Show that the job was created."""
         ...
 
-    def step(self, step: Step) -> None:
-        """A phase or stage has begun."""
+    def step_begun(self, step: Step) -> None:
+        """Show that a phase or stage has begun."""
         ...
 
-    def counts(self, stages: Sequence[StageCounts]) -> None:
-        """How far the stages have come."""
+    def update_counts(self, stages: Sequence[StageCounts]) -> None:
+        """Show the counts of the stages."""
         ...
 
     def log(self, source: str, line: str) -> None:
-        """A line that a process printed; from any thread."""
+        """Show a line that a process printed.  Any thread may call it."""
         ...
 
     def close(self) -> None:
-        """No more is shown."""
+        """Stop showing anything."""
         ...
 
 
 def display_for(stream: TextIO, started: float) -> Display:
-    """The display that suits `stream`; `started` is when the run began, by the monotonic clock."""
+    """Return the display that suits `stream`.
+
+    `started` is when the run began, by the monotonic clock.
+    """
     if stream.isatty():
         from kubemr.cli.display.bars import BarDisplay
 
@@ -48,7 +51,7 @@ def display_for(stream: TextIO, started: float) -> Display:
 
 
 class LineDisplay:
-    """One line per event, for logs and pipes."""
+    """Prints one line per event, for logs and pipes."""
 
     def __init__(self, stream: TextIO, started: float) -> None:
         self._stream = stream
@@ -57,16 +60,16 @@ class LineDisplay:
         self._last = 0.0
         self._shown: dict[str, int] = {}
 
-    def begin(self, name: str) -> None:
-        """The job was created."""
+    def job_created(self, name: str) -> None:
+        """Print the job's name."""
         self._print(f"job {name} created")
 
-    def step(self, step: Step) -> None:
-        """A phase or stage has begun."""
+    def step_begun(self, step: Step) -> None:
+        """Print the phase or stage."""
         self._print(step.name)
 
-    def counts(self, stages: Sequence[StageCounts]) -> None:
-        """A line for a stage when it is complete, and now and then on the way."""
+    def update_counts(self, stages: Sequence[StageCounts]) -> None:
+        """Print a line for a stage that is complete, and at most every `LINE_SECONDS` for other changes."""
         now = time.monotonic()
         for stage in stages:
             if stage.done == self._shown.get(stage.key, 0):
@@ -74,14 +77,14 @@ class LineDisplay:
             if stage.done == stage.total or now - self._last >= LINE_SECONDS:
                 self._shown[stage.key] = stage.done
                 self._last = now
-                self._print(", ".join([f"{stage.key} {stage.done}/{stage.total}", *failures(stage)]))
+                self._print(", ".join([f"{stage.key} {stage.done}/{stage.total}", *failure_counts(stage)]))
 
     def log(self, source: str, line: str) -> None:
-        """A line that a process printed."""
-        self._print(f"[{source}] {readable(line)}")
+        """Print a line of a process, with its source."""
+        self._print(f"[{source}] {format_line(line)}")
 
     def close(self) -> None:
-        """Nothing is held."""
+        """Do nothing: each line is printed at once."""
 
     def _print(self, text: str) -> None:
         with self._lock:

@@ -10,7 +10,7 @@ from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
-from kubemr.cli.display.log_lines import failures, readable
+from kubemr.cli.display.log_lines import failure_counts, format_line
 from kubemr.coordination.job_view import FINAL_PHASES
 from kubemr.local.progress import StageCounts, Step
 
@@ -18,7 +18,7 @@ STYLES = {"COMPLETE": "green", "FAIL": "red"}
 
 
 class BarDisplay:
-    """Progress bars by rich."""
+    """Shows progress bars of rich."""
 
     def __init__(self, stream: TextIO) -> None:
         self._console = Console(file=stream)
@@ -42,12 +42,12 @@ class BarDisplay:
         self._live = Live(Group(self._job, self._stages), console=self._console, refresh_per_second=10)
         self._live.start()
 
-    def begin(self, name: str) -> None:
-        """The job was created."""
+    def job_created(self, name: str) -> None:
+        """Show the job's name."""
         self._job.update(self._head, description=name)
 
-    def step(self, step: Step) -> None:
-        """A phase or stage has begun."""
+    def step_begun(self, step: Step) -> None:
+        """Show the phase, or start the clock of the stage's bar."""
         if step.name.isupper():
             style = STYLES.get(step.name, "cyan")
             self._job.update(self._head, phase=f"[{style}]{step.name}[/]")
@@ -56,7 +56,7 @@ class BarDisplay:
         elif step.name in self._bars:
             self._stages.start_task(self._bars[step.name])
 
-    def counts(self, stages: Sequence[StageCounts]) -> None:
+    def update_counts(self, stages: Sequence[StageCounts]) -> None:
         """Move the bars."""
         for stage in stages:
             bar = self._bars.get(stage.key)
@@ -64,11 +64,11 @@ class BarDisplay:
                 bar = self._stages.add_task(stage.key, total=stage.total, note="", start=not self._bars)
                 self._bars[stage.key] = bar
             notes = [f"{stage.running} running"] if stage.running else []
-            self._stages.update(bar, completed=stage.done, note=", ".join([*notes, *failures(stage)]))
+            self._stages.update(bar, completed=stage.done, note=", ".join([*notes, *failure_counts(stage)]))
 
     def log(self, source: str, line: str) -> None:
-        """A line that a process printed, above the bars."""
-        self._console.print(Text.assemble((f"[{source}] ", "dim"), readable(line)), soft_wrap=True)
+        """Print a line of a process above the bars."""
+        self._console.print(Text.assemble((f"[{source}] ", "dim"), format_line(line)), soft_wrap=True)
 
     def close(self) -> None:
         """Leave the bars as they are, and stop the clock of a job that did not end."""

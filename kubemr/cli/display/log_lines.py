@@ -12,8 +12,8 @@ LEFT_OUT: Final = ("timestamp", "level", "event", "logger")
 QUIET: Final = ("debug", "info")
 
 
-def readable(line: str) -> str:
-    """The line as it is shown."""
+def format_line(line: str) -> str:
+    """Return the line as it is shown."""
     event = _event(line)
     if event is None:
         return line
@@ -24,13 +24,13 @@ def readable(line: str) -> str:
     return " ".join(filter(None, [*words, *fields]))
 
 
-def explains(line: str) -> bool:
-    """Whether the line may say why something went wrong: a warning or error, or what is no event at all."""
+def may_explain_failure(line: str) -> bool:
+    """Decide whether the line may explain a failure: a warning, an error, or a line that is no log event."""
     event = _event(line)
     return event is None or event.get("level") not in QUIET
 
 
-def failures(stage: StageCounts) -> list[str]:
+def failure_counts(stage: StageCounts) -> list[str]:
     """Return `["2 failed attempts"]`, or an empty list when no attempt of the stage has failed."""
     if not stage.failures:
         return []

@@ -17,7 +17,7 @@ from kubemr.controller.inputs.access import Access, InputsError
 from kubemr.controller.inputs.manifest import read_manifest, with_sizes
 from kubemr.locks.effects import Json
 from kubemr.resources.glob import compile_glob
-from kubemr.storage import BadKey, NoSuchKey, NotSupported
+from kubemr.storage import InvalidKeyError, NoSuchKeyError, NotSupportedError
 
 PROGRESS_EVERY_KEYS: Final = 1000
 """After this many keys that match nothing, the caller gets control (a None)."""
@@ -45,7 +45,7 @@ def find_files(sources: Sequence[Json], access: Access, *, sizes: bool) -> Itera
             for found in _files_of(path, member, address, access, sizes):
                 count += found is not None
                 yield found
-        except (NoSuchKey, NotSupported, BadKey) as error:
+        except (NoSuchKeyError, NotSupportedError, InvalidKeyError) as error:
             raise InputsError(path, address, str(error), "correct it, or what lies there") from error
         if not count:
             message = "lists nothing" if member == "manifest" else "matches no file"

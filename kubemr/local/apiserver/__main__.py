@@ -1,7 +1,7 @@
-"""`python -m kubemr.local.apiserver`: the embedded apiserver as a process of its own.
+"""Run the embedded apiserver as a process: `python -m kubemr.local.apiserver`.
 
-It writes one line to stdout when it serves, `{"url": ..., "token": ...}`, and ends at SIGTERM, SIGINT, or when the pipe
-`--lifeline` is closed by whoever started it.  The token comes from `KUBEMR_APISERVER_TOKEN`, or is made up.
+It writes one line to stdout when it serves, `{"url": ..., "token": ...}`.  It ends at SIGTERM or SIGINT, or when the
+other end of the pipe `--lifeline` is closed.  The token is that of `KUBEMR_APISERVER_TOKEN`, or random.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ TOKEN = "KUBEMR_APISERVER_TOKEN"
 
 
 def kubeconfig(url: str) -> str:
-    """A kubeconfig file for `kubectl`; JSON is YAML.  `url` is `HttpServer.kubectl_url`."""
+    """Return a kubeconfig file for `kubectl`, in JSON, which is YAML.  `url` is `HttpServer.kubectl_url`."""
     return json.dumps(
         {
             "apiVersion": "v1",
@@ -34,11 +34,11 @@ def kubeconfig(url: str) -> str:
 
 
 def main() -> None:
-    """Serve until told to stop."""
+    """Serve until SIGTERM, SIGINT, or the end of the lifeline."""
     parser = argparse.ArgumentParser(prog="python -m kubemr.local.apiserver", description=__doc__)
-    parser.add_argument("--port", type=int, default=0, help="0: any free port")
-    parser.add_argument("--kubeconfig", type=Path, help="write a kubeconfig for kubectl here")
-    parser.add_argument("--lifeline", type=int, metavar="FD", help="end when this pipe is closed at its other end")
+    parser.add_argument("--port", type=int, default=0, help="listen on this port; 0 is any free port [default: 0]")
+    parser.add_argument("--kubeconfig", type=Path, metavar="FILE", help="write a kubeconfig for kubectl to this file")
+    parser.add_argument("--lifeline", type=int, metavar="FD", help="end when the other end of this pipe is closed")
     given = parser.parse_args()
     token = os.environ.get(TOKEN) or secrets.token_hex(16)
     server = HttpServer(kubemr_server(), token, given.port)

@@ -1,4 +1,4 @@
-"""The table of built-in kinds: the shapes of their types, their names, and what is particular to each."""
+"""The table of built-in kinds: the fields of their types, their names, and what is particular to each."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from kubemr.coordination.kinds import (
     SERVICE_ACCOUNTS,
 )
 from kubemr.local.apiserver.builtin_types import (
-    Builtin,
+    BuiltinStrategy,
     check_config_map,
     check_event,
     check_job,
     check_lease,
     check_pod,
     check_secret,
-    complete_job,
-    complete_secret,
-    fill_job,
-    fill_namespace,
-    fill_pod,
-    label_namespace,
+    default_job,
+    default_namespace,
+    default_secret,
+    initialize_job,
+    initialize_namespace,
+    initialize_pod,
 )
 from kubemr.local.apiserver.kinds import Kind
 from kubemr.locks.effects import Json, Resource
@@ -67,12 +67,14 @@ _METADATA: Final = ("metadata.name", "metadata.namespace")
 
 
 def builtin_kinds() -> list[Kind]:
-    """The built-in kinds, without custom resource definitions."""
+    """Return the built-in kinds, without custom resource definitions."""
     return [
         Kind(
             Resource("", "v1", "namespaces", False),
             *("Namespace", "namespace"),
-            Builtin(*("Namespace", "v1", _SPEC_STATUS), fill=fill_namespace, complete=label_namespace),
+            BuiltinStrategy(
+                *("Namespace", "v1", _SPEC_STATUS), initialize=initialize_namespace, apply_defaults=default_namespace
+            ),
             short_names=("ns",),
             fields=("metadata.name", "status.phase"),
             status=True,
@@ -81,7 +83,7 @@ def builtin_kinds() -> list[Kind]:
         Kind(
             PODS,
             *("Pod", "pod"),
-            Builtin("Pod", "v1", _SPEC_STATUS, fill=fill_pod, rules=check_pod),
+            BuiltinStrategy("Pod", "v1", _SPEC_STATUS, initialize=initialize_pod, rules=check_pod),
             short_names=("po",),
             categories=("all",),
             fields=(
@@ -97,26 +99,26 @@ def builtin_kinds() -> list[Kind]:
         Kind(
             CONFIG_MAPS,
             *("ConfigMap", "configmap"),
-            Builtin("ConfigMap", "v1", _DATA, rules=check_config_map),
+            BuiltinStrategy("ConfigMap", "v1", _DATA, rules=check_config_map),
             short_names=("cm",),
         ),
         Kind(
             SECRETS,
             *("Secret", "secret"),
-            Builtin("Secret", "v1", _SECRET, complete=complete_secret, rules=check_secret),
+            BuiltinStrategy("Secret", "v1", _SECRET, apply_defaults=default_secret, rules=check_secret),
             fields=(*_METADATA, "type"),
         ),
         Kind(
             SERVICE_ACCOUNTS,
             *("ServiceAccount", "serviceaccount"),
-            Builtin("ServiceAccount", "v1", _ACCOUNT),
+            BuiltinStrategy("ServiceAccount", "v1", _ACCOUNT),
             short_names=("sa",),
             returns_deleted=True,
         ),
         Kind(
             EVENTS,
             *("Event", "event"),
-            Builtin("Event", "v1", _EVENT, always=_EVENT_ALWAYS, rules=check_event),
+            BuiltinStrategy("Event", "v1", _EVENT, always=_EVENT_ALWAYS, rules=check_event),
             short_names=("ev",),
             fields=(
                 *_METADATA,
@@ -128,14 +130,16 @@ def builtin_kinds() -> list[Kind]:
         Kind(
             LEASES,
             *("Lease", "lease"),
-            Builtin("Lease", "v1", {"spec": "object"}, _LEASE_SPEC, always={"spec": {}}, rules=check_lease),
+            BuiltinStrategy("Lease", "v1", {"spec": "object"}, _LEASE_SPEC, always={"spec": {}}, rules=check_lease),
             create_on_update=True,
             unconditional_update=False,
         ),
         Kind(
             KUBERNETES_JOBS,
             *("Job", "job"),
-            Builtin("Job", "v1", _SPEC_STATUS, fill=fill_job, complete=complete_job, rules=check_job),
+            BuiltinStrategy(
+                "Job", "v1", _SPEC_STATUS, initialize=initialize_job, apply_defaults=default_job, rules=check_job
+            ),
             categories=("all",),
             fields=(*_METADATA, "status.successful"),
             status=True,
@@ -143,10 +147,10 @@ def builtin_kinds() -> list[Kind]:
             returns_deleted=False,
             orphans=True,
         ),
-        Kind(ROLES, *("Role", "role"), Builtin("Role", _RBAC, {"rules": "list"}, always={"rules": None})),
+        Kind(ROLES, *("Role", "role"), BuiltinStrategy("Role", _RBAC, {"rules": "list"}, always={"rules": None})),
         Kind(
             ROLE_BINDINGS,
             *("RoleBinding", "rolebinding"),
-            Builtin("RoleBinding", _RBAC, {"roleRef": "object", "subjects": "list"}),
+            BuiltinStrategy("RoleBinding", _RBAC, {"roleRef": "object", "subjects": "list"}),
         ),
     ]

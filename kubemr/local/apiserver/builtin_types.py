@@ -1,8 +1,8 @@
-"""The built-in kinds, as far as kubemr uses them.
+"""Decode, default and check the built-in kinds, as far as kubemr uses them.
 
-Their Go types are described by `Shape`s: the fields of the top level (and of `spec`, where a client's mistakes
-matter), so that unknown fields are dropped and wrong types refused as the real server does.  Defaults that
-the real server adds deep inside pods are not added: nothing here reads them (see `docs/embedded-apiserver.md`).
+A strategy knows the fields of the top level, and those of `spec` if a client's mistakes there matter.  So it drops
+unknown fields and rejects wrong types as the real server does.  Defaults that the real server adds deep inside pods are
+not added: no part of kubemr reads them (see `docs/embedded-apiserver.md`).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from kubemr.coordination.kinds import CONTROLLER_UID, JOB_NAME
 from kubemr.local.apiserver.errors import Cause
 from kubemr.local.apiserver.go_json import spell_str
 from kubemr.local.apiserver.jsonpatch import go_type
-from kubemr.local.apiserver.kinds import Undecodable
+from kubemr.local.apiserver.kinds import DecodeError
 from kubemr.local.apiserver.metadata import decode_metadata
 from kubemr.locks.effects import Json
 
@@ -27,23 +27,24 @@ _MICRO_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}(Z|[+-]\d\d:\d\d
 _CONFIG_KEY = re.compile(r"[-._a-zA-Z0-9]+", re.ASCII)
 
 Check = Callable[[Json, Json], Iterator[Cause]]
-Fill = Callable[[Json], None]
+Mutate = Callable[[Json], None]
 
 
-def _nothing(_obj: Json, _old: Json) -> Iterator[Cause]:
+def _no_causes(_obj: Json, _old: Json) -> Iterator[Cause]:
     return iter(())
 
 
-def _leave(_obj: Json) -> None:
+def _change_nothing(_obj: Json) -> None:
     return
 
 
 @frozen
-class Builtin:
+class BuiltinStrategy:
     """The strategy of a built-in kind.
 
-    `shape` maps the known top-level fields to their Go type, `spec` likewise the fields of `spec` (None: any).
-    `always` are the fields that are sent even when empty.
+    - `shape`: the Go type of each known top-level field
+    - `spec`: the same for the fields of `spec` (None: any)
+    - `always`: the fields that are sent even if they are empty
     """
 
     name: str
@@ -51,12 +52,12 @@ class Builtin:
     shape: Mapping[str, str]
     spec: Mapping[str, str] | None = None
     always: Mapping[str, Json] = {}
-    fill: Fill = _leave
-    complete: Fill = _leave
-    rules: Check = _nothing
+    initialize: Mutate = _change_nothing
+    apply_defaults: Mutate = _change_nothing
+    rules: Check = _no_causes
 
     def decode(self, body: Json) -> list[str]:
-        """Drop unknown and empty fields, refuse wrong types."""
+        """Drop unknown and empty fields, and reject wrong types."""
         dropped = []
         for key, value in list(body.items()):
             if key in ("apiVersion", "kind", "metadata"):
@@ -65,7 +66,7 @@ class Builtin:
                 dropped.append(key)
                 del body[key]
                 continue
-            _check_type(value, self.shape[key], f"{self.name}.{key}")
+            _check_field_type(value, self.shape[key], f"{self.name}.{key}")
             if value in (None, {}, [], "") and key not in self.always:
                 del body[key]
         spec = body.get("spec")
@@ -73,7 +74,7 @@ class Builtin:
             body["spec"] = known = {}
             for key, value in spec.items():
                 if key in self.spec:
-                    _check_type(value, self.spec[key], f"{self.name}Spec.spec.{key}")
+                    _check_field_type(value, self.spec[key], f"{self.name}Spec.spec.{key}")
                     if value is not None:
                         known[key] = value
                 else:
@@ -85,16 +86,16 @@ class Builtin:
         return dropped
 
     def create(self, obj: Json) -> None:
-        """Defaults, and what only a new object gets."""
-        self.complete(obj)
-        self.fill(obj)
+        """Fill in defaults, and the fields that only a new object gets."""
+        self.apply_defaults(obj)
+        self.initialize(obj)
 
     def update(self, obj: Json, old: Json) -> None:
-        """Defaults."""
-        self.complete(obj)
+        """Fill in defaults."""
+        self.apply_defaults(obj)
 
     def check(self, obj: Json, old: Json, subresource: str | None) -> Sequence[Cause]:
-        """The kind's rules."""
+        """Return what breaks the kind's rules."""
         return list(self.rules(obj, old))
 
 
@@ -104,23 +105,25 @@ _PYTHON: Final[Mapping[str, type]] = {
 }
 
 
-def _check_type(value: Json, kind: str, where: str) -> None:
+def _check_field_type(value: Json, kind: str, where: str) -> None:
     if value is None or kind == "any":
         return
     if kind in ("int32", "int64"):
         if isinstance(value, bool) or not isinstance(value, int):
-            raise _cannot(value, where, kind)
+            raise _type_error(value, where, kind)
     elif kind == "microtime":
         if not isinstance(value, str):
-            raise _cannot(value, where, "string")
+            raise _type_error(value, where, "string")
         if not _MICRO_TIME.fullmatch(value):
-            raise Undecodable(_time_problem(value))
+            raise DecodeError(_time_problem(value))
     elif not isinstance(value, _PYTHON[kind]):
-        raise _cannot(value, where, {"strings": "map[string]string", "base64": "map[string][]uint8"}.get(kind, kind))
+        raise _type_error(
+            value, where, {"strings": "map[string]string", "base64": "map[string][]uint8"}.get(kind, kind)
+        )
     if kind in ("strings", "base64"):
         for item in value.values():
             if not isinstance(item, str | None):
-                raise _cannot(item, where, "string" if kind == "strings" else "[]uint8")
+                raise _type_error(item, where, "string" if kind == "strings" else "[]uint8")
     if kind == "base64":
         for item in value.values():
             _check_base64(item)
@@ -131,7 +134,7 @@ def _check_base64(text: str) -> None:
         base64.b64decode(text, validate=True)
     except binascii.Error:
         bad = re.search(r"[^A-Za-z0-9+/]", text)
-        raise Undecodable(f"illegal base64 data at input byte {bad.start() if bad else len(text)}") from None
+        raise DecodeError(f"illegal base64 data at input byte {bad.start() if bad else len(text)}") from None
 
 
 def _time_problem(value: str) -> str:
@@ -141,11 +144,11 @@ def _time_problem(value: str) -> str:
     return f'parsing time {shown} as "2006-01-02T15:04:05.000000Z07:00": cannot parse "{rest}" as "{want}"'
 
 
-def _cannot(value: Json, where: str, what: str) -> Undecodable:
-    return Undecodable(f"json: cannot unmarshal {go_type(value)} into Go struct field {where} of type {what}")
+def _type_error(value: Json, where: str, what: str) -> DecodeError:
+    return DecodeError(f"json: cannot unmarshal {go_type(value)} into Go struct field {where} of type {what}")
 
 
-def _keys(obj: Json, _old: Json) -> Iterator[Cause]:
+def _check_keys(obj: Json, _old: Json) -> Iterator[Cause]:
     for part in ("data", "binaryData"):
         for key in sorted(obj.get(part) or {}):
             why = ""
@@ -162,7 +165,7 @@ def _keys(obj: Json, _old: Json) -> Iterator[Cause]:
                 yield Cause("FieldValueInvalid", f"Invalid value: {spell_str(key)}: {why}", f"{part}[{key}]")
 
 
-def _immutable(obj: Json, old: Json) -> Iterator[Cause]:
+def _check_immutable(obj: Json, old: Json) -> Iterator[Cause]:
     if old is not None and old.get("immutable"):
         forbidden = "Forbidden: field is immutable when `immutable` is set"
         if not obj.get("immutable"):
@@ -173,22 +176,22 @@ def _immutable(obj: Json, old: Json) -> Iterator[Cause]:
 
 
 def check_config_map(obj: Json, old: Json) -> Iterator[Cause]:
-    """Keys that are no file names, changes of an immutable one."""
-    yield from _immutable(obj, old)
-    yield from _keys(obj, old)
+    """Yield keys that are not file names, and changes of an immutable object."""
+    yield from _check_immutable(obj, old)
+    yield from _check_keys(obj, old)
 
 
 def check_secret(obj: Json, old: Json) -> Iterator[Cause]:
-    """The same, and the type, which stays."""
+    """Yield the same as for a ConfigMap, and a change of the type."""
     if old is not None and obj.get("type") != old.get("type"):
         message = f"Invalid value: {spell_str(str(obj.get('type')))}: field is immutable"
         yield Cause("FieldValueInvalid", message, "type")
-    yield from _immutable(obj, old)
-    yield from _keys(obj, old)
+    yield from _check_immutable(obj, old)
+    yield from _check_keys(obj, old)
 
 
-def complete_secret(obj: Json) -> None:
-    """`stringData` becomes `data`."""
+def default_secret(obj: Json) -> None:
+    """Move `stringData` into `data`, and fill in the type."""
     texts = obj.pop("stringData", None)
     if texts:
         coded = {key: base64.b64encode((text or "").encode()).decode() for key, text in texts.items()}
@@ -198,7 +201,7 @@ def complete_secret(obj: Json) -> None:
 
 
 def check_lease(obj: Json, _old: Json) -> Iterator[Cause]:
-    """Durations and counts."""
+    """Yield durations and counts that are too small."""
     spec = obj.get("spec") or {}
     for key, least, why in (
         ("leaseDurationSeconds", 1, "must be greater than 0"),
@@ -208,30 +211,30 @@ def check_lease(obj: Json, _old: Json) -> Iterator[Cause]:
             yield Cause("FieldValueInvalid", f"Invalid value: {spec[key]}: {why}", f"spec.{key}")
 
 
-def fill_namespace(obj: Json) -> None:
-    """A new namespace is active."""
+def initialize_namespace(obj: Json) -> None:
+    """Make a new namespace active."""
     obj["spec"] = {"finalizers": ["kubernetes"]}
     obj["status"] = {"phase": "Active"}
 
 
-def label_namespace(obj: Json) -> None:
-    """Its name as a label."""
+def default_namespace(obj: Json) -> None:
+    """Label a namespace with its name."""
     metadata = obj["metadata"]
     if metadata.get("name"):
         metadata["labels"] = {**(metadata.get("labels") or {}), "kubernetes.io/metadata.name": metadata["name"]}
 
 
-def fill_pod(obj: Json) -> None:
-    """A new pod is pending."""
+def initialize_pod(obj: Json) -> None:
+    """Make a new pod pending."""
     obj["status"] = {"phase": "Pending"}
 
 
 def check_pod(obj: Json, _old: Json) -> Iterator[Cause]:
-    """It has containers."""
-    yield from _containers(obj.get("spec") or {}, "spec")
+    """Yield missing containers, names and images."""
+    yield from _check_containers(obj.get("spec") or {}, "spec")
 
 
-def _containers(spec: Json, where: str) -> Iterator[Cause]:
+def _check_containers(spec: Json, where: str) -> Iterator[Cause]:
     containers = spec.get("containers")
     if not containers:
         yield Cause("FieldValueRequired", "Required value", f"{where}.containers")
@@ -241,8 +244,8 @@ def _containers(spec: Json, where: str) -> Iterator[Cause]:
                 yield Cause("FieldValueRequired", "Required value", f"{where}.containers[{index}].{key}")
 
 
-def complete_job(obj: Json) -> None:
-    """Defaults."""
+def default_job(obj: Json) -> None:
+    """Fill in the defaults of a Job's spec."""
     spec = obj["spec"] = dict(obj.get("spec") or {})
     if spec.get("completions") is None and spec.get("parallelism") is None:
         spec["completions"] = 1
@@ -254,8 +257,8 @@ def complete_job(obj: Json) -> None:
             spec[key] = default
 
 
-def fill_job(obj: Json) -> None:
-    """A new Job selects its pods by its uid."""
+def initialize_job(obj: Json) -> None:
+    """Let a new Job select its pods by its uid."""
     metadata, spec = obj["metadata"], obj["spec"]
     obj["status"] = {}
     if spec.get("manualSelector"):
@@ -277,14 +280,14 @@ def fill_job(obj: Json) -> None:
 
 
 def check_job(obj: Json, _old: Json) -> Iterator[Cause]:
-    """Counts, containers, restart policy."""
+    """Yield wrong counts, containers and restart policies."""
     spec = obj["spec"]
     for key in ("parallelism", "completions", "backoffLimit"):
         if spec.get(key) is not None and spec[key] < 0:
             why = f"Invalid value: {spec[key]}: must be greater than or equal to 0"
             yield Cause("FieldValueInvalid", why, f"spec.{key}")
     template = (spec.get("template") or {}).get("spec") or {}
-    yield from _containers(template, "spec.template.spec")
+    yield from _check_containers(template, "spec.template.spec")
     policy = template.get("restartPolicy")
     where = "spec.template.spec.restartPolicy"
     if policy is None or policy == "Always":
@@ -298,7 +301,7 @@ def check_job(obj: Json, _old: Json) -> Iterator[Cause]:
 
 
 def check_event(obj: Json, old: Json) -> Iterator[Cause]:
-    """It lies in the namespace of what it is about."""
+    """Yield an Event that is not in the namespace of its object."""
     if old is None:
         involved, namespace = (obj.get("involvedObject") or {}).get("namespace", ""), obj["metadata"].get("namespace")
         if involved != namespace and not (involved == "" and namespace == "default"):

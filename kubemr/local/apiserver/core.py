@@ -1,15 +1,14 @@
-"""The embedded apiserver without its network: requests in, answers out.
+"""The embedded apiserver without its network: it takes requests and returns answers.
 
-`ApiServer` is synchronous and deterministic.  It has no thread, socket or clock of its own: time, uids and
-name suffixes are given to it.  One revision counter orders all writes and is every object's
-`resourceVersion`; a bounded history of changes serves watches, exact lists and continue tokens, and what
-is older than it answers 410 as in a real cluster.
+`ApiServer` is synchronous and deterministic.  It has no thread, socket or clock: the caller passes time, uids and name
+suffixes.  One revision counter orders all writes and is every object's `resourceVersion`.  A bounded history of changes
+serves watches, exact lists and continue tokens; for what is older, the answer is 410, as in a real cluster.
 
-Documents in answers, events and lists are shared with the store and with each other: read them, do not
-change them.  (Documents in requests are not changed, and may be shared from then on.)
+Documents in answers, events and lists are shared with the store and with each other: callers must not change them.
+Documents in requests are not changed, but may be shared afterwards.
 
-Which behaviours it has and which it lacks is described in `docs/embedded-apiserver.md`; the suite in
-`tests/differential` holds it to the real kube-apiserver.
+`docs/embedded-apiserver.md` describes what the server supports and what not.  The tests in `tests/differential` compare
+it with the real kube-apiserver.
 """
 
 from __future__ import annotations
@@ -28,19 +27,19 @@ from kubemr.local.apiserver.watch import Subscription
 from kubemr.locks.effects import Answer, Json, Request, Resource
 
 HISTORY: Final = 10_000
-"""How many changes of each kind are kept for watches and old lists, at least."""
+"""How many changes of each kind are kept, at least, for watches and old lists."""
 
-_DEFINITIONS: Final = Resource(CRD_GROUP, "v1", "customresourcedefinitions", False)
-_NAMESPACES: Final = Resource("", "v1", "namespaces", False)
+_DEFINITION_RESOURCE: Final = Resource(CRD_GROUP, "v1", "customresourcedefinitions", False)
+_NAMESPACE_RESOURCE: Final = Resource("", "v1", "namespaces", False)
 
 
 class ApiServer:
     """An apiserver in memory.
 
-    `clock` gives seconds since 1970, `uids` a fresh uid, `suffixes` five characters for a `generateName`.
-    `definitions` are custom resource definitions that are there from the start, `namespaces` likewise.
-    `rules` stand for the CEL rules of definitions, by group and kind: functions of an object and the one before.
-    `history` bounds how many changes of each kind are kept.
+    - `clock` returns seconds since 1970, `uids` a new uid, `suffixes` five characters for a `generateName`.
+    - `definitions` are custom resource definitions that exist from the start; `namespaces` are likewise namespaces.
+    - `rules` replace the CEL rules of definitions, by group and kind: functions of an object and the one before.
+    - `history` bounds how many changes of each kind are kept.
     """
 
     def __init__(
@@ -56,11 +55,11 @@ class ApiServer:
     ) -> None:
         self._state = State(Sources(clock, uids, suffixes), Store(history), dict(rules))
         for name in namespaces:
-            self._must(Request("create", _NAMESPACES, body={"metadata": {"name": name}}))
+            self._create(Request("create", _NAMESPACE_RESOURCE, body={"metadata": {"name": name}}))
         for definition in definitions:
-            self._must(Request("create", _DEFINITIONS, body=definition))
+            self._create(Request("create", _DEFINITION_RESOURCE, body=definition))
 
-    def _must(self, request: Request) -> None:
+    def _create(self, request: Request) -> None:
         answer = self.handle(request)
         if not answer.ok:
             raise ValueError(f"{request.resource.plural} {request.body!r}: {answer.message}")
@@ -72,11 +71,11 @@ class ApiServer:
 
     @property
     def kinds(self) -> Iterable[Kind]:
-        """The kinds that are served, for discovery."""
+        """The served kinds, for discovery."""
         return self._state.kinds.values()
 
     def kind(self, resource: Resource) -> Kind | None:
-        """The kind that is served at a resource's URL."""
+        """Return the kind that is served at a resource's URL, or None."""
         return self._state.kinds.get((resource.group, resource.version, resource.plural))
 
     def handle(self, request: Request) -> Answer:
@@ -116,9 +115,9 @@ class ApiServer:
         return (update.patch if verb == "patch" else update.replace)(state, kind, request)
 
     def _get(self, kind: Kind, request: Request, name: str) -> Answer:
-        asked = options.resource_version(request.query.get("resourceVersion", ""))
-        if asked is not None and asked > self.revision:
-            raise errors.too_new(asked, self.revision)
+        requested = options.resource_version(request.query.get("resourceVersion", ""))
+        if requested is not None and requested > self.revision:
+            raise errors.too_new(requested, self.revision)
         return Answer(200, self._state.existing(kind, request.namespace, name))
 
     def _check_subresource(self, kind: Kind, request: Request) -> None:
@@ -130,7 +129,7 @@ class ApiServer:
         raise errors.no_such_subresource()
 
     def stale_list(self, request: Request, revision: int) -> Answer:
-        """A list as it would have been answered at `revision`: what a lagging watch cache may serve.
+        """Return a list as it would have been answered at `revision`, as a lagging watch cache may do.
 
         Such a list is a legal answer to a request with `resourceVersion="0"` (or any N up to `revision`).
         """
@@ -150,10 +149,10 @@ class ApiServer:
         bookmarks: bool = False,
         send_initial_events: bool | None = None,
     ) -> Subscription | Answer:
-        """Watch a collection.  An `Answer` is a refusal of the request itself.
+        """Watch a collection.  An `Answer` rejects the request itself.
 
-        A resourceVersion that is too old is not: as with the real server, the stream opens and holds one ERROR
-        event with a `Status` of code 410.  Without a version, or with "0", the present objects come first.
+        A resourceVersion that is too old is no such rejection: as with the real server, the stream opens and holds one
+        ERROR event with a `Status` of code 410.  Without a version, or with "0", the present objects come first.
         """
         try:
             kind = self._state.kind(resource)
@@ -175,5 +174,5 @@ class ApiServer:
         self._state.store.compact(self.revision if revision is None else revision)
 
     def collect_garbage(self) -> int:
-        """One run of the garbage collector and the namespace controller; returns the number of writes."""
+        """Run the garbage collector and the namespace controller once, and return the number of writes."""
         return garbage_collector.collect(self._state)

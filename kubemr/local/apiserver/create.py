@@ -1,4 +1,4 @@
-"""Create: decode, admit, default, check, store, in the order in which the real server refuses."""
+"""Create an object: decode, admit, default, check, store.  The order of rejections is that of the real server."""
 
 from __future__ import annotations
 
@@ -7,20 +7,22 @@ from collections.abc import Mapping
 from kubemr.local.apiserver import errors, options
 from kubemr.local.apiserver.errors import Cause
 from kubemr.local.apiserver.go_json import canonical, plain
-from kubemr.local.apiserver.kinds import Kind, Undecodable
+from kubemr.local.apiserver.kinds import DecodeError, Kind
 from kubemr.local.apiserver.metadata import check_metadata, check_metadata_change
-from kubemr.local.apiserver.state import State
-from kubemr.local.apiserver.store import Collection, Key
+from kubemr.local.apiserver.state import NAMESPACES, State
+from kubemr.local.apiserver.store import Key
 from kubemr.locks.effects import Answer, Json
 
 _MAX_PREFIX = 58
 _MAX_TRIES = 8
-_NAMESPACES = Collection("namespaces.")
 _STATUS_FIRST = ("uid", "creationTimestamp")
 
 
-def decode(kind: Kind, body: Json, query: Mapping[str, str]) -> Json:
-    """A client's document as the kind's object, top level and metadata its own; a 400 `ApiError` where it is none."""
+def decode_object(kind: Kind, body: Json, query: Mapping[str, str]) -> Json:
+    """Decode a client's document into an object of the kind, with its own top level and metadata.
+
+    Raises a 400 `ApiError` if the document is no such object.
+    """
     if kind.custom:
         if not isinstance(body, dict) or not body.get("kind"):
             raise errors.bad_request(
@@ -38,7 +40,7 @@ def decode(kind: Kind, body: Json, query: Mapping[str, str]) -> Json:
         obj = plain(obj)
     try:
         dropped = kind.strategy.decode(obj)
-    except Undecodable as problem:
+    except DecodeError as problem:
         raise errors.bad_request(_cannot_handle(kind, str(problem))) from None
     if dropped and query.get("fieldValidation") == "Strict":
         listed = ", ".join(f'unknown field "{field}"' for field in dropped)
@@ -66,8 +68,8 @@ def _decode_builtin(kind: Kind, body: Json) -> Json:
     return {**body, "kind": kind.name, "apiVersion": kind.api_version}
 
 
-def settle_namespace(kind: Kind, namespace: str | None, metadata: Json) -> None:
-    """An object's namespace is the URL's."""
+def set_namespace(kind: Kind, namespace: str | None, metadata: Json) -> None:
+    """Set an object's namespace to that of the URL."""
     wanted = namespace if kind.resource.namespaced else None
     if metadata.get("namespace") not in (None, wanted):
         raise errors.bad_request(
@@ -78,7 +80,7 @@ def settle_namespace(kind: Kind, namespace: str | None, metadata: Json) -> None:
 
 
 def check(kind: Kind, obj: Json, old: Json, subresource: str | None = None) -> None:
-    """Refuse with all that is wrong at once.  `old` is None for a new object."""
+    """Raise an `ApiError` with every mistake at once.  `old` is None for a new object."""
     metadata = obj["metadata"]
     if obj["kind"] != kind.name:
         why = f'Invalid value: "{obj["kind"]}": must be {kind.name}'
@@ -95,14 +97,14 @@ def check(kind: Kind, obj: Json, old: Json, subresource: str | None = None) -> N
 
 
 def create(state: State, kind: Kind, namespace: str | None, body: Json, query: Mapping[str, str]) -> Answer:
-    """The answer to a create."""
-    obj = decode(kind, body, query)
-    settle_namespace(kind, namespace, obj["metadata"])
+    """Answer a create request."""
+    obj = decode_object(kind, body, query)
+    set_namespace(kind, namespace, obj["metadata"])
     return create_decoded(state, kind, obj, query)
 
 
 def create_decoded(state: State, kind: Kind, obj: Json, query: Mapping[str, str]) -> Answer:
-    """The rest of a create; a PUT that creates comes here too."""
+    """Create an object that is already decoded; a PUT that creates uses it, too."""
     metadata = obj["metadata"]
     namespace = metadata.get("namespace")
     version = metadata.pop("resourceVersion", None)
@@ -111,7 +113,7 @@ def create_decoded(state: State, kind: Kind, obj: Json, query: Mapping[str, str]
     prefix = metadata.get("generateName")
     generated = not metadata.get("name") and bool(prefix)
     if generated:
-        metadata["name"] = _generated(state, kind, prefix, namespace)
+        metadata["name"] = _generate_name(state, kind, prefix, namespace)
     if kind.resource.namespaced:
         _admit(state, kind, namespace or "", metadata.get("name", ""))
     metadata["uid"], metadata["creationTimestamp"] = state.sources.uids(), state.now()
@@ -121,15 +123,15 @@ def create_decoded(state: State, kind: Kind, obj: Json, query: Mapping[str, str]
     check(kind, obj, None)
     if version and version != "0":
         raise errors.server_error("resourceVersion should not be set on objects to be created")
-    there = state.store.get(kind.collection, state.key(obj))
-    if there is not None:
-        going = bool(there["metadata"].get("deletionTimestamp"))
-        raise errors.already_exists(kind.group, kind.plural, metadata["name"], going)
+    existing = state.store.get(kind.collection, state.key(obj))
+    if existing is not None:
+        being_deleted = bool(existing["metadata"].get("deletionTimestamp"))
+        raise errors.already_exists(kind.group, kind.plural, metadata["name"], being_deleted)
     return Answer(201, obj if options.dry_run(query) else state.put(kind, obj))
 
 
-def _generated(state: State, kind: Kind, prefix: str, namespace: str | None) -> str:
-    """A free name; the server draws a few times before it gives up with a 409."""
+def _generate_name(state: State, kind: Kind, prefix: str, namespace: str | None) -> str:
+    """Return a free name.  After several taken names, return a taken one, for which the create answers 409."""
     name = ""
     for _ in range(_MAX_TRIES):
         name = prefix[:_MAX_PREFIX] + state.sources.suffixes()
@@ -139,8 +141,8 @@ def _generated(state: State, kind: Kind, prefix: str, namespace: str | None) -> 
 
 
 def _admit(state: State, kind: Kind, namespace: str, name: str) -> None:
-    """Admission by the namespace: it must exist and not be going away."""
-    owner = state.store.get(_NAMESPACES, Key(f"/{namespace}"))
+    """Reject an object whose namespace does not exist or is terminating."""
+    owner = state.store.get(NAMESPACES, Key(f"/{namespace}"))
     if owner is None:
         raise errors.not_found("", "namespaces", namespace)
     if owner["metadata"].get("deletionTimestamp"):

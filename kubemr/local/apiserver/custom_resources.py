@@ -1,9 +1,9 @@
-"""Custom resources: the definitions (CRDs), and the strategy that a definition's schema gives its kind.
+"""Serve custom resources: definitions (CRDs), and the strategy that a definition's schema gives its kind.
 
 A write prunes unknown fields, fills in defaults and checks the structural schema, in this order, with
 `kubemr.resources.structural_schema`.  Rules in CEL are not evaluated (see `docs/embedded-apiserver.md`).
-What a write leaves untouched was checked when it was written: only the changed top-level members are
-looked at, and the whole object only to word a refusal.
+What a write does not change was checked when it was written.  So only the changed top-level members are checked, and
+the whole object only to word an error.
 """
 
 from __future__ import annotations
@@ -21,22 +21,22 @@ from kubemr.resources import structural_schema
 
 CRD_GROUP = "apiextensions.k8s.io"
 Rules: TypeAlias = Callable[[Json, Json], Sequence[Cause]]
-"""The rules of a kind that are not in its structural schema: of an object, and of the one before it or None."""
+"""The rules of a kind that its structural schema lacks, as a function of an object and the one before it (or None)."""
 
 _TYPE_META = ("apiVersion", "kind", "metadata")
 
 
-def copied(value: Json) -> Json:
-    """A copy that shares no container with `value`."""
+def deep_copy(value: Json) -> Json:
+    """Return a copy that shares no container with `value`."""
     if isinstance(value, dict):
-        return {key: copied(member) if isinstance(member, dict | list) else member for key, member in value.items()}
+        return {key: deep_copy(member) if isinstance(member, dict | list) else member for key, member in value.items()}
     if isinstance(value, list):
-        return [copied(item) if isinstance(item, dict | list) else item for item in value]
+        return [deep_copy(item) if isinstance(item, dict | list) else item for item in value]
     return value
 
 
 _BLOCKING: Final = structural_schema.BLOCKING | {structural_schema.NOT_SUPPORTED}
-_UNCHECKED: Final = Cause(
+_RULES_NOT_CHECKED: Final = Cause(
     "FieldValueInvalid",
     "Invalid value: null: some validation rules were not checked because the object was invalid; correct the existing "
     "errors to complete validation",
@@ -49,53 +49,56 @@ def _no_rules(_obj: Json, _old: Json) -> Sequence[Cause]:
 
 
 @frozen
-class Custom:
-    """The strategy of a custom kind: everything follows from its structural `schema`."""
+class CustomStrategy:
+    """The strategy of a custom kind, which follows from its structural `schema`."""
 
     kind: str
     schema: Json
     status: bool
     replicas_path: tuple[str, ...] = ()
     status_path: tuple[str, ...] = ()
-    ruled: bool = False
+    has_rules: bool = False
     rules: Rules = _no_rules
 
     def decode(self, body: Json) -> list[str]:
-        """Own the parts that may be pruned or defaulted."""
+        """Copy the parts that may be pruned or defaulted, and prune."""
         dropped = decode_metadata(body)
         for key in body:
             if key not in _TYPE_META:
-                body[key] = copied(body[key])
+                body[key] = deep_copy(body[key])
         return [*structural_schema.prune(body, self.schema), *dropped]
 
     def create(self, obj: Json) -> None:
-        """A client cannot create a status where that is a subresource."""
+        """Remove a status, which a client cannot create if it is a subresource, and fill in defaults."""
         if self.status:
             obj.pop("status", None)
         structural_schema.apply_defaults(obj, self.schema)
 
     def update(self, obj: Json, old: Json) -> None:
-        """Defaults."""
+        """Fill in defaults."""
         structural_schema.apply_defaults(obj, self.schema)
 
     def check(self, obj: Json, old: Json, subresource: str | None) -> Sequence[Cause]:
-        """The schema's refusals."""
+        """Return what the schema and the rules reject."""
         if subresource == "status":
             return self._check_status(obj, old)
         if old is not None and not self._changed_is_wrong(obj, old):
             return self.rules(obj, old)
-        errors = structural_schema.check(_body(obj), self.schema)
+        errors = structural_schema.check(_without_type_meta(obj), self.schema)
         causes = [Cause(error.kind, error.detail, error.path) for error in errors]
         return self._with_rules([*causes, *self._check_replicas(obj, self.replicas_path)], obj, old)
 
     def _with_rules(self, causes: list[Cause], obj: Json, old: Json) -> Sequence[Cause]:
-        """As in the real server, rules are not evaluated on an object whose shape they could not rely on."""
+        """Add what the rules reject.
+
+        As in the real server, the rules are not evaluated if the shape of the object is wrong.
+        """
         if not any(cause.reason in _BLOCKING for cause in causes):
             return [*causes, *self.rules(obj, old)]
-        return [*causes, _UNCHECKED] if self.ruled else causes
+        return [*causes, _RULES_NOT_CHECKED] if self.has_rules else causes
 
     def _check_status(self, obj: Json, old: Json) -> Sequence[Cause]:
-        """Only the status is checked, as a document of its own; so messages name the fields below it."""
+        """Check only the status, as a document of its own, so that messages name the fields below it."""
         schema = self.schema.get("properties", {}).get("status")
         if schema is None or "status" not in obj:
             return self.rules(obj, old)
@@ -116,17 +119,17 @@ class Custom:
 
     @staticmethod
     def _check_replicas(obj: Json, path: tuple[str, ...]) -> list[Cause]:
-        """A path of the scale subresource must lead to a number that is not negative."""
+        """Check that a path of the scale subresource leads to a number that is not negative."""
         at, where = obj, "." + ".".join(path)
         for part in path:
             if not isinstance(at, dict):
-                why = f"Invalid value: 0: {where} accessor error: {_shown(at)}, expected map[string]interface{{}}"
+                why = f"Invalid value: 0: {where} accessor error: {_go_type_of(at)}, expected map[string]interface{{}}"
                 return [Cause("FieldValueInvalid", why, where)]
             at = at.get(part)
             if at is None:
                 return []
         if path and (not isinstance(at, int) or isinstance(at, bool)):
-            why = f"Invalid value: 0: {where} accessor error: {_shown(at)}, expected int64"
+            why = f"Invalid value: 0: {where} accessor error: {_go_type_of(at)}, expected int64"
             return [Cause("FieldValueInvalid", why, where)]
         if path and at < 0:
             return [Cause("FieldValueInvalid", f"Invalid value: {at}: should be a non-negative integer", where)]
@@ -136,7 +139,7 @@ class Custom:
 _ABSENT = object()
 
 
-def _shown(value: Json) -> str:
+def _go_type_of(value: Json) -> str:
     names = ((bool, "bool"), (int, "int64"), (float, "float64"), (str, "string"))
     for kind, name in names:
         if isinstance(value, kind):
@@ -146,13 +149,13 @@ def _shown(value: Json) -> str:
     return "[] is of the type []interface {}"
 
 
-def _body(obj: Json) -> Json:
-    """What the schema checks: `metadata` has its own rules."""
+def _without_type_meta(obj: Json) -> Json:
+    """Return the part that the schema checks: `metadata` has its own rules."""
     return {key: value for key, value in obj.items() if key not in _TYPE_META}
 
 
 def kinds_of(definition: Json, rules: Mapping[tuple[str, str], Rules]) -> list[Kind]:
-    """The kinds, one per served version, that a definition adds to the server; `rules` by group and kind."""
+    """Return the kinds, one per served version, that a definition adds to the server; `rules` by group and kind."""
     spec = definition["spec"]
     names = spec["names"]
     found = []
@@ -171,13 +174,13 @@ def kinds_of(definition: Json, rules: Mapping[tuple[str, str], Rules]) -> list[K
                 Resource(spec["group"], version["name"], names["plural"], spec.get("scope") == "Namespaced"),
                 names["kind"],
                 names.get("singular") or names["kind"].lower(),
-                Custom(
+                CustomStrategy(
                     names["kind"],
                     schema,
                     status,
                     path,
                     status_path,
-                    _ruled(schema),
+                    _has_rules(schema),
                     rules.get((spec["group"], names["kind"]), _no_rules),
                 ),
                 short_names=tuple(names.get("shortNames") or ()),
@@ -195,11 +198,11 @@ def kinds_of(definition: Json, rules: Mapping[tuple[str, str], Rules]) -> list[K
     return found
 
 
-def _ruled(schema: Json) -> bool:
-    """Whether a schema has rules in CEL, anywhere."""
+def _has_rules(schema: Json) -> bool:
+    """Find out whether a schema has CEL rules at any level."""
     if isinstance(schema, dict):
-        return "x-kubernetes-validations" in schema or any(map(_ruled, schema.values()))
-    return isinstance(schema, list) and any(map(_ruled, schema))
+        return "x-kubernetes-validations" in schema or any(map(_has_rules, schema.values()))
+    return isinstance(schema, list) and any(map(_has_rules, schema))
 
 
 def _selectable(version: Json) -> list[str]:
@@ -207,23 +210,23 @@ def _selectable(version: Json) -> list[str]:
 
 
 @frozen
-class Definition:
-    """The strategy of definitions themselves."""
+class DefinitionStrategy:
+    """The strategy of custom resource definitions."""
 
     def decode(self, body: Json) -> list[str]:
-        """Definitions come from trusted hands here; their schemas are used as they are."""
+        """Copy a definition.  Its schema is trusted and used as it is."""
         for key in body:
             if key not in _TYPE_META:
-                body[key] = copied(body[key])
+                body[key] = deep_copy(body[key])
         return decode_metadata(body)
 
     def create(self, obj: Json) -> None:
-        """The names that a definition may leave out, and its status, which says that it is served."""
+        """Fill in the optional names, and a status which says that the definition is served."""
         self._complete(obj)
         names = obj["spec"]["names"]
-        stamp = obj["metadata"]["creationTimestamp"]
+        now = obj["metadata"]["creationTimestamp"]
         conditions = [
-            {"type": kind, "status": "True", "lastTransitionTime": stamp, "reason": reason, "message": message}
+            {"type": kind, "status": "True", "lastTransitionTime": now, "reason": reason, "message": message}
             for kind, reason, message in (
                 ("NamesAccepted", "NoConflicts", "no conflicts found"),
                 ("Established", "InitialNamesAccepted", "the initial names have been accepted"),
@@ -233,7 +236,7 @@ class Definition:
         obj["status"] = {"conditions": conditions, "acceptedNames": dict(names), "storedVersions": stored}
 
     def update(self, obj: Json, old: Json) -> None:
-        """Names."""
+        """Fill in the optional names."""
         self._complete(obj)
 
     def _complete(self, obj: Json) -> None:
@@ -243,7 +246,7 @@ class Definition:
         obj["spec"].setdefault("conversion", {"strategy": "None"})
 
     def check(self, obj: Json, old: Json, subresource: str | None) -> Sequence[Cause]:
-        """Only the name is checked: it must be `plural.group`."""
+        """Check only the name, which must be `plural.group`."""
         spec = obj["spec"]
         want = f"{spec['names']['plural']}.{spec['group']}"
         if obj["metadata"]["name"] != want:
@@ -253,12 +256,12 @@ class Definition:
 
 
 def definition_kind() -> Kind:
-    """The kind of custom resource definitions."""
+    """Return the kind of custom resource definitions."""
     return Kind(
         Resource(CRD_GROUP, "v1", "customresourcedefinitions", False),
         "CustomResourceDefinition",
         "customresourcedefinition",
-        Definition(),
+        DefinitionStrategy(),
         short_names=("crd", "crds"),
         categories=("api-extensions",),
         fields=("metadata.name",),

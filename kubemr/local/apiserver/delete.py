@@ -1,7 +1,7 @@
-"""Delete: at once, or first marked (`deletionTimestamp`) until finalizers and grace have gone.
+"""Delete an object at once, or mark it by `deletionTimestamp` until its finalizers and its grace period are gone.
 
 A propagation policy is a finalizer: `Foreground` adds `foregroundDeletion`, `Orphan` adds `orphan`, `Background`
-removes both; the collector (`collecting`) works them off.
+removes both.  `garbage_collector` processes these finalizers.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ FOREGROUND, ORPHAN = "foregroundDeletion", "orphan"
 
 
 def delete(state: State, kind: Kind, namespace: str | None, name: str, body: Json, query: Mapping[str, str]) -> Answer:
-    """The answer to a delete of one object."""
+    """Answer a delete of one object."""
     options = delete_options(body, query)
     obj = state.existing(kind, namespace, name)
     _check_preconditions(kind, obj, options)
     gone, last = delete_object(state, kind, obj, options)
     if gone and not kind.returns_deleted:
-        return Answer(200, _success(kind, obj))
+        return Answer(200, _success_status(kind, obj))
     return Answer(200, last)
 
 
 def delete_collection(state: State, kind: Kind, namespace: str | None, body: Json, query: Mapping[str, str]) -> Answer:
-    """The answer to a delete of all objects that a list would show: that list, as it was before."""
+    """Answer a delete of all objects that a list would show.  The answer is that list, as it was before."""
     options = delete_options(body, query if body else _without_list(query))
     listed = list_objects(state, kind, namespace, query)
     for item in listed.body["items"]:
@@ -45,7 +45,7 @@ def _without_list(query: Mapping[str, str]) -> Mapping[str, str]:
     return {key: value for key, value in query.items() if key not in ("labelSelector", "fieldSelector", "limit")}
 
 
-def _success(kind: Kind, obj: Json) -> Json:
+def _success_status(kind: Kind, obj: Json) -> Json:
     details = {"name": obj["metadata"]["name"], "group": kind.group, "kind": kind.plural, "uid": obj["metadata"]["uid"]}
     return {
         "kind": "Status",
@@ -84,7 +84,7 @@ def _finalizers(kind: Kind, obj: Json, policy: str) -> list[str]:
 
 
 def _grace(kind: Kind, obj: Json, options: DeleteOptions) -> int:
-    """Seconds that a pod is given: none unless it is on a node and has not ended."""
+    """Return the grace period of a pod in seconds: 0 unless it is on a node and has not ended."""
     if not kind.graceful:
         return 0
     spec, phase = obj.get("spec") or {}, (obj.get("status") or {}).get("phase")
@@ -97,17 +97,17 @@ def _grace(kind: Kind, obj: Json, options: DeleteOptions) -> int:
 
 
 def delete_object(state: State, kind: Kind, obj: Json, options: DeleteOptions) -> tuple[bool, Json]:
-    """Delete or mark; whether it is gone, and its last or present state."""
+    """Delete or mark an object.  Return whether it is deleted, and its last or present state."""
     if kind.plural == "namespaces" and not kind.group:
         return False, _terminate(state, kind, obj, options)
     finalizers = _finalizers(kind, obj, options.policy)
     grace = _grace(kind, obj, options)
-    marked = _marked(state, kind, obj, finalizers, grace)
+    marked = _mark_deleted(state, kind, obj, finalizers, grace)
     if finalizers or grace:
-        if marked == obj or options.dry:
-            return False, marked if options.dry else obj
+        if marked == obj or options.dry_run:
+            return False, marked if options.dry_run else obj
         return False, state.put(kind, marked)
-    if options.dry:
+    if options.dry_run:
         return True, obj
     version = state.remove(kind, obj)["metadata"]["resourceVersion"]
     if kind.graceful:
@@ -115,7 +115,7 @@ def delete_object(state: State, kind: Kind, obj: Json, options: DeleteOptions) -
     return True, {**obj, "metadata": {**obj["metadata"], "resourceVersion": version}}
 
 
-def _marked(state: State, kind: Kind, obj: Json, finalizers: list[str], grace: int) -> Json:
+def _mark_deleted(state: State, kind: Kind, obj: Json, finalizers: list[str], grace: int) -> Json:
     metadata = dict(obj["metadata"])
     if "deletionTimestamp" not in metadata:
         metadata["deletionTimestamp"] = state.now()
@@ -132,8 +132,8 @@ def _marked(state: State, kind: Kind, obj: Json, finalizers: list[str], grace: i
 
 
 def _terminate(state: State, kind: Kind, obj: Json, options: DeleteOptions) -> Json:
-    """A namespace stays, Terminating, until the collector has emptied it."""
-    if obj["metadata"].get("deletionTimestamp") or options.dry:
+    """Mark a namespace as Terminating; it stays until the garbage collector has emptied it."""
+    if obj["metadata"].get("deletionTimestamp") or options.dry_run:
         return obj
     metadata = {**obj["metadata"], "deletionTimestamp": state.now()}
     return state.put(kind, {**obj, "metadata": metadata, "status": {**obj.get("status", {}), "phase": "Terminating"}})

@@ -1,7 +1,7 @@
-"""What a client such as kubectl asks before it asks for objects: versions, groups, resources, health, OpenAPI.
+"""Answer what a client such as kubectl asks before it asks for objects: versions, groups, resources, health, OpenAPI.
 
-The OpenAPI documents hold no schemas.  They say that writes take `fieldValidation`, so kubectl leaves the
-validation to the server.
+The OpenAPI documents hold no schemas.  They say that writes accept `fieldValidation`, so kubectl leaves the validation
+to the server.
 """
 
 from __future__ import annotations
@@ -25,21 +25,21 @@ VERSION: Json = {
 }
 
 _HEALTH = ("/healthz", "/livez", "/readyz")
-_VERBS = ["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"]
+_DISCOVERY_VERBS = ["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"]
 
 
-def not_found() -> bytes:
-    """The plain text that answers a URL which names nothing."""
+def page_not_found() -> bytes:
+    """Return the plain-text answer for a URL that names nothing."""
     return answer_bytes(404, (PAGE_NOT_FOUND + "\n").encode(), "text/plain; charset=utf-8")
 
 
 def answer(server: ApiServer, path: str) -> bytes:
-    """The whole HTTP answer to a GET of a path that names no resource."""
+    """Return the whole HTTP answer to a GET of a path that names no resource."""
     path = path.rstrip("/")
     if path in _HEALTH:
         return answer_bytes(200, b"ok", "text/plain; charset=utf-8")
     document = _document(server, path)
-    return not_found() if document is None else answer_bytes(200, json_bytes(document))
+    return page_not_found() if document is None else answer_bytes(200, json_bytes(document))
 
 
 def _document(server: ApiServer, path: str) -> Json:
@@ -67,19 +67,19 @@ def _group(group: str, versions: list[tuple[str, str]]) -> Json:
     return {"kind": "APIGroup", "apiVersion": "v1", "name": group, "versions": served, "preferredVersion": served[0]}
 
 
-def _of(server: ApiServer, group: str, version: str) -> list[Kind]:
+def _kinds_of_version(server: ApiServer, group: str, version: str) -> list[Kind]:
     return [kind for kind in server.kinds if (kind.group, kind.resource.version) == (group, version)]
 
 
 def _resources(server: ApiServer, group: str, version: str) -> Json:
     resources: list[Json] = []
-    for kind in _of(server, group, version):
+    for kind in _kinds_of_version(server, group, version):
         entry: Json = {
             "name": kind.plural,
             "singularName": kind.singular,
             "namespaced": kind.resource.namespaced,
             "kind": kind.name,
-            "verbs": _VERBS,
+            "verbs": _DISCOVERY_VERBS,
         }
         if kind.short_names:
             entry["shortNames"] = list(kind.short_names)
@@ -104,7 +104,7 @@ def _resources(server: ApiServer, group: str, version: str) -> Json:
 def _openapi(server: ApiServer, group: str, version: str) -> Json:
     parameter = {"name": "fieldValidation", "in": "query", "schema": {"type": "string"}}
     paths = {}
-    for kind in _of(server, group, version):
+    for kind in _kinds_of_version(server, group, version):
         path = kind.resource.path("{namespace}" if kind.resource.namespaced else None, "{name}")
         meaning = {"group": group, "version": version, "kind": kind.name}
         paths[path] = {"patch": {"parameters": [parameter], "x-kubernetes-group-version-kind": meaning}}

@@ -1,7 +1,7 @@
-"""Refusals: the `Status` documents that the apiserver answers with, one function each.
+"""Build the `Status` documents of errors, one function for each.
 
-A refusal travels through the core as an `ApiError` and becomes an `Answer` in `ApiServer.handle`.
-Texts are the real server's (Kubernetes 1.36, `apimachinery/pkg/api/errors`).
+An error is raised in the core as an `ApiError` and becomes an `Answer` in `ApiServer.handle`.
+The texts are the real server's (Kubernetes 1.36, `apimachinery/pkg/api/errors`).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from kubemr.locks.effects import Answer, Json
 
 
 class ApiError(Exception):
-    """A refused request; `status` is the HTTP status and `body` the `Status` document."""
+    """A rejected request; `status` is the HTTP status and `body` the `Status` document."""
 
     def __init__(self, status: int, body: Json) -> None:
         super().__init__(body["message"])
@@ -22,21 +22,21 @@ class ApiError(Exception):
         self.body = body
 
     def answer(self) -> Answer:
-        """The refusal as what the client receives."""
+        """Return the error as the answer that the client gets."""
         retry = self.body.get("details", {}).get("retryAfterSeconds")
         return Answer(self.status, self.body, retry_after=float(retry) if retry else None)
 
 
 @frozen
 class Cause:
-    """One entry of `details.causes`: `reason` (e.g. `FieldValueInvalid`), `message` without the field, `field`."""
+    """An entry of `details.causes`: `reason` (e.g. `FieldValueInvalid`), `message` without the field, `field`."""
 
     reason: str
     message: str
     field: str
 
 
-def _status(code: int, reason: str, message: str, details: Json = None, **metadata: str) -> ApiError:
+def _api_error(code: int, reason: str, message: str, details: Json = None, **metadata: str) -> ApiError:
     body: Json = {"kind": "Status", "apiVersion": "v1", "metadata": metadata, "status": "Failure", "message": message}
     if reason:
         body["reason"] = reason
@@ -46,116 +46,127 @@ def _status(code: int, reason: str, message: str, details: Json = None, **metada
     return ApiError(code, body)
 
 
-def _about(name: str, group: str, kind: str, **more: Json) -> Json:
+def _details(name: str, group: str, kind: str, **more: Json) -> Json:
     details = {"name": name, "group": group, "kind": kind, **more}
     return {key: value for key, value in details.items() if value}
 
 
 def qualified(group: str, plural: str) -> str:
-    """`plural.group`, as messages name a resource; the plural alone in the core group."""
+    """Return `plural.group`, as messages name a resource; only the plural in the core group."""
     return f"{plural}.{group}" if group else plural
 
 
 def bad_request(message: str) -> ApiError:
-    """400: the request makes no sense, whatever is stored."""
-    return _status(400, "BadRequest", message)
+    """Return a 400: the request makes no sense, whatever is stored."""
+    return _api_error(400, "BadRequest", message)
 
 
 def not_found(group: str, plural: str, name: str) -> ApiError:
-    """404: no object of that name."""
-    return _status(404, "NotFound", f'{qualified(group, plural)} "{name}" not found', _about(name, group, plural))
+    """Return a 404: there is no object of that name."""
+    return _api_error(404, "NotFound", f'{qualified(group, plural)} "{name}" not found', _details(name, group, plural))
 
 
-def already_exists(group: str, plural: str, name: str, going: bool) -> ApiError:
-    """409 to a create: the name is taken, perhaps by an object that is `going`."""
-    message = f'{"object is being deleted: " if going else ""}{qualified(group, plural)} "{name}" already exists'
-    return _status(409, "AlreadyExists", message, _about(name, group, plural))
+def already_exists(group: str, plural: str, name: str, being_deleted: bool) -> ApiError:
+    """Return a 409 for a create: an object has that name; it may be `being_deleted`."""
+    message = (
+        f'{"object is being deleted: " if being_deleted else ""}{qualified(group, plural)} "{name}" already exists'
+    )
+    return _api_error(409, "AlreadyExists", message, _details(name, group, plural))
 
 
 def conflict(group: str, plural: str, name: str, why: str) -> ApiError:
-    """409 to a write: a version or a uid is not the one that is stored."""
+    """Return a 409 for a write: a version or a uid differs from the stored one."""
     message = f'Operation cannot be fulfilled on {qualified(group, plural)} "{name}": {why}'
-    return _status(409, "Conflict", message, _about(name, group, plural))
+    return _api_error(409, "Conflict", message, _details(name, group, plural))
 
 
 MODIFIED = "the object has been modified; please apply your changes to the latest version and try again"
 
 
 def forbidden(group: str, plural: str, name: str, why: str, causes: Sequence[Cause] = ()) -> ApiError:
-    """403: an admission rule refuses."""
+    """Return a 403: an admission rule rejects the request."""
     message = f'{qualified(group, plural)} "{name}" is forbidden: {why}'
-    return _status(403, "Forbidden", message, _about(name, group, plural, causes=_listed(causes)))
+    return _api_error(403, "Forbidden", message, _details(name, group, plural, causes=_cause_documents(causes)))
 
 
-def _listed(causes: Sequence[Cause]) -> list[Json]:
+def _cause_documents(causes: Sequence[Cause]) -> list[Json]:
     return [{"reason": c.reason, "message": c.message, "field": c.field} for c in causes]
 
 
 def invalid(group: str, kind: str, name: str, causes: Sequence[Cause]) -> ApiError:
-    """422: the object breaks rules; every broken rule is a cause.  Repeated texts appear once in the message."""
+    """Return a 422: the object breaks rules.
+
+    Every broken rule is a cause.  Repeated texts appear once in the message.
+    """
     texts = list(dict.fromkeys(f"{c.field}: {c.message}" for c in causes))
     listed = texts[0] if len(texts) == 1 else "[" + ", ".join(texts) + "]"
     message = f'{qualified(group, kind)} "{name}" is invalid: {listed}'
-    return _status(422, "Invalid", message, _about(name, group, kind, causes=_listed(causes)))
+    return _api_error(422, "Invalid", message, _details(name, group, kind, causes=_cause_documents(causes)))
 
 
 def patch_failed() -> ApiError:
-    """422: a JSON Patch does not apply.  The server does not say which operation, nor that it was a `test`."""
-    return _status(422, "Invalid", "the server rejected our request due to an error in our request", {})
+    """Return a 422: a JSON Patch does not apply.
+
+    The server does not say which operation failed, nor that it was a `test`.
+    """
+    return _api_error(422, "Invalid", "the server rejected our request due to an error in our request", {})
 
 
 def unsupported_media_type(accepted: Sequence[str]) -> ApiError:
-    """415: a body of a type that this verb does not take."""
+    """Return a 415: the verb does not accept a body of this type."""
     message = "the body of the request was in an unknown format - accepted media types include: "
-    return _status(415, "UnsupportedMediaType", message + ", ".join(accepted))
+    return _api_error(415, "UnsupportedMediaType", message + ", ".join(accepted))
 
 
 def method_not_allowed(verb: str) -> ApiError:
-    """405: the resource has no such verb."""
+    """Return a 405: the resource has no such verb."""
     what = "the server does not allow this method on the requested resource"
-    return _status(405, "MethodNotAllowed", what, {})
+    return _api_error(405, "MethodNotAllowed", what, {})
 
 
 def too_large(why: str) -> ApiError:
-    """413: too many operations or bytes."""
-    return _status(413, "RequestEntityTooLarge", f"Request entity too large: {why}")
+    """Return a 413: there are too many operations or bytes."""
+    return _api_error(413, "RequestEntityTooLarge", f"Request entity too large: {why}")
 
 
 def server_error(message: str) -> ApiError:
-    """500 without a reason: what the real server answers to some malformed requests."""
-    return _status(500, "", message)
+    """Return a 500 without a reason, which the real server answers to some malformed requests."""
+    return _api_error(500, "", message)
 
 
 def internal_error(message: str) -> ApiError:
-    """500 with the reason InternalError."""
-    return _status(500, "InternalError", f"Internal error occurred: {message}", {"causes": [{"message": message}]})
+    """Return a 500 with the reason InternalError."""
+    return _api_error(500, "InternalError", f"Internal error occurred: {message}", {"causes": [{"message": message}]})
 
 
 def expired(message: str, continuation: str = "") -> ApiError:
-    """410: a resourceVersion or continue token is older than the history that is kept."""
-    return _status(410, "Expired", message, **({"continue": continuation} if continuation else {}))
+    """Return a 410: a resourceVersion or continue token is older than the history that is kept."""
+    return _api_error(410, "Expired", message, **({"continue": continuation} if continuation else {}))
 
 
-def too_new(asked: int, current: int) -> ApiError:
-    """504: a resourceVersion that this server has not reached."""
-    message = f"Timeout: Too large resource version: {asked}, current: {current}"
+def too_new(requested: int, current: int) -> ApiError:
+    """Return a 504: this server has not reached the requested resourceVersion."""
+    message = f"Timeout: Too large resource version: {requested}, current: {current}"
     causes = [{"reason": "ResourceVersionTooLarge", "message": "Too large resource version"}]
-    return _status(504, "Timeout", message, {"causes": causes, "retryAfterSeconds": 1})
+    return _api_error(504, "Timeout", message, {"causes": causes, "retryAfterSeconds": 1})
 
 
 def unauthorized() -> ApiError:
-    """401: no bearer token, or another one."""
-    return _status(401, "Unauthorized", "Unauthorized")
+    """Return a 401: the bearer token is missing or wrong."""
+    return _api_error(401, "Unauthorized", "Unauthorized")
 
 
 def no_such_resource() -> ApiError:
-    """404 for a URL that names no resource (the real server sends plain text; see `plain_text`)."""
-    return _status(404, "NotFound", PAGE_NOT_FOUND)
+    """Return a 404: the URL names no resource.
+
+    The real server sends plain text, see `kubemr.local.apiserver.discovery.page_not_found`.
+    """
+    return _api_error(404, "NotFound", PAGE_NOT_FOUND)
 
 
 PAGE_NOT_FOUND = "404 page not found"
 
 
 def no_such_subresource() -> ApiError:
-    """404 for a subresource that a built-in kind does not have."""
-    return _status(404, "NotFound", "the server could not find the requested resource", {})
+    """Return a 404: the built-in kind does not have that subresource."""
+    return _api_error(404, "NotFound", "the server could not find the requested resource", {})

@@ -1,6 +1,7 @@
-"""One thread, many connections: a `selectors` loop with timers.
+"""Serve many connections by one thread: a `selectors` loop with timers.
 
-It needs no import of asyncio, which local mode's start would feel, and no lock around the core, as threads would.
+It does not import asyncio, which would delay the start of local mode.  The core needs no lock, as it would with
+threads.
 """
 
 from __future__ import annotations
@@ -19,19 +20,19 @@ _READ = 64 * 1024
 
 
 class Handler(Protocol):
-    """What happens on a connection."""
+    """Receives the events of a connection."""
 
     def received(self, data: bytes) -> None:
-        """Bytes came in."""
+        """Process bytes that have arrived."""
 
     def closed(self) -> None:
-        """The other side, or an error, has closed the connection."""
+        """Release what belongs to the connection, which the client or an error has closed."""
 
 
 class Connection:
-    """A socket with a buffer for what it does not take at once."""
+    """A socket with a buffer for bytes that it cannot send at once."""
 
-    def __init__(self, loop: Loop, sock: socket.socket) -> None:
+    def __init__(self, loop: EventLoop, sock: socket.socket) -> None:
         self._loop = loop
         self._sock = sock
         self._out = bytearray()
@@ -40,7 +41,7 @@ class Connection:
         self.open = True
 
     def send(self, data: bytes) -> None:
-        """Send, now as far as possible and the rest when the socket takes it."""
+        """Send as many bytes as possible now, and the rest when the socket is ready."""
         if not self.open:
             return
         if not self._out:
@@ -59,7 +60,7 @@ class Connection:
 
     @property
     def backlog(self) -> int:
-        """How many bytes wait to be taken by the socket."""
+        """The number of bytes that are not sent yet."""
         return len(self._out)
 
     def finish(self) -> None:
@@ -78,7 +79,7 @@ class Connection:
                 self.handler.closed()
 
     def ready(self, mask: int) -> None:
-        """The socket can be read or written."""
+        """Read or write the socket, as `mask` says."""
         if mask & selectors.EVENT_WRITE:
             self._flush()
         if self.open and mask & selectors.EVENT_READ:
@@ -111,7 +112,7 @@ class Connection:
             self.handler.received(data)
 
 
-class Loop:
+class EventLoop:
     """Runs handlers until `stop`.  Only `stop` may be called from another thread or a signal handler."""
 
     def __init__(self) -> None:
@@ -122,10 +123,10 @@ class Loop:
         self._wake_read, self._wake_write = socket.socketpair()
         self._wake_read.setblocking(False)
         self._wake_write.setblocking(False)
-        self._selector.register(self._wake_read, selectors.EVENT_READ, self._woken)
-        self.after_turn: Callable[[], None] = lambda: None
+        self._selector.register(self._wake_read, selectors.EVENT_READ, self._drain_wakeup)
+        self.after_iteration: Callable[[], None] = lambda: None
 
-    def _woken(self, _mask: int) -> None:
+    def _drain_wakeup(self, _mask: int) -> None:
         with contextlib.suppress(BlockingIOError):
             self._wake_read.recv(_READ)
 
@@ -136,7 +137,7 @@ class Loop:
             try:
                 client, _ = sock.accept()
             except OSError:
-                return  # it went away again before it was accepted
+                return  # the client disconnected before it was accepted
             client.setblocking(False)
             client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             connection = Connection(self, client)
@@ -147,7 +148,7 @@ class Loop:
         self._selector.register(sock, selectors.EVENT_READ, ready)
 
     def until_closed(self, descriptor: int) -> None:
-        """Stop when this pipe's other end is closed: the process that holds it is gone."""
+        """Stop when the other end of this pipe is closed, because the process that holds it has ended."""
 
         def ready(_mask: int) -> None:
             if not os.read(descriptor, _READ):
@@ -157,7 +158,7 @@ class Loop:
         self._selector.register(descriptor, selectors.EVENT_READ, ready)
 
     def watch(self, connection: Connection, sock: socket.socket, events: int) -> None:
-        """Change what is waited for on a connection."""
+        """Change the events for which the loop waits on a connection."""
         self._selector.modify(sock, events, connection.ready)
 
     def forget(self, sock: socket.socket) -> None:
@@ -178,7 +179,7 @@ class Loop:
                         key.data(mask)
                 while self._timers and self._timers[0][0] <= time.monotonic():
                     heapq.heappop(self._timers)[2]()
-                self.after_turn()
+                self.after_iteration()
         finally:
             for key in list(self._selector.get_map().values()):
                 if isinstance(key.fileobj, socket.socket):

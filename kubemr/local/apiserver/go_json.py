@@ -1,12 +1,12 @@
-"""JSON as Go writes it, and which decoded values have that spelling.
+r"""Write JSON as Go does, and remember which decoded values were spelled differently.
 
-The apiserver compares the operands of a JSON Patch `test` as *text*: the stored document as Go's
-`encoding/json` spells it against the bytes of the patch.  So `1.0` is not `1`, and `"\\u00e9"` or `"<"`
-are not the stored `"é"` or `"<"` (which Go spells `"é"` and `"\\u003c"`).  A client whose strings may
-hold `<`, `>`, `&`, U+2028, U+2029 or non-ASCII must spell them in Go's way.
+The apiserver compares the operands of a JSON Patch `test` as *text*: the stored document as Go's `encoding/json` spells
+it, and the bytes of the patch.  So `1.0` is not `1`, and `"\u00e9"` or `"<"` are not the stored `"é"` or `"<"` (which
+Go spells `"é"` and `"\u003c"`).  A client whose strings may hold `<`, `>`, `&`, U+2028, U+2029 or non-ASCII must spell
+them in Go's way.
 
-`decode_exact` keeps the spelling of what Go would spell differently: such scalars come back as
-`SpelledStr`, `SpelledInt` or `SpelledFloat`, which remember their text.  Everything else is plain.
+`decode_json_exact` keeps the spelling of scalars that Go would spell differently: they are `SpelledStr`, `SpelledInt`
+or `SpelledFloat`, which remember their text.  All other values are plain.
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ from kubemr.locks.encoding import ESCAPED, escape
 
 
 class SpelledStr(str):
-    """A string whose text in the patch is not how Go would write it."""
+    """A string whose text in the patch differs from Go's spelling."""
 
     text: str
 
 
 class SpelledInt(int):
-    """An integer whose text is not how Go would write it, e.g. `-0`."""
+    """An integer whose text differs from Go's spelling, e.g. `-0`."""
 
     text: str
 
 
 class SpelledFloat(float):
-    """A number whose text is not how Go would write it, e.g. `1.0` or `1e3`."""
+    """A number whose text differs from Go's spelling, e.g. `1.0` or `1e3`."""
 
     text: str
 
@@ -46,7 +46,7 @@ def spell_str(value: str) -> str:
 
 
 def integral(value: float) -> int:
-    """An integral float as the integer that its shortest digits spell: 1.2345678901234567e19 ends in 000."""
+    """Return an integral float as the integer that its shortest digits spell: 1.2345678901234567e19 ends in 000."""
     mantissa, _, exponent = repr(value).partition("e")
     if not exponent:
         return int(value)
@@ -56,7 +56,7 @@ def integral(value: float) -> int:
 
 
 def spell_number(value: float) -> str:
-    """An int64 or float64 as Go's `encoding/json` writes it: exponents below 1e-6 and from 1e21 on."""
+    """Return an int64 or float64 as Go's `encoding/json` writes it: exponents below 1e-6 and from 1e21 on."""
     if isinstance(value, int):
         return str(int(value))
     size = abs(value)
@@ -74,7 +74,7 @@ def spell_number(value: float) -> str:
 
 
 def spell(value: Json) -> str:
-    """The text of a scalar: as remembered, else as Go writes it."""
+    """Return the text of a scalar: as remembered, else as Go writes it."""
     if isinstance(value, SpelledStr | SpelledInt | SpelledFloat):
         return value.text
     if isinstance(value, str):
@@ -88,7 +88,7 @@ _INT64 = (-(2**63), 2**63 - 1)
 
 
 def plain(value: Json) -> Json:
-    """A copy of a decoded document without remembered spellings, integral floats as ints (as Go stores them)."""
+    """Return a copy of a decoded document as Go stores it: no remembered spellings, integral floats as integers."""
     if isinstance(value, dict):
         return {str(key): plain(member) for key, member in value.items()}
     if isinstance(value, list):
@@ -103,7 +103,7 @@ def plain(value: Json) -> Json:
 
 
 def canonical(value: Json) -> bool:
-    """Whether `plain` would return an equal document of the same types; such a one may be shared, not copied."""
+    """Decide whether `plain` would return an equal document of the same types, so that no copy is needed."""
     if isinstance(value, dict):
         return all(map(canonical, value.values()))
     if isinstance(value, list):
@@ -116,14 +116,14 @@ def canonical(value: Json) -> bool:
 _decode = json.JSONDecoder().decode
 
 
-def decode(text: str) -> Json:
-    """A JSON document as the server decodes it for storage.  Raises `json.JSONDecodeError`."""
+def decode_json(text: str) -> Json:
+    """Decode a JSON document as the server decodes it for storage.  Raises `json.JSONDecodeError`."""
     value = _decode(text)
     return value if "." not in text and "e" not in text and "E" not in text else plain(value)
 
 
-def decode_exact(text: str) -> Json:
-    """A JSON document with the spelling of its scalars kept where Go's would differ."""
+def decode_json_exact(text: str) -> Json:
+    """Decode a JSON document, and keep the spelling of scalars that Go would spell differently."""
     if not _SPECIAL.search(text):
         return json.loads(text, parse_float=_number, parse_int=_integer)
     value, end = _scan(text, _space(text, 0))
@@ -161,7 +161,7 @@ def _space(text: str, at: int) -> int:
 
 
 def _scan(text: str, at: int) -> tuple[Json, int]:
-    """A slow decoder, used only where a spelling may matter."""
+    """Decode a value.  This slow decoder is used only if a spelling may matter."""
     opening = text[at : at + 1]
     if opening == "{":
         return _scan_object(text, at)

@@ -1,6 +1,6 @@
-"""The embedded apiserver on HTTP/1.1, 127.0.0.1 only.
+"""Serve the embedded apiserver by HTTP/1.1, on 127.0.0.1 only.
 
-One thread does everything, so the core needs no lock and a watcher sees a write before the next request is read::
+One thread does everything, so the core needs no lock, and a watch delivers a write before the next request is read::
 
     server = HttpServer(new_server(), token="secret")
     server.start()          # serves in a thread; server.url is http://127.0.0.1:<port>
@@ -27,7 +27,7 @@ from kubemr.local.apiserver import discovery, errors, http1, options, routing
 from kubemr.local.apiserver.core import HISTORY, ApiServer
 from kubemr.local.apiserver.custom_resources import Rules
 from kubemr.local.apiserver.errors import ApiError
-from kubemr.local.apiserver.event_loop import Connection, Loop
+from kubemr.local.apiserver.event_loop import Connection, EventLoop
 from kubemr.local.apiserver.http1 import HttpRequest
 from kubemr.local.apiserver.kubectl_table import as_table
 from kubemr.local.apiserver.watch import Subscription
@@ -37,14 +37,14 @@ LOOPBACK: Final = "127.0.0.1"
 _TOKEN_PATH: Final = "/token/"
 _SUFFIX_LETTERS: Final = "bcdfghjklmnpqrstvwxz2456789"
 _BOOKMARK_SECONDS: Final = 60.0
-_BEFORE_TIMEOUT: Final = 2.0
+_BOOKMARK_BEFORE_END_SECONDS: Final = 2.0
 _WATCH_SECONDS: Final = (1800, 3600)
 _MAX_BACKLOG: Final = 16 * 1024 * 1024
-"""A watcher that lets this many bytes pile up is cut off, and will list again."""
+"""A watch with more unsent bytes is closed; its client lists again."""
 
 
 def new_uid() -> str:
-    """A random uid (RFC 9562, version 4)."""
+    """Return a random uid (RFC 9562, version 4)."""
     digits = bytearray(os.urandom(16))
     digits[6], digits[8] = digits[6] & 0x0F | 0x40, digits[8] & 0x3F | 0x80
     text = digits.hex()
@@ -52,7 +52,7 @@ def new_uid() -> str:
 
 
 def new_suffix() -> str:
-    """Five characters for a `generateName`."""
+    """Return five characters for a `generateName`."""
     return "".join(random.choices(_SUFFIX_LETTERS, k=5))
 
 
@@ -61,7 +61,7 @@ def new_server(
     rules: Mapping[tuple[str, str], Rules] = MappingProxyType({}),
     history: int = HISTORY,
 ) -> ApiServer:
-    """A core with the machine's clock and random names."""
+    """Return a core with the machine's clock and random names."""
     namespaces = ("default", "kube-system")
     return ApiServer(
         clock=time.time,
@@ -75,9 +75,9 @@ def new_server(
 
 
 class HttpServer:
-    """Serves a core.  After `start` (or once `serve` runs) only the server's own thread may touch the core.
+    """Serves a core.  After `start` (or once `serve` runs) only the server's thread may use the core.
 
-    `token` is the bearer token that every request must carry; None lets everybody in.  `collect` runs the garbage
+    `token` is the bearer token that every request must carry; None accepts all requests.  `collect` runs the garbage
     collector after deletions.
     """
 
@@ -86,33 +86,33 @@ class HttpServer:
         self.token = token
         self.watches: set[_Session] = set()
         self.collect = collect
-        self.unclean = False
+        self.garbage_possible = False
         self._expected = f"Bearer {token}".encode() if token is not None else None
-        self._loop = Loop()
-        self._loop.after_turn = self._after_turn
+        self._loop = EventLoop()
+        self._loop.after_iteration = self._after_iteration
         self._thread: threading.Thread | None = None
         self._listener = socket.create_server((LOOPBACK, port), backlog=512)
         self._loop.listen(self._listener, lambda connection: _Session(self, connection).begin())
-        self._delivered = core.revision
+        self._delivered_revision = core.revision
 
     @property
     def port(self) -> int:
-        """The port that it listens on."""
+        """The port on which the server listens."""
         port: int = self._listener.getsockname()[1]
         return port
 
     @property
     def url(self) -> str:
-        """Its address, without a path."""
+        """The address of the server, without a path."""
         return f"http://{LOOPBACK}:{self.port}"
 
     @property
-    def loop(self) -> Loop:
+    def loop(self) -> EventLoop:
         """The loop, for timers."""
         return self._loop
 
     def start(self) -> None:
-        """Serve in a thread of its own."""
+        """Serve in a new thread."""
         self._thread = threading.Thread(target=self._loop.run, name="apiserver", daemon=True)
         self._thread.start()
 
@@ -123,7 +123,10 @@ class HttpServer:
         self._loop.run()
 
     def stop(self) -> None:
-        """End it and close all connections.  May be called from any thread or a signal handler, and twice."""
+        """Stop serving and close all connections.
+
+        Any thread or signal handler may call it, also twice.
+        """
         self._loop.stop()
         if self._thread is not None:
             self._thread.join()
@@ -131,11 +134,11 @@ class HttpServer:
 
     @property
     def kubectl_url(self) -> str:
-        """The address with the token in its path: kubectl sends no bearer token over plain HTTP."""
+        """The address with the token in its path, because kubectl sends no bearer token over plain HTTP."""
         return self.url if self.token is None else f"{self.url}{_TOKEN_PATH}{self.token}"
 
     def authorized(self, request: HttpRequest) -> str:
-        """The request's target without the token, which it carries in a header or in its path; else a 401."""
+        """Return the request's target without the token, which is in a header or in the path; else raise a 401."""
         given, target = request.headers.get("authorization", ""), request.target
         if target.startswith(_TOKEN_PATH):
             token, slash, rest = target.removeprefix(_TOKEN_PATH).partition("/")
@@ -144,18 +147,18 @@ class HttpServer:
             raise errors.unauthorized()
         return target
 
-    def _after_turn(self) -> None:
-        if self.unclean and self.collect:
-            self.unclean = False
+    def _after_iteration(self) -> None:
+        if self.garbage_possible and self.collect:
+            self.garbage_possible = False
             self.core.collect_garbage()
-        if self.core.revision != self._delivered:
-            self._delivered = self.core.revision
+        if self.core.revision != self._delivered_revision:
+            self._delivered_revision = self.core.revision
             for session in list(self.watches):
                 session.deliver()
 
 
 class _Session:
-    """One connection: requests one after the other, at most one watch at a time."""
+    """Serves one connection: one request after the other, at most one watch at a time."""
 
     def __init__(self, server: HttpServer, connection: Connection) -> None:
         self._server = server
@@ -168,7 +171,7 @@ class _Session:
         self._keep_alive = True
 
     def begin(self) -> None:
-        """Start to listen."""
+        """Receive the events of the connection."""
         self._connection.handler = self
 
     def received(self, data: bytes) -> None:
@@ -185,13 +188,13 @@ class _Session:
                 self._answer(request)
                 if not self._keep_alive and self._watch is None:
                     self._connection.finish()
-        except http1.Malformed as problem:
+        except http1.MalformedRequestError as problem:
             body = http1.json_bytes(errors.bad_request(str(problem)).body)
             self._connection.send(http1.answer_bytes(400, body, extra="Connection: close\r\n"))
             self._connection.finish()
 
     def closed(self) -> None:
-        """The client is gone."""
+        """Forget the watch of a client that has disconnected."""
         self._server.watches.discard(self)
         self._watch = None
 
@@ -216,10 +219,10 @@ class _Session:
     def _send(self, answer: Answer, request: HttpRequest) -> None:
         body = answer.body
         if answer.status == 404 and body.get("message") == errors.PAGE_NOT_FOUND:
-            self._connection.send(discovery.not_found())
+            self._connection.send(discovery.page_not_found())
             return
         if request.method == "DELETE" or (request.method != "GET" and "deletionTimestamp" in body.get("metadata", ())):
-            self._server.unclean = True
+            self._server.garbage_possible = True
         if answer.ok and "as=Table" in request.headers.get("accept", ""):
             body = as_table(self._server.core, body)
         extra = f"Retry-After: {int(answer.retry_after)}\r\n" if answer.retry_after else ""
@@ -251,7 +254,7 @@ class _Session:
         if self._watch is not None:
             self._server.loop.at(self._deadline, lambda: self._end(opened))
             if self._bookmarks:
-                self._plan_bookmark(opened)
+                self._schedule_bookmark(opened)
 
     def deliver(self) -> None:
         """Send the watch's new events."""
@@ -270,7 +273,7 @@ class _Session:
             self._end(watch)
 
     def _end(self, watch: Subscription) -> None:
-        """The watch has run its time, or failed."""
+        """End a watch whose time is over, or which has failed."""
         if self._watch is not watch:
             return
         self._server.watches.discard(self)
@@ -281,18 +284,18 @@ class _Session:
         elif self._buffer:
             self.received(b"")
 
-    def _plan_bookmark(self, watch: Subscription) -> None:
-        """Every minute, and shortly before the end, as the real server does."""
+    def _schedule_bookmark(self, watch: Subscription) -> None:
+        """Schedule a bookmark every minute and shortly before the end, as the real server does."""
         now = time.monotonic()
-        moment = min(now + _BOOKMARK_SECONDS, self._deadline - _BEFORE_TIMEOUT)
+        moment = min(now + _BOOKMARK_SECONDS, self._deadline - _BOOKMARK_BEFORE_END_SECONDS)
         if moment <= now:
             return
 
         def send() -> None:
             if self._watch is watch:
                 self.deliver()
-                if self._server.core.revision > watch.started:  # else it would say what the client said
+                if self._server.core.revision > watch.started:  # else the client knows this revision already
                     self._connection.send(http1.chunk(http1.json_bytes(watch.bookmark()) + b"\n"))
-                self._plan_bookmark(watch)
+                self._schedule_bookmark(watch)
 
         self._server.loop.at(moment, send)

@@ -1,7 +1,7 @@
-"""HTTP/1.1 as bytes: requests out of a buffer, answers into one.
+"""Read HTTP/1.1 requests from a buffer, and write answers as bytes.
 
-Written for one client behind each connection that waits for its answer: keep-alive, `Content-Length` or chunked
-bodies, chunked streams.  Nothing else of HTTP is needed on loopback.
+It supports what one client per connection needs on loopback: keep-alive, `Content-Length` or chunked bodies, chunked
+streams.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from kubemr.locks.effects import Json
 
 MAX_HEADERS: Final = 64 * 1024
 MAX_BODY: Final = 64 * 1024 * 1024
-"""More than this is not even read; what the apiserver refuses (3 MiB) is."""
+"""A larger body is not read at all.  Up to here the body is read, and the apiserver rejects it above 3 MiB."""
 
 _REASONS: Final = {
     **{200: "OK", 201: "Created", 400: "Bad Request", 401: "Unauthorized", 403: "Forbidden", 404: "Not Found"},
@@ -30,13 +30,13 @@ _REASONS: Final = {
 }
 
 
-class Malformed(Exception):
-    """The bytes are no HTTP request that this server reads; the connection is closed."""
+class MalformedRequestError(Exception):
+    """The bytes are not an HTTP request that this server supports; the connection is closed."""
 
 
 @frozen
 class HttpRequest:
-    """One request; header names are lower case."""
+    """An HTTP request; header names are in lower case."""
 
     method: str
     target: str
@@ -45,21 +45,21 @@ class HttpRequest:
 
     @property
     def keep_alive(self) -> bool:
-        """Whether the client will send more on this connection."""
+        """Whether the client will send more requests on this connection."""
         return self.headers.get("connection", "").lower() != "close"
 
 
 def take_request(buffer: bytearray) -> HttpRequest | None:
-    """Take the first whole request out of `buffer`; None when it is not all there yet."""
+    """Remove the first complete request from `buffer` and return it; None if it is not complete yet."""
     end = buffer.find(b"\r\n\r\n")
     if end < 0:
         if len(buffer) > MAX_HEADERS:
-            raise Malformed(f"no end of the headers in {len(buffer)} bytes")
+            raise MalformedRequestError(f"no end of the headers in {len(buffer)} bytes")
         return None
     lines = buffer[:end].decode("latin-1").split("\r\n")
     words = lines[0].split(" ")
     if len(words) != 3 or not words[2].startswith("HTTP/1."):
-        raise Malformed(f"{lines[0]!r} is not an HTTP/1 request line")
+        raise MalformedRequestError(f"{lines[0]!r} is not an HTTP/1 request line")
     headers: dict[str, str] = {}
     for line in lines[1:]:
         name, _, value = line.partition(":")
@@ -73,7 +73,7 @@ def take_request(buffer: bytearray) -> HttpRequest | None:
     else:
         length = headers.get("content-length", "0")
         if not length.isdigit() or int(length) > MAX_BODY:
-            raise Malformed(f"Content-Length {length!r}; a number up to {MAX_BODY} is expected")
+            raise MalformedRequestError(f"Content-Length {length!r}; a number up to {MAX_BODY} is expected")
         after = start + int(length)
         if len(buffer) < after:
             return None
@@ -92,10 +92,10 @@ def _take_chunks(buffer: bytearray, at: int) -> tuple[bytes, int] | None:
         try:
             size = int(bytes(buffer[at:end]).partition(b";")[0], 16)
         except ValueError:
-            raise Malformed(f"{bytes(buffer[at:end])!r} is not the size of a chunk") from None
+            raise MalformedRequestError(f"{bytes(buffer[at:end])!r} is not the size of a chunk") from None
         total += size
         if total > MAX_BODY:
-            raise Malformed(f"a body of more than {MAX_BODY} bytes")
+            raise MalformedRequestError(f"a body of more than {MAX_BODY} bytes")
         if len(buffer) < end + 2 + size + 2:
             return None
         if size == 0:
@@ -105,7 +105,7 @@ def _take_chunks(buffer: bytearray, at: int) -> tuple[bytes, int] | None:
 
 
 def wants_continue(buffer: bytearray) -> bool:
-    """Whether the client waits for a `100 Continue` before it sends its body."""
+    """Decide whether the client waits for a `100 Continue` before it sends its body."""
     end = buffer.find(b"\r\n\r\n")
     return end >= 0 and b"100-continue" in bytes(buffer[:end]).lower()
 
@@ -114,19 +114,19 @@ _encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
 
 
 def json_bytes(body: Json) -> bytes:
-    """A document as the client receives it."""
+    """Return a document as the client receives it."""
     return _encode(body).encode("utf-8", "surrogatepass")
 
 
 def answer_bytes(status: int, body: bytes, content_type: str = "application/json", extra: str = "") -> bytes:
-    """A whole answer."""
+    """Return a whole answer."""
     reason = _REASONS.get(status, "Status")
     head = f"HTTP/1.1 {status} {reason}\r\nContent-Type: {content_type}\r\nContent-Length: {len(body)}\r\n{extra}\r\n"
     return head.encode("latin-1") + body
 
 
 def stream_head(content_type: str = "application/json") -> bytes:
-    """The beginning of a chunked answer."""
+    """Return the head of a chunked answer."""
     return f"HTTP/1.1 200 OK\r\nContent-Type: {content_type}\r\nTransfer-Encoding: chunked\r\n\r\n".encode("latin-1")
 
 
@@ -134,5 +134,5 @@ STREAM_END: Final = b"0\r\n\r\n"
 
 
 def chunk(data: bytes) -> bytes:
-    """One chunk of a chunked answer."""
+    """Return one chunk of a chunked answer."""
     return b"%x\r\n%b\r\n" % (len(data), data)

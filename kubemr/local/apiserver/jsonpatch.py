@@ -1,7 +1,7 @@
-"""JSON Patch (RFC 6902) exactly as the apiserver applies it.
+"""Apply a JSON Patch (RFC 6902) exactly as the apiserver does.
 
-The apiserver uses `gopkg.in/evanphx/json-patch.v4`, which departs from the RFC, and the `jsonpatch`
-package follows the RFC; that is why kubemr applies patches with its own code here.  The departures:
+The apiserver uses `gopkg.in/evanphx/json-patch.v4`, which departs from the RFC.  The `jsonpatch` package follows the
+RFC, so this module applies patches itself.  The departures:
 
 =====================================  ======================================================
 `test` of an absent member             passes when the value is null or missing
@@ -10,11 +10,11 @@ package follows the RFC; that is why kubemr applies patches with its own code he
 a path without a leading `/`           what stands before the first `/` is ignored; no `/` at all fails
 array indexes                          `-1` is the last item (`add`: behind the last); `01`, `+1` are 1
 `add`/`replace` without `value`        null
-scalars in `test`                      compared as text: `1.0` is not `1` (see `gojson`)
+scalars in `test`                      compared as text: `1.0` is not `1` (see `go_json`)
 `test` of an array that holds null     the real server panics (500); here the test fails
 =====================================  ======================================================
 
-A failed operation says nothing about which one or why: the answer is the same 422 for all of them.
+The answer to a failed operation is always the same 422: it says neither which operation failed nor why.
 Documents are shared: `apply` copies the containers on the path of a change and nothing else.
 """
 
@@ -24,7 +24,7 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from kubemr.local.apiserver.errors import ApiError, bad_request, patch_failed, too_large
-from kubemr.local.apiserver.go_json import SpelledFloat, SpelledInt, SpelledStr, spell
+from kubemr.local.apiserver.go_json import SpelledInt, SpelledStr, spell
 from kubemr.locks.effects import Json
 
 MAX_OPERATIONS: Final = 10_000
@@ -32,12 +32,12 @@ MAX_OPERATIONS: Final = 10_000
 _GO_TYPES: Final = {dict: "object", list: "array", str: "string", bool: "bool", int: "number", float: "number"}
 
 
-class _Failed(Exception):
+class _OperationFailedError(Exception):
     """An operation does not apply."""
 
 
 def go_type(value: Json) -> str:
-    """What Go's JSON decoder calls a value in `cannot unmarshal <this> into …`."""
+    """Return what Go's JSON decoder calls a value in `cannot unmarshal <this> into …`."""
     for kind, name in ((bool, "bool"), *_GO_TYPES.items()):
         if isinstance(value, kind):
             return name
@@ -45,7 +45,7 @@ def go_type(value: Json) -> str:
 
 
 def check_patch(patch: Json) -> list[dict[str, Json]]:
-    """The operations of a decoded patch document; a 400 or 413 `ApiError` where its shape is wrong."""
+    """Return the operations of a decoded patch document.  Raises a 400 or 413 `ApiError` if its shape is wrong."""
     if patch is None:
         return []
     if not isinstance(patch, list):
@@ -68,7 +68,7 @@ def _shape(value: Json, what: str) -> ApiError:
 
 
 class _Document:
-    """A document under change: containers are copied once, when first written to."""
+    """A document under change.  Each container is copied once, before the first write to it."""
 
     def __init__(self, root: Json) -> None:
         self.root = root
@@ -82,19 +82,19 @@ class _Document:
         return copied
 
     def find(self, path: str) -> tuple[Json, str]:
-        """The container that holds the last part of `path`, for reading."""
+        """Return the container that holds the last part of `path`, for reading."""
         parts = path.split("/")
         if len(parts) < 2:
-            raise _Failed
+            raise _OperationFailedError
         at = self.root
         for part in parts[1:-1]:
             at = member(at, _unescape(part))
             if not isinstance(at, dict | list):
-                raise _Failed
+                raise _OperationFailedError
         return at, _unescape(parts[-1])
 
     def own(self, path: str) -> tuple[Json, str]:
-        """The same for writing: every container on the way is this document's own copy."""
+        """Return the same container for writing: every container on the path is this document's own copy."""
         self.find(path)
         self.root = at = self._owned(self.root)
         parts = path.split("/")
@@ -119,25 +119,25 @@ def _unescape(part: str) -> str:
 
 
 def _atoi(key: str) -> int:
-    """Go's `strconv.Atoi`."""
+    """Parse an integer as Go's `strconv.Atoi` does."""
     digits = key[1:] if key[:1] in ("+", "-") else key
     if not (digits.isascii() and digits.isdigit()):
-        raise _Failed
+        raise _OperationFailedError
     number = int(key)
     if not -(2**63) <= number < 2**63:
-        raise _Failed
+        raise _OperationFailedError
     return number
 
 
 def _index(key: str, size: int) -> int:
     index = _atoi(key)
     if not -size <= index < size:
-        raise _Failed
+        raise _OperationFailedError
     return index % size
 
 
 def member(container: Json, key: str) -> Json:
-    """The member `key`; None where an object has none.  A list without that index fails the patch."""
+    """Return the member `key`; None if an object lacks it.  A list without that index fails the patch."""
     if isinstance(container, dict):
         return container.get(key)
     return container[_index(key, len(container))]
@@ -146,7 +146,7 @@ def member(container: Json, key: str) -> Json:
 def _text(operation: Mapping[str, Json], key: str) -> str:
     value = operation.get(key)
     if value is None:
-        raise _Failed
+        raise _OperationFailedError
     return str(value)
 
 
@@ -159,7 +159,7 @@ def _insert(document: _Document, path: str, value: Json) -> None:
     else:
         size, index = len(container) + 1, _atoi(key)
         if not -size <= index < size:
-            raise _Failed
+            raise _OperationFailedError
         container.insert(index % size, value)
 
 
@@ -167,7 +167,7 @@ def _delete(document: _Document, path: str) -> None:
     container, key = document.own(path)
     if isinstance(container, dict):
         if key not in container:
-            raise _Failed
+            raise _OperationFailedError
         del container[key]
     else:
         del container[_index(key, len(container))]
@@ -185,7 +185,7 @@ def _replace(document: _Document, operation: Mapping[str, Json]) -> None:
     path, value = _text(operation, "path"), operation.get("value")
     if path == "":
         if not isinstance(value, dict | list):
-            raise _Failed
+            raise _OperationFailedError
         document.root = value
         return
     container, key = document.own(path)
@@ -203,7 +203,7 @@ def _move(document: _Document, operation: Mapping[str, Json]) -> None:
 
 
 def _copy(document: _Document, operation: Mapping[str, Json]) -> None:
-    # The copy may share containers with its origin: both are copied again before they are written to …
+    # The copy may share containers with its origin: both are copied again before a write …
     value = _detached(member(*document.find(_text(operation, "from"))))
     _insert(document, _text(operation, "path"), value)
 
@@ -220,14 +220,14 @@ def _test(document: _Document, operation: Mapping[str, Json]) -> None:
     have = document.root if path == "" else member(*document.find(path))
     want = operation.get("value")
     if not (have is want is None or same(have, want)):
-        raise _Failed
+        raise _OperationFailedError
 
 
 _SCALARS: Final = (str, int, bool, float)
 
 
 def same(have: Json, want: Json) -> bool:
-    """Whether `test` passes: containers by their members, scalars by their text."""
+    """Decide whether `test` passes: containers are compared by their members, scalars by their text."""
     kind = type(have)
     if kind in _SCALARS and kind is type(want):
         return bool(have == want)
@@ -249,8 +249,8 @@ def _same_member(have: Json, want: Json) -> bool:
 
 
 def _spelled(have: Json, want: Json) -> bool:
-    odd = SpelledStr | SpelledInt | SpelledFloat
-    return isinstance(have, odd) or isinstance(want, odd) or isinstance(have, float) or isinstance(want, float)
+    by_text = SpelledStr | SpelledInt | float
+    return isinstance(have, by_text) or isinstance(want, by_text)
 
 
 _OPERATIONS: Final[dict[Json, Callable[[_Document, Mapping[str, Json]], None]]] = {
@@ -264,10 +264,10 @@ _OPERATIONS: Final[dict[Json, Callable[[_Document, Mapping[str, Json]], None]]] 
 
 
 def apply(document: Json, patch: Json) -> Json:
-    """The document after `patch` (decoded); the same object when nothing was written.
+    """Return the document after `patch` (decoded); the same object if nothing was written.
 
-    Raises `ApiError`: 400 for a malformed patch, 413 for more than 10,000 operations, 422 where an
-    operation does not apply.
+    Raises `ApiError`: 400 for a malformed patch, 413 for more than 10,000 operations, 422 if an operation does not
+    apply.
     """
     under_change = _Document(document)
     for operation in check_patch(patch):
@@ -276,13 +276,13 @@ def apply(document: Json, patch: Json) -> Json:
             raise patch_failed()
         try:
             run(under_change, operation)
-        except _Failed:
+        except _OperationFailedError:
             raise patch_failed() from None
     return under_change.root
 
 
 def merge(document: Json, patch: Json) -> Json:
-    """The document after a JSON Merge Patch (RFC 7386), sharing what does not change."""
+    """Return the document after a JSON Merge Patch (RFC 7386); it shares what does not change."""
     if not isinstance(patch, dict):
         return patch
     merged = dict(document) if isinstance(document, dict) else {}
@@ -297,7 +297,7 @@ def merge(document: Json, patch: Json) -> Json:
 
 
 def check_merge_patch(patch: Json) -> Json:
-    """A decoded merge patch; a 400 `ApiError` when it is no object."""
+    """Return a decoded merge patch.  Raises a 400 `ApiError` if it is not an object."""
     if patch is None:
         raise bad_request("Invalid JSON Patch")
     if not isinstance(patch, dict):

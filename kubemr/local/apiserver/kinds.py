@@ -1,8 +1,8 @@
-"""The kinds that the server knows: their names, what may be done to them, and their strategy.
+"""The kinds that the server knows: their names, their properties, and their strategy.
 
-A `Kind` says how a kind is named and addressed.  Its `Strategy` says what the server does to an object of that
-kind on the way in: decode, default, validate.  Built-in kinds have theirs in `builtin_kinds`, custom ones get one
-from their definition's schema (`custom`).
+A `Kind` says how a kind is named and addressed.  Its `Strategy` says what the server does to an object of that kind
+before it is stored: decode, default, validate.  `builtin_types` holds the strategies of built-in kinds;
+`custom_resources` makes one from a definition's schema.
 """
 
 from __future__ import annotations
@@ -19,36 +19,37 @@ from kubemr.locks.effects import Json, Resource
 
 
 class Strategy(Protocol):
-    """What is particular to a kind.  Objects passed in are the callee's to change, `old` is not."""
+    """What is particular to a kind.  A method may change the objects that it gets, except `old`."""
 
     def decode(self, body: Json) -> list[str]:
-        """Bring a client's document into the kind's shape, in place; returns the fields that it dropped.
+        """Bring a client's document into the kind's shape, in place, and return the fields that were dropped.
 
-        Raises `Undecodable` when it does not fit.
+        Raises `DecodeError` if the document does not fit.
         """
 
     def create(self, obj: Json) -> None:
-        """Fill in defaults of a new object, drop what a client may not set."""
+        """Fill in defaults of a new object, and drop what a client cannot set."""
 
     def update(self, obj: Json, old: Json) -> None:
         """Fill in defaults of a changed object."""
 
     def check(self, obj: Json, old: Json, subresource: str | None) -> Sequence[Cause]:
-        """What is wrong with it; `old` is None for a new object."""
+        """Return what is wrong with an object; `old` is None for a new one."""
 
 
-class Undecodable(Exception):
-    """A document does not fit the Go type of its kind, or the like; the text is the decoder's."""
+class DecodeError(Exception):
+    """A document does not fit the Go type of its kind, or the like; the text is that of Go's decoder."""
 
 
 @frozen
 class Kind:
-    """How a kind is named and what the server does for it.
+    """The names of a kind, and what the server does for it.
 
-    `generation`: `metadata.generation` counts the changes outside metadata and status.
-    `create_on_update`: a PUT may create.  `unconditional_update`: a PUT needs no resourceVersion.
-    `returns_deleted`: a DELETE answers with the object rather than with a `Status`.
-    `orphans`: a DELETE without a policy orphans the dependents, rather than to leave them to the collector.
+    - `generation`: `metadata.generation` counts the changes outside metadata and status.
+    - `create_on_update`: a PUT may create.
+    - `unconditional_update`: a PUT needs no resourceVersion.
+    - `returns_deleted`: a DELETE answers with the object, rather than with a `Status`.
+    - `orphans`: a DELETE without a policy orphans the dependents, rather than leave them to the garbage collector.
     """
 
     resource: Resource

@@ -1,4 +1,4 @@
-"""Objects as a `Table`, for `kubectl get`: a kind's printer columns, or name and age."""
+"""Show objects as a `Table`, for `kubectl get`: by the printer columns of the kind, or by name and age."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _STEP = re.compile(r"\.([^.\[\]]+)|\[(\d+|\?\(@\.(\w+)\s*==\s*['\"]([^'\"]*)['\"
 
 
 def as_table(server: ApiServer, body: Json) -> Json:
-    """The Table of a list or of one object; anything else (a `Status`, say) as it is."""
+    """Return the Table of a list or of one object; return anything else (e.g. a `Status`) as it is."""
     if body.get("kind") in ("Status", "Table", "Scale"):
         return body
     group, _, version = body.get("apiVersion", "").rpartition("/")
@@ -70,7 +70,7 @@ def _cell(obj: Json, column: Json) -> Json:
 
 
 def _age(text: str) -> str:
-    """The time since a timestamp as kubectl writes it: 45s, 12m, 3h, 9d."""
+    """Return the time since a timestamp as kubectl writes it: 45s, 12m, 3h, 9d."""
     then = datetime.datetime.fromisoformat(text)
     seconds = int((datetime.datetime.now(datetime.UTC) - then).total_seconds())
     for unit, size, up_to in (("s", 1, 120), ("m", 60, 180 * 60), ("h", 3600, 48 * 3600)):

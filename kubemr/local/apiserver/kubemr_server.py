@@ -1,4 +1,4 @@
-"""The server as local mode and the simulation want it: with kubemr's own kinds and their rules."""
+"""Make the server for local mode and the simulation: with kubemr's kinds and their rules."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ KINDS: Final = (MapReduceJob.__name__, MapReduceTaskShard.__name__)
 
 
 def definitions() -> list[Json]:
-    """The CustomResourceDefinitions of kubemr."""
+    """Return the CustomResourceDefinitions of kubemr."""
     return [crd(kind) for kind in KINDS]
 
 
@@ -28,10 +28,10 @@ def _rules(kind: str) -> Callable[[Json, Json], Sequence[Cause]]:
 
 
 def rules() -> dict[tuple[str, str], Callable[[Json, Json], Sequence[Cause]]]:
-    """What the CEL rules of kubemr's schemas refuse, by group and kind."""
+    """Return what the CEL rules of kubemr's schemas reject, by group and kind."""
     return {(GROUP, kind): _rules(kind) for kind in KINDS}
 
 
 def kubemr_server(history: int = HISTORY) -> ApiServer:
-    """A core with the machine's clock, random names and kubemr's kinds."""
+    """Return a core with the machine's clock, random names and kubemr's kinds."""
     return new_server(definitions(), rules(), history)

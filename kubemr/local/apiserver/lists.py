@@ -1,12 +1,12 @@
-"""Lists and watches: selectors, pages, resource versions.
+"""List and watch collections: selectors, pages, resource versions.
 
 ===============================  ===============================================================
 `resourceVersion` of a list      answered from
 ===============================  ===============================================================
 none                             the newest state
 `0`, or N (`NotOlderThan`)       any state that is new enough: here the newest (the simulation asks
-                                 for older ones through `stale_list`); 504 when N is in the future
-N with `Exact`, a continue token exactly N; 410 when the history no longer reaches back to it
+                                 for older ones by `stale_list`); 504 if N is in the future
+N with `Exact`, a continue token exactly N; 410 if the history no longer contains it
 ===============================  ===============================================================
 """
 
@@ -24,7 +24,7 @@ from kubemr.local.apiserver import errors, options
 from kubemr.local.apiserver.kinds import Kind
 from kubemr.local.apiserver.selectors import Predicate, everything, field_predicate, label_predicate
 from kubemr.local.apiserver.state import State
-from kubemr.local.apiserver.store import Compacted, Key
+from kubemr.local.apiserver.store import CompactedError, Key
 from kubemr.local.apiserver.watch import Subscription
 from kubemr.locks.effects import Answer, Json
 
@@ -38,7 +38,7 @@ LIST_TOO_OLD = "The resourceVersion for the provided list is too old."
 
 
 def predicate(kind: Kind, labels: str, fields: str) -> Predicate:
-    """Both selectors as one predicate."""
+    """Combine both selectors into one predicate."""
     by_label = label_predicate(labels)
     by_field = field_predicate(fields, kind.fields, kind.name, kind.custom)
     if by_field is everything:
@@ -50,14 +50,14 @@ def predicate(kind: Kind, labels: str, fields: str) -> Predicate:
 
 @frozen
 class _Page:
-    """Where a continued list goes on: at revision `revision`, behind the key `start` (relative to the list)."""
+    """The position of a continued list: at revision `revision`, after the key `start` (relative to the list)."""
 
     revision: int
     start: str
 
     @classmethod
     def decode(cls, token: str) -> _Page:
-        """From a continue token."""
+        """Decode a continue token."""
         try:
             text = base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)).decode("utf-8", "replace")
         except (binascii.Error, ValueError):
@@ -71,18 +71,18 @@ class _Page:
             raise errors.bad_request(f"invalid continue token: continue key is not valid: {why}") from None
 
     def encode(self) -> str:
-        """As a continue token."""
+        """Return a continue token."""
         fields = {"v": "meta.k8s.io/v1", "rv": self.revision, "start": f"/{self.start}\0"}
         text = json.dumps(fields, separators=(",", ":"))
         return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
 
 def list_objects(state: State, kind: Kind, namespace: str | None, query: Mapping[str, str]) -> Answer:
-    """The answer to a list."""
+    """Answer a list request."""
     matches = predicate(kind, query.get("labelSelector", ""), query.get("fieldSelector", ""))
     options.check_list_query(query, watch=False)
     limit, token, text = options.number(query, "limit"), query.get("continue", ""), query.get("resourceVersion", "")
-    asked = options.resource_version(text)
+    requested = options.resource_version(text)
     store = state.store
     if token:
         page = _Page.decode(token)
@@ -92,24 +92,24 @@ def list_objects(state: State, kind: Kind, namespace: str | None, query: Mapping
             return _page(state, kind, namespace, matches, limit, store.revision, page.start)
         try:
             return _page(state, kind, namespace, matches, limit, page.revision, page.start)
-        except Compacted:
+        except CompactedError:
             raise errors.expired(CONTINUE_TOO_OLD, _Page(-1, page.start).encode()) from None
-    if asked is not None and asked > store.revision:
-        raise errors.too_new(asked, store.revision)
-    if query.get("resourceVersionMatch") == "Exact" and asked:
+    if requested is not None and requested > store.revision:
+        raise errors.too_new(requested, store.revision)
+    if query.get("resourceVersionMatch") == "Exact" and requested:
         try:
-            return _page(state, kind, namespace, matches, limit, asked, "")
-        except Compacted:
+            return _page(state, kind, namespace, matches, limit, requested, "")
+        except CompactedError:
             raise errors.expired(LIST_TOO_OLD) from None
     return _page(state, kind, namespace, matches, 0 if text == "0" else limit, store.revision, "")
 
 
 def list_at(state: State, kind: Kind, namespace: str | None, query: Mapping[str, str], revision: int) -> Answer:
-    """A list as a lagging watch cache would answer it: from the state at `revision`."""
+    """Answer a list as a lagging watch cache would: from the state at `revision`."""
     matches = predicate(kind, query.get("labelSelector", ""), query.get("fieldSelector", ""))
     try:
         return _page(state, kind, namespace, matches, 0, revision, "")
-    except Compacted:
+    except CompactedError:
         raise errors.expired(LIST_TOO_OLD) from None
 
 
@@ -153,7 +153,7 @@ def _page(
 
 
 def _without_type(obj: Json) -> Json:
-    """Lists of built-in kinds leave out what their items' type is."""
+    """Remove the type of an item, which lists of built-in kinds leave out."""
     return {key: value for key, value in obj.items() if key not in ("kind", "apiVersion")}
 
 
@@ -167,22 +167,22 @@ def subscribe(
     bookmarks: bool,
     initial_events: bool | None,
 ) -> Subscription:
-    """A watch; an `ApiError` where it is refused outright."""
+    """Open a watch.  Raises an `ApiError` if the request itself is rejected."""
     matches = predicate(kind, labels, fields)
     store = state.store
-    asked = options.resource_version(version, watch=True)
+    requested = options.resource_version(version, watch=True)
     collection = kind.collection
-    if asked and initial_events is not True:
+    if requested and initial_events is not True:
         try:
-            position = store.after(collection, asked)
-        except Compacted as gone:
-            body = errors.expired(f"too old resource version: {asked} ({gone.oldest})").body
+            position = store.position_after(collection, requested)
+        except CompactedError as gone:
+            body = errors.expired(f"too old resource version: {requested} ({gone.oldest})").body
             refused = Subscription(store, collection, namespace, matches, kind.type_meta, 0, [])
             return refused.refuse(body)
         resumed = Subscription(store, collection, namespace, matches, kind.type_meta, position, [])
-        resumed.started = asked
+        resumed.started = requested
         return resumed
-    position = store.after(collection, store.revision)
+    position = store.position_after(collection, store.revision)
     initial: list[Json] = []
     if initial_events is not False:
         prefix = f"{namespace}/" if namespace else ""

@@ -1,4 +1,7 @@
-"""`metadata`: what a client may write there, and what the server refuses (`apimachinery/pkg/api/validation`)."""
+"""Decode and check `metadata`: what a client may write, and what the server rejects.
+
+The source is `apimachinery/pkg/api/validation`.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ from typing import Final
 from kubemr.local.apiserver.errors import Cause
 from kubemr.local.apiserver.go_json import spell_str
 from kubemr.local.apiserver.jsonpatch import go_type
-from kubemr.local.apiserver.kinds import Kind, Undecodable
+from kubemr.local.apiserver.kinds import DecodeError, Kind
 from kubemr.locks.effects import Json
 
 _STRINGS: Final = (
@@ -56,19 +59,19 @@ _LABEL_VALUE_MESSAGE: Final = (
 
 
 def decode_metadata(body: Json, field: str = "ObjectMeta") -> list[str]:
-    """Give `body` a `metadata` of its own in the server's shape; returns the unknown fields, which are dropped.
+    """Give `body` a copy of its `metadata` in the server's shape, and return the unknown fields, which are dropped.
 
-    Raises `Undecodable` where Go's decoder refuses: `field` is what it calls the struct.
+    Raises `DecodeError` where Go's decoder fails; `field` is Go's name of the struct.
     """
     metadata = body.get("metadata")
     if metadata is None:
         metadata = {}
     if not isinstance(metadata, dict):
-        raise _cannot(metadata, "struct", "metadata", "v1.ObjectMeta")
+        raise _metadata_type_error(metadata, "struct", "metadata", "v1.ObjectMeta")
     known, unknown = {}, []
     for key, value in metadata.items():
         if key in _KNOWN:
-            _check_type(key, value, field)
+            _check_metadata_type(key, value, field)
             if value not in (None, "", {}, []) and not (value == 0 and key == "generation"):
                 known[key] = value
         elif key not in _DROPPED:
@@ -81,39 +84,39 @@ def decode_metadata(body: Json, field: str = "ObjectMeta") -> list[str]:
     return unknown
 
 
-def _check_type(key: str, value: Json, field: str) -> None:
+def _check_metadata_type(key: str, value: Json, field: str) -> None:
     if value is None:
         return
     if key in _STRINGS and not isinstance(value, str):
-        raise _cannot(value, field, key, "string")
+        raise _metadata_type_error(value, field, key, "string")
     if key in _NUMBERS and (not isinstance(value, int) or isinstance(value, bool)):
-        raise _cannot(value, field, key, "int64")
+        raise _metadata_type_error(value, field, key, "int64")
     if key in _MAPS:
         if not isinstance(value, dict):
-            raise _cannot(value, field, key, "map[string]string")
+            raise _metadata_type_error(value, field, key, "map[string]string")
         for item in value.values():
             if not isinstance(item, str | None):
-                raise _cannot(item, field, key, "string")
+                raise _metadata_type_error(item, field, key, "string")
     if key == "finalizers":
         if not isinstance(value, list):
-            raise _cannot(value, field, key, "[]string")
+            raise _metadata_type_error(value, field, key, "[]string")
         for item in value:
             if not isinstance(item, str):
-                raise _cannot(item, field, key, "string")
+                raise _metadata_type_error(item, field, key, "string")
     if key == "ownerReferences":
         if not isinstance(value, list):
-            raise _cannot(value, field, key, "[]v1.OwnerReference")
+            raise _metadata_type_error(value, field, key, "[]v1.OwnerReference")
         for item in value:
             if not isinstance(item, dict):
-                raise _cannot(item, field, key, "v1.OwnerReference")
+                raise _metadata_type_error(item, field, key, "v1.OwnerReference")
 
 
-def _cannot(value: Json, struct: str, key: str, what: str) -> Undecodable:
-    return Undecodable(f"json: cannot unmarshal {go_type(value)} into Go struct field {struct}.{key} of type {what}")
+def _metadata_type_error(value: Json, struct: str, key: str, what: str) -> DecodeError:
+    return DecodeError(f"json: cannot unmarshal {go_type(value)} into Go struct field {struct}.{key} of type {what}")
 
 
 def check_metadata(metadata: Json, kind: Kind) -> Iterator[Cause]:
-    """What is wrong with the metadata of a new object."""
+    """Yield what is wrong with the metadata of a new object."""
     prefix = metadata.get("generateName")
     if prefix and (problem := _name_problem(prefix.removesuffix("-"), kind)):
         yield _invalid("metadata.generateName", prefix, problem)
@@ -216,7 +219,7 @@ def _spell_owner(owner: Json) -> str:
 
 
 def check_metadata_change(metadata: Json, old: Json, kind: Kind) -> list[Cause]:
-    """What is wrong with the metadata of a changed object."""
+    """Return what is wrong with the metadata of a changed object."""
     causes = list(_check_rest(metadata, kind))
     if old.get("deletionTimestamp"):
         had = old.get("finalizers") or []

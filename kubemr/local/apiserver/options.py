@@ -1,4 +1,4 @@
-"""The query parameters and `DeleteOptions` of a request, parsed and checked."""
+"""Parse and check the query parameters and `DeleteOptions` of a request."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def _options_invalid(what: str, *causes: Cause) -> Exception:
 
 
 def number(query: Mapping[str, str], key: str) -> int:
-    """An integer parameter, 0 when it is not given."""
+    """Return an integer parameter; 0 if it is not given."""
     text = query.get(key, "")
     try:
         return int(text or 0)
@@ -27,12 +27,12 @@ def number(query: Mapping[str, str], key: str) -> int:
 
 
 def flag(query: Mapping[str, str], key: str) -> bool:
-    """A boolean parameter."""
+    """Return a boolean parameter."""
     return query.get(key, "") in TRUE
 
 
 def dry_run(query: Mapping[str, str]) -> bool:
-    """Whether nothing is to be stored."""
+    """Decide whether the request must store nothing."""
     return bool(query.get("dryRun"))
 
 
@@ -40,7 +40,7 @@ _MATCHES = ("Exact", "NotOlderThan", "")
 
 
 def check_list_query(query: Mapping[str, str], watch: bool) -> None:
-    """Refuse combinations of list parameters that the real server refuses."""
+    """Reject combinations of list parameters that the real server rejects."""
     match, version = query.get("resourceVersionMatch", ""), query.get("resourceVersion", "")
     initial = query.get("sendInitialEvents", "")
 
@@ -76,7 +76,7 @@ def check_list_query(query: Mapping[str, str], watch: bool) -> None:
 
 
 def resource_version(text: str, watch: bool = False) -> int | None:
-    """A resourceVersion parameter; None when it is not given."""
+    """Return a resourceVersion parameter; None if it is not given."""
     if not text:
         return None
     if text.isascii() and text.isdigit():
@@ -90,20 +90,20 @@ def resource_version(text: str, watch: bool = False) -> int | None:
 
 @frozen
 class DeleteOptions:
-    """How to delete; `uid` and `version` are preconditions, `policy` is empty when not given."""
+    """How to delete; `uid` and `version` are preconditions, `policy` is empty if it is not given."""
 
     policy: str = ""
     uid: str | None = None
     version: str | None = None
     grace: int | None = None
-    dry: bool = False
+    dry_run: bool = False
 
 
 _POLICIES = ("Foreground", "Background", "Orphan")
 
 
 def delete_options(body: Json, query: Mapping[str, str]) -> DeleteOptions:
-    """From the body, or from the query where there is no body."""
+    """Parse the options from the body, or from the query if there is no body."""
     given: Mapping[str, Json] = body or query
     policy = given.get("propagationPolicy") or ""
     orphan = given.get("orphanDependents")

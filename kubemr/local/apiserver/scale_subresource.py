@@ -1,4 +1,4 @@
-"""The scale subresource of a custom kind: one number inside the object, seen as an `autoscaling/v1` Scale."""
+"""The scale subresource of a custom kind: one number inside the object, shown as an `autoscaling/v1` Scale."""
 
 from __future__ import annotations
 
@@ -38,12 +38,12 @@ def _scale(kind: Kind, obj: Json, strict: bool) -> Json:
 
 
 def read(state: State, kind: Kind, request: Request) -> Answer:
-    """The answer to a GET of the scale."""
+    """Answer a GET of the scale."""
     return Answer(200, _scale(kind, state.existing(kind, request.namespace, request.name or ""), strict=True))
 
 
 def write(state: State, kind: Kind, request: Request) -> Answer:
-    """The answer to a PUT or PATCH of the scale: a write of that number and nothing else."""
+    """Answer a PUT or PATCH of the scale: write that number and nothing else."""
     old = state.existing(kind, request.namespace, request.name or "")
     before = _scale(kind, old, strict=False)
     after = request.body if request.verb == "replace" else patch_function(request)(before)

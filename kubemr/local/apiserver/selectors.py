@@ -1,8 +1,8 @@
-"""Label and field selectors: text to a predicate over objects.
+"""Parse label and field selectors into predicates over objects.
 
-Label selectors follow `apimachinery/pkg/labels`: `a=b`, `a==b`, `a!=b`, `a in (b,c)`, `a notin (b,c)`,
-`a`, `!a`, `a>1`, `a<1`, joined by commas.  Field selectors know `=`, `==` and `!=` on the fields that a kind
-declares.  Both are parsed once per text.
+Label selectors follow `apimachinery/pkg/labels`: `a=b`, `a==b`, `a!=b`, `a in (b,c)`, `a notin (b,c)`, `a`, `!a`,
+`a>1`, `a<1`, joined by commas.  Field selectors support `=`, `==` and `!=` on the fields that a kind declares.  Each
+text is parsed once.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _NONE: Labels = {}
 
 
 def everything(_: Json) -> bool:
-    """Matches all objects."""
+    """Match all objects."""
     return True
 
 
@@ -62,7 +62,7 @@ def _unparsable(found: str, expected: str) -> Exception:
 
 @lru_cache(maxsize=1024)
 def label_predicate(text: str) -> Predicate:
-    """The predicate of a label selector; a 400 `ApiError` where it cannot be parsed."""
+    """Return the predicate of a label selector.  Raises a 400 `ApiError` if it cannot be parsed."""
     if not text.strip():
         return everything
     tokens = _Tokens(text)
@@ -97,7 +97,7 @@ def _requirement(tokens: _Tokens) -> Requirement:
         return lambda labels: key in labels
     tokens.next()
     if operator in ("=", "==", "!="):
-        value = _value(tokens)
+        value = _equality_value(tokens)
         if operator == "!=":
             return lambda labels: labels.get(key) != value
         return lambda labels: labels.get(key) == value
@@ -117,8 +117,8 @@ def _key(token: str) -> str:
     return token
 
 
-def _value(tokens: _Tokens) -> str:
-    """The value of an equality; an empty one is allowed."""
+def _equality_value(tokens: _Tokens) -> str:
+    """Return the value of an equality, which may be empty."""
     token = tokens.peek()
     if token in ("", ","):
         return ""
@@ -172,7 +172,7 @@ def _numeric(key: str, operator: str, bound: str) -> Requirement:
 
 @lru_cache(maxsize=1024)
 def field_predicate(text: str, known: tuple[str, ...], kind: str, custom: bool) -> Predicate:
-    """The predicate of a field selector over the `known` fields (dotted paths) of a kind."""
+    """Return the predicate of a field selector over the `known` fields (dotted paths) of a kind."""
     if not text.strip():
         return everything
     terms: list[tuple[tuple[str, ...], bool, str]] = []

@@ -1,12 +1,13 @@
-"""What the server's operations share: the store, the kinds, and the sources of what is not determined.
+"""The state that the server's operations share: the store, the kinds, and the sources of time, uids and name suffixes.
 
-Time, uids and name suffixes come from outside, so that a simulation can replay them.
+The sources are passed in, so that a simulation can replay them.
 """
 
 from __future__ import annotations
 
 import datetime
 from collections.abc import Callable, Mapping
+from typing import Final
 
 from attr import define, field, frozen
 
@@ -17,10 +18,12 @@ from kubemr.local.apiserver.kinds import Kind
 from kubemr.local.apiserver.store import Collection, Key, Store, key_of
 from kubemr.locks.effects import Json, Resource
 
+NAMESPACES: Final = Collection("namespaces.")
+
 
 @frozen
 class Sources:
-    """`clock` gives seconds since 1970, `uids` a new uid, `suffixes` five characters for `generateName`."""
+    """`clock` returns seconds since 1970, `uids` a new uid, `suffixes` five characters for `generateName`."""
 
     clock: Callable[[], float]
     uids: Callable[[], str]
@@ -29,7 +32,7 @@ class Sources:
 
 @define
 class State:
-    """Everything that a server holds."""
+    """All state of a server."""
 
     sources: Sources
     store: Store
@@ -49,7 +52,7 @@ class State:
         self.by_collection[kind.collection] = kind
 
     def definition_stored(self, definition: Json) -> None:
-        """Serve what a custom resource definition, new or changed, says."""
+        """Serve the kinds of a new or changed custom resource definition."""
         self.definition_removed(definition)
         for kind in kinds_of(definition, self.rules):
             self.add_kind(kind)
@@ -61,19 +64,19 @@ class State:
             self.by_collection.pop(self.kinds.pop(key).collection, None)
 
     def kind(self, resource: Resource) -> Kind:
-        """The kind at a resource's URL; a 404 `ApiError` when there is none."""
+        """Return the kind at a resource's URL.  Raises a 404 `ApiError` if there is none."""
         kind = self.kinds.get((resource.group, resource.version, resource.plural))
         if kind is None:
             raise errors.no_such_resource()
         return kind
 
     def now(self) -> str:
-        """The clock's time as Kubernetes writes it, in whole seconds."""
+        """Return the clock's time as Kubernetes writes it, in whole seconds."""
         moment = datetime.datetime.fromtimestamp(self.sources.clock(), datetime.UTC)
         return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
 
     def existing(self, kind: Kind, namespace: str | None, name: str) -> Json:
-        """The stored object; a 404 `ApiError` when there is none."""
+        """Return the stored object.  Raises a 404 `ApiError` if there is none."""
         obj = self.store.get(kind.collection, key_of(namespace, name))
         if obj is None:
             raise errors.not_found(kind.group, kind.plural, name)
@@ -87,7 +90,7 @@ class State:
         return stored
 
     def remove(self, kind: Kind, obj: Json) -> Json:
-        """Remove an object for good and return its last state."""
+        """Remove an object permanently, and return its last state."""
         if kind.group == CRD_GROUP:
             spec = obj["spec"]
             collection = Collection(f"{spec['names']['plural']}.{spec['group']}")
@@ -98,6 +101,6 @@ class State:
 
     @staticmethod
     def key(obj: Json) -> Key:
-        """The key of an object."""
+        """Return the key of an object."""
         metadata = obj["metadata"]
         return key_of(metadata.get("namespace"), metadata["name"])

@@ -1,10 +1,9 @@
-"""The store: objects by key, one revision counter, and a bounded history of changes.
+"""Store objects by key, with one revision counter and a bounded history of changes.
 
-Every write raises the revision by one and stamps it as the object's `resourceVersion`, as etcd does.
-Objects are never changed once stored: a write stores a new document, which may share parts with the old one.
-A `Change` remembers what was before, so a collection can be read *as it was* at any revision that is
-still in the history (`at_revision`), and a watch can resume from there.
-What is older than `compacted` is gone, and asking for it raises `Compacted` (the server's 410).
+Every write raises the revision by one and sets it as the object's `resourceVersion`, as etcd does.  A stored object is
+never changed: a write stores a new document, which may share parts with the old one.  A `Change` keeps the document
+before it.  So the history can return a collection *as it was* at a revision (`at_revision`), and a watch can resume
+from there.  A read of what is older than `compacted` raises `CompactedError` (the server's 410).
 """
 
 from __future__ import annotations
@@ -18,26 +17,26 @@ from attr import define, frozen
 from kubemr.locks.effects import Json
 
 Key = NewType("Key", str)
-"""`namespace/name`, or `/name` for what has no namespace: in the order in which the server lists."""
+"""`namespace/name`, or `/name` for a kind without namespaces: in the order in which the server lists."""
 
 Collection = NewType("Collection", str)
-"""`plural.group`: what is stored together, whatever version it is asked in."""
+"""`plural.group`: the objects that are stored together, whatever version a client asks for."""
 
 
-class Compacted(Exception):
-    """The history no longer reaches back to `asked`; it begins after `oldest`."""
+class CompactedError(Exception):
+    """The history no longer contains `revision`; it begins after `oldest`."""
 
-    def __init__(self, asked: int, oldest: int) -> None:
-        super().__init__(f"revision {asked} has been compacted, the oldest is {oldest}")
-        self.asked = asked
+    def __init__(self, revision: int, oldest: int) -> None:
+        super().__init__(f"revision {revision} has been compacted, the oldest is {oldest}")
+        self.revision = revision
         self.oldest = oldest
 
 
 @frozen
 class Change:
-    """One write: `old` is None when the object was created, `new` None when it was removed.
+    """A write: `old` is None if the object was created, `new` None if it was removed.
 
-    `last` is the object as a watcher of a removal sees it: its last state, at the revision of the removal.
+    `last` is the object as the watch event of a removal shows it: its last state, at the revision of the removal.
     """
 
     revision: int
@@ -57,12 +56,12 @@ class _Log:
 
 
 def key_of(namespace: str | None, name: str) -> Key:
-    """The key of an object."""
+    """Return the key of an object."""
     return Key(f"{namespace or ''}/{name}")
 
 
 class Store:
-    """Objects of all kinds.  `keep` is how many changes per collection a watcher may lag behind."""
+    """Objects of all kinds.  `keep` is how many changes per collection a watch may lag behind."""
 
     def __init__(self, keep: int) -> None:
         self.revision = 1
@@ -74,16 +73,16 @@ class Store:
         self._oldest: dict[Collection, int] = {}
 
     def get(self, collection: Collection, key: Key) -> Json:
-        """The stored object, or None."""
+        """Return the stored object, or None."""
         objects = self._objects.get(collection)
         return objects.get(key) if objects else None
 
     def collections(self) -> list[Collection]:
-        """All that ever held an object."""
+        """Return all collections that ever held an object."""
         return list(self._objects)
 
     def values(self, collection: Collection) -> Iterator[Json]:
-        """The objects of a collection in no particular order."""
+        """Return the objects of a collection in no particular order."""
         return iter(self._objects.get(collection, {}).values())
 
     def put(self, collection: Collection, key: Key, obj: Json) -> Json:
@@ -114,51 +113,51 @@ class Store:
         log.changes.append(change)
         log.revisions.append(change.revision)
         if len(log.changes) > 2 * self._keep:
-            self._cut(collection, log, len(log.changes) - self._keep)
+            self._truncate(collection, log, len(log.changes) - self._keep)
 
-    def _cut(self, collection: Collection, log: _Log, count: int) -> None:
+    def _truncate(self, collection: Collection, log: _Log, count: int) -> None:
         self._oldest[collection] = log.revisions[count - 1]
         del log.changes[:count], log.revisions[:count]
         log.dropped += count
 
     def oldest(self, collection: Collection) -> int:
-        """The oldest revision from which this collection can still be read or watched."""
+        """Return the oldest revision from which this collection can still be read or watched."""
         return max(self.compacted, self._oldest.get(collection, 0))
 
     def compact(self, revision: int) -> None:
-        """Forget what was before `revision`: reading and watching from before it fails from now on."""
+        """Forget what was before `revision`: reads and watches from before it fail from now on."""
         self.compacted = max(self.compacted, min(revision, self.revision))
         for collection, log in self._logs.items():
             count = bisect_right(log.revisions, self.compacted)
             if count:
-                self._cut(collection, log, count)
+                self._truncate(collection, log, count)
 
-    def after(self, collection: Collection, revision: int) -> int:
-        """The position in the log behind all changes up to `revision`.  Raises `Compacted`."""
+    def position_after(self, collection: Collection, revision: int) -> int:
+        """Return the position in the log after all changes up to `revision`.  Raises `CompactedError`."""
         if revision < self.oldest(collection):
-            raise Compacted(revision, self.oldest(collection))
+            raise CompactedError(revision, self.oldest(collection))
         log = self._logs.get(collection)
         return log.dropped + bisect_right(log.revisions, revision) if log else 0
 
     def changes(self, collection: Collection, position: int) -> list[Change]:
-        """The changes from `position` on.  Raises `Compacted` when some of them are gone."""
+        """Return the changes from `position` on.  Raises `CompactedError` if some of them are gone."""
         log = self._logs.get(collection)
         if log is None or position == log.dropped + len(log.changes):
             return []
         if position < log.dropped:
-            raise Compacted(0, self.oldest(collection))
+            raise CompactedError(0, self.oldest(collection))
         return log.changes[position - log.dropped :]
 
     def keys(self, collection: Collection) -> list[Key]:
-        """The keys of a collection, sorted."""
+        """Return the keys of a collection, sorted."""
         keys = self._sorted.get(collection)
         if keys is None:
             keys = self._sorted[collection] = sorted(self._objects.get(collection, ()))
         return keys
 
     def at_revision(self, collection: Collection, revision: int) -> dict[Key, Json]:
-        """The collection as it was at `revision`, in the order of its keys.  Raises `Compacted`."""
-        position = self.after(collection, revision)
+        """Return the collection as it was at `revision`, in the order of its keys.  Raises `CompactedError`."""
+        position = self.position_after(collection, revision)
         objects = self._objects.get(collection, {})
         later = self.changes(collection, position)
         if not later:

@@ -1,8 +1,7 @@
-"""Replace and patch: the new document against the stored one.
+"""Replace and patch objects.
 
-A patch is applied to the newest state, so it conflicts only when it names a resourceVersion itself.
-A write that changes nothing stores nothing.  A write that empties the finalizers of an object that is being
-deleted removes it.
+A patch is applied to the newest state, so it conflicts only if it contains a resourceVersion.  A write that changes
+nothing stores nothing.  A write that empties the finalizers of an object under deletion removes the object.
 """
 
 from __future__ import annotations
@@ -12,22 +11,22 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from kubemr.local.apiserver import errors, jsonpatch, options
-from kubemr.local.apiserver.create import check, create_decoded, decode, settle_namespace
+from kubemr.local.apiserver.create import check, create_decoded, decode_object, set_namespace
 from kubemr.local.apiserver.errors import Cause
 from kubemr.local.apiserver.go_json import canonical, plain, spell_str
-from kubemr.local.apiserver.kinds import Kind, Undecodable
+from kubemr.local.apiserver.kinds import DecodeError, Kind
 from kubemr.local.apiserver.state import State
 from kubemr.locks.effects import JSON_PATCH, MERGE_PATCH, Answer, Json, Request
 
-_NOT_COUNTED: Final = frozenset(("metadata", "status", "apiVersion", "kind"))
-_SERVERS: Final = ("creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "generation")
+_NOT_GENERATION_CONTENT: Final = frozenset(("metadata", "status", "apiVersion", "kind"))
+_SET_BY_SERVER: Final = ("creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "generation")
 _ACCEPTED: Final = (JSON_PATCH, MERGE_PATCH, "application/apply-patch+yaml")
 
 
 def replace(state: State, kind: Kind, request: Request) -> Answer:
-    """The answer to a PUT."""
+    """Answer a PUT."""
     name = request.name or ""
-    obj = decode(kind, request.body, request.query)
+    obj = decode_object(kind, request.body, request.query)
     _check_name(kind, obj["metadata"], name, request.namespace)
     old = state.store.get(kind.collection, state.key(obj))
     if old is None:
@@ -45,7 +44,10 @@ def replace(state: State, kind: Kind, request: Request) -> Answer:
 
 
 def patch_function(request: Request) -> Callable[[Json], Json]:
-    """The request's patch as a function of documents; 415 for a type that is no patch, 400 for a malformed one."""
+    """Return the request's patch as a function of documents.
+
+    Raises an `ApiError`: 415 for a content type that is not a patch, 400 for a malformed patch.
+    """
     kind = request.content_type.partition(";")[0].strip()
     body = request.body
     if kind == JSON_PATCH:
@@ -65,7 +67,7 @@ def patch_function(request: Request) -> Callable[[Json], Json]:
 
 
 def patch(state: State, kind: Kind, request: Request) -> Answer:
-    """The answer to a PATCH."""
+    """Answer a PATCH."""
     change = patch_function(request)
     old = state.existing(kind, request.namespace, request.name or "")
     patched = change(old)
@@ -80,16 +82,18 @@ def _decode_patched(kind: Kind, patched: Json, query: Mapping[str, str]) -> Json
     if not isinstance(patched, dict):
         what = 'struct { APIVersion string "json:\\"apiVersion,omitempty\\""; Kind string "json:\\"kind,omitempty\\"" }'
         text = f"json: cannot unmarshal array into Go value of type {what}"
-        raise _unfit(patched, f"couldn't get version/kind; json parse error: {text}")
+        raise _invalid_patch(patched, f"couldn't get version/kind; json parse error: {text}")
     obj = {**patched}
     if kind.custom and not obj.get("kind"):
-        raise _unfit(patched, f"Object 'Kind' is missing in '{_go_text(patched)}'")
+        raise _invalid_patch(patched, f"Object 'Kind' is missing in '{_go_text(patched)}'")
     try:
         dropped = kind.strategy.decode(obj)
-    except Undecodable as problem:
-        raise _unfit(patched, str(problem)) from None
+    except DecodeError as problem:
+        raise _invalid_patch(patched, str(problem)) from None
     if dropped and query.get("fieldValidation") == "Strict":
-        raise _unfit(patched, "strict decoding error: " + ", ".join(f'unknown field "{field}"' for field in dropped))
+        raise _invalid_patch(
+            patched, "strict decoding error: " + ", ".join(f'unknown field "{field}"' for field in dropped)
+        )
     return obj
 
 
@@ -98,7 +102,7 @@ def _go_text(document: Json) -> str:
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
 
-def _unfit(patched: Json, why: str) -> Exception:
+def _invalid_patch(patched: Json, why: str) -> Exception:
     shown = f"Invalid value: {spell_str(_go_text(patched))}: {why}"
     return errors.invalid("", "", "", [Cause("FieldValueInvalid", shown, "patch")])
 
@@ -111,7 +115,7 @@ def _check_name(kind: Kind, metadata: Json, name: str, namespace: str | None) ->
         )
     if given != name:
         raise errors.bad_request(f"the name of the object ({given}) does not match the name on the URL ({name})")
-    settle_namespace(kind, namespace, metadata)
+    set_namespace(kind, namespace, metadata)
 
 
 def _check_version(kind: Kind, metadata: Json, old: Json) -> None:
@@ -129,10 +133,10 @@ def _check_version(kind: Kind, metadata: Json, old: Json) -> None:
 
 
 def _write(state: State, kind: Kind, obj: Json, old: Json, request: Request) -> Answer:
-    """`obj` has the client's wishes; what is not the client's to change is taken from `old`."""
+    """Store `obj`.  Fields that a client cannot change are taken from `old`."""
     metadata, before = obj["metadata"], old["metadata"]
     _check_version(kind, metadata, old)
-    for key in _SERVERS:
+    for key in _SET_BY_SERVER:
         metadata.pop(key, None)
         if key in before:
             metadata[key] = before[key]
@@ -144,10 +148,10 @@ def _write(state: State, kind: Kind, obj: Json, old: Json, request: Request) -> 
     elif kind.status:
         _replace_member(obj, old, "status")
     kind.strategy.update(obj, old)
-    if kind.generation and not _same(_counted(kind, obj), _counted(kind, old)):
+    if kind.generation and not _equal(_generation_content(kind, obj), _generation_content(kind, old)):
         obj["metadata"]["generation"] = before.get("generation", 0) + 1
     check(kind, obj, old, request.subresource)
-    if _same(obj, old):
+    if _equal(obj, old):
         return Answer(200, old)
     if options.dry_run(request.query):
         return Answer(200, obj)
@@ -168,31 +172,31 @@ def _replace_member(obj: Json, old: Json, key: str) -> None:
 
 
 def _status_only(kind: Kind, obj: Json, old: Json) -> Json:
-    """What a write to the status subresource may change: the status; of built-in kinds the metadata too."""
+    """Return what a write to the status subresource may change: the status, and for built-in kinds the metadata."""
     kept = {**old, "metadata": dict(old["metadata"]) if kind.custom else obj["metadata"]}
     _replace_member(kept, obj, "status")
     return kept
 
 
-def _counted(kind: Kind, obj: Json) -> Json:
-    """The part of an object whose changes `metadata.generation` counts."""
+def _generation_content(kind: Kind, obj: Json) -> Json:
+    """Return the part of an object whose changes `metadata.generation` counts."""
     if not kind.custom:
         return obj.get("spec")
-    leave_out = _NOT_COUNTED if kind.status else _NOT_COUNTED - {"status"}
+    leave_out = _NOT_GENERATION_CONTENT if kind.status else _NOT_GENERATION_CONTENT - {"status"}
     return {key: value for key, value in obj.items() if key not in leave_out}
 
 
-def _same(obj: Json, old: Json) -> bool:
-    """Whether two documents are equal as JSON."""
-    return bool(obj == old) and _same_types(obj, old)
+def _equal(obj: Json, old: Json) -> bool:
+    """Decide whether two documents are equal as JSON."""
+    return bool(obj == old) and _equal_types(obj, old)
 
 
-def _same_types(obj: Json, old: Json) -> bool:
-    """Python holds `1 == True == 1.0`; JSON does not."""
+def _equal_types(obj: Json, old: Json) -> bool:
+    """Compare the types of equal documents: in Python `1 == True == 1.0`, in JSON not."""
     if obj is old:
         return True
     if isinstance(obj, dict):
-        return all(_same_types(value, old[key]) for key, value in obj.items())
+        return all(_equal_types(value, old[key]) for key, value in obj.items())
     if isinstance(obj, list):
-        return all(map(_same_types, obj, old))
+        return all(map(_equal_types, obj, old))
     return isinstance(obj, bool) == isinstance(old, bool)

@@ -1,7 +1,6 @@
-"""Watches: a position in a collection's history, read by `poll`.
+"""Watch a collection: a subscription is a position in the history, and `poll` reads from there.
 
-What a watcher hears of a change depends on its selectors before and after it, as in the apiserver's
-watch cache:
+The event for a change depends on whether the selectors match before and after it, as in the apiserver's watch cache:
 
 ===============  ==============  ==============================================================
 before: matches  after: matches  event
@@ -19,16 +18,16 @@ from typing import Final
 
 from kubemr.local.apiserver.errors import expired
 from kubemr.local.apiserver.selectors import Predicate, everything
-from kubemr.local.apiserver.store import Change, Collection, Compacted, Store
+from kubemr.local.apiserver.store import Change, Collection, CompactedError, Store
 from kubemr.locks.effects import Json
 
 INITIAL_EVENTS_END: Final = "k8s.io/initial-events-end"
 
 
 class Subscription:
-    """One watch.  `poll` returns the events since the last call; it never waits.
+    """A watch.  `poll` returns the events since the last call; it never waits.
 
-    `closed` becomes True after an ERROR event: nothing follows it.
+    `closed` becomes True after an ERROR event, which is the last one.
     """
 
     def __init__(
@@ -54,15 +53,15 @@ class Subscription:
         """The revision from which it was asked for; 0 when it began with the present objects."""
 
     def poll(self) -> list[Json]:
-        """The events that are due: `{"type": ..., "object": ...}`.  Objects are shared, do not change them."""
+        """Return the new events: `{"type": ..., "object": ...}`.  Their objects are shared and must not be changed."""
         events, self._initial = self._initial, []
         if self.closed:
             return events
         try:
             changes = self._store.changes(self._collection, self._position)
-        except Compacted as gone:
+        except CompactedError as gone:
             self.closed = True
-            message = f"too old resource version: {gone.asked} ({gone.oldest})"
+            message = f"too old resource version: {gone.revision} ({gone.oldest})"
             return [*events, {"type": "ERROR", "object": expired(message).body}]
         self._position += len(changes)
         for change in changes:
@@ -73,7 +72,7 @@ class Subscription:
         return events
 
     def refuse(self, status: Json) -> Subscription:
-        """Make this a watch that delivers one ERROR event and ends: the server refuses it inside the stream."""
+        """Make this a watch that delivers one ERROR event and ends: the server rejects it inside the stream."""
         self._initial, self.closed = [{"type": "ERROR", "object": status}], True
         return self
 
@@ -91,7 +90,7 @@ class Subscription:
         return {"type": "DELETED", "object": {**old, "metadata": metadata}}
 
     def bookmark(self, initial_events_end: bool = False) -> Json:
-        """A BOOKMARK event: everything up to its resourceVersion has been delivered (call `poll` first)."""
+        """Return a BOOKMARK event: everything up to its resourceVersion has been delivered (call `poll` first)."""
         metadata: Json = {"resourceVersion": str(self._store.revision)}
         if initial_events_end:
             metadata["annotations"] = {INITIAL_EVENTS_END: "true"}

@@ -1,5 +1,9 @@
-"""The local node: what Kubernetes' Job controller and kubelet do for kubemr's workers, on this machine.
+"""The local node does for workers on this machine what Kubernetes' Job controller and kubelet do.
 
-`node` is the loop; `indexed` decides which pods a Job needs; `pod` describes them; `environment` gives a container its
-variables.  All of it speaks to the apiserver as any client does.
+- `node`: the loop
+- `indexed_job`: decides which pods a Job needs
+- `pod`: the Pod objects
+- `container_env`: the variables and the command of a container
+
+The node uses the apiserver as any client does.
 """

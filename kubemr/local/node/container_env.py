@@ -1,4 +1,4 @@
-"""The environment of a container, as a kubelet makes it: `envFrom` in order, then `env`."""
+"""Build the environment of a container as a kubelet does: `envFrom` in order, then `env`."""
 
 from __future__ import annotations
 
@@ -9,31 +9,31 @@ from collections.abc import Callable, Iterator, Mapping
 from kubemr.coordination.kinds import CONFIG_MAPS, SECRETS
 from kubemr.locks.effects import Json, Resource
 
-Read = Callable[[Resource, str], Json]
-"""Reads an object of the pod's namespace; None when there is none."""
+Reader = Callable[[Resource, str], Json]
+"""Reads an object of the pod's namespace; returns None if it does not exist."""
 
 
 class ContainerConfigError(Exception):
-    """The container cannot be given what its spec asks for."""
+    """The container cannot get what its spec asks for."""
 
 
-def environment(container: Json, pod: Json, read: Read) -> dict[str, str]:
-    """The container's own variables.  Raises `ContainerConfigError`."""
+def environment(container: Json, pod: Json, read: Reader) -> dict[str, str]:
+    """Return the container's own variables.  Raises `ContainerConfigError`."""
     variables: dict[str, str] = {}
     for source in container.get("envFrom") or []:
         prefix = source.get("prefix", "")
         for kind, resource in (("configMapRef", CONFIG_MAPS), ("secretRef", SECRETS)):
             if kind in source:
-                data = _data(resource, source[kind], read)
+                data = _read_data(resource, source[kind], read)
                 variables.update({prefix + name: value for name, value in data.items()})
     for entry in container.get("env") or []:
-        value = _value(entry, pod, read)
+        value = _variable_value(entry, pod, read)
         if value is not None:
             variables[entry["name"]] = _expand(value, variables)
     return variables
 
 
-def _data(resource: Resource, reference: Json, read: Read) -> dict[str, str]:
+def _read_data(resource: Resource, reference: Json, read: Reader) -> dict[str, str]:
     document = read(resource, reference["name"])
     if document is None:
         if reference.get("optional"):
@@ -45,13 +45,13 @@ def _data(resource: Resource, reference: Json, read: Read) -> dict[str, str]:
     return dict(data)
 
 
-def _value(entry: Json, pod: Json, read: Read) -> str | None:
+def _variable_value(entry: Json, pod: Json, read: Reader) -> str | None:
     source = entry.get("valueFrom")
     if source is None:
         return str(entry.get("value", ""))
     for kind, resource in (("configMapKeyRef", CONFIG_MAPS), ("secretKeyRef", SECRETS)):
         if kind in source:
-            value = _data(resource, source[kind], read).get(source[kind]["key"])
+            value = _read_data(resource, source[kind], read).get(source[kind]["key"])
             if value is None and not source[kind].get("optional"):
                 raise ContainerConfigError(
                     f"{entry['name']}: {resource.plural} {source[kind]['name']!r} has no key {source[kind]['key']!r}"
@@ -81,7 +81,7 @@ def _fields(pod: Json, path: str) -> Iterator[str]:
 
 
 def _expand(text: str, variables: Mapping[str, str]) -> str:
-    """`$(NAME)` stands for a variable that was defined before; `$$` for `$`; what is not known stays as it is."""
+    """Replace `$(NAME)` by a variable that is already defined, and `$$` by `$`; an unknown name stays as it is."""
 
     def replace(match: re.Match[str]) -> str:
         return "$" if match[0] == "$$" else variables.get(match[1], match[0])
@@ -90,11 +90,11 @@ def _expand(text: str, variables: Mapping[str, str]) -> str:
 
 
 def command(container: Json, variables: Mapping[str, str]) -> list[str]:
-    """What the container runs: `command` and `args`, expanded.  Raises `ContainerConfigError`."""
+    """Return what the container runs: `command` and `args`, expanded.  Raises `ContainerConfigError`."""
     given: list[str] = []
     for key in ("command", "args"):
         part = container.get(key) or []
         if not isinstance(part, list) or not all(isinstance(each, str) for each in part):
-            raise ContainerConfigError(f"{key}: {part!r} is no list of strings; write each word as an item")
+            raise ContainerConfigError(f"{key}: {part!r} is not a list of strings; write each word as an item")
         given += part
     return [_expand(part, variables) for part in given]

@@ -1,8 +1,8 @@
-"""What an Indexed Kubernetes Job calls for: which of its indexes need a pod now, and whether it has ended.
+"""Decide which indexes of an Indexed Kubernetes Job need a pod now, and whether the Job has ended.
 
-No I/O and no clock.  As in Kubernetes: one pod per index until one of it succeeds, a failed one is followed by
-another after a back-off, and more than `backoffLimit` failures end the Job.  The back-off is short, since
-nobody else is waiting for this machine.  `completions`, `parallelism` and `suspend` may change at any time.
+No I/O and no clock.  As in Kubernetes, each index gets one pod until a pod succeeds.  A failed pod is replaced after a
+back-off, and more than `backoffLimit` failures end the Job.  The back-off is short, since no other user shares this
+machine.  `completions`, `parallelism` and `suspend` may change at any time.
 """
 
 from __future__ import annotations
@@ -13,22 +13,22 @@ from attrs import define, field
 
 from kubemr.locks.effects import Json
 
-FIRST_BACKOFF: Final = 0.05
-LAST_BACKOFF: Final = 1.0
+FIRST_POD_BACKOFF: Final = 0.05
+LAST_POD_BACKOFF: Final = 1.0
 
 
 @define
 class IndexedJob:
-    """One Job; times are seconds of the caller's monotonic clock."""
+    """One Kubernetes Job; times are seconds of the caller's monotonic clock."""
 
     document: Json
     active: dict[int, str] = field(factory=dict)
     """The name of the pod of each index that has one; disjoint from `succeeded` and from `due`."""
     succeeded: set[int] = field(factory=set)
     due: dict[int, float] = field(factory=dict)
-    """When an index without a pod may get one."""
+    """The time at which an index without a pod may get one."""
     failures: dict[int, int] = field(factory=dict)
-    """Failed pods of each index."""
+    """The number of failed pods of each index."""
     deleted: bool = False
 
     def __attrs_post_init__(self) -> None:
@@ -47,12 +47,12 @@ class IndexedJob:
 
     @property
     def surplus(self) -> list[int]:
-        """The indexes whose pods are to end, which is no failure: the highest, all of them while it is suspended."""
+        """The indexes whose pods must end without counting as failed: the highest, or all of a suspended Job."""
         wanted = [index for index in sorted(self.active) if index < self.completions][: self.parallelism]
         return sorted(self.active.keys() - wanted)
 
-    def follow(self, document: Json, now: float) -> None:
-        """Somebody has changed it."""
+    def update(self, document: Json, now: float) -> None:
+        """Take over a changed Job object."""
         self.document = document
         indexes = range(self.completions)
         self.succeeded.intersection_update(indexes)
@@ -61,41 +61,44 @@ class IndexedJob:
 
     @property
     def failed(self) -> int:
-        """Failed pods in all."""
+        """The number of failed pods of all indexes."""
         return sum(self.failures.values())
 
     @property
     def exhausted(self) -> bool:
-        """More pods have failed than may."""
+        """Whether more pods have failed than `backoffLimit` allows."""
         return self.failed > int(self.document["spec"].get("backoffLimit", 6))
 
     @property
     def complete(self) -> bool:
-        """Every index has succeeded."""
+        """Whether every index has succeeded."""
         return len(self.succeeded) == self.completions
 
     @property
     def over(self) -> bool:
-        """It needs no pods any more."""
+        """Whether the Job needs no pods any more."""
         return self.deleted or self.exhausted or self.complete
 
     def ready(self, now: float) -> list[int]:
-        """The indexes that are to get a pod now."""
+        """Return the indexes that must get a pod now."""
         if self.over:
             return []
         return sorted(index for index, moment in self.due.items() if moment <= now)[: self._room]
 
     def next_due(self) -> float | None:
-        """When to look again without an event."""
+        """Return the time at which to call `ready` again without an event, or None."""
         return None if self.over or not self.due or not self._room else min(self.due.values())
 
-    def started(self, index: int, pod: str) -> None:
-        """A pod was created for the index."""
+    def pod_started(self, index: int, pod: str) -> None:
+        """Record that a pod was created for the index."""
         del self.due[index]
         self.active[index] = pod
 
-    def ended(self, index: int, succeeded: bool, now: float, *, disrupted: bool = False) -> None:
-        """The index's pod has ended.  One that somebody deleted (`disrupted`) is replaced and not counted."""
+    def pod_ended(self, index: int, succeeded: bool, now: float, *, disrupted: bool = False) -> None:
+        """Record that the pod of the index has ended.
+
+        A deleted pod (`disrupted`) is replaced and does not count as failed.
+        """
         del self.active[index]
         if index >= self.completions:
             return
@@ -105,7 +108,7 @@ class IndexedJob:
         if not disrupted:
             self.failures[index] = self.failures.get(index, 0) + 1
         count = self.failures.get(index, 0)
-        self.due[index] = now + min(LAST_BACKOFF, FIRST_BACKOFF * 2 ** max(count - 1, 0))
+        self.due[index] = now + min(LAST_POD_BACKOFF, FIRST_POD_BACKOFF * 2 ** max(count - 1, 0))
 
     @property
     def _room(self) -> int:

@@ -1,7 +1,7 @@
-"""The local node's loop: Jobs become pods, pods become processes, and what becomes of them is written down.
+"""Run the pods of Indexed Jobs as local processes, and write what becomes of them to the apiserver.
 
-One thread owns all state.  Others only bring it news: two follow Jobs and Pods in the apiserver, one waits for
-each process.  Nothing is restored after a crash, because the apiserver and all processes end with this one.
+One thread owns all state.  The other threads only put events into its queue: two watch Jobs and Pods, one waits for
+each process.  Nothing is restored after a crash, because the apiserver and all processes end with this process.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ from kubemr.locks.effects import MERGE_PATCH, Answer, Json, Request, Resource
 from kubemr.locks.http import HttpTransport
 from kubemr.locks.threads import Stop
 
-GRACE_SECONDS: Final = 2.0
-"""Between SIGTERM and SIGKILL."""
+POD_GRACE_SECONDS: Final = 2.0
+"""The time between SIGTERM and SIGKILL."""
 
 
 class NodeError(Exception):
-    """The apiserver refused what a node must be able to do."""
+    """The apiserver rejected a request of the node."""
 
 
 @define
@@ -49,17 +49,17 @@ class _Pod:
 
 
 @frozen
-class _JobNews:
+class _JobsChanged:
     event: Listed | Changed
 
 
 @frozen
-class _PodNews:
+class _PodsChanged:
     event: Listed | Changed
 
 
 @frozen
-class _Ended:
+class _ProcessEnded:
     """A process has ended."""
 
     pod: str
@@ -68,24 +68,25 @@ class _Ended:
 
 
 @frozen
-class _Failed:
+class _ThreadFailed:
     """A thread of the node has failed."""
 
     error: Exception
 
 
-class _Leave:
+class _Shutdown:
     """End all processes, then the loop."""
 
 
-_News = _JobNews | _PodNews | _Ended | _Failed | _Leave
+_NodeEvent = _JobsChanged | _PodsChanged | _ProcessEnded | _ThreadFailed | _Shutdown
 
 
 class Node:
     """Runs the pods of all Indexed Jobs of one apiserver as local processes.
 
-    `environ` is what every process gets besides its pod's own variables, `directory` where their working files lie.
-    `failed` is called, in the node's thread, when the node cannot go on.
+    - `environ`: the variables of every process, besides its pod's own
+    - `directory`: the folder for the processes' working files
+    - `on_failure`: called in the node's thread if the node cannot continue
     """
 
     def __init__(
@@ -102,25 +103,25 @@ class Node:
         self._output_log = output_log
         self._on_failure = on_failure
         self._transport = HttpTransport(server)
-        self._news: queue.SimpleQueue[_News] = queue.SimpleQueue()
+        self._events: queue.SimpleQueue[_NodeEvent] = queue.SimpleQueue()
         self._stop = Stop()
         self._jobs: dict[str, IndexedJob] = {}
         self._pods: dict[str, _Pod] = {}
-        self._leaving = False
+        self._stopping = False
         self._threads = [
             threading.Thread(target=self._run, name="node", daemon=True),
-            threading.Thread(target=self._follow, args=(KUBERNETES_JOBS, _JobNews), name="node-jobs", daemon=True),
-            threading.Thread(target=self._follow, args=(PODS, _PodNews), name="node-pods", daemon=True),
+            threading.Thread(target=self._follow, args=(KUBERNETES_JOBS, _JobsChanged), name="node-jobs", daemon=True),
+            threading.Thread(target=self._follow, args=(PODS, _PodsChanged), name="node-pods", daemon=True),
         ]
 
     def start(self) -> None:
-        """Begin."""
+        """Start the threads."""
         for thread in self._threads:
             thread.start()
 
     def stop(self) -> None:
-        """End all processes, SIGTERM first, and return when they are gone."""
-        self._news.put(_Leave())
+        """End all processes, by SIGTERM first, and return when they have ended."""
+        self._events.put(_Shutdown())
         self._threads[0].join()
         self._stop.set()
         for thread in self._threads[1:]:
@@ -128,21 +129,21 @@ class Node:
         self._transport.close()
 
     def kill(self) -> None:
-        """SIGKILL to all processes.  For a `stop` that takes too long; from any thread."""
+        """Send SIGKILL to all processes, so that `stop` need not wait.  Any thread may call it."""
         for pod in list(self._pods.values()):
             if pod.process is not None:
                 pod.process.kill()
 
-    def _follow(self, resource: Resource, news: Callable[[Listed | Changed], _News]) -> None:
+    def _follow(self, resource: Resource, wrap: Callable[[Listed | Changed], _NodeEvent]) -> None:
         try:
             for event in follow(self._server, resource, None, self._stop):
-                self._news.put(news(event))
+                self._events.put(wrap(event))
         except Exception as error:
-            self._news.put(_Failed(error))
+            self._events.put(_ThreadFailed(error))
 
     def _run(self) -> None:
         try:
-            while not (self._leaving and not self._pods):
+            while not (self._stopping and not self._pods):
                 self._wait_and_handle()
         except Exception as error:
             self._on_failure(error)
@@ -154,97 +155,97 @@ class Node:
 
     def _wait_and_handle(self) -> None:
         moments = [moment for job in self._jobs.values() if (moment := job.next_due()) is not None]
-        timeout = None if self._leaving or not moments else max(min(moments) - time.monotonic(), 0.0)
+        timeout = None if self._stopping or not moments else max(min(moments) - time.monotonic(), 0.0)
         try:
-            news = self._news.get(timeout=timeout)
+            event = self._events.get(timeout=timeout)
         except queue.Empty:
             pass
         else:
-            self._handle(news)
-        if not self._leaving:
+            self._handle(event)
+        if not self._stopping:
             for job in list(self._jobs.values()):
                 self._start_due(job)
 
-    def _handle(self, news: _News) -> None:
-        match news:
-            case _JobNews(Listed(items)):
+    def _handle(self, event: _NodeEvent) -> None:
+        match event:
+            case _JobsChanged(Listed(items)):
                 known = {item["metadata"]["uid"] for item in items}
                 for uid in self._jobs.keys() - known:
                     self._jobs.pop(uid).deleted = True
                 for item in items:
-                    self._see_job(item)
-            case _JobNews(Changed("DELETED", document)):
+                    self._track_job(item)
+            case _JobsChanged(Changed("DELETED", document)):
                 gone = self._jobs.pop(document["metadata"]["uid"], None)
                 if gone is not None:
                     gone.deleted = True
-            case _JobNews(Changed(_, document)):
-                self._see_job(document)
-            case _PodNews(Listed(items)):
+            case _JobsChanged(Changed(_, document)):
+                self._track_job(document)
+            case _PodsChanged(Listed(items)):
                 for item in items:
-                    self._see_pod(item)
+                    self._handle_pod(item)
                 for uid in self._pods.keys() - {item["metadata"]["uid"] for item in items}:
                     self._check_pod(uid)
-            case _PodNews(Changed("DELETED", document)):
+            case _PodsChanged(Changed("DELETED", document)):
                 self._end_pod(document["metadata"]["uid"])
-            case _PodNews(Changed(_, document)):
-                self._see_pod(document)
-            case _Ended():
-                self._process_ended(news)
-            case _Failed(error):
+            case _PodsChanged(Changed(_, document)):
+                self._handle_pod(document)
+            case _ProcessEnded():
+                self._process_ended(event)
+            case _ThreadFailed(error):
                 raise error
-            case _Leave():
-                self._leaving = True
+            case _Shutdown():
+                self._stopping = True
                 for pod in self._pods.values():
                     if pod.process is not None:
-                        pod.process.terminate(GRACE_SECONDS)
+                        pod.process.terminate(POD_GRACE_SECONDS)
 
-    def _see_job(self, document: Json) -> None:
+    def _track_job(self, document: Json) -> None:
         uid = document["metadata"]["uid"]
         if document["spec"].get("completionMode") != "Indexed":
             return
         if uid not in self._jobs:
             self._jobs[uid] = IndexedJob(document)
         elif _version(document) > _version(self._jobs[uid].document):
-            self._follow_job(self._jobs[uid], document)
+            self._update_job(self._jobs[uid], document)
         if document["metadata"].get("deletionTimestamp"):
             self._jobs[uid].deleted = True
 
-    def _follow_job(self, job: IndexedJob, document: Json) -> None:
-        """Its size has changed, or it is suspended or resumed: pods too many are deleted, as Kubernetes does."""
+    def _update_job(self, job: IndexedJob, document: Json) -> None:
+        """Take over a change of its size or of `suspend`: surplus pods are deleted, as Kubernetes does."""
         was_over = job.over
-        job.follow(document, time.monotonic())
+        job.update(document, time.monotonic())
         for index in job.surplus:
             for uid, pod in self._pods.items():
                 if pod.job == document["metadata"]["uid"] and pod.index == index:
                     self._end_pod(uid)
         if job.over and not was_over:
-            self._report(job)
+            self._report_status(job)
 
-    def _see_pod(self, document: Json) -> None:
+    def _handle_pod(self, document: Json) -> None:
         if document["metadata"].get("deletionTimestamp"):
             self._end_pod(document["metadata"]["uid"])
 
     def _check_pod(self, uid: str) -> None:
-        """A list does not show it: it is gone, or the list was made before the pod was."""
+        """End a pod that a list does not contain, unless the list is older than the pod."""
         metadata = self._pods[uid].document["metadata"]
-        there = self._read(metadata["namespace"], PODS, metadata["name"])
-        if there is None or there["metadata"]["uid"] != uid:
+        stored = self._read(metadata["namespace"], PODS, metadata["name"])
+        if stored is None or stored["metadata"]["uid"] != uid:
             self._end_pod(uid)
 
     def _end_pod(self, uid: str) -> None:
-        """Somebody deleted it: end its process; the object goes when that is gone."""
+        """End the process of a deleted pod.  The Pod object is removed when the process has ended."""
         pod = self._pods.get(uid)
         if pod is not None and not pod.deleted:
             pod.deleted = True
             if pod.process is not None:
-                pod.process.terminate(GRACE_SECONDS)
+                pod.process.terminate(POD_GRACE_SECONDS)
 
     def _start_due(self, job: IndexedJob) -> None:
         ready = job.ready(time.monotonic())
         for index in ready:
             self._start_pod(job, index)
         if ready and not job.deleted:
-            self._report(job)
+            self._report_status(job)
 
     def _start_pod(self, job: IndexedJob, index: int) -> None:
         body = new_pod(job.document, index)
@@ -256,13 +257,13 @@ class Node:
         uid, name = document["metadata"]["uid"], document["metadata"]["name"]
         pod = _Pod(document, job.document["metadata"]["uid"], index, self._directory / name)
         self._pods[uid] = pod
-        job.started(index, name)
+        job.pod_started(index, name)
         try:
             pod.process = self._launch(pod)
         except (OSError, ContainerConfigError) as error:
             message = f"cannot start the worker: {error}"
             self._output_log.add(f"worker {index}", message)
-            self._news.put(_Ended(uid, START_ERROR, message))
+            self._events.put(_ProcessEnded(uid, START_ERROR, message))
             return
         self._write_status(pod, running())
 
@@ -283,7 +284,7 @@ class Node:
             environ,
             container.get("workingDir"),
             partial(self._output_log.add, f"worker {pod.index}"),
-            lambda code, message: self._news.put(_Ended(uid, code, message)),
+            lambda code, message: self._events.put(_ProcessEnded(uid, code, message)),
         )
 
     def _read(self, namespace: str, resource: Resource, name: str) -> Json:
@@ -292,24 +293,24 @@ class Node:
             return answer.body if answer.ok else None
         raise NodeError(f"reading {resource.plural} {namespace}/{name}: {answer.message}")
 
-    def _process_ended(self, news: _Ended) -> None:
-        pod = self._pods.pop(news.pod)
-        # What a killed worker's own child still holds open goes with the run's whole directory.
+    def _process_ended(self, event: _ProcessEnded) -> None:
+        pod = self._pods.pop(event.pod)
+        # Files that a killed worker's child still holds open are removed with the directory of the run.
         shutil.rmtree(pod.directory, ignore_errors=True)
         reason = "StartError" if pod.process is None else ""
-        answer = self._write_status(pod, terminated(news.code, news.message, reason))
-        # It may have been deleted just before it ended, and the news of it be on the way.
+        answer = self._write_status(pod, terminated(event.code, event.message, reason))
+        # The pod may have been deleted just before it ended, before the watch has delivered the deletion.
         if pod.deleted or (answer.ok and answer.body["metadata"].get("deletionTimestamp")):
             self._remove(pod)
         job = self._jobs.get(pod.job)
-        if job is not None and not self._leaving:
-            job.ended(pod.index, news.code == 0, time.monotonic(), disrupted=pod.deleted)
-            self._report(job)
+        if job is not None and not self._stopping:
+            job.pod_ended(pod.index, event.code == 0, time.monotonic(), disrupted=pod.deleted)
+            self._report_status(job)
 
     def _write_status(self, pod: _Pod, status: Json) -> Answer:
         metadata = pod.document["metadata"]
         body = {"metadata": {"uid": metadata["uid"]}, "status": status}
-        return self._must(
+        return self._send_change(
             Request(
                 *("patch", PODS, metadata["namespace"], metadata["name"], "status"),
                 body=body,
@@ -318,7 +319,7 @@ class Node:
         )
 
     def _remove(self, pod: _Pod) -> None:
-        """The process is gone: so is the pod."""
+        """Remove the Pod object of a process that has ended."""
         metadata = pod.document["metadata"]
         body = {
             "apiVersion": "v1",
@@ -326,10 +327,10 @@ class Node:
             "gracePeriodSeconds": 0,
             "preconditions": {"uid": metadata["uid"]},
         }
-        self._must(Request("delete", PODS, metadata["namespace"], metadata["name"], body=body))
+        self._send_change(Request("delete", PODS, metadata["namespace"], metadata["name"], body=body))
 
-    def _report(self, job: IndexedJob) -> None:
-        """Bring the Job's status up to date."""
+    def _report_status(self, job: IndexedJob) -> None:
+        """Write the Job's status."""
         metadata, now = job.document["metadata"], timestamp()
         status: Json = {
             "startTime": (job.document.get("status") or {}).get("startTime") or now,
@@ -347,7 +348,7 @@ class Node:
             status["conditions"] = [_condition("Failed", "BackoffLimitExceeded", message, now)]
         elif job.exhausted:
             self._end_all(metadata["uid"])
-        answer = self._must(
+        answer = self._send_change(
             Request(
                 *("patch", KUBERNETES_JOBS, metadata["namespace"], metadata["name"], "status"),
                 body={"metadata": {"uid": metadata["uid"]}, "status": status},
@@ -355,16 +356,16 @@ class Node:
             )
         )
         if answer.ok:
-            # Somebody may have changed it just before, and the news of that is then older than what is known here.
-            self._follow_job(job, answer.body)
+            # The answer may contain another client's change, whose watch event then counts as old: take it over now.
+            self._update_job(job, answer.body)
 
     def _end_all(self, job: str) -> None:
         for pod in self._pods.values():
             if pod.job == job and pod.process is not None:
-                pod.process.terminate(GRACE_SECONDS)
+                pod.process.terminate(POD_GRACE_SECONDS)
 
-    def _must(self, request: Request) -> Answer:
-        """A change of an object that may be gone by now, or be another of the same name."""
+    def _send_change(self, request: Request) -> Answer:
+        """Send a change of an object that may be deleted by now, or replaced by another of the same name."""
         answer = self._transport.send(request)
         if answer.ok or answer.status in (404, 409):
             return answer
@@ -374,7 +375,10 @@ class Node:
 
 
 def _version(document: Json) -> int:
-    """Which of two states of one object is newer.  Only this apiserver's own: elsewhere it is no number to rely on."""
+    """Return a number that tells which of two states of an object is newer.
+
+    It is valid for the embedded apiserver only: elsewhere a resourceVersion must not be compared.
+    """
     return int(document["metadata"]["resourceVersion"])
 
 

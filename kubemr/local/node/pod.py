@@ -1,4 +1,4 @@
-"""Pod objects as Kubernetes' Job controller creates them and a kubelet reports on them."""
+"""Build Pod objects as Kubernetes' Job controller creates them, and their status as a kubelet reports it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ START_ERROR: Final = 128
 
 
 def new_pod(job: Json, index: int) -> Json:
-    """The pod of one index of an Indexed Job, already placed on this node."""
+    """Return the pod of one index of an Indexed Job, already assigned to this node."""
     name, template = job["metadata"]["name"], job["spec"]["template"]
     given = template.get("metadata") or {}
     labels = {
@@ -50,18 +50,21 @@ def new_pod(job: Json, index: int) -> Json:
 
 
 def container_of(pod: Json) -> Json:
-    """The worker's container."""
+    """Return the worker's container."""
     return next(each for each in pod["spec"]["containers"] if each["name"] == CONTAINER)
 
 
 def running() -> Json:
-    """The status of a pod whose process runs."""
+    """Return the status of a pod whose process runs."""
     now = timestamp()
-    return _status("Running", now, {"running": {"startedAt": now}})
+    return _pod_status("Running", now, {"running": {"startedAt": now}})
 
 
 def terminated(code: int, message: str, reason: str = "") -> Json:
-    """The status of a pod whose process has ended; the message is what it said last, if it failed."""
+    """Return the status of a pod whose process has ended.
+
+    `message` is the last output of the process; it is used if the process failed.
+    """
     now = timestamp()
     state = {
         "exitCode": code,
@@ -69,10 +72,10 @@ def terminated(code: int, message: str, reason: str = "") -> Json:
         "finishedAt": now,
         **({"message": message} if code and message else {}),
     }
-    return _status("Succeeded" if code == 0 else "Failed", now, {"terminated": state})
+    return _pod_status("Succeeded" if code == 0 else "Failed", now, {"terminated": state})
 
 
-def _status(phase: str, now: str, state: Json) -> Json:
+def _pod_status(phase: str, now: str, state: Json) -> Json:
     container = {
         "name": CONTAINER,
         "image": "",

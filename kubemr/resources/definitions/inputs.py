@@ -86,7 +86,7 @@ SOURCE_RULES = (
     exactly_one("configMapKeyRef", "url"),
     Rule(
         cel="has(self.url) == has(self.sha256)",
-        message="url and sha256 belong together",
+        message="url and sha256 must be given together",
         remedy="give the SHA-256 of what the url serves",
         holds=lambda value: ("url" in value) == ("sha256" in value),
     ),

@@ -68,7 +68,7 @@ class S3:
     RULES: ClassVar[tuple[Rule, ...]] = (
         Rule(
             cel="!has(self.prefix) || !self.prefix.split('/').exists(part, part == '.' || part == '..')",
-            message="prefix may not have . or .. as a part",
+            message="prefix must not have . or .. as a part",
             remedy="give the prefix without them",
             field="prefix",
             holds=lambda value: not {".", ".."} & set(value.get("prefix", "").split("/")),

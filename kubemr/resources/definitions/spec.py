@@ -130,12 +130,12 @@ class JobSpec:
         Rule(
             cel="has(self.inputs) != has(self.inputsFrom)",
             message="exactly one of inputs and inputsFrom is needed",
-            remedy="list the inputs, or say where to find them; inputs: [] for a job without work",
+            remedy="list the inputs, or name their places in inputsFrom; write inputs: [] for a job without work",
             holds=lambda spec: ("inputs" in spec) != ("inputsFrom" in spec),
         ),
         Rule(
             cel=f"!has(self.inputs) || self.inputs.map(i, bytes(i).size()).sum() <= {MAX_INLINE_INPUTS}",
-            message=f"inputs may have {MAX_INLINE_INPUTS} bytes in all",
+            message=f"inputs must have at most {MAX_INLINE_INPUTS} bytes in all",
             remedy="write them to an object, one per line, and name it in inputsFrom as a manifest",
             field="inputs",
             holds=lambda spec: sum(len(i.encode()) for i in spec.get("inputs", ())) <= MAX_INLINE_INPUTS,
@@ -145,8 +145,8 @@ class JobSpec:
                 "!has(self.jobargs)"
                 f" || self.jobargs.map(k, k.size() + bytes(self.jobargs[k]).size()).sum() <= {MAX_JOBARGS}"
             ),
-            message=f"jobargs may have {MAX_JOBARGS} bytes in all, their names included",
-            remedy="write what is large to storage, and give its address as a jobarg",
+            message=f"jobargs must have at most {MAX_JOBARGS} bytes in all, with their names",
+            remedy="write large values to storage, and give their addresses as jobargs",
             field="jobargs",
             holds=lambda spec: sum(len(k) + len(v.encode()) for k, v in spec.get("jobargs", {}).items()) <= MAX_JOBARGS,
         ),
@@ -161,14 +161,14 @@ class JobSpec:
         Rule(
             cel="!has(self.split) || has(self.inputsFrom) || has(self.steps) || has(self.program)",
             message="split is for inputsFrom; each of inputs is one map task",
-            remedy="leave split out, or say in inputsFrom where the files are",
+            remedy="leave split out, or name the files in inputsFrom",
             field="split",
             reason="FieldValueForbidden",
             holds=lambda spec: "split" not in spec or any(key in spec for key in ("inputsFrom", "steps", "program")),
         ),
         Rule(
             cel="!has(self.inputFormat) || has(self.split) || has(self.steps) || has(self.program)",
-            message="inputFormat says how files are split; the workers of an image read whole inputs themselves",
+            message="inputFormat applies to files that are split; the workers of an image read whole inputs themselves",
             remedy="give split ({} for 64Mi a task), or leave inputFormat out",
             field="inputFormat",
             reason="FieldValueForbidden",
@@ -178,7 +178,7 @@ class JobSpec:
 
 
 def transition_rules() -> tuple[Rule, ...]:
-    """What may not change, from the `change` of each field of `JobSpec`."""
+    """Return the rules on what must not change, from the `change` of each field of `JobSpec`."""
     rules = []
     for field in fields_of(JobSpec):
         change = field.prop.change

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 
-from kubemr.storage.errors import NoSuchKey
+from kubemr.storage.errors import NoSuchKeyError
 from kubemr.worker.input.shuffle import Source
 
 
@@ -38,7 +38,7 @@ class InputChunks:
     def _read_chunk(self, key: str) -> list[str]:
         try:
             texts = json.loads(self._store.get(key))
-        except NoSuchKey as error:
+        except NoSuchKeyError as error:
             raise InputChunkError(
                 f"{self._store.url(key)}: missing, although the job's inputs are listed there; it was deleted since,"
                 " so the job has to be created anew"

@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Final, Protocol
 
 from kubemr.coordination.outputs import OUTPUTS, READERS, Index, decode_outputs
-from kubemr.storage.errors import NoSuchKey
+from kubemr.storage.errors import NoSuchKeyError
 
 CACHE_BYTES: Final = 64 << 20
 """What the kept outputs may take, as they lie in the store; about three times as much in memory."""
@@ -84,7 +84,7 @@ class ShuffleReader:
             return kept
         try:
             data = self._store.get(key)
-        except NoSuchKey as error:
+        except NoSuchKeyError as error:
             raise ShuffleError(
                 f"{self._store.url(key)}: missing, although this attempt is the one that counts; "
                 "it was deleted since, so the job has to be run anew"

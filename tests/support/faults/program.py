@@ -28,7 +28,7 @@ SOURCE = f"""
 import sys, time
 sys.path.insert(0, "/opt")
 import kubemr
-from kubemr.storage.errors import NoSuchKey
+from kubemr.storage.errors import NoSuchKeyError
 from wordcount import WordCount
 
 class SlowCount(WordCount):
@@ -47,7 +47,7 @@ class SlowCount(WordCount):
     def _open(self, key):
         try:
             self.fetch(key)
-        except NoSuchKey:
+        except NoSuchKeyError:
             return False
         return True
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from kubemr.local.apiserver.go_json import decode, decode_exact, plain, spell
+from kubemr.local.apiserver.go_json import decode_json, decode_json_exact, plain, spell
 
 
 @pytest.mark.parametrize(
@@ -34,8 +34,8 @@ def test_scalars_are_spelled_as_by_go(value: object, text: str) -> None:
 )
 def test_other_spellings_are_remembered(text: str) -> None:
     """They come back as they were written, and are plain once stored."""
-    value = decode_exact(text)
-    assert plain(value) == decode(text)
+    value = decode_json_exact(text)
+    assert plain(value) == decode_json(text)
     while isinstance(value, dict | list):
         value = list(value.values())[-1] if isinstance(value, dict) else value[0]
     assert spell(value) in text
@@ -45,4 +45,4 @@ def test_other_spellings_are_remembered(text: str) -> None:
 def test_malformed_documents_are_refused(text: str) -> None:
     """By the slow decoder as by the fast one."""
     with pytest.raises(ValueError, match=r".+"):
-        decode_exact(text)
+        decode_json_exact(text)

@@ -63,7 +63,7 @@ def test_of_many_the_first(store: DirectoryStore) -> None:
     """And how many more there are."""
     result = kubemr(store, "attempts", "words", "--limit", "1")
     assert len(result.stdout.splitlines()) == 2
-    assert result.stderr == "and 2 more: name a task, or raise --limit\n"
+    assert result.stderr == "2 more attempts: give a TASK or a larger --limit\n"
 
 
 def test_the_logs_of_a_job(store: DirectoryStore) -> None:
@@ -91,15 +91,15 @@ def test_nothing_there_is_said(store: DirectoryStore) -> None:
     """And is no error: most attempts leave nothing."""
     result = kubemr(store, "logs", "words", "map/7")
     assert (result.exit_code, result.stdout) == (0, "")
-    assert result.stderr == "nothing is kept of map/7: it printed nothing, did not fail, or did not run\n"
+    assert result.stderr == "no records found for map/7: it printed nothing and did not fail, or it has not run\n"
 
 
 @pytest.mark.parametrize(
     ("job", "task", "said"),
     [
         ("words", "seven", "'seven' names no task: write map/17"),
-        ("word", "map", "nothing is kept of a job 'word' in file://"),
-        ("words-abcdefg", "map", "nothing is kept of a job 'words-abcdefg'"),
+        ("word", "map", "no objects of a job 'word' in file://"),
+        ("words-abcdefg", "map", "no objects of a job 'words-abcdefg' in file://"),
     ],
 )
 def test_what_is_not_there(store: DirectoryStore, job: str, task: str, said: str) -> None:
@@ -114,7 +114,7 @@ def test_two_jobs_of_one_name(store: DirectoryStore) -> None:
     store.put(f"words-hgfedcba/0/map/0/1-{A}/log.txt", AttemptLog("", b"other\n", "", "", "done").encode())
     result = kubemr(store, "logs", "words")
     assert result.exit_code == 2
-    assert "'words' is the name of several jobs there; name one of words-abcdefgh, words-hgfedcba" in result.stderr
+    assert "more than one job is named 'words'; choose one of words-abcdefgh, words-hgfedcba" in result.stderr
     result = kubemr(store, "logs", "words-hgfedcba", f"map/0/1-{A}")
     assert result.stdout == "other\n"
 

@@ -143,7 +143,7 @@ def test_a_secret_that_is_not_there(cluster: Cluster) -> None:
     result = cluster.kubemr("logs", "words")
     assert result.exit_code == 3
     assert "the Secret 'gone' in namespace 'default' does not exist" in result.stderr
-    assert "or set KUBEMR_S3_ACCESS_KEY_ID and KUBEMR_S3_SECRET_ACCESS_KEY to keys of your own" in result.stderr
+    assert "or set KUBEMR_S3_ACCESS_KEY_ID and KUBEMR_S3_SECRET_ACCESS_KEY to your own keys" in result.stderr
 
 
 def test_the_operators_store_by_the_jobs_config_map(cluster: Cluster, tmp_path: Path) -> None:
@@ -166,7 +166,7 @@ def test_the_operators_store_by_the_environment(cluster: Cluster, tmp_path: Path
     cluster.start()
     result = cluster.kubemr("logs", "words")
     assert result.exit_code == 2
-    assert "the job names no store of its own" in result.stderr
+    assert "the job names no store, and the operator's default store is unknown here" in result.stderr
     cluster.environ["KUBEMR_STORAGE_URL"] = (tmp_path / "store").as_uri()
     assert "hello\n" in cluster.kubemr("logs", "words").stdout
 
@@ -194,7 +194,7 @@ def test_a_service_without_a_bucket_is_not_enough(cluster: Cluster) -> None:
     cluster.start()
     result = cluster.kubemr("logs", "words")
     assert result.exit_code == 2
-    assert "the job names no store of its own" in result.stderr
+    assert "the job names no store, and the operator's default store is unknown here" in result.stderr
 
 
 @pytest.mark.parametrize(
@@ -212,7 +212,7 @@ def test_the_namespace(cluster: Cluster, arguments: tuple[str, ...], namespace: 
     cluster.start()
     result = cluster.kubemr("attempts", "gone", *arguments)
     assert result.exit_code == 2
-    assert f"there is no MapReduceJob 'gone' in namespace '{namespace}' of {cluster.url}" in result.stderr
+    assert f"no MapReduceJob 'gone' in namespace '{namespace}' of {cluster.url}" in result.stderr
 
 
 def test_an_apiserver_by_the_environment(cluster: Cluster) -> None:
@@ -239,4 +239,4 @@ def test_no_cluster_at_all(cluster: Cluster, tmp_path: Path) -> None:
     cluster.environ["KUBECONFIG"] = str(tmp_path / "nowhere")
     result = cluster.kubemr("attempts", "words")
     assert result.exit_code == 2
-    assert "set KUBECONFIG, or name the store of a job (--store)" in result.stderr
+    assert "set KUBECONFIG, or give the store of the job (--store)" in result.stderr

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
 
+import click
+import pytest
 import yaml
 from click.testing import CliRunner
 
@@ -34,6 +37,22 @@ def test_usage_errors() -> None:
         result = CliRunner().invoke(main, arguments)
         assert result.exit_code == 2
         assert "Error: " in result.stderr
+
+
+@pytest.mark.parametrize("name", [None, *main.commands])
+def test_help_at_80_columns(name: str | None) -> None:
+    """Help has examples; nothing in it is cut; each option says in a sentence what it does."""
+    command = main if name is None else main.commands[name]
+    shown = CliRunner(env={"COLUMNS": "80"}).invoke(main, ["--help"] if name is None else [name, "--help"])
+    assert shown.exit_code == 0
+    assert "\n  Examples:\n    kubemr " in shown.stdout
+    assert "..." not in shown.stdout.partition("\n")[2]
+    assert max(map(len, shown.stdout.splitlines())) <= 80
+    first = (command.help or "").partition(".")[0]
+    assert 0 < len(first) <= 60
+    for option in command.params:
+        if isinstance(option, click.Option):
+            assert re.match(r"[A-Z][a-z]+ .*\.", option.help or ""), option.name
 
 
 def test_help_loads_no_more_than_it_needs() -> None:

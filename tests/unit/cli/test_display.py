@@ -24,10 +24,10 @@ def test_lines_where_there_is_no_terminal() -> None:
     stream = io.StringIO()
     display = display_for(stream, time.monotonic())
     assert isinstance(display, LineDisplay)
-    display.begin("job-1")
-    display.step(Step("PENDING", 0.1))
+    display.job_created("job-1")
+    display.step_begun(Step("PENDING", 0.1))
     for done in range(11):
-        display.counts([StageCounts("map", 10, done, 10 - done, 1), StageCounts("reduce", 5, 0, 0, 0)])
+        display.update_counts([StageCounts("map", 10, done, 10 - done, 1), StageCounts("reduce", 5, 0, 0, 0)])
     display.log("worker 0", '{"event": "lease_taken"}')
     display.close()
     lines = [line.split("s  ", 1)[1] for line in stream.getvalue().splitlines()]
@@ -43,10 +43,10 @@ def test_bars_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     stream = Terminal()
     display = display_for(stream, time.monotonic())
     assert isinstance(display, BarDisplay)
-    display.begin("job-1")
-    display.counts([StageCounts("map", 10, 4, 2, 3), StageCounts("reduce", 5, 0, 0, 0)])
+    display.job_created("job-1")
+    display.update_counts([StageCounts("map", 10, 4, 2, 3), StageCounts("reduce", 5, 0, 0, 0)])
     for name in ("DEPLOYED", "map", "reduce"):
-        display.step(Step(name, 0.0))
+        display.step_begun(Step(name, 0.0))
     display.log("worker 0", "a [word] in brackets")
     display.close()
     text = stream.getvalue()

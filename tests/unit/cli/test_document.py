@@ -28,8 +28,8 @@ def test_stdin(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("content", "error"),
     [
-        (b"", "holds no document; give one MapReduceJob"),
-        (b"a: 1\n---\nb: 2\n", "holds 2 documents; give one MapReduceJob"),
+        (b"", "holds no document; give one MapReduceJob per file"),
+        (b"a: 1\n---\nb: 2\n", "holds 2 documents; give one MapReduceJob per file"),
         (b"a: [", "is not YAML"),
         (b"a: \xff", "is not UTF-8 text"),
         (b"a: !!python/object:os.system {}", "is not YAML"),

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from kubemr.cli.run import Signalled, _signals
+from kubemr.cli.run import SignalReceived, _signals_as_events
 
 ROOT = Path(__file__).parents[3]
 INTERRUPTED = """
@@ -62,7 +62,7 @@ def test_signals_become_events(number: signal.Signals) -> None:
     """None of them kills the process before it has tidied up; afterwards they mean what they did before."""
     events: queue.SimpleQueue[Any] = queue.SimpleQueue()
     before = signal.getsignal(number)
-    with _signals(events.put):
+    with _signals_as_events(events.put):
         os.kill(os.getpid(), number)
-        assert events.get(timeout=10) == Signalled(number)
+        assert events.get(timeout=10) == SignalReceived(number)
     assert signal.getsignal(number) == before

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from kubemr.cli.display.log_lines import explains, readable
+from kubemr.cli.display.log_lines import format_line, may_explain_failure
 
 
 @pytest.mark.parametrize(
@@ -25,11 +25,11 @@ from kubemr.cli.display.log_lines import explains, readable
 )
 def test_events_are_shown_as_words(line: str, shown: str) -> None:
     """Time, level where it is not the usual one, event, fields; what is no event stays as it is."""
-    assert readable(line) == shown
+    assert format_line(line) == shown
 
 
 def test_what_explains_a_failure() -> None:
     """Warnings, errors, and what a program printed itself."""
-    assert explains("Traceback")
-    assert explains('{"event": "x", "level": "warning"}')
-    assert not explains('{"event": "x", "level": "info"}')
+    assert may_explain_failure("Traceback")
+    assert may_explain_failure('{"event": "x", "level": "warning"}')
+    assert not may_explain_failure('{"event": "x", "level": "info"}')

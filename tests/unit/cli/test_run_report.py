@@ -11,7 +11,8 @@ from typing import BinaryIO
 
 import pytest
 
-from kubemr.cli.run import EXIT_DONE, EXIT_FAILED, RunResult
+from kubemr.cli.exit_codes import EXIT_DONE, EXIT_FAILED
+from kubemr.cli.run import RunResult
 from kubemr.cli.run_report import report
 from kubemr.local.progress import JobProgress
 from support.localrun import document
@@ -42,7 +43,7 @@ def ended(phase: str, **status: object) -> JobProgress:
     job = document(inputs=["a"])
     job["metadata"] = {"name": "words", "namespace": "default", "uid": "u", "generation": 1}
     for seconds, name in ((0.5, "PENDING"), (1.25, phase)):
-        progress.see_job({**job, "status": {"phase": name, **status}}, seconds)
+        progress.update_job({**job, "status": {"phase": name, **status}}, seconds)
     return progress
 
 

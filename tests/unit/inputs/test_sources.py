@@ -8,7 +8,7 @@ import pytest
 
 from kubemr.controller.inputs.access import Access, InputsError
 from kubemr.controller.inputs.sources import PROGRESS_EVERY_KEYS, find_files
-from kubemr.storage import NoSuchBucket, StorageError
+from kubemr.storage import NoSuchBucketError, StorageError
 from support.inputplaces import Place
 
 KEYS = ("2025/01/a.gz", "2025/01/ä b.gz", "2025/02/c.txt", "2025-old.gz", "other/x#1?.gz")
@@ -71,7 +71,7 @@ def test_nothing_found_is_an_error(place: Place, member: str) -> None:
 
 def test_a_bucket_that_is_missing_may_come(bucket: Place) -> None:
     """It is the store's own error, on which the job waits."""
-    with pytest.raises(NoSuchBucket):
+    with pytest.raises(NoSuchBucketError):
         urls(bucket, {"prefix": "s3://no-such-bucket-here/"})
 
 

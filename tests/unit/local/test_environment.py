@@ -87,5 +87,5 @@ def test_optional_sources_may_be_missing() -> None:
 @pytest.mark.parametrize("container", [{"command": "python w.py"}, {"command": ["a"], "args": "b"}, {"command": [1]}])
 def test_a_command_is_a_list_of_strings(container: Any) -> None:
     """A string is not taken for a list of letters."""
-    with pytest.raises(ContainerConfigError, match="is no list of strings"):
+    with pytest.raises(ContainerConfigError, match="is not a list of strings"):
         command(container, {})

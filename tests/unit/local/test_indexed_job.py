@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kubemr.local.node.indexed_job import LAST_BACKOFF, IndexedJob
+from kubemr.local.node.indexed_job import LAST_POD_BACKOFF, IndexedJob
 
 
 def job(completions: int, backoff_limit: int = 6) -> IndexedJob:
@@ -15,7 +15,7 @@ def test_every_index_gets_one_pod() -> None:
     it = job(3)
     assert it.ready(0.0) == [0, 1, 2]
     for index in range(3):
-        it.started(index, f"pod-{index}")
+        it.pod_started(index, f"pod-{index}")
     assert it.ready(1e9) == []
     assert it.next_due() is None
 
@@ -25,10 +25,10 @@ def test_parallelism_bounds_what_runs() -> None:
     it = job(3)
     it.document["spec"]["parallelism"] = 2
     assert it.ready(0.0) == [0, 1]
-    it.started(0, "a")
-    it.started(1, "b")
+    it.pod_started(0, "a")
+    it.pod_started(1, "b")
     assert it.ready(0.0) == []
-    it.ended(0, True, 0.0)
+    it.pod_ended(0, True, 0.0)
     assert it.ready(0.0) == [2]
 
 
@@ -37,8 +37,8 @@ def test_complete_when_every_index_has_succeeded() -> None:
     it = job(2)
     for index in range(2):
         assert not it.complete
-        it.started(index, "pod")
-        it.ended(index, True, 0.0)
+        it.pod_started(index, "pod")
+        it.pod_ended(index, True, 0.0)
     assert it.complete
     assert it.ready(1e9) == []
 
@@ -46,10 +46,10 @@ def test_complete_when_every_index_has_succeeded() -> None:
 def test_a_failed_index_is_tried_again_after_a_growing_pause() -> None:
     """The pause doubles up to its bound; other indexes do not wait."""
     it, now, pauses = job(2, backoff_limit=100), 0.0, []
-    it.started(1, "other")
+    it.pod_started(1, "other")
     for _ in range(8):
-        it.started(0, "pod")
-        it.ended(0, False, now)
+        it.pod_started(0, "pod")
+        it.pod_ended(0, False, now)
         due = it.next_due()
         assert due is not None
         assert it.ready(due - 0.001) == []
@@ -57,7 +57,7 @@ def test_a_failed_index_is_tried_again_after_a_growing_pause() -> None:
         pauses.append(due - now)
         now = due
     assert pauses == sorted(pauses)
-    assert pauses[-1] == LAST_BACKOFF
+    assert pauses[-1] == LAST_POD_BACKOFF
     assert pauses[0] < 0.1
 
 
@@ -66,8 +66,8 @@ def test_more_failures_than_the_limit_exhaust_it() -> None:
     it = job(2, backoff_limit=1)
     for index in range(2):
         assert not it.exhausted
-        it.started(index, "pod")
-        it.ended(index, False, 0.0)
+        it.pod_started(index, "pod")
+        it.pod_ended(index, False, 0.0)
     assert it.exhausted
     assert it.ready(1e9) == []
 
@@ -75,8 +75,8 @@ def test_more_failures_than_the_limit_exhaust_it() -> None:
 def test_a_pod_that_somebody_deleted_is_replaced_and_not_counted() -> None:
     """As with a drained node."""
     it = job(1, backoff_limit=0)
-    it.started(0, "pod")
-    it.ended(0, False, 5.0, disrupted=True)
+    it.pod_started(0, "pod")
+    it.pod_ended(0, False, 5.0, disrupted=True)
     assert it.failed == 0
     assert it.ready(6.0) == [0]
 
@@ -89,19 +89,19 @@ def test_a_deleted_job_needs_no_pods() -> None:
 
 
 def changed(it: IndexedJob, now: float = 0.0, **spec: object) -> None:
-    it.follow({"spec": {**it.document["spec"], **spec}}, now)
+    it.update({"spec": {**it.document["spec"], **spec}}, now)
 
 
 def test_a_suspended_job_has_no_pods_and_a_resumed_one_goes_on() -> None:
     """What has succeeded stays so; nothing counts as a failure."""
     it = job(3)
     for index in range(3):
-        it.started(index, "pod")
-    it.ended(0, True, 0.0)
+        it.pod_started(index, "pod")
+    it.pod_ended(0, True, 0.0)
     changed(it, suspend=True)
     assert it.surplus == [1, 2]
     for index in (1, 2):
-        it.ended(index, False, 1.0, disrupted=True)
+        it.pod_ended(index, False, 1.0, disrupted=True)
     assert it.ready(1e9) == []
     assert it.next_due() is None, "nothing to look for until it is resumed"
     changed(it, suspend=False)
@@ -112,11 +112,11 @@ def test_a_suspended_job_has_no_pods_and_a_resumed_one_goes_on() -> None:
 def test_one_that_is_resumed_before_its_pods_have_ended() -> None:
     """An index has one pod at a time."""
     it = job(1)
-    it.started(0, "pod")
+    it.pod_started(0, "pod")
     changed(it, suspend=True)
     changed(it, suspend=False)
     assert it.ready(1e9) == []
-    it.ended(0, False, 1.0, disrupted=True)
+    it.pod_ended(0, False, 1.0, disrupted=True)
     assert it.ready(1e9) == [0]
 
 
@@ -124,18 +124,18 @@ def test_more_indexes_get_pods_and_fewer_lose_theirs() -> None:
     """The highest go, and what becomes of their pods is nothing to the Job."""
     it = job(2)
     for index in range(2):
-        it.started(index, "pod")
+        it.pod_started(index, "pod")
     changed(it, 5.0, completions=4, parallelism=4)
     assert it.ready(5.0) == [2, 3]
     for index in (2, 3):
-        it.started(index, "pod")
+        it.pod_started(index, "pod")
     changed(it, completions=1, parallelism=1)
     assert it.surplus == [1, 2, 3]
     for index, succeeded in ((1, True), (2, False), (3, False)):
-        it.ended(index, succeeded, 6.0, disrupted=not succeeded)
+        it.pod_ended(index, succeeded, 6.0, disrupted=not succeeded)
     assert it.ready(1e9) == []
     assert (it.succeeded, it.failed) == (set(), 0)
-    it.ended(0, True, 7.0)
+    it.pod_ended(0, True, 7.0)
     assert it.complete
 
 
@@ -143,8 +143,8 @@ def test_fewer_indexes_may_be_all_that_have_succeeded() -> None:
     """Then it is complete; and what had succeeded beyond them is not remembered."""
     it = job(3)
     for index in (0, 2):
-        it.started(index, "pod")
-        it.ended(index, True, 0.0)
+        it.pod_started(index, "pod")
+        it.pod_ended(index, True, 0.0)
     changed(it, completions=1, parallelism=1)
     assert it.complete
     changed(it, completions=3, parallelism=3)
@@ -154,8 +154,8 @@ def test_fewer_indexes_may_be_all_that_have_succeeded() -> None:
 def test_a_pause_after_a_failure_is_not_cut_short_by_a_change() -> None:
     """The back-off goes on."""
     it = job(1)
-    it.started(0, "pod")
-    it.ended(0, False, 1.0)
+    it.pod_started(0, "pod")
+    it.pod_ended(0, False, 1.0)
     due = it.next_due()
     changed(it, 1.0, completions=2, parallelism=2)
     assert it.due == {0: due, 1: 1.0}

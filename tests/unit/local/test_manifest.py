@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from kubemr.local.manifest import localized, problems
+from kubemr.local.manifest import localize, problems
 from support.localrun import document
 
 
 def local(job: Any, **given: Any) -> Any:
-    return localized(job, **{"command": ["run"], "replicas": None, "cpus": 7, "keep": False, **given})
+    return localize(job, **{"command": ["run"], "replicas": None, "cpus": 7, "keep": False, **given})
 
 
 def test_the_command_goes_into_the_workers_container() -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from kubemr.coordination.kinds import CONFIG_MAPS, JOB_COMPLETION_INDEX, KUBERNETES_JOBS, PODS
 from kubemr.local.list_watch import Listed
-from kubemr.local.node.node import Node, _JobNews, _PodNews
+from kubemr.local.node.node import Node, _JobsChanged, _PodsChanged
 from kubemr.local.output_log import OutputLog
 from kubemr.locks.config import Server
 from kubemr.locks.effects import MERGE_PATCH
@@ -236,7 +236,7 @@ def test_a_change_that_shows_first_in_the_answer_to_a_report_is_followed(api: Ap
     created = lab.create(
         f'test "$JOB_COMPLETION_INDEX" = 1 && exec sleep 1000; read line < {tmp_path}/go', completions=2
     )
-    lab.node._news.put(_JobNews(Listed([created])))
+    lab.node._events.put(_JobsChanged(Listed([created])))
     # The change must not show in the answer to this report already: nobody would be left to read from the pipe.
     lab.api.until(KUBERNETES_JOBS, lambda jobs: jobs["job"].get("status", {}).get("active") == 2)
     change(lab, suspend=True)
@@ -277,7 +277,7 @@ def test_a_list_that_is_older_than_a_pod_does_not_end_it(lab: Lab) -> None:
     """The first list of pods may be on its way when the first pod is created."""
     lab.create("exec sleep 1000", backoff_limit=0)
     pid = started(lab)
-    lab.node._news.put(_PodNews(Listed([])))
+    lab.node._events.put(_PodsChanged(Listed([])))
     lab.create("true", name="second")
     lab.api.until(PODS, lambda pods: any(pod["status"].get("phase") == "Succeeded" for pod in pods.values()))
     os.kill(pid, 0)

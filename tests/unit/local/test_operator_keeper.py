@@ -7,7 +7,7 @@ import queue
 import signal
 from pathlib import Path
 
-from kubemr.local.operator_process import HOPELESS, OperatorFailed, OperatorSupervisor
+from kubemr.local.operator_process import MAX_QUICK_EXITS, OperatorFailedError, OperatorSupervisor
 from kubemr.local.output_log import OutputLog
 from support.embeddedclient import Api
 from support.workerharness import PATIENCE, ROOT, wait_for_end
@@ -64,7 +64,7 @@ def test_wrong_settings_are_not_tried_again(tmp_path: Path) -> None:
     kept = Kept(tmp_path, KUBEMR_APISERVER="http://127.0.0.1:9", KUBEMR_WORKERS="many")
     kept.keeper.start()
     failure = kept.failures.get(timeout=PATIENCE)
-    assert isinstance(failure, OperatorFailed)
+    assert isinstance(failure, OperatorFailedError)
     assert "KUBEMR_WORKERS is 'many'" in str(failure)
     kept.keeper.stop()
 
@@ -78,7 +78,7 @@ def test_one_that_cannot_start_is_given_up_after_a_few_times(tmp_path: Path) -> 
     lines: list[str] = []
     while not kept.lines.empty():
         lines.append(kept.lines.get())
-    assert sum("broken installation" in line for line in lines) == HOPELESS
+    assert sum("broken installation" in line for line in lines) == MAX_QUICK_EXITS
     kept.keeper.stop()
 
 

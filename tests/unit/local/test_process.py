@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from kubemr.local.container_process import TAIL_BYTES, LocalProcess, inherited
+from kubemr.local.container_process import TAIL_BYTES, LocalProcess, inherited_environ
 from support.workerharness import PATIENCE, wait_for_end
 
 
@@ -86,4 +86,4 @@ def test_a_command_that_is_not_there() -> None:
 def test_the_environment_of_others_has_no_variables_of_kubemr() -> None:
     """A setting for one process must not reach another by chance."""
     environ: dict[str, Any] = {"KUBEMR_RUN": "1", "PATH": "/bin"}
-    assert inherited(environ) == {"PATH": "/bin"}
+    assert inherited_environ(environ) == {"PATH": "/bin"}

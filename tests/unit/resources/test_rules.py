@@ -26,7 +26,7 @@ def test_change_is_judged_with_the_old_object() -> None:
     assert check_rules(new, "MapReduceJob") == []
     (error,) = check_rules(new, "MapReduceJob", old)
     assert str(error) == (
-        "spec.image: Forbidden: image may not change after creation; delete the job and create it anew"
+        "spec.image: Forbidden: image cannot change after creation; delete the job and create it again"
     )
 
 

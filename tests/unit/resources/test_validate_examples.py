@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+import kubemr
 from kubemr.resources import validate
 from kubemr.resources.definitions.objects import MapReduceJob
 from kubemr.resources.fields import walk
-from kubemr.resources.unsupported_fields import NOT_YET, VERSION
+from kubemr.resources.unsupported_fields import KUBEMR_VERSION, UNSUPPORTED
 from support.jobs import example
 
 
@@ -28,7 +29,12 @@ def test_later_forms_are_refused_by_name(name: str, fields: set[str]) -> None:
     """Each field of a later version is a problem of its own, and there is no other."""
     problems = validate(example(name))
     assert {problem.path for problem in problems} == {f"spec.{field}" for field in fields}
-    assert all(f"is not supported by this version ({VERSION})" in problem.message for problem in problems)
+    assert all(f"is not supported by this version ({KUBEMR_VERSION})" in problem.message for problem in problems)
+
+
+def test_the_version_is_that_of_the_package() -> None:
+    """The message and docs/api.md name the version that the user has installed."""
+    assert kubemr.__version__.split(".")[:2] == KUBEMR_VERSION.split(".")
 
 
 def test_later_fields_are_refused_in_a_broken_job_too() -> None:
@@ -40,7 +46,7 @@ def test_later_fields_are_refused_in_a_broken_job_too() -> None:
 
 def test_not_yet_names_fields_of_the_spec() -> None:
     """The table cannot name a field that does not exist."""
-    assert set(NOT_YET) <= {path for path, _, _ in walk(MapReduceJob)}
+    assert set(UNSUPPORTED) <= {path for path, _, _ in walk(MapReduceJob)}
 
 
 def test_validate_leaves_the_job_alone() -> None:

@@ -22,7 +22,7 @@ def _job(metadata: Any, **spec: Any) -> Any:
 @pytest.mark.parametrize(
     ("metadata", "path", "words"),
     [
-        ({"name": "a", "nmae": "b"}, "metadata.nmae", r"no field here; remedy: did you mean name\?"),
+        ({"name": "a", "nmae": "b"}, "metadata.nmae", r"is not a field; remedy: did you mean name\?"),
         ({"name": "a", "label": {}}, "metadata.label", r"did you mean labels\?"),
         ({"name": "Foo_Bar"}, "metadata.name", "remedy: .*use lower-case letters, digits"),
         ({"name": "x" * 254}, "metadata.name", "it has 254; remedy: shorten it to 253 characters"),
@@ -36,7 +36,7 @@ def _job(metadata: Any, **spec: Any) -> Any:
         ({"name": "a", "labels": {"a": "b c"}}, "metadata.labels.a", "label's value"),
         ({"name": "a", "labels": {"a": "x" * 64}}, "metadata.labels.a", "at most 63"),
         ({"name": "a", "labels": {"-a": "b"}}, "metadata.labels.-a", "give a key such as team"),
-        ({"name": "a", "labels": {"a b/c": "b"}}, "metadata.labels.a b/c", "bad prefix"),
+        ({"name": "a", "labels": {"a b/c": "b"}}, "metadata.labels.a b/c", "invalid prefix before its /"),
         ({"name": "a", "annotations": "x"}, "metadata.annotations", "object with members"),
         ({"name": "a", "annotations": {"a": True}}, "metadata.annotations.a", 'quote it: "true"'),
         ({"name": "a", "annotations": {"a b": "x"}}, "metadata.annotations.a b", "a key must be"),
@@ -77,7 +77,7 @@ def test_allowed(metadata: Any) -> None:
 def test_what_the_server_writes(key: str) -> None:
     """By hand it is refused, with a remedy."""
     (problem,) = set_by_server(_job({"name": "a", key: "1"}))
-    assert str(problem) == f'metadata.{key}: "1": is set by the apiserver, not by hand; remedy: remove it'
+    assert str(problem) == f'metadata.{key}: "1": is set by the apiserver; remedy: remove it'
 
 
 @pytest.mark.parametrize("name", EXAMPLES)

@@ -18,7 +18,7 @@ def test_not_finite(value: float) -> None:
     job["spec"]["replicas"] = value
     (problem,) = validate(job)
     assert problem.path == "spec.replicas"
-    assert problem.message == "is no number that JSON knows"
+    assert problem.message == "is not a number in JSON"
     assert problem.remedy == "give a finite number"
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from kubemr.resources.defaults import with_defaults
+from kubemr.resources.crd import with_defaults
 from kubemr.resources.semantic_checks import MAX_SPEC
 from kubemr.resources.validate import validate
 
@@ -33,4 +33,4 @@ def test_a_spec_up_to_the_limit(character: str, size: int) -> None:
     (problem,) = validate(job(text + "x"))
     assert problem.path == "spec"
     assert f"{MAX_SPEC + 1} bytes in JSON" in problem.value
-    assert f"of template: may have {MAX_SPEC} in all" in str(problem)
+    assert f"of template: must have at most {MAX_SPEC} bytes" in str(problem)

@@ -36,7 +36,7 @@ def _problems(pod: str) -> list[Any]:
         ("{containers: [{name: worker, tty: 'no'}]}", "containers[0].tty", "true or false"),
         ("{containers: [{name: side, image: A/b}]}", "containers[0].image", r"did you mean a/b\?"),
         ("{containers: [{name: worker, volumeMounts: [{name: v, mountPath: /d}]}]}",
-         "containers[0].volumeMounts[0].name", '"v": is no volume of the pod; remedy: add it to volumes'),
+         "containers[0].volumeMounts[0].name", '"v": is not a volume of the pod; remedy: add it to volumes'),
         ("{volumes: [{name: w, emptyDir: {}}], containers: [{name: worker, volumeMounts: [{name: v, mountPath: /d}]}]}",
          "containers[0].volumeMounts[0].name", "volumes, which has w"),
         ("{volumes: [{name: v, emptyDir: {}}], containers: [{name: worker, volumeMounts: [{name: v}]}]}",

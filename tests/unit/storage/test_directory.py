@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from kubemr.storage import BadKey, DirectoryStore, ObjectInfo, StorageError
+from kubemr.storage import DirectoryStore, InvalidKeyError, ObjectInfo, StorageError
 
 
 def test_an_object_cannot_be_a_folder(directory_store: DirectoryStore) -> None:
@@ -17,9 +17,9 @@ def test_an_object_cannot_be_a_folder(directory_store: DirectoryStore) -> None:
     directory_store.put("a", b"object")
     directory_store.put("folder/b", b"object")
     for key in ("a/b", "a/b/c"):
-        with pytest.raises(BadKey, match="part of its path is an object"):
+        with pytest.raises(InvalidKeyError, match="part of its path is an object"):
             directory_store.put(key, b"x")
-    with pytest.raises(BadKey, match="it is a folder"):
+    with pytest.raises(InvalidKeyError, match="it is a folder"):
         directory_store.put("folder", b"x")
     assert [item.key for item in directory_store.list("")] == ["a", "folder/b"]
     assert sorted(os.listdir(directory_store.root)) == ["a", "folder"]
@@ -102,7 +102,7 @@ def test_check_makes_the_directory(tmp_path: Path) -> None:
 
 
 def test_a_directory_that_refuses_is_told(tmp_path: Path) -> None:
-    """`AccessDenied` names the mode and the owner as what to check; run as nobody where the test is run by root."""
+    """`AccessDeniedError` names the mode and the owner as what to check; root runs it as user 65534."""
     locked = tmp_path / "locked"
     locked.mkdir()
     (locked / "secret").write_text("x")
@@ -110,9 +110,8 @@ def test_a_directory_that_refuses_is_told(tmp_path: Path) -> None:
     locked.chmod(0o500)
     script = """
 import os, sys
-from kubemr.storage import AccessDenied, DirectoryStore
+from kubemr.storage import AccessDeniedError, DirectoryStore
 store = DirectoryStore(sys.argv[1])
-import kubemr.storage.directory_errors  # while it can still be read
 if os.geteuid() == 0:
     os.chown(sys.argv[1], 65534, 65534)
     os.chown(sys.argv[1] + "/secret", 65534, 65534)
@@ -124,7 +123,7 @@ operations = store.check, lambda: store.put("k", b""), lambda: store.get("secret
 for operation in operations:
     try:
         operation()
-    except AccessDenied as error:
+    except AccessDeniedError as error:
         print(error)
 """
     done = subprocess.run([sys.executable, "-c", script, str(locked)], capture_output=True, text=True, check=True)

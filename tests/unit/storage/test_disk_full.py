@@ -12,12 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from kubemr.storage import DirectoryStore, ObjectInfo, StorageFull
+from kubemr.storage import DirectoryStore, ObjectInfo, StorageFullError
 from support.left_out import leave_out
 
 SCRIPT = """
 import os, sys
-from kubemr.storage import DirectoryStore, ObjectInfo, StorageFull
+from kubemr.storage import DirectoryStore, ObjectInfo, StorageFullError
 root = sys.argv[1]
 store = DirectoryStore(root)
 store.put("small", b"x" * 1000)
@@ -31,7 +31,7 @@ for attempt in range(3):
                     stream.write(b"x" * 1000)
         else:
             store.put("small", b"y" * 5_000_000)
-    except StorageFull as error:
+    except StorageFullError as error:
         print(error)
     else:
         sys.exit("it was not full")
@@ -71,9 +71,9 @@ def limit() -> Iterator[int]:
 def test_a_limit_on_files_is_told(directory_store: DirectoryStore, limit: int) -> None:
     """The kernel refuses in the middle of a write: the former object stays and nothing else."""
     directory_store.put("k", b"old")
-    with pytest.raises(StorageFull, match="EFBIG"):
+    with pytest.raises(StorageFullError, match="EFBIG"):
         directory_store.put("k", b"x" * (limit + 1))
-    with pytest.raises(StorageFull, match="EFBIG"), directory_store.writer("a/b") as stream:  # noqa: PT012
+    with pytest.raises(StorageFullError, match="EFBIG"), directory_store.writer("a/b") as stream:  # noqa: PT012
         for _ in range(limit // 1000 + 1):
             stream.write(b"x" * 1000)
     assert list(directory_store.list("")) == [ObjectInfo("k", 3)]

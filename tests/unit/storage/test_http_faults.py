@@ -8,15 +8,15 @@ from collections.abc import Callable
 import pytest
 
 from kubemr.storage import (
-    AccessDenied,
+    AccessDeniedError,
     HttpStore,
-    NoSuchKey,
-    NotSupported,
-    ObjectChanged,
-    ReadOnly,
+    NoSuchKeyError,
+    NotSupportedError,
+    ObjectChangedError,
+    ReadOnlyError,
     Retrier,
     StorageError,
-    Transient,
+    TransientError,
     fetch,
     open_input,
 )
@@ -35,7 +35,13 @@ def test_what_may_pass_is_tried_again(scripted: Start, retrier: Retrier, fault: 
 
 @pytest.mark.parametrize(
     ("status", "kind"),
-    [(401, AccessDenied), (403, AccessDenied), (404, NoSuchKey), (410, NoSuchKey), (400, StorageError)],
+    [
+        (401, AccessDeniedError),
+        (403, AccessDeniedError),
+        (404, NoSuchKeyError),
+        (410, NoSuchKeyError),
+        (400, StorageError),
+    ],
 )
 def test_what_will_not_pass_is_an_error_at_once(
     scripted: Start, retrier: Retrier, status: int, kind: type[StorageError]
@@ -52,7 +58,7 @@ def test_what_will_not_pass_is_an_error_at_once(
 def test_the_attempts_end(scripted: Start, retrier: Retrier) -> None:
     """The error says how many there were and how long they took."""
     server = scripted(*[respond(503)] * 30)
-    with pytest.raises(Transient, match=r"gave up after 12 attempts in 26\.3 s: HTTP 503"):
+    with pytest.raises(TransientError, match=r"gave up after 12 attempts in 26\.3 s: HTTP 503"):
         HttpStore(server.url, retrier).get("k")
 
 
@@ -72,7 +78,7 @@ def test_redirects_stay_on_the_web(scripted: Start, retrier: Retrier, target: st
     server = scripted(respond(302, b"", {"Location": target}))
     with pytest.raises(StorageError) as raised:
         HttpStore(server.url, retrier).get("k")
-    assert not isinstance(raised.value, Transient)
+    assert not isinstance(raised.value, TransientError)
 
 
 def test_redirects_in_a_circle_end(scripted: Start, retrier: Retrier) -> None:
@@ -99,14 +105,14 @@ def test_a_date_tells_versions_apart_too(scripted: Start, retrier: Retrier) -> N
     server = scripted(serving(DATA, 600_000, dated), serving(DATA, None, dated))
     assert HttpStore(server.url, retrier).get("k") == DATA
     server = scripted(serving(DATA, 600_000, dated), serving(DATA, None, later))
-    with pytest.raises(ObjectChanged, match="02 Jan"):
+    with pytest.raises(ObjectChangedError, match="02 Jan"):
         HttpStore(server.url, retrier).get("k")
 
 
 def test_versions_are_never_mixed(scripted: Start, retrier: Retrier) -> None:
     """An object that was replaced in the middle of a read is an error."""
     server = scripted(serving(DATA, 600_000), serving(DATA[::-1]))
-    with pytest.raises(ObjectChanged):
+    with pytest.raises(ObjectChangedError):
         HttpStore(server.url, retrier).get("k")
 
 
@@ -114,7 +120,7 @@ def test_without_a_version_nothing_is_resumed(scripted: Start, retrier: Retrier)
     """A stream that has given bytes away breaks with a reason; one that has not begins again."""
     nameless = {"ETag": ""}
     server = scripted(serving(DATA, 600_000, nameless), serving(DATA, None, nameless))
-    with pytest.raises(Transient, match="no version"), HttpStore(server.url, retrier).reader("k") as stream:  # noqa: PT012
+    with pytest.raises(TransientError, match="no version"), HttpStore(server.url, retrier).reader("k") as stream:  # noqa: PT012
         while stream.read(1000):
             pass
     server = scripted(serving(DATA, 0, nameless), serving(DATA, None, nameless))
@@ -175,9 +181,9 @@ def test_a_web_server_is_read_only(retrier: Retrier) -> None:
         store.delete_prefix,
     ]
     for write in writings:
-        with pytest.raises(ReadOnly, match=r"'some/key'.*file://"):
+        with pytest.raises(ReadOnlyError, match=r"'some/key'.*file://"):
             write("some/key")
-    with pytest.raises(NotSupported, match="cannot be listed"):
+    with pytest.raises(NotSupportedError, match="cannot be listed"):
         store.list("some/")
 
 
@@ -185,7 +191,7 @@ def test_check_wants_any_answer(scripted: Start, retrier: Retrier) -> None:
     """A page for the folder is not needed, a server is."""
     HttpStore(scripted(respond(404)).url, retrier).check()
     HttpStore(scripted(respond(200)).url, retrier).check()
-    with pytest.raises(Transient, match="12 attempts"):
+    with pytest.raises(TransientError, match="12 attempts"):
         HttpStore(scripted(*[respond(503)] * 12).url, retrier).check()
 
 

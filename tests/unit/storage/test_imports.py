@@ -40,5 +40,5 @@ def test_every_public_name_is_there() -> None:
         assert getattr(kubemr.storage, name).__name__ == name
         assert name in dir(kubemr.storage)
     name = "nothing"
-    with pytest.raises(AttributeError, match="it exports AccessDenied"):
+    with pytest.raises(AttributeError, match="it exports AccessDeniedError"):
         getattr(kubemr.storage, name)

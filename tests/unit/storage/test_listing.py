@@ -7,7 +7,7 @@ from itertools import islice
 
 import pytest
 
-from kubemr.storage import BadKey, DirectoryStore, ObjectInfo, ObjectStore
+from kubemr.storage import DirectoryStore, InvalidKeyError, ObjectInfo, ObjectStore
 from kubemr.storage.s3_requests import PAGE
 
 KEYS = ["a-b/x", "a/b/c", "a/b.txt", "a.txt", "a0", "b/1", "b/10", "b/2", "ä/z", "z", "𝄞", "ﬀ"]
@@ -36,7 +36,7 @@ def test_a_prefix_is_the_beginning_of_a_key(store: ObjectStore, prefix: str) -> 
 
 def test_a_bad_prefix_is_refused_at_once(store: ObjectStore) -> None:
     """Not only when the listing is read."""
-    with pytest.raises(BadKey, match=r"segment '\.\.'"):
+    with pytest.raises(InvalidKeyError, match=r"segment '\.\.'"):
         store.list("../")
 
 
@@ -87,7 +87,7 @@ def test_what_is_to_be_kept_stays(store: ObjectStore) -> None:
 def test_a_prefix_that_means_too_much_is_refused(store: ObjectStore, prefix: str) -> None:
     """Nobody deletes a whole store by an empty variable."""
     store.put("a", b"")
-    with pytest.raises(BadKey):
+    with pytest.raises(InvalidKeyError):
         store.delete_prefix(prefix)
     assert keys(store) == ["a"]
 

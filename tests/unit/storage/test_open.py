@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from kubemr.storage import (
-    BadKey,
     DirectoryStore,
     HttpStore,
-    NoSuchKey,
+    InvalidKeyError,
+    NoSuchKeyError,
     ObjectStore,
     S3Settings,
     S3Store,
@@ -37,7 +37,7 @@ def test_every_written_object_is_found_by_its_address(
 
 
 def test_inputs_are_web_pages_files_and_paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """All forms that an input may have; what is not there raises `NoSuchKey` with its name."""
+    """All forms that an input may have; what is not there raises `NoSuchKeyError` with its name."""
     (tmp_path / "a b").write_text("text")
     monkeypatch.chdir(tmp_path)
     with FileServer(tmp_path) as server:
@@ -50,7 +50,7 @@ def test_inputs_are_web_pages_files_and_paths(tmp_path: Path, monkeypatch: pytes
         ):
             assert fetch(address) == b"text"
         for address in (f"{server.url}/absent", f"file://{tmp_path}/absent", "absent", "a b/below", "."):
-            with pytest.raises(NoSuchKey, match=r"absent|below|'\.'"):
+            with pytest.raises(NoSuchKeyError, match=r"absent|below|'\.'"):
                 open_input(address)
 
 
@@ -74,7 +74,7 @@ def test_what_is_no_address_is_refused(address: str, said: str) -> None:
 
 def test_an_s3_address_without_a_key_is_no_input() -> None:
     """It names a bucket."""
-    with pytest.raises(BadKey, match="it is empty"):
+    with pytest.raises(InvalidKeyError, match="it is empty"):
         fetch("s3://bucket", S3 | KEYS)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from kubemr.storage import NoSuchKey, ObjectInfo, ObjectStore
+from kubemr.storage import NoSuchKeyError, ObjectInfo, ObjectStore
 from kubemr.storage.open import size_of
 
 Fill = Callable[[dict[str, bytes]], ObjectStore]
@@ -67,7 +67,7 @@ def test_a_negative_start_is_refused(stored: Fill) -> None:
 
 
 def test_a_missing_object_is_named(stored: Fill, tmp_path: Path) -> None:
-    """Every way of reading raises `NoSuchKey` with the key, streams when they are opened; `stat` says None."""
+    """Every way of reading raises `NoSuchKeyError` with the key, streams when they are opened; `stat` says None."""
     store = stored({"there": b"x"})
     for key in ("absent", "there/below", "absent/below"):
         readings: list[Callable[[str], object]] = [
@@ -77,7 +77,7 @@ def test_a_missing_object_is_named(stored: Fill, tmp_path: Path) -> None:
             lambda key: store.get_file(key, tmp_path / "file"),
         ]
         for read in readings:
-            with pytest.raises(NoSuchKey, match=key):
+            with pytest.raises(NoSuchKeyError, match=key):
                 read(key)
         assert store.stat(key) is None
     assert not (tmp_path / "file").exists()
@@ -87,7 +87,7 @@ def test_a_folder_is_no_object(stored: Fill) -> None:
     """What a key's path goes through is not there itself."""
     store = stored({"folder/key": b"x"})
     assert store.stat("folder") is None
-    with pytest.raises(NoSuchKey):
+    with pytest.raises(NoSuchKeyError):
         store.get("folder")
 
 

@@ -7,7 +7,7 @@ from typing import Protocol
 
 import pytest
 
-from kubemr.storage import AccessDenied, Retrier, Transient
+from kubemr.storage import AccessDeniedError, Retrier, TransientError
 
 
 class Time(Protocol):
@@ -17,9 +17,9 @@ class Time(Protocol):
     slept: list[float]
 
 
-def busy(retry_after: float | None = None) -> Transient:
+def busy(retry_after: float | None = None) -> TransientError:
     """A failure that may pass."""
-    error = Transient("put", "s3://bucket", "some/key", "503 SlowDown")
+    error = TransientError("put", "s3://bucket", "some/key", "503 SlowDown")
     error.retry_after = retry_after
     return error
 
@@ -48,7 +48,7 @@ def test_the_waits_double_up_to_a_bound(retrier: Retrier, time: Time) -> None:
 def test_the_last_error_says_how_much_was_tried(retrier: Retrier) -> None:
     """Attempts and time, besides operation, store, key, cause and remedy."""
     attempt = Attempt(*[busy() for _ in range(100)])
-    with pytest.raises(Transient) as raised:
+    with pytest.raises(TransientError) as raised:
         retrier.call(attempt)
     assert attempt.calls == retrier.attempts == 12
     said = str(raised.value)
@@ -59,7 +59,7 @@ def test_the_last_error_says_how_much_was_tried(retrier: Retrier) -> None:
 def test_no_attempt_begins_after_the_total_time(retrier: Retrier, time: Time) -> None:
     """However few there were."""
     attempt = Attempt(*[busy(retry_after=50) for _ in range(100)])
-    with pytest.raises(Transient, match=r"gave up after 3 attempts in 100\.1 s"):
+    with pytest.raises(TransientError, match=r"gave up after 3 attempts in 100\.1 s"):
         retrier.call(attempt)
     assert sum(time.slept) <= retrier.total
 
@@ -72,9 +72,9 @@ def test_a_server_that_asks_for_time_gets_it(retrier: Retrier, time: Time) -> No
 
 def test_what_does_not_pass_is_not_tried_again(retrier: Retrier, time: Time) -> None:
     """The error is raised as it is."""
-    denied = AccessDenied("get", "s3://bucket", "k", "AccessDenied")
+    denied = AccessDeniedError("get", "s3://bucket", "k", "AccessDenied")
     attempt = Attempt(denied)
-    with pytest.raises(AccessDenied) as raised:
+    with pytest.raises(AccessDeniedError) as raised:
         retrier.call(attempt)
     assert raised.value is denied
     assert attempt.calls == 1
@@ -83,7 +83,7 @@ def test_what_does_not_pass_is_not_tried_again(retrier: Retrier, time: Time) -> 
 
 def test_errors_survive_the_way_to_another_process() -> None:
     """They are pickled and come out as they were."""
-    error = AccessDenied("get", "s3://bucket", "k", "AccessDenied", "ask")
+    error = AccessDeniedError("get", "s3://bucket", "k", "AccessDenied", "ask")
     copy = pickle.loads(pickle.dumps(error))
-    assert type(copy) is AccessDenied
+    assert type(copy) is AccessDeniedError
     assert str(copy) == str(error) == "get 'k' in s3://bucket: AccessDenied; ask"

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from kubemr.storage import AccessDenied, S3Store
+from kubemr.storage import AccessDeniedError, S3Store
 from support.webservers import ScriptedServer, respond, s3_error, serving
 
 Start = Callable[..., tuple[S3Store, ScriptedServer]]
@@ -55,7 +55,7 @@ def test_refused_by_a_service_whose_time_is_known_is_refused(scripted_s3: Start)
     """Once more with its time, and then it is an error at once."""
     store, server = scripted_s3(s3_error(403, "AccessDenied"), s3_error(403, "AccessDenied"))
     server.ahead = -3600.0
-    with pytest.raises(AccessDenied, match="check the access keys"):
+    with pytest.raises(AccessDeniedError, match="check the access keys"):
         store.put("k", b"x")
     assert behind(server) == [0, 4]
 
@@ -63,6 +63,6 @@ def test_refused_by_a_service_whose_time_is_known_is_refused(scripted_s3: Start)
 def test_a_clock_that_is_right_stays(scripted_s3: Start) -> None:
     """A refusal by a service that has the same time is an error at once."""
     store, server = scripted_s3(TOO_SKEWED)
-    with pytest.raises(AccessDenied, match="set this machine's clock right"):
+    with pytest.raises(AccessDeniedError, match="set this machine's clock right"):
         store.put("k", b"x")
     assert behind(server) == [0]

@@ -10,16 +10,16 @@ from typing import Protocol
 import pytest
 
 from kubemr.storage import (
-    AccessDenied,
-    BadKey,
-    NoSuchBucket,
-    NoSuchKey,
-    ObjectChanged,
+    AccessDeniedError,
+    InvalidKeyError,
+    NoSuchBucketError,
+    NoSuchKeyError,
+    ObjectChangedError,
     Retrier,
     S3Store,
     StorageError,
-    StorageFull,
-    Transient,
+    StorageFullError,
+    TransientError,
 )
 from kubemr.storage.s3_upload import Upload
 from support.webservers import (
@@ -94,17 +94,17 @@ def test_what_may_pass_is_tried_again(scripted_s3: Start, fault: Step) -> None:
 @pytest.mark.parametrize(
     ("fault", "kind", "said"),
     [
-        (s3_error(403, "AccessDenied"), AccessDenied, "check the access keys"),
-        (s3_error(403, "SignatureDoesNotMatch"), AccessDenied, "SignatureDoesNotMatch"),
-        (s3_error(403, "InvalidAccessKeyId"), AccessDenied, "InvalidAccessKeyId"),
-        (s3_error(403, "SomethingUnheardOf"), AccessDenied, "SomethingUnheardOf"),
-        (s3_error(403, "RequestTimeTooSkewed"), AccessDenied, "clock"),
-        (s3_error(404, "NoSuchBucket"), NoSuchBucket, "create the bucket"),
-        (s3_error(404, "NoSuchKey"), NoSuchKey, "check the key"),
-        (s3_error(507, "XMinioStorageFull"), StorageFull, "make room"),
-        (s3_error(507, "SomethingUnheardOf"), StorageFull, "make room"),
-        (respond(507), StorageFull, "make room"),
-        (s3_error(400, "XMinioParentIsObject"), BadKey, "choose another key"),
+        (s3_error(403, "AccessDenied"), AccessDeniedError, "check the access keys"),
+        (s3_error(403, "SignatureDoesNotMatch"), AccessDeniedError, "SignatureDoesNotMatch"),
+        (s3_error(403, "InvalidAccessKeyId"), AccessDeniedError, "InvalidAccessKeyId"),
+        (s3_error(403, "SomethingUnheardOf"), AccessDeniedError, "SomethingUnheardOf"),
+        (s3_error(403, "RequestTimeTooSkewed"), AccessDeniedError, "clock"),
+        (s3_error(404, "NoSuchBucket"), NoSuchBucketError, "create the bucket"),
+        (s3_error(404, "NoSuchKey"), NoSuchKeyError, "check the key"),
+        (s3_error(507, "XMinioStorageFull"), StorageFullError, "make room"),
+        (s3_error(507, "SomethingUnheardOf"), StorageFullError, "make room"),
+        (respond(507), StorageFullError, "make room"),
+        (s3_error(400, "XMinioParentIsObject"), InvalidKeyError, "choose another key"),
         (s3_error(400, "SomethingUnheardOf"), StorageError, "SomethingUnheardOf"),
         (s3_error(301, "PermanentRedirect"), StorageError, "region"),
         (respond(400, b"<not xml", {"Content-Type": "application/xml"}), StorageError, "is an S3 service"),
@@ -129,7 +129,7 @@ def test_what_will_not_pass_is_an_error_at_once(
 def test_retries_are_not_doubled(scripted_s3: Start) -> None:
     """The libraries below make one request per attempt, and the last error tells the number of attempts."""
     store, server = scripted_s3(*[s3_error(503, "SlowDown")] * 30)
-    with pytest.raises(Transient, match=r"gave up after 12 attempts in .* s: SlowDown"):
+    with pytest.raises(TransientError, match=r"gave up after 12 attempts in .* s: SlowDown"):
         store.get("k")
     assert len(server.requests) == 12
 
@@ -146,7 +146,7 @@ def test_nobody_listening_is_tried_again_and_then_told(scripted_s3: Start) -> No
     store, server = scripted_s3()
     server.__exit__(None, None, None)
     try:
-        with pytest.raises(Transient, match=r"12 attempts.*refused.*check that the store is up"):
+        with pytest.raises(TransientError, match=r"12 attempts.*refused.*check that the store is up"):
             store.check()
     finally:
         server.__init__()  # type: ignore[misc]  # so that its own end finds something to end
@@ -181,14 +181,14 @@ def test_a_read_from_an_offset_that_breaks_off_goes_on_where_it_should(scripted_
 def test_versions_are_never_mixed(scripted_s3: Start) -> None:
     """An object that was replaced in the middle of a read is an error, whatever the new one holds."""
     store, _ = scripted_s3(serving(DATA, 300_000), serving(DATA[::-1]))
-    with pytest.raises(ObjectChanged, match="from the start"), store.reader("k") as stream:
+    with pytest.raises(ObjectChangedError, match="from the start"), store.reader("k") as stream:
         stream.read()
 
 
 def test_a_body_that_never_comes_whole_is_given_up(scripted_s3: Start) -> None:
     """A server that breaks off without a single byte uses up the attempts."""
     store, server = scripted_s3(*[serving(DATA, 0)] * 30)
-    with pytest.raises(Transient, match="gave up after 12 attempts"):
+    with pytest.raises(TransientError, match="gave up after 12 attempts"):
         store.get("k")
     assert 12 <= len(server.requests) <= 13
 
@@ -198,7 +198,7 @@ def test_a_file_that_breaks_off_is_not_left(scripted_s3: Start, tmp_path: Path) 
     target = tmp_path / "file"
     target.write_text("old")
     store, _ = scripted_s3(serving(DATA, 600_000), s3_error(403, "AccessDenied"))
-    with pytest.raises(AccessDenied):
+    with pytest.raises(AccessDeniedError):
         store.get_file("k", target)
     assert [(path, path.read_text()) for path in tmp_path.iterdir()] == [(target, "old")]
 
@@ -242,7 +242,7 @@ def test_a_completion_that_fails_with_200_is_tried_again(scripted_s3: Start) -> 
 def test_a_full_store_aborts_the_upload(scripted_s3: Start) -> None:
     """The error is the first one; the parts are removed."""
     store, server = scripted_s3(created, took_part, s3_error(507, "XMinioStorageFull"), respond(204))
-    with pytest.raises(StorageFull, match="writer 'k'"), store.writer("k") as stream:  # noqa: PT012
+    with pytest.raises(StorageFullError, match="writer 'k'"), store.writer("k") as stream:  # noqa: PT012
         for _ in range(3 * PART // 1_000_000 + 1):
             stream.write(b"x" * 1_000_000)
     assert server.requests[-1][0] == "DELETE"
@@ -262,17 +262,17 @@ def test_an_abort_that_fails_is_noted(scripted_s3: Start) -> None:
 def test_a_write_whose_error_was_passed_over_makes_no_object(scripted_s3: Start) -> None:
     """A part is missing then, whatever was written after it."""
     store, _ = scripted_s3(created, s3_error(507, "XMinioStorageFull"), respond(204))
-    with pytest.raises(StorageFull), store.writer("k") as stream:  # noqa: PT012
+    with pytest.raises(StorageFullError), store.writer("k") as stream:  # noqa: PT012
         try:
             stream.write(b"x" * (PART + 1_000_000))
-        except StorageFull:
+        except StorageFullError:
             stream.write(b"y")
 
 
 def test_a_missing_bucket_is_told_from_a_missing_object(scripted_s3: Start) -> None:
     """The answer to HEAD does not tell; one question more does, once."""
     store, _ = scripted_s3(respond(404), respond(404))
-    with pytest.raises(NoSuchBucket, match="'bucket'"):
+    with pytest.raises(NoSuchBucketError, match="'bucket'"):
         store.stat("k")
     store, server = scripted_s3(respond(404), respond(200), respond(404))
     assert store.stat("k") is None
@@ -302,7 +302,7 @@ def test_a_refused_deletion_names_the_object(scripted_s3: Start) -> None:
     assert store.delete_prefix("j") == 2
     assert server.left == 0
     store, _ = scripted_s3(none, none, listing("j/a", "j/b"), refused("j/b", "AccessDenied"))
-    with pytest.raises(AccessDenied, match="delete_prefix 'j/b'"):
+    with pytest.raises(AccessDeniedError, match="delete_prefix 'j/b'"):
         store.delete_prefix("j")
 
 

@@ -12,10 +12,10 @@ from minio import Minio
 from minio.datatypes import Part
 
 from kubemr.storage import (
-    AccessDenied,
-    BadKey,
-    NoSuchBucket,
-    ObjectChanged,
+    AccessDeniedError,
+    InvalidKeyError,
+    NoSuchBucketError,
+    ObjectChangedError,
     Retrier,
     S3Settings,
     S3Store,
@@ -24,7 +24,7 @@ from kubemr.storage import (
     open_store,
     store_from_environment,
 )
-from kubemr.storage.s3_requests import Requests
+from kubemr.storage.s3_requests import S3Requests
 from kubemr.storage.s3_upload import _Completion
 
 PART = 5 * 1024 * 1024
@@ -59,7 +59,7 @@ def test_deleting_a_prefix_aborts_its_uploads_only(s3_store: S3Store, bucket: st
 
 def test_a_completion_may_be_repeated(s3_store: S3Store, bucket: str) -> None:
     """The real server's answer to the second one, and its ETag, are what we take them for."""
-    requests: Requests = s3_store._object("put", "k")
+    requests: S3Requests = s3_store._object("put", "k")
     upload = requests.create()
     parts = [Part(1, requests.put_part(upload, 1, b"x" * PART)), Part(2, requests.put_part(upload, 2, b"y"))]
     completion = _Completion(requests, upload, parts)
@@ -76,7 +76,7 @@ def test_a_replaced_object_is_noticed(s3_store: S3Store) -> None:
     body = requests.get(0, None)
     body.close()
     s3_store.put("k", b"b" * 1_000_000)
-    with pytest.raises(ObjectChanged):
+    with pytest.raises(ObjectChangedError):
         requests.get(10, body.version)
 
 
@@ -102,7 +102,7 @@ def test_a_missing_bucket_is_named(s3_settings: S3Settings) -> None:
         lambda: list(store.list("")),
         lambda: store.delete_prefix("k"),
     ):
-        with pytest.raises(NoSuchBucket, match=r"s3://no-such-bucket-here at 127\.0\.0\.1.*create the bucket"):
+        with pytest.raises(NoSuchBucketError, match=r"s3://no-such-bucket-here at 127\.0\.0\.1.*create the bucket"):
             operation()
 
 
@@ -112,7 +112,7 @@ def test_wrong_keys_are_told(bucket: str, s3_settings: S3Settings, wrong: dict[s
     settings = evolve(s3_settings, **wrong)
     store = S3Store(bucket, settings=settings)
     for operation in (store.check, lambda: store.get("k"), lambda: store.stat("k"), lambda: list(store.list(""))):
-        with pytest.raises(AccessDenied, match="check the access keys") as raised:
+        with pytest.raises(AccessDeniedError, match="check the access keys") as raised:
             operation()
         assert settings.secret_key not in str(raised.value)
     assert settings.secret_key not in repr(settings)
@@ -129,7 +129,7 @@ def test_a_key_below_an_object_is_an_object_or_an_error(s3_store: S3Store) -> No
     s3_store.put("a", b"x")
     try:
         s3_store.put("a/b", b"y")
-    except BadKey:
+    except InvalidKeyError:
         return
     assert s3_store.get("a/b") == b"y"
     assert s3_store.get("a") == b"x"

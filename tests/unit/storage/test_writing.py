@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from kubemr.storage import BadKey, ObjectInfo, ObjectStore
+from kubemr.storage import InvalidKeyError, ObjectInfo, ObjectStore
 from kubemr.storage.keys import SEGMENT_BYTES
 
 PART = 5 * 1024 * 1024
@@ -146,9 +146,9 @@ def test_a_missing_local_file_is_the_callers_error(store: ObjectStore, tmp_path:
 def test_what_cannot_be_a_key_is_refused(store: ObjectStore, key: str, wrong: str) -> None:
     """By every operation, before anything is sent, and with the reason."""
     for operation in (store.get, store.stat, store.delete, store.url, store.reader, lambda key: store.put(key, b"")):
-        with pytest.raises(BadKey, match=wrong):
+        with pytest.raises(InvalidKeyError, match=wrong):
             operation(key)
-    with pytest.raises(BadKey, match=wrong), store.writer(key):
+    with pytest.raises(InvalidKeyError, match=wrong), store.writer(key):
         pass
     assert list(store.list("")) == []
 

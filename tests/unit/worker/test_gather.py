@@ -10,7 +10,7 @@ import pytest
 
 from kubemr.coordination.outputs import Index, encode_outputs
 from kubemr.storage.directory import DirectoryStore
-from kubemr.storage.errors import NoSuchKey
+from kubemr.storage.errors import NoSuchKeyError
 from kubemr.worker.input.shuffle import ShuffleError, ShuffleReader
 
 INDEX = "job/run-1/0-map.index.json"
@@ -107,7 +107,7 @@ def test_missing_outputs_are_an_error_and_never_empty(store: CountingStore) -> N
 
 def test_a_missing_index_is_an_error(store: CountingStore) -> None:
     """The error names the key."""
-    with pytest.raises(NoSuchKey, match=r"0-map\.index\.json"):
+    with pytest.raises(NoSuchKeyError, match=r"0-map\.index\.json"):
         gatherer(store).inputs(INDEX, SOURCE, 0)
 
 
