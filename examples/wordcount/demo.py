@@ -46,7 +46,7 @@ def main() -> int:
 
 
 def demo_job(root: str) -> dict[str, Any]:
-    """The job over all Python sources below `root`."""
+    """Return the job over all Python sources below `root`."""
     return {
         "apiVersion": "turbobytes.com/v1alpha1",
         "kind": "MapReduceJob",

@@ -51,7 +51,7 @@ class WordCount(kubemr.JobWorker):
         return self.store(f"{self.task.number}.txt", b"".join(lines))
 
     def _texts(self, input: str) -> Iterator[bytes]:
-        """The contents of the files that an input names; of a split, its lines."""
+        """Yield the contents of the files that an input names; of a split, its lines."""
         if input.startswith("{"):
             yield from self.records(input)
             return
@@ -76,7 +76,7 @@ class WordCount(kubemr.JobWorker):
 
 
 def fnv1a(data: bytes) -> int:
-    """The 32-bit FNV-1a hash (http://www.isthe.com/chongo/tech/comp/fnv/): the same in every process and language."""
+    """Return the 32-bit FNV-1a hash (http://www.isthe.com/chongo/tech/comp/fnv/): the same everywhere."""
     value = 0x811C9DC5
     for byte in data:
         value = (value ^ byte) * 0x01000193 & 0xFFFFFFFF
@@ -84,7 +84,7 @@ def fnv1a(data: bytes) -> int:
 
 
 def counts(lines: bytes) -> Iterable[tuple[bytes, int]]:
-    """What a result or a map output holds: words with their counts."""
+    """Return what a result or a map output holds: words with their counts."""
     fields = lines.split()  # no word holds white space
     return zip(fields[::2], map(int, fields[1::2]), strict=True)
 

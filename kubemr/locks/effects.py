@@ -64,7 +64,7 @@ class Resource:
     namespaced: bool = True
 
     def path(self, namespace: str | None = None, name: str | None = None, subresource: str | None = None) -> str:
-        """The URL path; without `namespace` the collection across all namespaces."""
+        """Return the URL path; without `namespace` the collection across all namespaces."""
         parts = ["", "apis", self.group, self.version] if self.group else ["", "api", self.version]
         if self.namespaced and namespace is not None:
             parts += ["namespaces", namespace]

@@ -71,7 +71,7 @@ class HttpTransport:
         return answer
 
     def wait(self, watch: Watch, stop: Stop | None = None) -> WatchEvent | None:
-        """The first event but bookmarks within `watch.timeout` seconds of this machine's clock, or None."""
+        """Return the first event but bookmarks within `watch.timeout` seconds of this machine's clock, or None."""
         with suppress(OSError, HTTPException, StreamRefusedError), closing(self.stream(watch, stop)) as events:
             for event in events:
                 if event.type != "BOOKMARK":
@@ -127,7 +127,7 @@ class HttpTransport:
         self.close()
 
     def _exchange(self, request: Request) -> tuple[Answer, bool]:
-        """The answer, and whether it failed because a kept connection had gone stale."""
+        """Return the answer, and whether it failed because a kept connection had gone stale."""
         connection = self._kept.get(threading.current_thread())
         if connection is not None and not _idle(connection.sock):
             self._drop(connection)
@@ -237,14 +237,14 @@ def _tls_context(server: Server) -> ssl.SSLContext:
 
 
 def _idle(peer: socket.socket) -> bool:
-    """True unless the server closed a kept connection, or said something unasked."""
+    """Return True unless the server closed a kept connection, or sent something without a request."""
     poll = select.poll()  # unlike select.select it takes any file descriptor
     poll.register(peer, select.POLLIN)
     return not poll.poll(0)
 
 
 def _early_answer(connection: HTTPConnection) -> Answer | None:
-    """What the server said before it hung up on a request it would not read to its end (413, say)."""
+    """Return what the server answered before it closed the connection without reading the whole request (413, say)."""
     try:
         response = connection.getresponse()
         return _answer(response.status, response.getheader("Retry-After"), response.read())
@@ -259,7 +259,7 @@ def _wake(peer: socket.socket) -> None:
 
 
 def _decode(content: bytes) -> Json:
-    """The JSON document, or None when it is none."""
+    """Return the JSON document, or None when it is none."""
     try:
         return json.loads(content)
     except ValueError:

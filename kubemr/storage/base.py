@@ -63,11 +63,11 @@ class ObjectStore(Protocol):
         ...
 
     def stat(self, key: str) -> ObjectInfo | None:
-        """What is known of an object, or None where there is none."""
+        """Return what is known of an object, or None if it does not exist."""
         ...
 
     def list(self, prefix: str) -> Iterator[ObjectInfo]:
-        """The objects whose keys begin with `prefix`, sorted by the UTF-8 bytes of their keys.
+        """Yield the objects whose keys begin with `prefix`, sorted by the UTF-8 bytes of their keys.
 
         Read lazily, a page at a time: objects that come or go meanwhile may or may not be there.
         """
@@ -86,7 +86,7 @@ class ObjectStore(Protocol):
         ...
 
     def url(self, key: str) -> str:
-        """The address of an object: `s3://bucket/key`, `file:///directory/key`, `https://host/key`."""
+        """Return the address of an object: `s3://bucket/key`, `file:///directory/key`, `https://host/key`."""
         ...
 
     def check(self) -> None:

@@ -167,7 +167,7 @@ class DirectoryStore:
         transfer.get_file(self, key, path)
 
     def stat(self, key: str) -> ObjectInfo | None:
-        """What is known of an object."""
+        """Return what is known of an object."""
         path = self._path("stat", key)
         with self._translate_errors("stat", key):
             try:
@@ -177,7 +177,7 @@ class DirectoryStore:
         return ObjectInfo(key, status.st_size) if S_ISREG(status.st_mode) else None
 
     def list(self, prefix: str) -> Iterator[ObjectInfo]:
-        """The objects whose keys begin with `prefix`, one folder at a time."""
+        """Yield the objects whose keys begin with `prefix`, one folder at a time."""
         check_prefix("list", self._name, prefix)
         folder, _, begin = prefix.rpartition("/")
         return self._list(folder + "/" if folder else "", begin)
@@ -246,7 +246,7 @@ class DirectoryStore:
             folder = os.path.dirname(folder)
 
     def url(self, key: str) -> str:
-        """The address of an object."""
+        """Return the address of an object."""
         return "file://" + quote(self._path("url", key))
 
     def check(self) -> None:
@@ -296,7 +296,7 @@ def translate_os_errors(operation: str, store: str, key: str) -> Iterator[None]:
 
 
 def error_for_os_error(error: OSError, operation: str, store: str, key: str) -> StorageError:
-    """The `StorageError` for an OSError."""
+    """Return the `StorageError` for an OSError."""
     kind = _BY_ERRNO.get(error.errno or 0, StorageError)
     code = errno.errorcode.get(error.errno or 0, type(error).__name__)
     return kind(operation, store, key, f"{error.strerror or error} ({code})", _REMEDIES.get(kind, ""))

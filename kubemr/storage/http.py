@@ -52,7 +52,7 @@ _KINDS: dict[int, type[StorageError]] = {
 
 
 def _opener() -> urllib.request.OpenerDirector:
-    """What urllib follows by default, without ftp, file and data addresses: a redirect must not reach local files."""
+    """Return urllib's default opener without ftp, file and data addresses: a redirect must not reach local files."""
     opener = urllib.request.OpenerDirector()
     for handler in (
         urllib.request.ProxyHandler(),
@@ -90,7 +90,7 @@ class HttpObject:
         return kind(self.operation, self._host, self._path, problem, remedy)
 
     def broken(self, problem: str) -> TransientError:
-        """The error for a connection that ended early."""
+        """Return the error for a connection that ended early."""
         return TransientError(self.operation, self._host, self._path, problem)
 
     def request(self, method: str, headers: dict[str, str]) -> _Answer:
@@ -128,7 +128,7 @@ class HttpObject:
         return self.broken(f"{type(reason).__name__}: {reason}")
 
     def get(self, offset: int, version: str | None) -> Body:
-        """The object from `offset` on; nothing where it ends before."""
+        """Return the object from `offset` on; nothing where it ends before."""
         headers = {}
         if offset:
             headers["Range"] = f"bytes={offset}-"
@@ -163,11 +163,11 @@ class HttpObject:
             raise self.broken(f"{type(error).__name__}: {error}") from error
 
     def open(self, start: int = 0) -> ResumingReader:
-        """The bytes from `start` on."""
+        """Open the bytes from `start` on."""
         return ResumingReader(self.get, self.broken, self.retrier, start)
 
     def size(self) -> int:
-        """The object's size: from HEAD, or by asking for one byte where the server does not say."""
+        """Return the object's size: from HEAD, or by asking for one byte where the server does not say."""
         try:
             answer = self.request("HEAD", {})
         except (NoSuchKeyError, TransientError):
@@ -246,14 +246,14 @@ class HttpStore:
         transfer.get_file(self, key, path)
 
     def stat(self, key: str) -> ObjectInfo | None:
-        """What is known of an object."""
+        """Return what is known of an object."""
         try:
             return ObjectInfo(key, self._retrier.call(self._object("stat", key).size))
         except NoSuchKeyError:
             return None
 
     def url(self, key: str) -> str:
-        """The address of an object."""
+        """Return the address of an object."""
         return self._object("url", key).url
 
     def check(self) -> None:

@@ -19,7 +19,7 @@ PART_MARK: Final = ".kubemr-part-"
 
 
 def problem(key: str) -> str:
-    """What is wrong with `key`, or the empty string."""
+    """Return what is wrong with `key`, or the empty string."""
     if not key:
         return "it is empty"
     if key.startswith("/"):
@@ -59,7 +59,7 @@ def check_prefix(operation: str, store: str, prefix: str) -> None:
 
 
 def check_folder(operation: str, store: str, prefix: str) -> str:
-    """The prefix of a whole folder, always with its slash: so that deleting `job-1` never touches `job-10`."""
+    """Return the prefix of a whole folder, always with its slash: so that deleting `job-1` never touches `job-10`."""
     if not prefix.strip("/"):
         raise InvalidKeyError(
             operation, store, prefix or "(empty)", "that would be the whole store", "name a folder below it"

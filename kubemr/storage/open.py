@@ -27,7 +27,7 @@ _SCHEMES = "s3://bucket/key, https://host/path, file:///path or a plain path"
 
 
 def store_from_environment(environ: Mapping[str, str] | None = None, retrier: Retrier | None = None) -> ObjectStore:
-    """The object store of the job, as docs/protocol.md says: `KUBEMR_STORAGE_URL`, or the `KUBEMR_S3_*` variables.
+    """Return the job's object store, as docs/protocol.md says: `KUBEMR_STORAGE_URL`, or the `KUBEMR_S3_*` variables.
 
     Raises ValueError that names the variable which is missing or wrong.
     """
@@ -45,7 +45,7 @@ def store_from_environment(environ: Mapping[str, str] | None = None, retrier: Re
 
 
 def open_store(url: str, environ: Mapping[str, str] | None = None, retrier: Retrier | None = None) -> ObjectStore:
-    """The store at an address; raises ValueError for an address that no store can have."""
+    """Return the store at an address; raises ValueError for an address that no store can have."""
     scheme, rest = _split(url)
     if scheme == "s3":
         bucket, _, prefix = rest.partition("/")
@@ -82,7 +82,7 @@ def open_input(
 
 
 def size_of(stream: BinaryIO) -> int | None:
-    """The size of what a stream of `open_input` or of a store's `reader` reads; None where nobody has told it.
+    """Return the size of what a stream of `open_input` or of a store's `reader` reads; None if it is not known.
 
     It asks no server: what came with the answer that is being read has to do.
     """
@@ -113,7 +113,7 @@ def _open_file(path: str) -> BinaryIO:
 
 
 def _split(url: str) -> tuple[str, str]:
-    """The scheme, empty for files, and what follows: for files the path."""
+    """Return the scheme, empty for files, and what follows: for files the path."""
     if "://" not in url:
         if not url:
             raise ValueError(f"an empty address; write {_SCHEMES}")

@@ -73,7 +73,7 @@ class ResumingReader(io.RawIOBase):
         return self._end
 
     def readable(self) -> bool:
-        """Always."""
+        """Return True."""
         return True
 
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]  # io calls it with a memoryview only
@@ -83,7 +83,7 @@ class ResumingReader(io.RawIOBase):
         return len(data)
 
     def readall(self) -> bytes:
-        """The rest of the object."""
+        """Return the rest of the object."""
         return b"".join(iter(lambda: self._next(READ_SIZE), b""))
 
     def _next(self, size: int) -> bytes:
@@ -122,5 +122,5 @@ class ResumingReader(io.RawIOBase):
 
 
 def buffered(raw: ResumingReader) -> BinaryIO:
-    """The stream that users read."""
+    """Return the stream that users read."""
     return io.BufferedReader(raw, BUFFER)

@@ -61,13 +61,13 @@ class S3Store:
         return f"<S3Store {self._name}>"
 
     def _object(self, operation: str, key: str) -> S3Requests:
-        """Requests about one object."""
+        """Return the requests about one object."""
         check_key(operation, self._name, key)
         check_key(operation, self._name, self.prefix + key)  # the bound on the length is for both together
         return S3Requests(self._client, self.bucket, operation, self._name, key, self.prefix + key)
 
     def _below(self, operation: str, prefix: str) -> S3Requests:
-        """Requests about all objects of a prefix."""
+        """Return the requests about all objects of a prefix."""
         return S3Requests(self._client, self.bucket, operation, self._name, prefix, self.prefix + prefix)
 
     def put(self, key: str, data: bytes) -> None:
@@ -115,7 +115,7 @@ class S3Store:
             raise
 
     def stat(self, key: str) -> ObjectInfo | None:
-        """What is known of an object."""
+        """Return what is known of an object."""
         requests = self._object("stat", key)
         try:
             size = self._retrier.call(requests.size)
@@ -129,7 +129,7 @@ class S3Store:
         return ObjectInfo(key, size)
 
     def list(self, prefix: str) -> Iterator[ObjectInfo]:
-        """The objects whose keys begin with `prefix`, a thousand by one request."""
+        """Yield the objects whose keys begin with `prefix`, a thousand by one request."""
         check_prefix("list", self._name, prefix)
         return self._list("list", prefix)
 
@@ -184,7 +184,7 @@ class S3Store:
             after = after if ours else following
 
     def url(self, key: str) -> str:
-        """The address of an object."""
+        """Return the address of an object."""
         check_key("url", self._name, key)
         return f"s3://{self.bucket}/{self.prefix}{key}"
 

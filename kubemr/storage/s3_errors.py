@@ -111,7 +111,7 @@ _TLS = "check the endpoint's certificate, or name the authority's file in SSL_CE
 
 
 def error_for_code(code: str, message: str, operation: str, store: str, key: str) -> StorageError:
-    """The error for a code that an S3 service answered."""
+    """Return the error for a code that an S3 service answered."""
     kind = _BY_CODE.get(code, StorageError)
     return kind(operation, store, key, f"{code}: {message}" if message else code, _REMEDY_BY_CODE.get(code, ""))
 

@@ -64,13 +64,13 @@ class S3Requests:
                 raise
 
     def broken(self, problem: str) -> TransientError:
-        """The error for what may well work when it is tried again."""
+        """Return the error for what may well work when it is tried again."""
         return TransientError(self.operation, self.store, self.key, problem)
 
     # One object
 
     def get(self, offset: int, version: str | None) -> Body:
-        """The object from `offset` on; nothing where it ends before."""
+        """Return the object from `offset` on; nothing where it ends before."""
         headers: dict[str, str | list[str] | tuple[str]] = {"Accept-Encoding": "identity"}
         if version is not None:
             headers["If-Match"] = version
@@ -97,7 +97,7 @@ class S3Requests:
         return read
 
     def size(self) -> int:
-        """The object's size; raises `NoSuchKeyError`, for a missing bucket as well where the service does not say."""
+        """Return the object's size; raise `NoSuchKeyError`, also for a missing bucket if the service does not say."""
         with self._translate_errors():
             return self.client.minio.stat_object(self.bucket, self.full).size or 0
 

@@ -43,7 +43,7 @@ class S3Settings:
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str]) -> S3Settings:
-        """The settings in the `KUBEMR_S3_*` variables; raises ValueError that names the one that is wrong."""
+        """Return the settings in the `KUBEMR_S3_*` variables; raises ValueError that names the one that is wrong."""
         access_key, secret_key = (
             environ.get(f"KUBEMR_S3_{name}", "") for name in ("ACCESS_KEY_ID", "SECRET_ACCESS_KEY")
         )

@@ -63,7 +63,7 @@ class Upload(io.RawIOBase):
         self._failure: StorageError | None = None
 
     def writable(self) -> bool:
-        """Always."""
+        """Return True."""
         return True
 
     def write(self, data: ReadableBuffer, /) -> int:

@@ -38,7 +38,7 @@ def copy(source: BinaryIO, target: BinaryIO) -> None:
 
 
 def part_path(folder: str) -> str:
-    """A fresh name for an unfinished file in `folder`."""
+    """Return a new name for an unfinished file in `folder`."""
     return os.path.join(folder, PART_MARK + os.urandom(8).hex())
 
 

@@ -37,7 +37,7 @@ class TaskInfo:
     attempt: str
 
     def __str__(self) -> str:
-        """The task's name as everywhere in kubemr, `[step/]map/17/2-w7-k2p4x9`; step 0 is not written."""
+        """Return the task's name as everywhere in kubemr, `[step/]map/17/2-w7-k2p4x9`; step 0 is not written."""
         step = f"{self.step}/" if self.step else ""
         return f"{step}{self.stage}/{self.number}/{self.attempt}"
 

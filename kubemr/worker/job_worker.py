@@ -50,7 +50,7 @@ class JobWorker:
         )
 
     def worker_init(self) -> None:
-        """Called once in each process before its first task: the place to load a model."""
+        """Prepare the process: called once in each process before its first task, e.g. to load a model."""
 
     @property
     def job(self) -> JobInfo:
@@ -73,7 +73,7 @@ class JobWorker:
         return self._context("self.open").open(url_or_key)
 
     def parts(self, input: str) -> tuple[Part, ...]:
-        """The files, or pieces of files, that a map task's input names.
+        """Return the files, or pieces of files, that a map task's input names.
 
         Each has `url`, `start`, `length`, `compression` and `last`; `length` is None for a whole file.  With `last` the
         file must end where the piece does, or what follows is read by nobody.  An input that is an address is one whole
@@ -84,7 +84,7 @@ class JobWorker:
         return Split.parse(input).parts
 
     def records(self, input: str) -> Iterator[bytes]:
-        """The records of a map task's input: lines without their ends, unpacked where the files are packed.
+        """Yield the records of a map task's input: lines without their ends, unpacked where the files are packed.
 
         However the job's files were cut and packed into tasks, each record is in the input of exactly one of them.
         """

@@ -1,8 +1,8 @@
-"""Sit out that an apiserver denies what it will allow in a moment.
+"""Retry requests that the apiserver rejects with 401 or 403 shortly after it or the pod has started.
 
-Rights are granted a moment after a pod has started; and an apiserver that has just been started answers requests before
-it has read who may do what: 403, or 401 for a service account's token.  So a denial is believed only when it has lasted
-for `PATIENCE_SECONDS`; rights that were really taken away end the worker that much later.
+Rights may be granted a moment after a pod has started.  An apiserver that has just started answers requests before it
+has read the access rights: with 403, or with 401 for a service account's token.  So a denial is final only when it has
+lasted for `PATIENCE_SECONDS`.  Rights that were really removed end the worker that much later.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ DENIALS: Final = (401, 403)
 
 
 def retry_forbidden(op: Op[T], longest: float = LONGEST_SECONDS) -> Op[T]:
-    """The same operation, with denied requests sent again: a denied request was not carried out.
+    """Run `op`, and send denied requests again: a denied request was not carried out.
 
     `longest` bounds each wait, in seconds.
     """

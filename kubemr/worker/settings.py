@@ -35,7 +35,7 @@ class Settings:
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str]) -> Settings:
-        """Raises `SettingsError` that names the variable and what it should be."""
+        """Read the settings; raise `SettingsError` that names the variable and what it should be."""
         _check_protocol(environ)
         index = "KUBEMR_WORKER_INDEX" if "KUBEMR_WORKER_INDEX" in environ else "JOB_COMPLETION_INDEX"
         return cls(

@@ -47,7 +47,7 @@ class TaskContext:
         self._workdir: Path | None = None
 
     def fetch(self, url_or_key: str) -> bytes:
-        """A whole object, by URL or by key in the job's own store."""
+        """Return a whole object, by URL or by key in the job's own store."""
         store = self._store()
         key = _own_key(url_or_key, store)
         data = fetch(url_or_key) if key is None else store.get(key)
@@ -55,7 +55,7 @@ class TaskContext:
         return data
 
     def open(self, url_or_key: str, start: int = 0) -> BinaryIO:
-        """An object as a stream from an offset on, by URL or by key in the job's own store."""
+        """Open an object as a stream from an offset on, by URL or by key in the job's own store."""
         store = self._store()
         key = _own_key(url_or_key, store)
         stream = open_input(url_or_key, start=start) if key is None else store.reader(key, start)
@@ -63,7 +63,7 @@ class TaskContext:
         return stream
 
     def records(self, parts: Iterable[Part]) -> Iterator[bytes]:
-        """The records of all parts, in order."""
+        """Yield the records of all parts, in order."""
         for part in parts:
             for count, record in enumerate(records(part, self.open)):
                 if count % RECORDS_PER_PROGRESS == 0:

@@ -1,7 +1,7 @@
-"""The loop's pulse: the Lease is renewed only as long as the loop goes on.
+"""Stop the renewals of the worker's Lease when the worker's loop makes no progress.
 
-User code may run for hours in its own process while the loop waits for it; the loop itself takes a step
-at least every second.  If it does not for a long while, the worker is stuck and must not look healthy.
+User code may run for hours in the child process while the loop waits for it.  The loop itself takes a step at least
+every second.  If it takes none for a long time, the worker is stuck and must not look healthy.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ many objects is several effects (`kubemr.coordination.results`)."""
 
 @define
 class Watchdog:
-    """`beat` from the loop's thread, `alive` from any other."""
+    """The loop runs its operation through `watch`; any other thread asks `alive`."""
 
     clock: Callable[[], float] = time.monotonic
     _last: float = field(init=False)
@@ -33,11 +33,11 @@ class Watchdog:
         self._last = self.clock()
 
     def alive(self) -> bool:
-        """True unless the loop has been at one effect for too long."""
+        """Return True unless the loop has been at one effect for too long."""
         return self.clock() - self._last < STUCK_SECONDS
 
     def watch(self, op: Op[T]) -> Op[T]:
-        """The same operation, with a beat at each of its effects."""
+        """Run `op`, and note the time at each of its effects."""
         return (yield from intercept(op, self._record))
 
     def _record(self, _effect: Effect) -> None:

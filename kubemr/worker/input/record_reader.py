@@ -31,7 +31,7 @@ class RecordsError(Exception):
 
 
 def records(part: Part, open_at: Callable[[str, int], BinaryIO]) -> Iterator[bytes]:
-    """The part's records without their ends.  `open_at` gives a stream from an offset of a file on.
+    """Yield the part's records without their ends.  `open_at` opens a stream from an offset of a file on.
 
     Raises `RecordsError`, and what `open_at` and its stream raise.
     """
@@ -53,7 +53,7 @@ def records(part: Part, open_at: Callable[[str, int], BinaryIO]) -> Iterator[byt
 
 
 def _check_end(part: Part, stream: BinaryIO, position: int, stop: int) -> None:
-    """Raises `RecordsError` unless the file, of which `stream` is at `position`, goes as far as it is to."""
+    """Raise `RecordsError` unless the file, of which `stream` is at `position`, has the expected size."""
     if position < stop:
         found, told = f"has no more than {position}", f"{stop}" if part.last else f"{stop} at least"
     elif part.last and (position > stop or stream.read(1)):
@@ -101,7 +101,7 @@ def _decompressed_records(part: Part, stream: BinaryIO) -> Iterator[bytes]:
 
 
 def _open_decompressor(part: Part, stream: BinaryIO) -> Any:
-    """A raw stream of what is packed in `stream`, all members or frames of it."""
+    """Return a raw stream of what is packed in `stream`, all its members or frames."""
     if part.compression == "Zstd":
         return _zstd(part, stream)
     if part.compression not in _MODULES:

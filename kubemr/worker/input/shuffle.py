@@ -50,7 +50,7 @@ class ShuffleReader:
         self._cache_room = cache_bytes
 
     def inputs(self, index_key: str, source: str, partition: int) -> list[str]:
-        """The outputs of `partition`, in order of map task number.
+        """Return the outputs of `partition`, in order of map task number.
 
         Raises `ShuffleError` when the outputs of an attempt in the index are missing or damaged: such a task
         is never taken for one without output.
