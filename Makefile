@@ -176,6 +176,10 @@ bench-inputs: controlplane $(READY) ## what the operator needs for a job of a mi
 bench-workers: controlplane $(READY) ## what a job of 1,000 workers asks of a real apiserver, by phase: make bench-workers WORKERS=1000
 	@WORKERS=$(if $(filter file,$(origin WORKERS)),1000,$(WORKERS)) PYTHONPATH=tests:benchmarks $(BIN)/python -m workers
 
+.PHONY: picture
+picture: $(READY) ## draw what `make demo` shows on a terminal to docs/run.svg, for README.md
+	@PYTHONPATH=tests $(BIN)/python -m support.run_picture docs/run.svg
+
 .PHONY: manifests
 manifests: $(READY) ## write the CRDs in manifests/ and docs/api.md anew from the resource types
 	@$(BIN)/python -m kubemr.resources.generate manifests docs/api.md
