@@ -12,7 +12,7 @@ import pytest
 
 from kubemr.locks import HttpTransport, Resource, Server, Stop
 from kubemr.locks.effects import Watch, WatchEvent
-from kubemr.locks.http import StreamRefusedError
+from kubemr.locks.errors import StreamRefusedError
 from support.gadgets import Gadgets
 from support.rawserver import RawServer, read_request, reply, until_client_leaves
 
@@ -139,8 +139,8 @@ def test_a_stream_has_all_events(raw_server: Start) -> None:
             reply(b'{"kind": "Status"}', "403 Forbidden"),
             r"watching /apis/example.com/v1/namespaces/n/gadgets: HTTP 403.*Status",
         ),
-        (HEAD + chunk(b"junk\n"), "junk.* is no event"),
-        (HEAD + chunk(b"[1]\n"), "no event"),
+        (HEAD + chunk(b"junk\n"), "junk.* is not an event"),
+        (HEAD + chunk(b"[1]\n"), "not an event"),
     ],
 )
 def test_a_stream_that_is_refused_is_an_error(raw_server: Start, answer: bytes, says: str) -> None:
