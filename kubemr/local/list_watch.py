@@ -17,7 +17,8 @@ from attrs import frozen
 
 from kubemr.locks.config import Server
 from kubemr.locks.effects import UNKNOWN, Json, Request, Resource, Watch
-from kubemr.locks.http import HttpTransport, StreamRefusedError
+from kubemr.locks.errors import StreamRefusedError
+from kubemr.locks.http import HttpTransport
 from kubemr.locks.threads import Stop
 
 RETRY_SECONDS: Final = 0.2

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 from kubemr.locks.conditional import PatchResult, PatchStatus, RequestRefusedError, Target, apply, read
 from kubemr.locks.config import ConfigError, Server, from_environment
 from kubemr.locks.effects import Answer, Op, Request, Resource
-from kubemr.locks.errors import InvalidLockError, LocksError
+from kubemr.locks.errors import InvalidLockError, LocksError, StreamRefusedError
 from kubemr.locks.failure_detectors import FailureDetector, LeaseDetector, LockHeartbeatDetector
 from kubemr.locks.held_lock import HeldLock, LockLostError, LockNotAcquiredError, hold
 from kubemr.locks.identity import unique
@@ -67,6 +67,7 @@ __all__ = [
     "Server",
     "Stop",
     "StoppedError",
+    "StreamRefusedError",
     "Target",
     "Transport",
     "acquire",

@@ -1,9 +1,9 @@
-"""What an operation asks of the outside world, and what it hears back.
+"""The effects that an operation requests from the outside world, and the answers to them.
 
-Every coordination operation in kubemr is a generator: it *yields* one of the effects below and is
-*sent* the answer.  It never opens a socket, reads a clock or sleeps by itself.  So one piece of code
-runs under plain threads (workers), under asyncio (the operator) and in the simulation, which steps
-many of them against an in-memory apiserver in any order that a seed chooses.
+Every operation is a generator: it *yields* one of the effects below, and the driver *sends* the answer.
+It never opens a socket, reads a clock or sleeps by itself.
+So the same code runs in plain threads (workers), under asyncio (the operator) and in the simulation.
+The simulation runs many operations step by step, in any order that a seed chooses, against an apiserver in memory.
 
 ==============  =========================================  ==========================
 effect          what the driver does                       what it sends back
@@ -12,13 +12,13 @@ effect          what the driver does                       what it sends back
 `Watch`         waits for the first event of a watch       `WatchEvent` or None
 `Sleep`         waits (seconds)                            None
 `Now`           reads its monotonic clock                  float, seconds
-`Random`        draws from [0, 1)                          float
+`Random`        returns a random number from [0, 1)        float
 `Do`            calls a function that may block (storage)  its return value
 ==============  =========================================  ==========================
 
-A driver raises what `Do` raises *into* the generator.  It never raises for an HTTP status: a refused
-request is an `Answer` like any other.  It never retries: whether a request may be repeated is the
-operation's own decision.
+- A driver raises what `Do` raises *inside* the generator.
+- It never raises for an HTTP status: a refused request is an `Answer` like any other.
+- It never repeats a request: only the operation knows whether a request may be repeated.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from typing import Any, Final, Literal, TypeAlias, TypeVar
 from attr import field, frozen
 
 Json: TypeAlias = Any
-"""A decoded JSON document.  Objects of the apiserver are nested dicts and lists."""
+"""A decoded JSON document; objects of the apiserver are nested dicts and lists."""
 
 Verb: TypeAlias = Literal["get", "list", "create", "replace", "patch", "delete"]
 
@@ -53,7 +53,7 @@ UNKNOWN = 0
 
 @frozen
 class Resource:
-    """A kind of object as the apiserver's URLs name it, e.g. `Resource("batch", "v1", "jobs")`.
+    """A kind of object, as it stands in the apiserver's URLs, e.g. `Resource("batch", "v1", "jobs")`.
 
     `group` is empty for the core group (pods, secrets, …).
     """
@@ -64,7 +64,7 @@ class Resource:
     namespaced: bool = True
 
     def path(self, namespace: str | None = None, name: str | None = None, subresource: str | None = None) -> str:
-        """Return the URL path; without `namespace` the collection across all namespaces."""
+        """Return the URL path; without `namespace`, that of the collection across all namespaces."""
         parts = ["", "apis", self.group, self.version] if self.group else ["", "api", self.version]
         if self.namespaced and namespace is not None:
             parts += ["namespaces", namespace]
@@ -80,8 +80,9 @@ class Resource:
 class Request:
     """One HTTP exchange with the apiserver.
 
-    `query` holds the URL's parameters (`labelSelector`, `limit`, `fieldManager`, …), `body` the JSON
-    document to send, `content_type` its type.  `timeout` is in seconds, None for the driver's default.
+    `query` has the URL's parameters (`labelSelector`, `limit`, `fieldManager`, …).
+    `body` is the JSON document to send, and `content_type` its type.
+    `timeout` is in seconds, or None for the driver's default.
     """
 
     verb: Verb
@@ -102,11 +103,11 @@ class Request:
 
 @frozen
 class Answer:
-    """What came back: an HTTP status and the decoded JSON body.
+    """The answer to a request: an HTTP status and the decoded JSON body.
 
-    `status` is `UNKNOWN` (0) when the connection broke or timed out before an answer; `error` then
-    says how.  `sent` is False when the request certainly never left (connection refused, DNS), so
-    that nothing can have been written.  `retry_after` is the header of that name, in seconds.
+    `status` is `UNKNOWN` (0) if the connection broke or timed out before an answer; `error` then has the cause.
+    `sent` is False if the request was certainly not sent (connection refused, DNS), so that nothing was written.
+    `retry_after` is the header of that name, in seconds.
     """
 
     status: int
@@ -117,15 +118,15 @@ class Answer:
 
     @property
     def ok(self) -> bool:
-        """A 2xx."""
+        """True if the status is 2xx."""
         return 200 <= self.status < 300
 
     @property
     def definite(self) -> bool:
-        """True when the request was certainly carried out or certainly was not.
+        """True if it is certain whether the request was carried out.
 
-        A 5xx or a missing answer says nothing: the write may have landed or may land later.  A 429
-        and a connection that was refused were certainly not carried out.
+        After a 5xx or without an answer, a write may have been carried out, or may be later.
+        After a 429 or a refused connection, it certainly was not carried out.
         """
         if self.status == UNKNOWN:
             return not self.sent
@@ -141,7 +142,7 @@ class Answer:
 
     @property
     def message(self) -> str:
-        """The best human-readable account of a failure."""
+        """The best description of a failure, for people."""
         body = self.body
         if isinstance(body, dict) and body.get("message"):
             return str(body["message"])
@@ -150,10 +151,10 @@ class Answer:
 
 @frozen
 class Watch:
-    """Wait for the first event of a watch, at most `timeout` seconds; answered by a `WatchEvent` or None.
+    """Wait for the first event of a watch, at most `timeout` seconds; the answer is a `WatchEvent` or None.
 
-    None means that nothing happened in the time, or that the watch could not be opened: a watch is a
-    hint to look sooner, and the caller must poll regardless.
+    None means that no event arrived in the time, or that the watch could not be opened.
+    A watch is a hint to read again earlier, so the caller must poll anyway.
     """
 
     resource: Resource
@@ -181,18 +182,22 @@ class Sleep:
 
 @frozen
 class Now:
-    """Read the driver's monotonic clock, in seconds.  Clocks of different processes are never compared."""
+    """Read the driver's monotonic clock, in seconds.
+
+    Clocks of different processes are never compared.
+    """
 
 
 @frozen
 class Random:
-    """Draw a float from [0, 1), for jitter."""
+    """Return a random number from [0, 1), for jitter."""
 
 
 @frozen
 class Do:
-    """Call `function()`, which may block or raise (object storage).  Not for talking to the apiserver.
+    """Call `function()`, which may block or raise, such as a function of an object store.
 
+    The function must not send requests to the apiserver.
     `what` names the call in logs and in the simulation's history.
     """
 
@@ -204,4 +209,4 @@ Effect: TypeAlias = Request | Watch | Sleep | Now | Random | Do
 
 T = TypeVar("T")
 Op: TypeAlias = Generator[Effect, Any, T]
-"""An operation free of I/O that ends with a `T`.  Combine operations with `yield from`."""
+"""An operation without I/O that returns a `T`; combine operations with `yield from`."""

@@ -5,6 +5,7 @@ Most are defined beside the operations that raise them, and all are exported fro
 
 * LocksError
   * RequestRefusedError      (conditional)   the apiserver refused a request, and repeating it changes nothing
+  * StreamRefusedError       (errors)        the apiserver refused a watch, or sent something else than events
   * LockNotAcquiredError     (held_lock)     another holder kept the lock, or its object does not exist
   * LockLostError            (held_lock)     the lock was lost while the holder still needed it
   * LeaseLostError           (lease)         another process holds the Lease, or it was deleted
@@ -24,3 +25,7 @@ class LocksError(Exception):
 
 class InvalidLockError(LocksError, ValueError):
     """The value at the path is not a lock, the path cannot have one, or an argument of `Lock` is wrong."""
+
+
+class StreamRefusedError(LocksError):
+    """The apiserver refused a watch, or did not answer with events: repeating the watch changes nothing."""

@@ -1,15 +1,19 @@
 """The transport for plain threads: HTTP by the standard library, one connection per thread.
 
-A write is sent once.  When no answer comes, the caller hears so (`UNKNOWN`) and, where it is certain,
-that nothing can have been carried out (`sent` False): the connection or the TLS handshake failed, or the
-request could not be handed to the kernel whole, and an incomplete request is not a request.  (If the
-server gave its reason for hanging up, that is the answer.)
+A write is sent once.
+Without an answer, the status is `UNKNOWN`, and `sent` is False if the request certainly was not carried out:
 
-A kept connection that the server has closed meanwhile is noticed before it is used, in almost all cases.
-Where it is noticed only afterwards, the write is unknown; a read is sent once more on a new connection.
+- the connection or the TLS handshake failed;
+- the request could not be passed to the kernel completely, because a server ignores an incomplete request.
 
-One transport may be shared by any number of threads.  Each has its own connection, so that no thread
-waits for another's answer; a watch has a connection of its own for as long as it lasts.
+If the server gave its reason before it closed the connection, that is the answer.
+
+Nearly always, the transport notices before the next use that the server has closed a kept connection.
+If it notices only afterwards, the outcome of a write is unknown, and a read is sent again on a new connection.
+
+Any number of threads may share one transport.
+Each thread has its own connection, so that no thread waits for the answer to another.
+A watch has another connection for as long as it lasts.
 """
 
 from __future__ import annotations
@@ -30,20 +34,17 @@ from kubemr.locks.bearer_token import Bearer
 from kubemr.locks.config import ConfigError, Server
 from kubemr.locks.effects import METHODS, UNKNOWN, Answer, Json, Request, Watch, WatchEvent
 from kubemr.locks.encoding import encode
+from kubemr.locks.errors import StreamRefusedError
 from kubemr.locks.threads import Stop
 
 if TYPE_CHECKING:
     import ssl
 
 
-class StreamRefusedError(Exception):
-    """The apiserver refuses a watch itself: to ask again would change nothing."""
-
-
 class HttpTransport:
-    """A `kubemr.locks.threads.Transport` that speaks to `server`.
+    """A `kubemr.locks.threads.Transport` to `server`.
 
-    Raises `ConfigError` at once when a certificate or token file cannot be used.
+    The constructor raises `ConfigError` if a certificate or token file cannot be used.
     """
 
     def __init__(self, server: Server, *, clock: Callable[[], float] = time.monotonic) -> None:
@@ -60,18 +61,19 @@ class HttpTransport:
         self._tls = _tls_context(server) if url.scheme == "https" else None
         self._bearer = Bearer(server.token, server.token_file)
         self._lock = threading.Lock()
-        # The connection of each thread, used by that thread only; those of ended threads go when one is added.
+        # The connection of each thread, which no other thread uses.
+        # Connections of ended threads are closed when a connection is added.
         self._kept: dict[threading.Thread, HTTPConnection] = {}
 
     def send(self, request: Request) -> Answer:
-        """One exchange; see the module's docstring for what is repeated and what is not."""
+        """Send a request and return the answer; the module's docstring says when it is repeated."""
         answer, stale = self._exchange(request)
         if stale and METHODS[request.verb] == "GET":
             answer, _ = self._exchange(request)
         return answer
 
     def wait(self, watch: Watch, stop: Stop | None = None) -> WatchEvent | None:
-        """Return the first event but bookmarks within `watch.timeout` seconds of this machine's clock, or None."""
+        """Return the first event except bookmarks, or None after `watch.timeout` seconds by this machine's clock."""
         with suppress(OSError, HTTPException, StreamRefusedError), closing(self.stream(watch, stop)) as events:
             for event in events:
                 if event.type != "BOOKMARK":
@@ -81,8 +83,9 @@ class HttpTransport:
     def stream(self, watch: Watch, stop: Stop | None = None) -> Generator[WatchEvent, None, None]:
         """Yield all events of `watch`, bookmarks too, until the server ends it, its time is over, or `stop` is set.
 
-        `watch.timeout` may be `math.inf`.  An event that the connection's end cuts off is not yielded.  Raises
-        `StreamRefusedError`, and OSError or `http.client.HTTPException` when the connection fails.
+        `watch.timeout` may be `math.inf`.
+        An incomplete event at the end of the connection is not yielded.
+        Raise `StreamRefusedError`, or OSError or `http.client.HTTPException` if the connection fails.
         """
         deadline = self._clock() + watch.timeout
         connection = self._connection(min(watch.timeout, self._server.connect_timeout))
@@ -107,14 +110,17 @@ class HttpTransport:
                 except TimeoutError:
                     return
                 if not line.endswith(b"\n"):
-                    return  # the stream ended, perhaps inside an event
+                    return  # The stream ended, perhaps inside an event.
                 event = _decode(line)
                 if not isinstance(event, dict):
-                    raise StreamRefusedError(f"watching {_path(watch)}: {line[:300]!r} is no event")
+                    raise StreamRefusedError(f"watching {_path(watch)}: {line[:300]!r} is not an event")
                 yield WatchEvent(str(event.get("type")), event.get("object"))
 
     def close(self) -> None:
-        """Close every kept connection, when no thread is in `send`.  The next `send` connects anew."""
+        """Close every kept connection; no thread may be in `send`.
+
+        The next `send` opens a new connection.
+        """
         with self._lock:
             kept, self._kept = self._kept, {}
         for connection in kept.values():
@@ -127,7 +133,7 @@ class HttpTransport:
         self.close()
 
     def _exchange(self, request: Request) -> tuple[Answer, bool]:
-        """Return the answer, and whether it failed because a kept connection had gone stale."""
+        """Return the answer, and whether the request failed because the server had closed a kept connection."""
         connection = self._kept.get(threading.current_thread())
         if connection is not None and not _idle(connection.sock):
             self._drop(connection)
@@ -148,10 +154,10 @@ class HttpTransport:
         try:
             connection.request(METHODS[request.verb], url, body, headers)
         except OSError as problem:
-            early = _early_answer(connection)
+            early_answer = _early_answer(connection)
             self._drop(connection)
-            if early is not None:
-                return early, False
+            if early_answer is not None:
+                return early_answer, False
             return Answer(UNKNOWN, error=self._failure("sending", problem), sent=False), reused
         try:
             response = connection.getresponse()
@@ -206,7 +212,7 @@ class HttpTransport:
             "resourceVersion": watch.resource_version,
         }
         if watch.timeout < math.inf:
-            # The deadline is kept by our own clock; the server's, a little later, cleans up after us.
+            # This machine's clock decides; the server's deadline, a little later, frees the server's resources.
             query["timeoutSeconds"] = str(math.ceil(watch.timeout) + 1)
         if watch.label_selector:
             query["labelSelector"] = watch.label_selector
@@ -237,14 +243,14 @@ def _tls_context(server: Server) -> ssl.SSLContext:
 
 
 def _idle(peer: socket.socket) -> bool:
-    """Return True unless the server closed a kept connection, or sent something without a request."""
-    poll = select.poll()  # unlike select.select it takes any file descriptor
+    """Return True unless the server closed the kept connection, or sent data without a request."""
+    poll = select.poll()  # Unlike select.select, it accepts any file descriptor.
     poll.register(peer, select.POLLIN)
     return not poll.poll(0)
 
 
 def _early_answer(connection: HTTPConnection) -> Answer | None:
-    """Return what the server answered before it closed the connection without reading the whole request (413, say)."""
+    """Return the answer of a server that closed the connection before it read the whole request, e.g. a 413."""
     try:
         response = connection.getresponse()
         return _answer(response.status, response.getheader("Retry-After"), response.read())
@@ -253,13 +259,13 @@ def _early_answer(connection: HTTPConnection) -> Answer | None:
 
 
 def _wake(peer: socket.socket) -> None:
-    """End what another thread reads from `peer`, below TLS, whose own shutdown is not for other threads."""
+    """End the read of another thread from `peer`, below TLS: a TLS shutdown must not run in another thread."""
     with suppress(OSError):
         socket.socket.shutdown(peer, socket.SHUT_RDWR)
 
 
 def _decode(content: bytes) -> Json:
-    """Return the JSON document, or None when it is none."""
+    """Return the JSON document, or None if `content` is not JSON."""
     try:
         return json.loads(content)
     except ValueError:
@@ -273,6 +279,6 @@ def _answer(status: int, retry_after: str | None, content: bytes) -> Answer:
         return Answer(status, body, retry_after=wait)
     text = content[:300].decode("utf-8", "replace").strip()
     if 200 <= status < 300:
-        # Not what an apiserver says: a proxy or portal answered in its place.
-        return Answer(UNKNOWN, error=f"HTTP {status}, but the body is no JSON: {text!r}")
+        # An apiserver does not answer so: a proxy or portal answered in its place.
+        return Answer(UNKNOWN, error=f"HTTP {status}, but the body is not JSON: {text!r}")
     return Answer(status, error=text)

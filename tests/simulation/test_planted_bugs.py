@@ -219,7 +219,7 @@ def test_joining_again_what_one_failed_at_is_caught(monkeypatch: pytest.MonkeyPa
 
 def test_a_holder_that_leaves_without_a_trace_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
     """The string from before the backup would stand again, and a late `test` for it would pass."""
-    monkeypatch.setattr(TaskState, "_left_by", TaskState._without)
+    monkeypatch.setattr(TaskState, "_without_one_holder", TaskState._without)
     expect("no legal change", SLOW)
 
 

@@ -1,4 +1,4 @@
-"""Sealing a stage, finishing a job, failing it: by whoever notices, once."""
+"""Any process seals a stage, finishes a job or fails it, and of many that do, one succeeds."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def test_sealing_writes_the_index_and_begins_the_next_stage(bench: Bench) -> Non
 
 
 def test_of_two_sealers_one_wins_and_neither_fails(bench: Bench) -> None:
-    """The index is the same, whoever writes it; the flip tests the stage."""
+    """Every process writes the same index, and the patch of the status tests the stage."""
     job = bench.deployed()
     commit(bench, job, 0)
     bench.meanwhile(patches("mapreducejobs"), lambda: bench.run(look_and_advance(bench, job)))
@@ -209,7 +209,7 @@ def test_the_first_cause_fails_the_job(bench: Bench) -> None:
 def test_the_cause_is_this_runs(bench: Bench, own: bool) -> None:
     """What an earlier run left is passed over, also where this one left nothing, or an error that was not counted.
 
-    Failures are counted anew in each run, and epochs go on: 3 was lost with its worker after it had written its error.
+    Failures are counted per run, and epochs continue: attempt 3 was lost after its worker had written its error.
     """
     job = bench.deployed(maxAttempts=2)
     bench.write_tasks(job, {0: "failed/5/2/1/"})
@@ -249,7 +249,7 @@ def test_what_users_write_is_not_taken_for_an_error_of_ours(bench: Bench) -> Non
 
 
 def test_the_cause_says_where_the_log_is(bench: Bench) -> None:
-    """Of the attempt whose error it is, in a line of its own."""
+    """The message has a separate line with the log of the attempt whose error it is."""
     job = bench.deployed(maxAttempts=2)
     bench.write_tasks(job, {0: "failed/2/2/0/"})
     write_error(bench, job, "1-w0-aaaaaa", AttemptError("ValueError: first\nTraceback", "w0-aaaaaa").encode())
@@ -330,7 +330,7 @@ def test_a_store_that_fails_changes_nothing(bench: Bench) -> None:
 
 
 def test_a_refused_status_patch_is_an_error(bench: Bench) -> None:
-    """Also after an answer that was not heard."""
+    """Also after a lost answer."""
     job = bench.deployed()
     bench.answer(patches("mapreducejobs"), DENIED)
     with pytest.raises(RequestRefusedError, match="patching the status of mapreducejobs default/words"):

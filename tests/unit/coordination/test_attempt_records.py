@@ -1,4 +1,4 @@
-"""What an attempt leaves for people can be read again, and a damaged record is told from a good one."""
+"""The records of an attempt can be read again, and a damaged record is recognised."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_a_log_without_an_end() -> None:
 
 
 def test_the_last_line_is_ended_before_the_end_is_said() -> None:
-    """So that the end is a line of its own."""
+    """So that the end is a separate line."""
     log = AttemptLog.decode(AttemptLog("map/3/1-w0-aaaaaa", b"no line feed", "a", "b", "failed").encode())
     assert log.printed == b"no line feed\n"
 

@@ -15,7 +15,7 @@ def shard(*states: str, name: str = "s") -> Shard:
 
 
 def test_an_attempt_is_known_by_task_epoch_and_holder() -> None:
-    """A backup does not begin its holder's attempt anew, and the next epoch is another attempt."""
+    """A backup does not change when its holder's attempt began, and the next epoch is another attempt."""
     seen = FirstSeen()
     seen.record(shard(f"running/1/0/0/{A}", "pending/1/0/0/"), 1.0, C)
     seen.record(shard(f"running/1/0/0/{A}+{B}", f"running/1/0/0/{A}"), 2.0, C)
@@ -26,7 +26,7 @@ def test_an_attempt_is_known_by_task_epoch_and_holder() -> None:
 
 
 def test_its_own_are_not_remembered() -> None:
-    """Of them it need not be told."""
+    """The worker knows when they began."""
     seen = FirstSeen()
     seen.record(shard(f"running/1/0/0/{A}+{B}"), 1.0, A)
     assert (seen.since(shard(), 0, 1, A), seen.since(shard(), 0, 1, B)) == (None, 1.0)

@@ -98,7 +98,7 @@ def test_how_many_shards(tasks: int, replicas: int, shards: int) -> None:
 
 @given(st.integers(1, 200_000), st.integers(1, 2000))
 def test_the_size_of_shards_follows_from_their_number(tasks: int, replicas: int) -> None:
-    """Whoever deploys the job after a crash makes the same shards, also when `replicas` has changed meanwhile."""
+    """An operator that deploys the job after a crash makes the same shards, even if `replicas` has changed."""
     shards = shards_for(tasks, replicas)
     size = shard_size(tasks, shards)
     assert (shards - 1) * size < tasks <= shards * size

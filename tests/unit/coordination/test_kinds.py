@@ -29,7 +29,7 @@ def group_of(argument: ast.expr) -> object:
 
 
 def test_each_kind_is_defined_once() -> None:
-    """No other module makes a `Resource` of its own for a kind of the table."""
+    """No other module makes a `Resource` for a kind of the table."""
     made = Counter(
         (group_of(node.args[0]), getattr(node.args[2], "value", None))
         for _, node in nodes()

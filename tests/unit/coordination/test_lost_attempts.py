@@ -1,4 +1,4 @@
-"""Which attempts were lost with their workers, told by those who take their tasks away."""
+"""The process that reclaims tasks from a dead holder records the lost attempts."""
 
 from __future__ import annotations
 
@@ -88,11 +88,11 @@ def test_an_operator_that_has_no_keys_to_the_store(bench: Bench) -> None:
 
 
 def test_that_it_cannot_be_told_changes_nothing(bench: Bench) -> None:
-    """The store is away: the tasks are taken away all the same, and it is not asked for each of them."""
-    asked: list[None] = []
+    """The store cannot be reached: the tasks are reclaimed anyway, and only one write is tried."""
+    writes: list[None] = []
 
     def away() -> bool:
-        asked.append(None)
+        writes.append(None)
         return True
 
     operator = bench.operator()
@@ -103,5 +103,5 @@ def test_that_it_cannot_be_told_changes_nothing(bench: Bench) -> None:
     bench.step(operator)
     states = {**bench.shard(job).tasks, **bench.shard(job, 0, 1).tasks}
     assert [str(states[number]) for number in (0, 1, 35)] == ["pending/2/0/1/"] * 3
-    assert len(asked) == 1
+    assert len(writes) == 1
     assert bench.store.objects == {}

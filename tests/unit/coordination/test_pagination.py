@@ -45,7 +45,7 @@ def test_all_pages_are_one_snapshot(seven: Bench) -> None:
 
 
 def test_a_limit_is_one_page(seven: Bench) -> None:
-    """No more is asked for."""
+    """No other page is requested."""
     assert listed(seven, limit=2) == ["m0", "m1"]
     assert len(seven.requests) == 1
 
@@ -93,7 +93,7 @@ def pages_of(bench: Bench, size: int | None = None) -> list[tuple[bool, list[str
 
 
 def test_pages_come_one_by_one(seven: Bench) -> None:
-    """The list begins with the first; of a page no more is asked for than its size."""
+    """The list begins with the first page, and each request has the size of a page as its limit."""
     assert pages_of(seven, 4) == [(True, ["m0", "m1", "m2", "m3"]), (False, ["m4", "m5", "m6"])]
     assert pages_of(seven) == [(True, ["m0", "m1", "m2"]), (False, ["m3", "m4", "m5"]), (False, ["m6"])]
     assert pages_of(seven, 7) == [(True, [f"m{number}" for number in range(7)])]

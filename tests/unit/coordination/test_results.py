@@ -122,12 +122,12 @@ def test_a_slow_store_makes_an_effect_no_longer(
 
 
 def over(bench: Bench, job: JobView) -> None:
-    """Somebody else has finished the job."""
+    """Another process has finished the job."""
     bench.set(job.status, "/status/phase", "COMPLETE")
 
 
 def deleted(bench: Bench, job: JobView) -> None:
-    """Somebody is deleting it."""
+    """The job is being deleted."""
     bench.delete(job.target)
 
 

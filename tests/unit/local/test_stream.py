@@ -12,7 +12,7 @@ import pytest
 from kubemr.coordination.kinds import CONFIG_MAPS
 from kubemr.local.list_watch import Changed, Listed, follow
 from kubemr.locks.config import Server
-from kubemr.locks.http import StreamRefusedError
+from kubemr.locks.errors import StreamRefusedError
 from kubemr.locks.threads import Stop
 from support.embeddedclient import Api
 from support.rawserver import Behaviour, RawServer, read_request, reply

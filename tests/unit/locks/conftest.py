@@ -29,7 +29,7 @@ def bench() -> Bench:
 
 @pytest.fixture
 def raw_server() -> Iterator[Callable[..., RawServer]]:
-    """Starts a server that misbehaves as told."""
+    """Starts a server with the given misbehaviour."""
     servers: list[RawServer] = []
 
     def start(*behaviours: Behaviour) -> RawServer:

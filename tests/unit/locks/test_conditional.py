@@ -1,4 +1,4 @@
-"""The fate of one conditional patch, from every sequence of answers that a server can give."""
+"""The outcome of one conditional patch, for every sequence of answers that a server can give."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ OTHERS = Answer(200, {"lock": "other"})
 
 
 def mine(document: Json) -> bool:
-    """Nobody else writes this."""
+    """No other process writes this value."""
     return bool(document["lock"] == "mine")
 
 
@@ -51,7 +51,7 @@ def mine(document: Json) -> bool:
         ([NOT_FOUND], PatchStatus.GONE),
         ([DENIED], PatchStatus.REFUSED),
         ([SCHEMA], PatchStatus.REFUSED),
-        # A 422 without details: look.  One's own mark (a proxy sent the patch twice); another's; nobody's, twice.
+        # A 422 without details, then a read: its own value (a proxy sent the patch twice), another one, none twice.
         ([FAILED_TEST, MINE], PatchStatus.WON),
         ([FAILED_TEST, OTHERS], PatchStatus.LOST),
         ([FAILED_TEST, UNCHANGED, FAILED_TEST, UNCHANGED], PatchStatus.REFUSED),

@@ -1,4 +1,4 @@
-"""The two drivers carry out every effect alike; what differs is told in test names."""
+"""Both drivers carry out every effect alike; the names of some tests say what differs."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def drive(request: pytest.FixtureRequest, time: VirtualTime) -> Run:
 
 
 def test_each_effect_gets_its_answer(drive: Run) -> None:
-    """In the order in which they are asked for."""
+    """In the order in which the operation yields them."""
 
     def op() -> Op[list[object]]:
         got: list[object] = [(yield GET), (yield WATCH), (yield Now()), (yield Sleep(2)), (yield Now())]
@@ -142,7 +142,7 @@ async def test_cancellation_closes_the_operation() -> None:
 
 
 def test_a_stop_ends_a_sleep_and_is_raised_once(time: VirtualTime) -> None:
-    """The operation hears of it at its next effect, and may clean up with further effects, undisturbed."""
+    """It is raised at the next effect of the operation, which may then clean up with other effects."""
     stop = Stop()
     cleaned: list[float] = []
 

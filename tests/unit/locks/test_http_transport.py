@@ -139,7 +139,7 @@ def test_a_read_whose_kept_connection_breaks_is_sent_once_more(raw_server: Start
 
 
 def test_a_read_on_a_fresh_connection_is_not_repeated(raw_server: Start) -> None:
-    """What breaks at once is the server's trouble, for the caller to judge."""
+    """A new connection that breaks is an unknown outcome, which the caller must resolve."""
 
     def hangs_up(peer: socket.socket) -> None:
         read_request(peer)
@@ -151,7 +151,7 @@ def test_a_read_on_a_fresh_connection_is_not_repeated(raw_server: Start) -> None
 
 
 def test_a_refused_connection_was_certainly_not_sent() -> None:
-    """Nobody listens: definite."""
+    """No server listens: the request was certainly not sent."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
     with HttpTransport(Server(f"http://127.0.0.1:{port}")) as transport:
@@ -167,7 +167,7 @@ def test_a_name_without_address_was_certainly_not_sent() -> None:
 
 
 def test_a_failed_handshake_was_certainly_not_sent(raw_server: Start) -> None:
-    """TLS with somebody who does not speak it."""
+    """TLS with a server that does not speak it."""
     server = raw_server(lambda peer: peer.sendall(b"this is not TLS, sorry\r\n\r\n"))
     with HttpTransport(Server(server.url.replace("http", "https"))) as transport:
         answer = transport.send(PATCH)

@@ -12,7 +12,7 @@ import pytest
 
 from kubemr.locks import HttpTransport, Resource, Server, Stop
 from kubemr.locks.effects import Watch, WatchEvent
-from kubemr.locks.http import StreamRefusedError
+from kubemr.locks.errors import StreamRefusedError
 from support.gadgets import Gadgets
 from support.rawserver import RawServer, read_request, reply, until_client_leaves
 
@@ -118,18 +118,18 @@ def test_a_stop_wakes_the_watcher(gadgets: Gadgets, transport: HttpTransport) ->
 
 def test_a_stream_has_all_events(raw_server: Start) -> None:
     """Bookmarks too, in their order, until the server ends it; an event that is cut off by that is none."""
-    asked: list[bytes] = []
+    requests: list[bytes] = []
     lines = [b'{"type": "BOOKMARK", "object": {"a": 1}}\n', b'{"type": "ADDED", "object": {"a": 2}}\n', b'{"type": "MO']
 
     def behave(peer: socket.socket) -> None:
-        asked.append(read_request(peer))
+        requests.append(read_request(peer))
         peer.sendall(HEAD + b"".join(map(chunk, lines)) + b"0\r\n\r\n")
 
     server = raw_server(behave)
     events = list(HttpTransport(Server(server.url)).stream(Watch(GADGETS, "n", "7", math.inf)))
     assert events == [WatchEvent("BOOKMARK", {"a": 1}), WatchEvent("ADDED", {"a": 2})]
-    assert b"resourceVersion=7" in asked[0]
-    assert b"timeoutSeconds" not in asked[0]
+    assert b"resourceVersion=7" in requests[0]
+    assert b"timeoutSeconds" not in requests[0]
 
 
 @pytest.mark.parametrize(
@@ -139,12 +139,12 @@ def test_a_stream_has_all_events(raw_server: Start) -> None:
             reply(b'{"kind": "Status"}', "403 Forbidden"),
             r"watching /apis/example.com/v1/namespaces/n/gadgets: HTTP 403.*Status",
         ),
-        (HEAD + chunk(b"junk\n"), "junk.* is no event"),
-        (HEAD + chunk(b"[1]\n"), "no event"),
+        (HEAD + chunk(b"junk\n"), "junk.* is not an event"),
+        (HEAD + chunk(b"[1]\n"), "not an event"),
     ],
 )
 def test_a_stream_that_is_refused_is_an_error(raw_server: Start, answer: bytes, says: str) -> None:
-    """It says what was asked, and what the server answered."""
+    """It names the request and the answer."""
 
     def behave(peer: socket.socket) -> None:
         read_request(peer)

@@ -98,7 +98,7 @@ def test_the_interceptor_may_close_the_operation(time: VirtualTime) -> None:
     def ending() -> Op[str]:
         operation.close()
         seen.append((yield Now()))
-        return "an answer to nobody"
+        return "an answer that no operation receives"
 
     assert time.run(intercept(operation, around), Scripted()) is None
     assert seen == [1000.0, "closed", 1000.0]

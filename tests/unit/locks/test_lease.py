@@ -1,4 +1,4 @@
-"""A worker's Lease: taken by conditional patch, renewed, released, and lost for good."""
+"""A worker's Lease: taken by a conditional patch, renewed, released, and lost."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ leases = patches("leases")
 
 @pytest.fixture
 def spec(bench: Bench) -> object:
-    """The Lease exists, held by nobody."""
+    """The Lease exists, without a holder."""
     return bench.create(LEASES, {"metadata": {"name": LEASE.name}, "spec": {"leaseDurationSeconds": 15}})
 
 
@@ -33,7 +33,7 @@ def holder(bench: Bench) -> str | None:
 
 @pytest.mark.usefixtures("spec")
 def test_taking_names_the_holder_and_counts(bench: Bench) -> None:
-    """Whoever held it before is dead from this moment, without any waiting."""
+    """The holder before is dead from this moment, without any wait."""
     lease = bench.run(take(LEASE, A, bench.micro_stamp))
     assert lease["spec"]["holderIdentity"] == A
     assert lease["spec"]["leaseTransitions"] == 1
@@ -125,7 +125,7 @@ def test_a_renewal_whose_test_is_said_to_fail_though_it_holds(bench: Bench) -> N
 
 @pytest.mark.usefixtures("spec")
 def test_a_renewal_may_be_forbidden(bench: Bench) -> None:
-    """Nobody renews it then."""
+    """The Lease is not renewed then."""
     bench.run(take(LEASE, A, bench.micro_stamp))
     bench.answer(leases, DENIED)
     with pytest.raises(RequestRefusedError, match="renewing leases default/words-w-0"):
@@ -199,7 +199,7 @@ def test_after_an_outage_the_lease_is_renewed_within_an_interval(bench: Bench, d
 
 @pytest.mark.usefixtures("spec")
 def test_a_busy_apiserver_may_ask_for_more_time_than_the_lease_has(bench: Bench) -> None:
-    """It is asked again within an interval, and for the renewal alone: reads are served from another level."""
+    """The renewal is sent again within an interval, and no read: reads are served from another priority level."""
     bench.run(take(LEASE, A, bench.micro_stamp))
     bench.requests.clear()
     bench.answer(leases, *[Answer(429, retry_after=32.0)] * 3)
@@ -221,7 +221,7 @@ def test_no_request_of_a_renewal_lasts_longer_than_an_interval(bench: Bench) -> 
 
 
 def test_a_connection_that_has_gone_silent_is_given_up_for_another(bench: Bench) -> None:
-    """As when an apiserver's node is lost, and nobody says so."""
+    """As after the loss of an apiserver's node, which closes no connection."""
 
     def silent(peer: socket.socket) -> None:
         read_request(peer)

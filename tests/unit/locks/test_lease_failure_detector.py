@@ -63,7 +63,7 @@ def test_who_is_not_the_holder_is_dead_at_once(bench: Bench, detector: LeaseFail
 
 
 def test_a_failed_read_starts_the_window_again(bench: Bench, detector: LeaseFailureDetector) -> None:
-    """While the apiserver was away nobody could renew: nobody is dead before a whole duration has passed after it."""
+    """No process could renew while the apiserver was away: none is dead before a whole duration has passed after it."""
     for _ in range(4):
         find_dead_after(bench, detector, 2.0, A)
     for problem in (UNAVAILABLE, SILENCE):
@@ -124,8 +124,8 @@ def test_a_slow_answer_does_not_lengthen_the_window(bench: Bench, detector: Leas
 
     bench.before.append(slow)
     for _ in range(3):
-        assert find_dead_after(bench, detector, 2.0, A) == set()  # answered at 3 s; asked at 5 s; asked at 8 s
-    assert find_dead_after(bench, detector, 1.5, A) == set()  # asked at 10.5 s, answered at 11.5 s: 7.5 s of silence
+        assert find_dead_after(bench, detector, 2.0, A) == set()  # received at 3 s; sent at 5 s; sent at 8 s
+    assert find_dead_after(bench, detector, 1.5, A) == set()  # sent at 10.5 s, received at 11.5 s: 7.5 s unchanged
     assert find_dead_after(bench, detector, 0.0, A) == {A}
 
 

@@ -30,13 +30,13 @@ def test_a_changed_value_starts_again() -> None:
 
 
 def test_a_gap_starts_again() -> None:
-    """Nobody knows what happened in it."""
+    """What happened in the gap is unknown."""
     assert not observe(("a", 0), ("a", 5.1), ("a", 10)).expired
     assert not observe(("a", 0), ("a", 1000)).expired
 
 
 def test_a_failed_read_starts_again() -> None:
-    """While the server was away nobody could renew."""
+    """No process could renew while the server was away."""
     seen = observe(("a", 0), ("a", 5), ("a", 9))
     seen.missed()
     seen.record("a", 10, 10)
@@ -58,7 +58,7 @@ def test_the_time_a_read_takes_counts_for_the_holder() -> None:
 
 
 def test_time_without_reads_proves_nothing() -> None:
-    """Nothing seen is nobody dead."""
+    """Without a read, no holder is dead."""
     assert not Observation(10).expired
 
 

@@ -51,7 +51,7 @@ def test_of_two_the_second_loses_and_learns_who_holds_it(gadgets: Gadgets, trans
 
 
 def test_the_seeds_plain_patch_and_the_library_respect_each_other(gadgets: Gadgets, transport: HttpTransport) -> None:
-    """A plain string is somebody's lock; once the library has used a lock, a test for null fails."""
+    """A plain string is a holder; once the library has used a lock, a test for null fails."""
     target = gadgets.create()
     plain = (
         {"op": "test", "path": "/lockholder", "value": None},
@@ -89,7 +89,7 @@ def test_a_renewal_changes_the_beat_and_nothing_else(gadgets: Gadgets, transport
 
 
 def test_who_renews_with_an_old_beat_finds_the_new_one(gadgets: Gadgets, transport: HttpTransport) -> None:
-    """A renewal whose answer never came is recognised as one's own: same holder, same fence."""
+    """A renewal whose answer was lost is recognised by its holder and fence."""
     held = run(try_acquire(Lock(gadgets.create(), "/lockholder", "me")), transport).acquisition
     assert held is not None
     run(renew(held), transport)
@@ -235,7 +235,7 @@ def test_a_subresource_that_does_not_exist_is_an_error(gadgets: Gadgets, transpo
 
 
 def test_a_path_that_holds_something_else_is_an_error(gadgets: Gadgets, transport: HttpTransport) -> None:
-    """Numbers and objects are nobody's lock; the error names path, object and value."""
+    """Numbers and objects are not locks; the error names path, object and value."""
     target = gadgets.create(made=3)
     with pytest.raises(InvalidLockError, match=r"lock /made of gadgets .* 3 is not a lock"):
         run(try_acquire(Lock(target, "/made", "me")), transport)

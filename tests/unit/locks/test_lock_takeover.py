@@ -68,7 +68,7 @@ def test_a_holder_that_renews_keeps_its_lock(gadgets: Gadgets, transport: HttpTr
 def test_silence_of_the_apiserver_is_not_silence_of_the_holder(
     gadgets: Gadgets, transport: HttpTransport, time: VirtualTime
 ) -> None:
-    """A failed read starts the window again: while the server was away nobody could renew."""
+    """A failed read starts the window again: no process could renew while the server was away."""
     target = gadgets.create()
     run(try_acquire(Lock(target, "/lockholder", "old", 10)), transport)
 
@@ -178,7 +178,7 @@ def test_a_lease_is_read_once_for_many_locks(gadgets: Gadgets, transport: HttpTr
 
 
 def test_holders_nobody_asks_about_are_forgotten(gadgets: Gadgets, transport: HttpTransport, time: VirtualTime) -> None:
-    """A judge that runs for months does not keep every identity it met; asked again, it starts a new window."""
+    """A detector that runs for months does not keep every identity; if one returns, it starts a new window."""
     lease = gadgets.create(LEASES, spec={"holderIdentity": "a", "renewTime": renew_time(0)})
     detector = LeaseDetector(lambda identity: lease, 10)
     looking = NoWatch(transport, time)

@@ -35,7 +35,7 @@ def test_reading(found: Json, holder: str, fence: int, heartbeat: int) -> None:
 
 @pytest.mark.parametrize("found", [3, True, {}, ["me"]])
 def test_what_is_no_string_is_no_lock(found: Json) -> None:
-    """And nobody's to overwrite."""
+    """And is not overwritten."""
     with pytest.raises(InvalidLockError, match="is not a lock"):
         LockValue.parse(found)
 

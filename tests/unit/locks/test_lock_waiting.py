@@ -41,7 +41,7 @@ def test_a_renewal_seen_by_the_watch_does_not_wake_anybody(time: VirtualTime) ->
 
 @pytest.mark.parametrize("seen", [None, WatchEvent("ERROR", {"kind": "Status", "code": 410})])
 def test_a_watch_that_ends_early_is_slept_out(time: VirtualTime, seen: WatchEvent | None) -> None:
-    """A server without watch, or that forgot the version, is not asked again and again."""
+    """A server without watches, or that does not have the version, gets no burst of requests."""
     script = Scripted([shows("old/1/5"), shows("/1/0", 2), shows("me/2/500000", 3)])
     script.events = [seen]
     assert time.run(acquire(Lock(TARGET, "/lock", "me", 8)), script).won
@@ -69,7 +69,7 @@ def test_an_object_deleted_between_read_and_patch_is_gone(time: VirtualTime) -> 
 
 
 def test_a_read_that_fails_is_repeated(time: VirtualTime) -> None:
-    """With a pause, when nobody judges the holder too."""
+    """With a pause, also without a failure detector."""
     script = Scripted([Answer(503), Answer(429, retry_after=4), shows("/1/0"), shows("me/2/500000", 2)])
     assert time.run(try_acquire(Lock(TARGET, "/lock", "me", 8)), script).won
     assert time.slept[1] > 4

@@ -1,4 +1,4 @@
-"""`settle`: commit and claim in one patch, and what is left of it when somebody else was quicker."""
+"""Commit and claim in one patch, and the remaining changes if another process was faster."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def test_a_part_of_what_was_claimed_by_one_entry_is_committed(bench: Bench, make
 def test_of_two_who_claim_from_one_entry_the_second_takes_what_is_left(
     bench: Bench, make_shard: Make, mine: list[int], others: list[int]
 ) -> None:
-    """It is told that it has nothing, and may choose anew of what the shard shows."""
+    """The result says that it holds nothing, and the worker may choose again from the shard."""
     shard = make_shard(ALIKE, collapsed=True)
     bench.run(commit_and_claim(shard, B, {}, others))
     result = bench.run(commit_and_claim(shard, A, {}, mine))
@@ -106,7 +106,7 @@ def test_of_two_who_claim_from_one_entry_the_second_takes_what_is_left(
 def test_a_claim_from_one_entry_whose_answer_was_lost(
     bench: Bench, make_shard: Make, claim: list[int], landed: bool
 ) -> None:
-    """It is found by one's own token in whatever form the shard has then, or sent again."""
+    """It is found by the worker's token, in either form of the shard, or sent again."""
     shard = make_shard(ALIKE, collapsed=True)
     if landed:
         bench.lose(shards)
@@ -129,7 +129,7 @@ def test_a_commit_of_one_entry_whose_answer_was_lost_is_not_late(bench: Bench, m
 def test_a_claim_whose_answer_was_lost_is_found_after_others_have_changed_the_form(
     bench: Bench, make_shard: Make
 ) -> None:
-    """One task of it was taken away meanwhile, so each has an entry of its own: the other three are held."""
+    """One task was reclaimed in between, so each task has its own entry: the other three are held."""
     shard = make_shard(ALIKE, collapsed=True)
     bench.lose(shards)
 
@@ -176,7 +176,7 @@ def test_another_claim_goes_with_the_commit_once(bench: Bench, make_shard: Make,
 
 
 def test_nothing_is_claimed_instead_where_nothing_is_left_to_commit(bench: Bench, make_shard: Make) -> None:
-    """The caller chooses anew."""
+    """The caller chooses again."""
     shard = make_shard(HELD)
     bench.set(shard.target, "/tasks/0", "pending/2/0/1/")
     result = bench.run(commit_and_claim(shard, A, {0: commit}, [2], lambda seen: seen.pending))
@@ -205,7 +205,7 @@ def test_the_same_task_held_again_is_another_attempt(bench: Bench, make_shard: M
 
 
 def test_a_backup_that_joined_is_no_loss(bench: Bench, make_shard: Make) -> None:
-    """A 422 with one's own token still there is tested again, not lost."""
+    """After a 422, a change is sent again if the worker's token is still there."""
     shard = make_shard(HELD)
     bench.set(shard.target, "/tasks/0", f"running/1/0/0/{A}+{B}")
     result = bench.run(commit_and_claim(shard, A, {0: commit}))
@@ -223,8 +223,8 @@ def test_a_claim_whose_answer_was_lost_is_adopted(bench: Bench, make_shard: Make
     assert texts(result.shard)[0] == f"done/1/0/0/{A}"
 
 
-def test_a_claim_that_landed_and_was_lost_to_a_judge_is_not_held(bench: Bench, make_shard: Make) -> None:
-    """Between the lost answer and the look, somebody took the task away."""
+def test_a_claim_that_was_reclaimed_before_the_read_is_not_held(bench: Bench, make_shard: Make) -> None:
+    """Another process reclaimed the task between the lost answer and the read."""
     shard = make_shard(HELD)
     bench.lose(shards)
     bench.meanwhile(
@@ -320,7 +320,7 @@ def test_a_hint_that_others_made_wrong_is_repaired(bench: Bench, make_shard: Mak
 
 
 def test_a_repair_is_tried_once(bench: Bench, make_shard: Make) -> None:
-    """It is only a hint: whoever sees it next repairs it."""
+    """It is only a hint: the next process that reads the shard repairs it."""
     shard = make_shard({0: f"running/1/0/0/{A}", 1: "pending/1/0/0/"})
     bench.set(shard.target, "/tasks/1", f"done/1/0/0/{B}")
     bench.answer(lambda request: shards(request) and request.body[0]["path"] == "/tasks", UNAVAILABLE)

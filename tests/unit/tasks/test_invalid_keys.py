@@ -1,4 +1,4 @@
-"""Keys of `tasks` that nobody of kubemr writes: no worker goes by them, and no operator ends because of one."""
+"""Keys of `tasks` that kubemr never writes: no worker uses them, and no operator ends because of one."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def test_a_key_that_names_no_tasks_is_refused(key: str, beside: dict[str, str]) 
 
 
 def test_one_entry_for_several_tasks_is_the_only_one() -> None:
-    """Who took it for tasks one by one would test for what never stands there, again and again."""
+    """A patch for single tasks would test values that the shard never has."""
     document = {"metadata": {"namespace": "default", "name": "s"}, "tasks": {"0-3": PENDING, "4": PENDING}}
     with pytest.raises(
         InvalidStateError, match="'0-3' is not the only entry: expected one entry for all tasks, or a task number"

@@ -1,4 +1,4 @@
-"""Tasks of dead holders are taken away from them, by whoever notices."""
+"""Any process reclaims the tasks of dead holders."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def texts(shard: Shard) -> list[str]:
 
 
 def test_all_of_a_dead_holders_tasks_in_one_patch(bench: Bench, make_shard: Make) -> None:
-    """A loss is counted where nobody is left; one too many fails the task; a commit stays."""
+    """A loss counts if no holder is left; one loss too many fails the task; a commit stays."""
     shard = make_shard(TASKS, hint="drained")
     after = bench.run(mark_lost(shard, {A}, max_losses=2))
     assert texts(after) == ["pending/2/0/1/", "failed/1/0/3/", f"running/1/0/1/{B}", f"done/1/0/0/{A}"]
@@ -32,14 +32,14 @@ def test_all_of_a_dead_holders_tasks_in_one_patch(bench: Bench, make_shard: Make
 
 
 def test_nobody_of_it_is_dead(bench: Bench, make_shard: Make) -> None:
-    """Then nothing is asked."""
+    """Then no request is sent."""
     shard = make_shard(TASKS)
     assert bench.run(mark_lost(shard, {C}, 2)) is shard
     assert bench.requests == []
 
 
 def test_a_lost_race_gives_the_shard_as_it_is(bench: Bench, make_shard: Make) -> None:
-    """The holder committed after all, or somebody else took the task away: nothing is counted twice."""
+    """The holder committed after all, or another process reclaimed the task: nothing is counted twice."""
     shard = make_shard(TASKS)
     bench.set(shard.target, "/tasks/0", f"done/1/0/0/{A}")
     after = bench.run(mark_lost(shard, {A}, 2))

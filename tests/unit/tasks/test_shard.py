@@ -45,7 +45,7 @@ def test_what_a_shard_shows() -> None:
 
 
 def test_a_shard_without_labels_has_no_hint() -> None:
-    """Somebody removed them: the first change brings it back."""
+    """A client removed them: the first change writes the hint again."""
     assert parse({0: "pending/1/0/0/"}, None).hint == ""
 
 
@@ -137,7 +137,7 @@ def test_one_entry_becomes_one_for_each_for_good(bench: Bench, make_shard: Calla
 def test_a_change_of_one_entry_is_lost_once_there_are_more(
     bench: Bench, make_shard: Callable[..., Shard], sender: str
 ) -> None:
-    """Whoever was quicker, and whatever he took."""
+    """Also if another worker was faster and claimed any of the tasks."""
     shard = make_shard(ALIKE, collapsed=True)
     bench.patch(shard.target, *shard.change({6: shard.tasks[6].claim(B)}).body)
     wanted = [3] if sender == "of a part" else list(ALIKE)
@@ -162,7 +162,7 @@ def test_a_change_of_nothing_is_no_patch() -> None:
 
 
 def test_a_repair_tests_the_whole_map(bench: Bench, make_shard: Callable[..., Shard]) -> None:
-    """If any task has moved on meanwhile, whoever moved it repairs the hint."""
+    """If a task has changed in between, the process that changed it writes the hint."""
     shard = make_shard({0: "pending/1/0/0/", 1: f"done/1/0/0/{A}"}, hint="done")
     patch = shard.repair()
     assert patch is not None
@@ -174,7 +174,7 @@ def test_a_repair_tests_the_whole_map(bench: Bench, make_shard: Callable[..., Sh
 
 
 def test_a_hint_that_fits_and_one_that_waits_are_left_alone() -> None:
-    """`waiting` is not wrong before the stage has begun, and nobody can tell from the shard whether it has."""
+    """`waiting` is right before the stage begins, and the shard does not say whether it has begun."""
     assert parse({0: "pending/1/0/0/"}).repair() is None
     assert parse({0: "pending/1/0/0/"}, "waiting").repair() is None
 

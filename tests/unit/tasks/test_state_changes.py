@@ -107,7 +107,7 @@ def test_what_is_not_in_the_table_is_refused(text: str, change: Callable[[TaskSt
 
 
 def test_what_a_state_says() -> None:
-    """Final, committed, suspect, and the attempt that counts."""
+    """Final, committed, lost before, and the attempt that counts."""
     states = {
         text: TaskState.parse(text)
         for text in (
