@@ -1,4 +1,4 @@
-"""The worker runtime: `JobWorker`, the loop that claims, runs and commits tasks, the process that runs user code."""
+"""The worker runtime: `JobWorker`, the class that users write, and `serve`, which runs it in two processes."""
 
 from kubemr.worker.job_worker import JobWorker
 from kubemr.worker.serve import serve

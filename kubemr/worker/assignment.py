@@ -1,7 +1,7 @@
-"""What the runtime asks of the process that runs user code, and what comes of it.
+"""What the worker process submits to the child that runs user code, and what comes back.
 
-An `Assignment` is one attempt at one task.  Exactly one `Outcome` comes back for each, unless the
-runtime took the assignment back or cancelled it.
+An `Assignment` is one attempt at one task.
+Each has exactly one `Outcome`, unless the worker withdrew or cancelled it.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ OutcomeKind: TypeAlias = Literal["done", "empty", "failed"]
 
 @frozen
 class JobInfo:
-    """What user code may know of its job (`self.job`): never its keys or its cluster."""
+    """What user code may know of its job (`self.job`): no credentials, nothing of the cluster."""
 
     name: str
     namespace: str = ""
@@ -29,7 +29,7 @@ class JobInfo:
 
 @frozen
 class TaskInfo:
-    """Which attempt is running (`self.task`)."""
+    """The running attempt (`self.task`)."""
 
     step: int
     stage: StageName
@@ -37,7 +37,7 @@ class TaskInfo:
     attempt: str
 
     def __str__(self) -> str:
-        """Return the task's name as everywhere in kubemr, `[step/]map/17/2-w7-k2p4x9`; step 0 is not written."""
+        """Return the name that kubemr uses for an attempt, `[step/]map/17/2-w7-k2p4x9`, without step 0."""
         step = f"{self.step}/" if self.step else ""
         return f"{step}{self.stage}/{self.number}/{self.attempt}"
 
@@ -51,10 +51,12 @@ def _ends_in_slash(instance: object, attribute: Attribute[str], value: str) -> N
 class Assignment:
     """One attempt at one task.
 
-    `prefix` is the prefix of the attempt's keys in the object store, `…/<step>/<stage>/<task>/<attempt>/`.
-    `partitions` is that of the task's step.  A map task has an `input`, or where the spec does not list them the key of
-    the chunk that does (`chunk_key`) and its place there (`position`).  A reduce task has the key of its map stage's
-    index (`index_key`) and the prefix of that stage's keys (`source`, `…/<step>/map/`).
+    - `prefix`: the prefix of the attempt's keys in the object store, `…/<step>/<stage>/<task>/<attempt>/`
+    - `partitions`: the number of partitions of the task's step
+    - map task: its `input`
+    - map task whose input the spec does not list: a chunk of the split plan (`chunk_key`) and the `position` in it
+    - reduce task: the key of the map stage's index (`index_key`), and the prefix of that stage's keys (`source`,
+      `…/<step>/map/`)
     """
 
     step: int
@@ -71,7 +73,7 @@ class Assignment:
 
     @property
     def task(self) -> TaskInfo:
-        """Its identity without what to do."""
+        """The attempt's identity, without its inputs."""
         return TaskInfo(self.step, self.stage, self.number, self.attempt)
 
     def __str__(self) -> str:
@@ -79,18 +81,18 @@ class Assignment:
 
 
 field_values: Final[Callable[[Assignment], tuple[Any, ...]]] = attrgetter(*(each.name for each in fields(Assignment)))
-"""What `Assignment` was made of, in order."""
+"""Returns the fields of an `Assignment`, in order."""
 
 
 @frozen
 class Outcome:
     """How an attempt ended.
 
-    `done`: its outputs are in the object store.  `empty`: it has none, and nothing was written.
-    `failed`: `message` says why; its first line is a summary, the rest a traceback or the end of stderr.
-    `seconds` is how long the attempt ran, without the start of the process.
-    `log` is what goes into `log.txt`, empty when nothing was printed.  `start` and `end` (RFC 3339) are there when it
-    failed.
+    - `kind`: `done` (the outputs are in the object store), `empty` (no outputs, nothing was written), or `failed`
+    - `message`: why it failed; the first line is a summary, the rest is a traceback or the end of stderr
+    - `seconds`: how long the attempt ran, without the start of the process
+    - `log`: the content of `log.txt`, empty if nothing was printed
+    - `start` and `end` (RFC 3339): only if the attempt failed or printed something
     """
 
     assignment: Assignment

@@ -1,4 +1,4 @@
-"""A worker's settings, from the environment that the operator gave its pod (docs/protocol.md, "Environment")."""
+"""A worker's settings, from the environment variables that the operator sets (docs/protocol.md, "Environment")."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ DEFAULT_LOG_BYTES = 65536
 
 
 class SettingsError(ValueError):
-    """A variable is missing or makes no sense."""
+    """A variable is missing or invalid."""
 
 
 @frozen
 class Settings:
-    """Which worker of which job this process is; times in seconds.
+    """Which worker of which job this process is; times are in seconds.
 
-    `log_bytes` is how much is kept in storage of what an attempt prints; 0: nothing.
+    `log_bytes` is how much of an attempt's output is written to storage.
     """
 
     namespace: str
@@ -35,7 +35,7 @@ class Settings:
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str]) -> Settings:
-        """Read the settings; raise `SettingsError` that names the variable and what it should be."""
+        """Read the settings; raise `SettingsError` with the variable, its value and the remedy."""
         _check_protocol(environ)
         index = "KUBEMR_WORKER_INDEX" if "KUBEMR_WORKER_INDEX" in environ else "JOB_COMPLETION_INDEX"
         return cls(
@@ -54,8 +54,8 @@ def _check_protocol(environ: Mapping[str, str]) -> None:
     number = int(_number(environ, "KUBEMR_PROTOCOL", whole=True, least=1, default=1))
     if number > PROTOCOL:
         raise SettingsError(
-            f"KUBEMR_PROTOCOL is '{number}', and the kubemr in this image knows it up to {PROTOCOL}: build the image "
-            "anew with the operator's version of kubemr"
+            f"KUBEMR_PROTOCOL is '{number}', but the kubemr in this image supports versions up to {PROTOCOL}: "
+            "build the image again with the operator's version of kubemr"
         )
 
 

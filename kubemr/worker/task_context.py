@@ -1,6 +1,7 @@
-"""What user code can reach while a task runs: its names, the object store, its progress, its directory.
+"""What user code can use while a task runs: its names, the object store, its progress, its directory.
 
-A `TaskContext` lives as long as one attempt.  `JobWorker`'s helpers are thin methods over it.
+A `TaskContext` exists for one attempt.
+The methods of `JobWorker` call it.
 """
 
 from __future__ import annotations
@@ -23,11 +24,11 @@ from kubemr.worker.assignment import JobInfo, TaskInfo
 from kubemr.worker.input.record_reader import records
 
 RECORDS_PER_PROGRESS: Final = 16
-"""After so many records a task has got on; where each takes long, user code says so itself."""
+"""The number of records after which a task has made progress; if one takes long, user code must report progress."""
 
 
 class TaskContext:
-    """One attempt.  `store` opens the object store on first use; `directory` is where working files may lie."""
+    """The context of one attempt.  `store` opens the object store on first use; `directory` is for working files."""
 
     def __init__(
         self,
@@ -47,7 +48,7 @@ class TaskContext:
         self._workdir: Path | None = None
 
     def fetch(self, url_or_key: str) -> bytes:
-        """Return a whole object, by URL or by key in the job's own store."""
+        """Read a whole object, by URL or by key in the job's own store."""
         store = self._store()
         key = _own_key(url_or_key, store)
         data = fetch(url_or_key) if key is None else store.get(key)
@@ -55,7 +56,7 @@ class TaskContext:
         return data
 
     def open(self, url_or_key: str, start: int = 0) -> BinaryIO:
-        """Open an object as a stream from an offset on, by URL or by key in the job's own store."""
+        """Open an object as a stream from offset `start` on, by URL or by key in the job's own store."""
         store = self._store()
         key = _own_key(url_or_key, store)
         stream = open_input(url_or_key, start=start) if key is None else store.reader(key, start)
@@ -88,29 +89,29 @@ class TaskContext:
 
     @property
     def workdir(self) -> Path:
-        """A directory of the attempt's own, made on first use."""
+        """The attempt's directory, created on first use."""
         if self._workdir is None:
             task = self.task
             self._workdir = Path(tempfile.mkdtemp(prefix=f"{task.stage}-{task.number}-", dir=self._directory))
         return self._workdir
 
     def close(self) -> None:
-        """Remove the directory."""
+        """Remove the attempt's directory."""
         if self._workdir is not None:
             shutil.rmtree(self._workdir, ignore_errors=True)
 
     def _key(self, name: str) -> str:
-        wrong = "kubemr writes an object of that name itself" if name in {OUTPUTS, *RECORDS} else problem(name)
-        if wrong:
+        error = "kubemr writes an object of that name itself" if name in {OUTPUTS, *RECORDS} else problem(name)
+        if error:
             raise ValueError(
-                f"{self.task}: cannot store under the name {name!r}: {wrong}; "
-                "use another, e.g. 'part.txt' or 'dir/part.txt'"
+                f"{self.task}: cannot store under the name {name!r}: {error}; "
+                "use another name, e.g. 'part.txt' or 'dir/part.txt'"
             )
         return f"{self._prefix}{name}"
 
 
 def _own_key(url_or_key: str, store: ObjectStore) -> str | None:
-    """Return the key in the job's own store: the text itself if it is not a URL, or the key whose URL it is; else None.
+    """Return the key in the job's own store: the text itself if it is not a URL, the key whose URL it is, or None.
 
     Reducers fetch thousands of small objects by URL that mappers stored.
     These reads use the store that is open already, with its connections, and do not open one for each object.
@@ -120,9 +121,9 @@ def _own_key(url_or_key: str, store: ObjectStore) -> str | None:
     root = store.url("x")[:-1]
     if not url_or_key.startswith(root):
         return None
-    rest = url_or_key[len(root) :]
+    path = url_or_key[len(root) :]
     # Some stores' URLs are percent-encoded and some are not: the correct key is the one that has this URL.
-    return next((key for key in (rest, unquote(rest)) if _has_url(store, key, url_or_key)), None)
+    return next((key for key in (path, unquote(path)) if _has_url(store, key, url_or_key)), None)
 
 
 def _has_url(store: ObjectStore, key: str, url: str) -> bool:

@@ -11,8 +11,8 @@ import pytest
 
 from kubemr.controller.reconcile.objects.builders import lease_seconds
 from support.bench import Bench
-from support.crowd import Crowd
 from support.lightexecutor import LightTask
+from support.many_workers import Crowd
 
 WORKERS = 1000
 BASE_SECONDS = 15.0

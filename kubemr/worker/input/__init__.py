@@ -1,1 +1,1 @@
-"""What user code reads: records, the outputs of map tasks, lists of inputs."""
+"""Read what user code gets: records, map outputs of a partition, inputs of a split plan."""

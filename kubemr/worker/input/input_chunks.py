@@ -1,6 +1,6 @@
-"""The inputs of map tasks where the spec does not list them: chunks of a plan, in the job's storage.
+"""Read the inputs of map tasks that the spec does not list: from chunks of the split plan, in the job's storage.
 
-A worker goes through neighbouring tasks, so it keeps the chunk that it has read last.
+A worker runs neighbouring tasks, so it keeps the chunk that it has read last.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from kubemr.worker.input.shuffle import Source
 
 
 class InputChunkError(Exception):
-    """A chunk that the plan promises is not in the store, or is damaged."""
+    """A chunk of the split plan is missing from the store or damaged."""
 
 
 class InputChunks:
-    """Reads inputs by the key of their chunk and their place in it."""
+    """Reads inputs by the key of their chunk and their position in it."""
 
     def __init__(self, store: Source) -> None:
         self._store = store
@@ -24,15 +24,15 @@ class InputChunks:
         self._texts: list[str] = []
 
     def read_input(self, key: str, position: int) -> str:
-        """One input.  Raises `InputsError`: a chunk that is missing is never taken for no input."""
+        """Return one input; raise `InputChunkError` if its chunk is missing or damaged."""
         if self._key != key:
             self._texts, self._key = self._read_chunk(key), key
         try:
             return self._texts[position]
         except IndexError:
             raise InputChunkError(
-                f"{self._store.url(key)}: has {len(self._texts)} inputs and no number {position}; it was changed since"
-                " the job was deployed: create the job anew"
+                f"{self._store.url(key)}: has {len(self._texts)} inputs and no number {position}; it was changed after"
+                " the job was deployed: create the job again"
             ) from None
 
     def _read_chunk(self, key: str) -> list[str]:
@@ -40,11 +40,11 @@ class InputChunks:
             texts = json.loads(self._store.get(key))
         except NoSuchKeyError as error:
             raise InputChunkError(
-                f"{self._store.url(key)}: missing, although the job's inputs are listed there; it was deleted since,"
-                " so the job has to be created anew"
+                f"{self._store.url(key)}: missing, although the job's inputs are listed there; it was deleted:"
+                " create the job again"
             ) from error
         except ValueError as error:
-            raise InputChunkError(f"{self._store.url(key)}: {error}; create the job anew") from error
+            raise InputChunkError(f"{self._store.url(key)}: {error}; create the job again") from error
         if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
-            raise InputChunkError(f"{self._store.url(key)}: is no list of strings; create the job anew")
+            raise InputChunkError(f"{self._store.url(key)}: is not a list of strings; create the job again")
         return texts

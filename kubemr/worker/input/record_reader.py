@@ -1,11 +1,14 @@
-"""The records in a part of a file: whole lines, each in exactly one part, wherever the file was cut.
+"""Read the records of a part of a file: whole lines, each in exactly one part, wherever the file was split.
 
-A record belongs to the part in which it begins.  So a part that begins inside a record leaves that one out, and the
-last record of a part is read to its end, behind the part's own.  Whether a record begins at the cut is seen in the byte
-before.  A line ends with LF or CRLF; the last one need not.
+A record belongs to the part in which it begins.
+So a part that begins inside a record skips that record.
+The last record of a part is read to its end, beyond the end of the part.
+The byte before a part shows whether a record begins at its start.
+A line ends with LF or CRLF; the last line of a file need not.
 
-What a file's parts are was told by its size when it was listed, or by a manifest.  If that is not its size, the last
-part finds it out: records behind it would be in no part.
+The parts of a file follow from its size, as it was listed or as a manifest states it.
+The reader of the last part checks whether the file has that size.
+Otherwise records after the last part would be in no part.
 """
 
 from __future__ import annotations
@@ -20,20 +23,20 @@ from kubemr.coordination.splits import Part
 from kubemr.storage.open import size_of
 
 BLOCK_BYTES: Final = 256 * 1024
-"""Bytes that are unpacked, or looked through for the end of a record, at once."""
+"""How many bytes to decompress, or to search for the end of a record, at once."""
 _MODULES: Final = {"Gzip": ("gzip", "GzipFile"), "Bzip2": ("bz2", "BZ2File"), "Xz": ("lzma", "LZMAFile")}
 _DAMAGED: Final = ("BadGzipFile", "EOFError", "LZMAError", "OSError", "ZstdError", "error")
-"""The names of what the decoders raise: `error` is zlib's."""
+"""The names of the exceptions that decompressors raise; `error` is that of zlib."""
 
 
 class RecordsError(Exception):
-    """A file cannot be read as records: which, why, and what to do."""
+    """A file cannot be read as records; the message has the file, the reason and the remedy."""
 
 
 def records(part: Part, open_at: Callable[[str, int], BinaryIO]) -> Iterator[bytes]:
-    """Yield the part's records without their ends.  `open_at` opens a stream from an offset of a file on.
+    """Yield the records of a part, without their line ends; `open_at` opens a file at an offset.
 
-    Raises `RecordsError`, and what `open_at` and its stream raise.
+    Raise `RecordsError`, and what `open_at` and its stream raise.
     """
     if part.compression != "None":
         with closing(open_at(part.url, 0)) as stream:
@@ -53,21 +56,21 @@ def records(part: Part, open_at: Callable[[str, int], BinaryIO]) -> Iterator[byt
 
 
 def _check_end(part: Part, stream: BinaryIO, position: int, stop: int) -> None:
-    """Raise `RecordsError` unless the file, of which `stream` is at `position`, has the expected size."""
+    """Raise `RecordsError` unless the file, whose `stream` is at `position`, has the expected size."""
     if position < stop:
-        found, told = f"has no more than {position}", f"{stop}" if part.last else f"{stop} at least"
+        found, expected = f"has no more than {position}", f"{stop}" if part.last else f"{stop} at least"
     elif part.last and (position > stop or stream.read(1)):
-        found, told = f"has {size_of(stream) or f'more than {stop}'}", f"{stop}"
+        found, expected = f"has {size_of(stream) or f'more than {stop}'}", f"{stop}"
     else:
         return
     raise RecordsError(
-        f"{part.url}: {found} bytes, and {told} by the manifest or when it was listed;"
-        " correct the manifest, do not change inputs while a job runs, and create the job anew"
+        f"{part.url}: {found} bytes, and {expected} by the manifest or when it was listed;"
+        " correct the manifest, do not change inputs while a job runs, and create the job again"
     )
 
 
 def _find_first_record(stream: BinaryIO, start: int, stop: int | None) -> int:
-    """Where the first record of `start` or later begins, and the stream is; or somewhere behind `stop`."""
+    """Move the stream to the first record that begins at `start` or later, or beyond `stop`; return the position."""
     position = start - 1
     while start > 0:
         block = stream.readline(BLOCK_BYTES)
@@ -84,16 +87,16 @@ def _strip_line_end(line: bytes) -> bytes:
 
 
 def _decompressed_records(part: Part, stream: BinaryIO) -> Iterator[bytes]:
-    unpacked = io.BufferedReader(_open_decompressor(part, stream), BLOCK_BYTES)
+    decompressed = io.BufferedReader(_open_decompressor(part, stream), BLOCK_BYTES)
     while True:
         try:
-            line = unpacked.readline()
+            line = decompressed.readline()
         except Exception as error:
             if type(error).__name__ not in _DAMAGED:
                 raise
             raise RecordsError(
-                f"{part.url}: cannot be unpacked as {part.compression}: {type(error).__name__}: {error};"
-                " write the file anew, or correct spec.inputFormat.compression"
+                f"{part.url}: cannot be decompressed as {part.compression}: {type(error).__name__}: {error};"
+                " write the file again, or correct spec.inputFormat.compression"
             ) from error
         if not line:
             return
@@ -101,28 +104,28 @@ def _decompressed_records(part: Part, stream: BinaryIO) -> Iterator[bytes]:
 
 
 def _open_decompressor(part: Part, stream: BinaryIO) -> Any:
-    """Return a raw stream of what is packed in `stream`, all its members or frames."""
+    """Return a raw stream of the decompressed content of `stream`, of all its members or frames."""
     if part.compression == "Zstd":
         return _zstd(part, stream)
     if part.compression not in _MODULES:
         known = ", ".join(("None", *_MODULES, "Zstd"))
-        raise RecordsError(f"{part.url}: compression {part.compression!r} is not known; known are {known}")
+        raise RecordsError(f"{part.url}: compression {part.compression!r} is unknown; known are {known}")
     module, name = _MODULES[part.compression]
-    # Imported when needed: most workers never do.
-    decoder = getattr(import_module(module), name)
-    return decoder(fileobj=stream) if part.compression == "Gzip" else decoder(stream)
+    # Imported only when needed, which is rare.
+    decompressor = getattr(import_module(module), name)
+    return decompressor(fileobj=stream) if part.compression == "Gzip" else decompressor(stream)
 
 
 def _zstd(part: Part, stream: BinaryIO) -> Any:
     try:
         return import_module("compression.zstd").ZstdFile(stream)
     except ImportError:
-        pass  # Python's own is there from 3.14 on.
+        pass  # Python has its own decompressor from 3.14 on.
     try:
         decompressor = import_module("zstandard").ZstdDecompressor()
     except ImportError:
         raise RecordsError(
-            f"{part.url}: is compressed by Zstd, for which this image has no decoder; install zstandard in it, or"
-            " take Python 3.14"
+            f"{part.url}: is compressed with Zstd, but this image has no decompressor; install zstandard in it, or"
+            " use Python 3.14"
         ) from None
     return decompressor.stream_reader(stream, read_across_frames=True)

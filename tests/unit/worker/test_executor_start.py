@@ -42,12 +42,12 @@ STARTS = {
     "serves the class": (
         "class Worker(JobWorker): pass\nWorker = lambda made=Worker: made",
         f"the worker process exited with status 1 {NOT_READY}",
-        "TypeError: kubemr.serve(Worker): that is the class; give an instance, Worker()",
+        "TypeError: kubemr.serve(Worker): this is the class; pass an instance, Worker()",
     ),
     "serves something else": (
         "Worker = dict",
         f"the worker process exited with status 1 {NOT_READY}",
-        "TypeError: kubemr.serve({}): give an instance of a subclass of kubemr.JobWorker",
+        "TypeError: kubemr.serve({}): pass an instance of a subclass of kubemr.JobWorker",
     ),
     "never serves": (
         "sys.exit(0)",

@@ -42,7 +42,8 @@ def test_packed_files_are_unpacked(kind: str) -> None:
 def test_a_damaged_file_is_named(kind: str, damage: Callable[[bytes], bytes]) -> None:
     """With what is wrong and what to do."""
     content = damage(PACK[kind](bytes(range(256)) * 100))
-    with pytest.raises(RecordsError, match=rf"^s3://b/x: cannot be unpacked as {kind}: \w+: .*; write the file anew"):
+    message = rf"^s3://b/x: cannot be decompressed as {kind}: \w+: .*; write the file again"
+    with pytest.raises(RecordsError, match=message):
         list(records(Part("s3://b/x", compression=kind), of(content)))
 
 
@@ -68,13 +69,15 @@ def test_zstd_needs_a_decoder() -> None:
     if find_spec("zstandard") or find_spec("compression"):
         assert list(records(part, of(frame))) == [b"one", b"two", b"", b"last"]
     else:
-        with pytest.raises(RecordsError, match=r"x\.zst: .* no decoder; install zstandard in it, or take Python 3\.14"):
+        with pytest.raises(
+            RecordsError, match=r"x\.zst: .* no decompressor; install zstandard in it, or use Python 3\.14"
+        ):
             list(records(part, of(frame)))
 
 
 def test_a_compression_that_is_not_known() -> None:
     """A split by a later version, perhaps."""
-    with pytest.raises(RecordsError, match="'Lz9' is not known; known are None, Gzip"):
+    with pytest.raises(RecordsError, match="'Lz9' is unknown; known are None, Gzip"):
         list(records(Part("s3://b/x", compression="Lz9"), of(b"")))
 
 
@@ -100,7 +103,7 @@ def test_a_file_that_is_longer_than_its_parts_is_an_error(part: Part) -> None:
     found: list[bytes] = []
     stop = part.start + (part.length or 0)
     told = rf"^s3://b/x: has more than {stop} bytes, and {stop} by the manifest"
-    with pytest.raises(RecordsError, match=told + r" .*; correct the manifest, do not .*, and create the job anew$"):
+    with pytest.raises(RecordsError, match=told + r" .*; correct the manifest, do not .*, and create the job again$"):
         found.extend(records(part, of(LINES)))
     assert found == list(records(evolve(part, last=False), of(LINES)))
 

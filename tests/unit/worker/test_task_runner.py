@@ -183,7 +183,7 @@ WRONG_CALLS = {
     "self.store('/etc/passwd', b'')": "it begins with a slash",
     "self.store('../0/outputs.json', b'')": "it has the segment '..'",
     "self.store('a//b', b'')": "it has an empty segment",
-    "self.store('a', 'text')": "data is str; give bytes, e.g. text.encode()",
+    "self.store('a', 'text')": "data is str; pass bytes, e.g. text.encode()",
     "self.store_file('a', '/nowhere/at/all')": "/nowhere/at/all",
     "self.fetch('no/such/key')": "no/such/key",
     "self.fetch('gopher://x/y')": "gopher",
@@ -358,10 +358,10 @@ def test_inputs_come_from_the_chunk_that_the_assignment_names(harness: Harness) 
 @pytest.mark.parametrize(
     ("content", "position", "problem"),
     [
-        (None, 0, "missing, although the job's inputs are listed there"),
-        (b"[", 0, "create the job anew"),
-        (b'{"a": 1}', 0, "is no list of strings"),
-        (b"[1]", 0, "is no list of strings"),
+        (None, 0, "missing, although the job's inputs are listed there; it was deleted: create the job again"),
+        (b"[", 0, "create the job again"),
+        (b'{"a": 1}', 0, "is not a list of strings"),
+        (b"[1]", 0, "is not a list of strings"),
         (b'["a"]', 1, "has 1 inputs and no number 1"),
     ],
 )
