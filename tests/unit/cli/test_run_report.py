@@ -11,7 +11,8 @@ from typing import BinaryIO
 
 import pytest
 
-from kubemr.cli.run import EXIT_DONE, EXIT_FAILED, RunResult
+from kubemr.cli.exit_codes import EXIT_DONE, EXIT_FAILED
+from kubemr.cli.run import RunResult
 from kubemr.cli.run_report import report
 from kubemr.local.progress import JobProgress
 from support.localrun import document
