@@ -45,7 +45,7 @@ class Rule:
 
 
 def rules_of(cls: type) -> tuple[Rule, ...]:
-    """The rules of a resource type; a type without `RULES` has none."""
+    """Return the rules of a resource type; a type without `RULES` has none."""
     rules: tuple[Rule, ...] = getattr(cls, "RULES", ())
     return rules
 

@@ -41,7 +41,7 @@ _SPECIAL = re.compile(rf"[{ESCAPED}\\]")
 
 
 def spell_str(value: str) -> str:
-    """A string with its quotes as Go's `encoding/json` writes it."""
+    """Return a string with its quotes as Go's `encoding/json` writes it."""
     return escape(json.dumps(value, ensure_ascii=False))
 
 
