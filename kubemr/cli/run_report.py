@@ -47,18 +47,19 @@ def report(result: RunResult, output: str | None = None, before_time: Callable[[
     say(style(f"\ntime taken: {result.seconds:.2f} s", bold=True))
 
 
-def _attempts(told: Sequence[tuple[str, str]], command: str) -> None:
+def _attempts(failed_attempts: Sequence[tuple[str, str]], command: str) -> None:
     """Print where the logs of failed and lost attempts are, and the command that shows them."""
-    if told:
-        say(style(f"\n{len(told)} attempt{'s' if len(told) > 1 else ''} came to nothing: {command}", bold=True))
-    for name, address in told[:SHOWN_ATTEMPTS]:
+    if failed_attempts:
+        plural = "s" if len(failed_attempts) > 1 else ""
+        say(style(f"\n{len(failed_attempts)} failed or lost attempt{plural}: {command}", bold=True))
+    for name, address in failed_attempts[:SHOWN_ATTEMPTS]:
         say(style(f"{name}  ", dim=True), address)
-    if len(told) > SHOWN_ATTEMPTS:
-        say(f"and {len(told) - SHOWN_ATTEMPTS} more")
+    if len(failed_attempts) > SHOWN_ATTEMPTS:
+        say(f"and {len(failed_attempts) - SHOWN_ATTEMPTS} more")
 
 
 def say(*parts: str) -> None:
-    """Print a line of styled texts to stderr: without the styles where that is no terminal, or `NO_COLOR` is set."""
+    """Print a line of styled texts to stderr; without styles if that is no terminal, or if `NO_COLOR` is set."""
     echo("".join(parts), err=True, color=False if os.environ.get("NO_COLOR") else None)
 
 

@@ -1,8 +1,8 @@
-"""Follow a collection of the apiserver: all objects first, then every change as it comes.
+"""Follow a collection of the apiserver: all objects first, then every change.
 
-`follow` lists, watches from the list's version on, resumes where a watch ended, and lists again when the server has
-forgotten that version.  It is for threads, and for a server on the same machine: where the connection fails it tries
-again soon, until it is told to stop.
+`follow` lists, watches from the list's version on, resumes when a watch ends, and lists again when the server has
+forgotten that version.  It is for threads, and for a server on the same machine: if the connection fails, it retries
+soon, until `stop` is set.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ GONE: Final = 410
 
 @frozen
 class Listed:
-    """Everything there is; what was known before and is not in it was deleted."""
+    """All present objects; a known object that is not among them was deleted."""
 
     items: Sequence[Json]
 
 
 @frozen
 class Changed:
-    """One change: `type` is ADDED, MODIFIED or DELETED."""
+    """A change: `type` is ADDED, MODIFIED or DELETED."""
 
     type: str
     object: Json
@@ -49,15 +49,15 @@ def follow(
     label_selector: str = "",
     field_selector: str = "",
 ) -> Generator[Listed | Changed, None, None]:
-    """Yield what is there and what changes, until `stop` is set.  Raises `StreamRefusedError`."""
+    """Yield the present objects, then the changes, until `stop` is set.  Raises `StreamRefusedError`."""
     selector = {"labelSelector": label_selector, "fieldSelector": field_selector}
-    everything = Request("list", resource, namespace, query={key: value for key, value in selector.items() if value})
+    list_request = Request("list", resource, namespace, query={key: value for key, value in selector.items() if value})
     version: str | None = None
     transport = HttpTransport(server)
     while not stop.is_set():
         try:
             if version is None:
-                listed = _list(transport, everything)
+                listed = _list(transport, list_request)
                 version = listed["metadata"]["resourceVersion"]
                 yield Listed(listed["items"])
             watch = Watch(resource, namespace or "", version, math.inf, label_selector, field_selector)
@@ -65,7 +65,7 @@ def follow(
                 for event in events:
                     if event.type == "ERROR":
                         if event.object.get("code") != GONE:
-                            raise StreamRefusedError(f"watching {everything.path}: {event.object.get('message')}")
+                            raise StreamRefusedError(f"watching {list_request.path}: {event.object.get('message')}")
                         version = None
                         break
                     version = event.object["metadata"]["resourceVersion"]
@@ -75,11 +75,11 @@ def follow(
             stop.wait(RETRY_SECONDS)
 
 
-def _list(transport: HttpTransport, everything: Request) -> Json:
-    with transport:  # the connection is not kept: the next list, if there is any, is far away
-        answer = transport.send(everything)
+def _list(transport: HttpTransport, list_request: Request) -> Json:
+    with transport:  # close the connection: the next list, if any, is much later
+        answer = transport.send(list_request)
     if answer.status == UNKNOWN:
         raise ConnectionError(answer.error)
     if not answer.ok:
-        raise StreamRefusedError(f"listing {everything.path}: HTTP {answer.status}: {answer.message}")
+        raise StreamRefusedError(f"listing {list_request.path}: HTTP {answer.status}: {answer.message}")
     return answer.body

@@ -1,8 +1,10 @@
 """Object stores behind one protocol: S3, a plain directory, read-only http(s).
 
-`ObjectStore` says what a store can do and `errors` what can go wrong; `open` finds the store for an address or for a
-worker's environment.  The names below are loaded when they are first used (PEP 562): a worker with a directory for a
-store never imports an S3 library.
+- `ObjectStore` is the protocol, and `errors` defines the errors.
+- `open` finds the store for an address or for a worker's environment.
+
+The names below are loaded when they are first used (PEP 562): a worker whose store is a directory never imports an S3
+library.
 """
 
 from __future__ import annotations
@@ -68,11 +70,11 @@ _HOMES = {
     "open_store": "open",
     "store_from_environment": "open",
 }
-"""The module of each lazy name; all others are errors."""
+"""The module of each lazy name; all others are in `errors`."""
 
 
 def __getattr__(name: str) -> object:
-    """Load a public name from its home on first use, and keep it."""
+    """Load a public name from its module on first use, and keep it."""
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}; it exports {', '.join(__all__)}")
     value: object = getattr(import_module(f"{__name__}.{_HOMES.get(name, 'errors')}"), name)

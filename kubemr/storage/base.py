@@ -1,9 +1,11 @@
-"""What every object store can do: whole objects under keys, read and written at once or as streams.
+"""The protocol of object stores: whole objects under keys, read and written at once or as streams.
 
 An object appears whole or not at all: it is invisible until its writer completes it, whichever process crashes.
-Writing a key again replaces the object.  A reader that has begun before reads on in the old object, or fails
-(`ObjectChangedError`); it never sees a mixture.
-All calls block; all failures are `kubemr.storage.errors`.  Threads may share a store, and so may both sides of a fork.
+Writing a key again replaces the object.  A reader that began before reads on in the old object, or fails
+(`ObjectChangedError`); it never returns a mixture.
+
+All calls block; all failures are in `kubemr.storage.errors`.  Threads may share a store, and so may both sides of a
+fork.
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ Path: TypeAlias = str | PathLike[str]
 
 @frozen
 class ObjectInfo:
-    """An object as listings show it; `size` is in bytes."""
+    """An object in a listing; `size` is in bytes."""
 
     key: str
     size: int
@@ -28,29 +30,30 @@ class ObjectInfo:
 
 @runtime_checkable
 class ObjectStore(Protocol):
-    """An object store.  For what a key may look like see `kubemr.storage.keys`; another raises `InvalidKeyError`."""
+    """An object store.  `kubemr.storage.keys` defines valid keys; any other key raises `InvalidKeyError`."""
 
     def put(self, key: str, data: bytes) -> None:
-        """Write an object.  It may be repeated: the same call twice is the same as once."""
+        """Write an object.  To repeat the call does no harm."""
         ...
 
     def get(self, key: str) -> bytes:
-        """Read an object; raises `NoSuchKeyError`."""
+        """Read an object.  Raises `NoSuchKeyError`."""
         ...
 
     def reader(self, key: str, start: int = 0) -> BinaryIO:
         """Open an object for reading from offset `start` to its end, to be used by `with`.
 
-        Raises `NoSuchKeyError` at once.  From the object's end on there is nothing to read, which is no error.  A
-        negative `start` raises ValueError.  The stream cannot seek.  It needs little memory however large the object.
+        Raises `NoSuchKeyError` at once.  An offset at or after the object's end reads nothing and is no error; a
+        negative one raises ValueError.  The stream cannot seek.  It needs little memory, however large the object is.
         """
         ...
 
     def writer(self, key: str) -> AbstractContextManager[BinaryIO]:
-        """Write an object piece by piece: `with store.writer(key) as stream: stream.write(…)`.
+        """Write an object in chunks: `with store.writer(key) as stream: stream.write(…)`.
 
-        The object appears when the block ends without an exception.  With one, nothing appears, what was uploaded is
-        removed, and the exception goes on.  Wrappers (text, gzip) have to be flushed or closed within the block.
+        The object appears when the block ends without an exception.  With an exception, nothing appears, uploaded parts
+        are removed, and the exception is raised again.  Wrappers (text, gzip) must be flushed or closed within the
+        block.
         """
         ...
 
@@ -63,25 +66,26 @@ class ObjectStore(Protocol):
         ...
 
     def stat(self, key: str) -> ObjectInfo | None:
-        """Return what is known of an object, or None if it does not exist."""
+        """Return an object's key and size, or None if it does not exist."""
         ...
 
     def list(self, prefix: str) -> Iterator[ObjectInfo]:
         """Yield the objects whose keys begin with `prefix`, sorted by the UTF-8 bytes of their keys.
 
-        Read lazily, a page at a time: objects that come or go meanwhile may or may not be there.
+        The listing is read lazily, a page at a time.  Objects that are created or deleted in the meantime may be
+        missing or not.
         """
         ...
 
     def delete(self, key: str) -> None:
-        """Remove an object; nothing happens where there is none."""
+        """Remove an object.  To remove a missing object is no error."""
         ...
 
     def delete_prefix(self, prefix: str, keep: Callable[[str], bool] | None = None) -> int:
-        """Remove all objects in the folder `prefix` (its slash at the end may be left out); how many there were.
+        """Remove all objects in the folder `prefix`, with or without its slash, and return their number.
 
-        Objects for whose keys `keep` is true stay, and are not counted.
-        Unfinished uploads below it are removed too, and their writers fail.  The empty prefix raises `InvalidKeyError`.
+        Objects for whose keys `keep` returns true stay, and are not counted.  Unfinished uploads in the folder are
+        removed, too, and their writers fail.  The empty prefix raises `InvalidKeyError`.
         """
         ...
 
@@ -90,5 +94,5 @@ class ObjectStore(Protocol):
         ...
 
     def check(self) -> None:
-        """Make sure, cheaply, that the store is there and can be written to, or raise the error that says why not."""
+        """Check cheaply that the store exists and can be written to.  Raises the error that says why not."""
         ...

@@ -1,15 +1,15 @@
-"""A plain directory as an object store: local runs, tests, a network file system.
+"""A plain directory as an object store, for local runs, tests and network file systems.
 
-A key is the path of a file.  An object is written under another name in the same folder and renamed when it is
-complete, so it appears whole or not at all.  The names of unfinished files begin with `.kubemr-part-`; listings leave
+A key is the path of a file.  An object is written under another name in the same folder, and renamed when it is
+complete, so it appears whole or not at all.  The names of unfinished files begin with `.kubemr-part-`.  Listings leave
 them out, and `delete_prefix` removes those that a killed process left.
 
-*What survives what*: whatever was written survives the death of the process that wrote it.  By default nothing is
-fsynced, so a power cut may take the latest objects or leave them empty; `durable=True` fsyncs each object before it
-appears, and its folder after.
+*Durability*: written objects survive the death of the process that wrote them.  By default no file is fsynced, so a
+power failure may lose the latest objects or leave them empty.  `durable=True` fsyncs each object before it appears, and
+its folder afterwards.
 
-*Folders* are made when an object is written and removed when their last one is deleted.  Removing an empty folder is
-atomic (rmdir), and a writer whose folder vanished before its file was in it makes the folder again.
+*Folders* are created when an object is written, and removed when their last object is deleted.  To remove an empty
+folder is atomic (rmdir).  If a writer's folder vanishes before its file is in it, the writer creates the folder again.
 
 Unlike in S3, an object and a folder cannot have the same name (`InvalidKeyError`).  Symbolic links to files are read;
 links to directories are neither listed nor followed by a deletion.
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 _BUFFER = 256 * 1024
 
 _MAKE_FOLDER_ATTEMPTS = 100
-"""How often a folder may be pruned between making it and creating a file in it, before that is an error."""
+"""How often a folder may vanish between its creation and that of a file in it, before that is an error."""
 
 
 _BY_ERRNO: dict[int, type[StorageError]] = {
@@ -66,7 +66,7 @@ _REMEDIES: dict[type[StorageError], str] = {
 
 
 class DirectoryStore:
-    """The directory `root` as an object store.  It is made by the first write, or by `check`."""
+    """The directory `root` as an object store.  The first write or `check` creates the directory."""
 
     def __init__(self, root: Path, *, durable: bool = False) -> None:
         self.root = os.path.abspath(os.fspath(root))
@@ -106,7 +106,7 @@ class DirectoryStore:
                 raise NoSuchKeyError(operation, self._name, key, "there is no such file") from None
 
     def writer(self, key: str) -> AbstractContextManager[BinaryIO]:
-        """Write an object piece by piece."""
+        """Write an object in chunks."""
         return self._written("writer", key)
 
     @contextmanager
@@ -131,14 +131,14 @@ class DirectoryStore:
                 os.makedirs(folder, exist_ok=True)
                 return _PartFile(part_path(folder), lambda error: error_for_os_error(error, operation, self._name, key))
             except (FileNotFoundError, FileExistsError, NotADirectoryError):
-                # Another process may have pruned the folder between the steps: makedirs takes one that vanished after
-                # it was found to exist for a file.
+                # Another process may have pruned the folder between the steps.  If a folder vanishes after makedirs has
+                # found it, makedirs takes it for a file.
                 if not _has_file_in(folder):
                     continue
                 problem = "part of its path is an object, so it cannot be a folder as well"
                 raise InvalidKeyError(operation, self._name, key, problem) from None
         problem = f"its folder was removed {_MAKE_FOLDER_ATTEMPTS} times in a row while a file was being created in it"
-        raise StorageError(operation, self._name, key, problem, "stop whatever keeps deleting it")
+        raise StorageError(operation, self._name, key, problem, "stop the process that keeps deleting it")
 
     def _publish(self, operation: str, key: str, part: str, path: str) -> None:
         try:
@@ -167,7 +167,7 @@ class DirectoryStore:
         transfer.get_file(self, key, path)
 
     def stat(self, key: str) -> ObjectInfo | None:
-        """Return what is known of an object."""
+        """Return an object's key and size, or None if it does not exist."""
         path = self._path("stat", key)
         with self._translate_errors("stat", key):
             try:
@@ -189,7 +189,7 @@ class DirectoryStore:
                     found = [entry for entry in entries if entry.name.startswith(begin)]
             except (FileNotFoundError, NotADirectoryError):
                 return
-        # A folder sorts as what its keys have in this place, its name and a slash.
+        # A folder sorts as its keys do: by its name and a slash.
         named = [(e.name + "/" if e.is_dir(follow_symlinks=False) else e.name, e) for e in found]
         for name, entry in sorted(named, key=lambda pair: os.fsencode(pair[0])):
             if name.endswith("/"):
@@ -213,7 +213,7 @@ class DirectoryStore:
             self._prune(os.path.dirname(path))
 
     def delete_prefix(self, prefix: str, keep: Callable[[str], bool] | None = None) -> int:
-        """Remove a folder with all that is in it, finished or not, but for the objects to `keep`."""
+        """Remove a folder with all finished and unfinished files in it, except the objects to `keep`."""
         folder = check_folder("delete_prefix", self._name, prefix)
         with self._translate_errors("delete_prefix", folder):
             path = os.path.join(self.root, folder.rstrip("/"))
@@ -241,7 +241,7 @@ class DirectoryStore:
         return removed
 
     def _prune(self, folder: str) -> None:
-        """Remove `folder` and those above it, below the root, as far as they are empty."""
+        """Remove `folder` and its parents, below the root, as long as they are empty."""
         while folder.startswith(self.root + os.sep) and _remove_if_empty(folder):
             folder = os.path.dirname(folder)
 
@@ -250,7 +250,7 @@ class DirectoryStore:
         return "file://" + quote(self._path("url", key))
 
     def check(self) -> None:
-        """Make the directory if it is missing, and a file in it."""
+        """Create the directory if it is missing, and a file in it."""
         with self._translate_errors("check", ""):
             try:
                 raw = self._create_part("check", "", self.root)
@@ -265,7 +265,7 @@ class DirectoryStore:
 
 
 class _PartFile(io.FileIO):
-    """An unfinished file.  What the file system refuses comes out of writing to it as an error of the store."""
+    """An unfinished file.  If the file system rejects a write, the write raises an error of the store."""
 
     def __init__(self, part: str, error_of: Callable[[OSError], StorageError]) -> None:
         super().__init__(part, "x")
@@ -282,13 +282,13 @@ class _PartFile(io.FileIO):
             raise self._error_of(error) from error
 
     def discard(self) -> None:
-        """Let what is still buffered vanish, now that the file is given up."""
+        """Ignore what is still buffered, because the file is abandoned."""
         self._discarded = True
 
 
 @contextmanager
 def translate_os_errors(operation: str, store: str, key: str) -> Iterator[None]:
-    """Turn an OSError raised within into the `StorageError` that says what it means."""
+    """Raise an OSError of the block as the `StorageError` that explains it."""
     try:
         yield
     except OSError as error:
@@ -303,7 +303,7 @@ def error_for_os_error(error: OSError, operation: str, store: str, key: str) -> 
 
 
 def _has_file_in(folder: str) -> bool:
-    """Whether some part of the path is there and is no folder."""
+    """Find out whether some part of the path exists and is not a folder."""
     while True:
         try:
             return not S_ISDIR(os.stat(folder).st_mode)
@@ -323,5 +323,5 @@ def _remove_if_empty(folder: str) -> bool:
     try:
         os.rmdir(folder)
     except OSError:
-        return False  # somebody's object is in it, or somebody else removed it
+        return False  # it holds an object, or another process removed it
     return True

@@ -1,7 +1,7 @@
-"""What can go wrong with an object store.
+"""The errors of object stores.
 
-Every error names the operation, the store, the key and what to do about it.  Each class is a different thing to do
-for whoever catches it; all derive from `StorageError`.
+Every error names the operation, the store, the key and the remedy.  Each class calls for a different reaction of the
+caller; all derive from `StorageError`.
 
 ====================  ==========================================================================
 `NoSuchKeyError`      there is no such object
@@ -12,7 +12,7 @@ for whoever catches it; all derive from `StorageError`.
 `InvalidKeyError`     the key cannot name an object here
 `NotSupportedError`   this kind of store cannot do that (an http server cannot be listed)
 `ObjectChangedError`  the object was replaced while it was being read
-`TransientError`      it may work later; it was tried again until the retries were used up
+`TransientError`      it may work later; it was retried until the attempts were used up
 ====================  ==========================================================================
 """
 
@@ -20,7 +20,7 @@ from __future__ import annotations
 
 
 class StorageError(Exception):
-    """An operation on an object store failed.  `key` is empty where no single object is concerned."""
+    """An operation on an object store failed.  `key` is empty if the error is not about one object."""
 
     remedy_by_default = ""
 
@@ -42,7 +42,7 @@ class StorageError(Exception):
 class NoSuchKeyError(StorageError):
     """There is no object of that key."""
 
-    remedy_by_default = "check the key, and that whoever writes it has finished"
+    remedy_by_default = "check the key, and that its writer has finished"
 
 
 class NoSuchBucketError(StorageError):
@@ -52,15 +52,15 @@ class NoSuchBucketError(StorageError):
 
 
 class AccessDeniedError(StorageError):
-    """The credentials, or their absence, do not allow it."""
+    """The credentials, or missing credentials, do not allow the operation."""
 
     remedy_by_default = "check the access keys and what they are allowed to do"
 
 
 class StorageFullError(StorageError):
-    """There is no room, or a quota is reached."""
+    """The store has no room, or a quota is reached."""
 
-    remedy_by_default = "make room or raise the quota, then try again"
+    remedy_by_default = "make room or raise the quota, then retry"
 
 
 class ReadOnlyError(StorageError):
@@ -80,17 +80,17 @@ class NotSupportedError(StorageError):
 
 
 class ObjectChangedError(StorageError):
-    """The object was replaced while it was being read: its rest does not belong to what came before."""
+    """The object was replaced while it was read: the rest does not belong to what was read before."""
 
     remedy_by_default = "read it again from the start, and write changed data under another key"
 
 
 class TransientError(StorageError):
-    """Something that may pass: the server is busy, unreachable or broke off.
+    """A failure that may pass: the server is busy, unreachable, or broke the connection.
 
-    Within the storage layer it stands for one failed attempt; what leaves it says how many attempts were made and how
-    long they took.  `retry_after` is what the server asked to wait, in seconds.
+    Within the storage layer it stands for one failed attempt.  An error that leaves the storage layer says how many
+    attempts were made and how long they took.  `retry_after` is how long the server asked to wait, in seconds.
     """
 
-    remedy_by_default = "check that the store is up and can be reached from here, then try again"
+    remedy_by_default = "check that the store is up and can be reached from here, then retry"
     retry_after: float | None = None

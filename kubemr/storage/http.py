@@ -1,8 +1,10 @@
-"""Objects on a web server, for reading: inputs such as https://tools.ietf.org/rfc/rfc4501.txt.
+"""Read objects from a web server: inputs such as https://tools.ietf.org/rfc/rfc4501.txt.
 
-Redirects are followed, ranges asked for, and reads that break off resumed (if the server tells versions apart by an
-ETag or a date).  The bytes are those that the server stores: nothing is unpacked on the way.  Proxies are named by the
-environment (`https_proxy`, `no_proxy`).  A server that ignores ranges serves them too, by reading up to them.
+- Redirects are followed.
+- A read that breaks off is resumed by range, if the server identifies versions by an ETag or a date.
+- A server that ignores ranges is supported, too: the reader skips the bytes before the offset.
+- The bytes are those that the server stores; nothing is decompressed.
+- Proxies come from the environment (`https_proxy`, `no_proxy`).
 """
 
 from __future__ import annotations
@@ -40,7 +42,7 @@ TIMEOUT = 60.0
 
 _TRANSIENT = frozenset({408, 425, 429, 500, 502, 503, 504})
 _SAFE = string.punctuation
-"""What stays as it is in an address given by a user; only spaces and letters beyond ASCII are quoted."""
+"""Characters of a user's address that are not quoted.  Only spaces and letters beyond ASCII are quoted."""
 
 _KINDS: dict[int, type[StorageError]] = {
     401: AccessDeniedError,
@@ -69,7 +71,7 @@ def _opener() -> urllib.request.OpenerDirector:
 
 @frozen
 class HttpObject:
-    """One address; requests are one attempt each, and failures `StorageError`s that name `operation`."""
+    """An address.  Each request is one attempt; failures are `StorageError`s that name `operation`."""
 
     url: str
     operation: str
@@ -128,11 +130,11 @@ class HttpObject:
         return self.broken(f"{type(reason).__name__}: {reason}")
 
     def get(self, offset: int, version: str | None) -> Body:
-        """Return the object from `offset` on; nothing where it ends before."""
+        """Return the object from `offset` on; nothing if it ends before."""
         headers = {}
         if offset:
             headers["Range"] = f"bytes={offset}-"
-        if version is not None and version.startswith('"'):  # a strong ETag; others cannot be asked for
+        if version is not None and version.startswith('"'):  # a strong ETag; a weak one is invalid in If-Match
             headers["If-Match"] = version
         try:
             answer = self.request("GET", headers)
@@ -147,7 +149,7 @@ class HttpObject:
         return Body(partial(self._read, answer), answer.close, answer.version, end)
 
     def _skip(self, answer: _Answer, offset: int) -> int | None:
-        """Read up to `offset` where the server sends the whole; where the object ends, if that is known."""
+        """Read up to `offset` if the server sends the whole object, and return where the object ends, or None."""
         left = offset
         while left:
             data = self._read(answer, min(left, transfer.COPY_SIZE))
@@ -163,11 +165,11 @@ class HttpObject:
             raise self.broken(f"{type(error).__name__}: {error}") from error
 
     def open(self, start: int = 0) -> ResumingReader:
-        """Open the bytes from `start` on."""
+        """Return the bytes from `start` on, as a stream."""
         return ResumingReader(self.get, self.broken, self.retrier, start)
 
     def size(self) -> int:
-        """Return the object's size: from HEAD, or by asking for one byte where the server does not say."""
+        """Return the object's size from HEAD, or by requesting one byte if the server does not report it."""
         try:
             answer = self.request("HEAD", {})
         except (NoSuchKeyError, TransientError):
@@ -194,11 +196,11 @@ class HttpObject:
 
 
 class _RangeAfterEndError(StorageError):
-    """The range that was asked for begins behind the object's end."""
+    """The requested range begins after the object's end."""
 
 
 class _Answer:
-    """What a server sends back."""
+    """The answer of a server."""
 
     def __init__(self, response: http.client.HTTPResponse) -> None:
         self.read = response.read
@@ -212,7 +214,7 @@ class _Answer:
 
 
 class HttpStore:
-    """What lies below the address `base`, e.g. `https://host/folder/`.  It cannot be written to, nor listed."""
+    """The objects below the address `base`, e.g. `https://host/folder/`.  They can be neither written nor listed."""
 
     def __init__(self, base: str, retrier: Retrier | None = None) -> None:
         parts = urlsplit(base)
@@ -246,7 +248,7 @@ class HttpStore:
         transfer.get_file(self, key, path)
 
     def stat(self, key: str) -> ObjectInfo | None:
-        """Return what is known of an object."""
+        """Return an object's key and size, or None if it does not exist."""
         try:
             return ObjectInfo(key, self._retrier.call(self._object("stat", key).size))
         except NoSuchKeyError:
@@ -257,7 +259,7 @@ class HttpStore:
         return self._object("url", key).url
 
     def check(self) -> None:
-        """Make sure that the server answers, whatever it answers: a web server owes nobody a page for a folder."""
+        """Check that the server answers.  Any answer will do: a web server need not have a page for a folder."""
         try:
             self._retrier.call(
                 lambda: HttpObject(self.base, "check", self._retrier, self._opener).request("HEAD", {}).close()
@@ -271,27 +273,27 @@ class HttpStore:
         raise ReadOnlyError(operation, self.base, key, "a web server is read-only here")
 
     def put(self, key: str, data: bytes) -> None:
-        """Refused: `ReadOnlyError`."""
+        """Raise `ReadOnlyError`."""
         self._read_only("put", key)
 
     def put_file(self, key: str, path: Path) -> None:
-        """Refused: `ReadOnlyError`."""
+        """Raise `ReadOnlyError`."""
         self._read_only("put_file", key)
 
     def writer(self, key: str) -> AbstractContextManager[BinaryIO]:
-        """Refused: `ReadOnlyError`."""
+        """Raise `ReadOnlyError`."""
         self._read_only("writer", key)
 
     def delete(self, key: str) -> None:
-        """Refused: `ReadOnlyError`."""
+        """Raise `ReadOnlyError`."""
         self._read_only("delete", key)
 
     def delete_prefix(self, prefix: str, keep: Callable[[str], bool] | None = None) -> int:
-        """Refused: `ReadOnlyError`."""
+        """Raise `ReadOnlyError`."""
         self._read_only("delete_prefix", prefix)
 
     def list(self, prefix: str) -> Iterator[ObjectInfo]:
-        """Refused: `NotSupportedError`."""
+        """Raise `NotSupportedError`."""
         raise NotSupportedError(
             "list", self.base, prefix, "web servers cannot be listed", "name the addresses one by one"
         )

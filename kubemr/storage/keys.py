@@ -1,4 +1,4 @@
-"""What a key may look like: the same in every store, so that what runs on one runs on all.
+"""Define valid keys.  They are the same in every store, so that a program that runs on one store runs on all.
 
 A key is a relative path of segments divided by "/", such as `job-x/0/map/17/1-w0-abc123/outputs.json`.  The bounds are
 those of the narrowest store: S3 allows 1,024 bytes, file systems 255 per segment.  Stores compare keys by their UTF-8
@@ -15,7 +15,7 @@ KEY_BYTES: Final = 1024
 SEGMENT_BYTES: Final = 255
 
 PART_MARK: Final = ".kubemr-part-"
-"""How the names of files begin that are still being written.  No segment of a key may begin like this."""
+"""The beginning of the names of unfinished files.  No segment of a key may begin with it."""
 
 
 def problem(key: str) -> str:
@@ -45,21 +45,21 @@ def problem(key: str) -> str:
 
 
 def check_key(operation: str, store: str, key: str) -> None:
-    """Raise `InvalidKeyError` unless `key` is one."""
+    """Raise `InvalidKeyError` unless `key` is valid."""
     wrong = problem(key)
     if wrong:
         raise InvalidKeyError(operation, store, key or "(empty)", f"not a key: {wrong}")
 
 
 def check_prefix(operation: str, store: str, prefix: str) -> None:
-    """Raise `InvalidKeyError` unless `prefix` is the beginning of some key; the empty one is, of all."""
+    """Raise `InvalidKeyError` unless some key begins with `prefix`, as every key does with the empty one."""
     wrong = problem(prefix.removesuffix("/")) if prefix else ""
     if wrong:
         raise InvalidKeyError(operation, store, prefix, f"not a prefix of a key: {wrong}")
 
 
 def check_folder(operation: str, store: str, prefix: str) -> str:
-    """Return the prefix of a whole folder, always with its slash: so that deleting `job-1` never touches `job-10`."""
+    """Return the prefix of a whole folder, with its slash, so that deleting `job-1` never touches `job-10`."""
     if not prefix.strip("/"):
         raise InvalidKeyError(
             operation, store, prefix or "(empty)", "that would be the whole store", "name a folder below it"
@@ -69,6 +69,6 @@ def check_folder(operation: str, store: str, prefix: str) -> str:
 
 
 def check_start(start: int) -> None:
-    """Raise ValueError for a negative offset, which is not counted from the end, as Python would."""
+    """Raise ValueError for a negative offset: unlike in Python, it does not count from the end."""
     if start < 0:
         raise ValueError(f"an object is read from offset 0 or later, not start={start}")

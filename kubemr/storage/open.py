@@ -1,4 +1,4 @@
-"""From an address, or a worker's environment, to a store or a stream.
+"""Open the store or the stream that an address or a worker's environment names.
 
 | address | store |
 | --- | --- |
@@ -27,7 +27,7 @@ _SCHEMES = "s3://bucket/key, https://host/path, file:///path or a plain path"
 
 
 def store_from_environment(environ: Mapping[str, str] | None = None, retrier: Retrier | None = None) -> ObjectStore:
-    """Return the job's object store, as docs/protocol.md says: `KUBEMR_STORAGE_URL`, or the `KUBEMR_S3_*` variables.
+    """Return the object store of the job, from `KUBEMR_STORAGE_URL` or the `KUBEMR_S3_*` variables (docs/protocol.md).
 
     Raises ValueError that names the variable which is missing or wrong.
     """
@@ -45,7 +45,7 @@ def store_from_environment(environ: Mapping[str, str] | None = None, retrier: Re
 
 
 def open_store(url: str, environ: Mapping[str, str] | None = None, retrier: Retrier | None = None) -> ObjectStore:
-    """Return the store at an address; raises ValueError for an address that no store can have."""
+    """Return the store at an address.  Raises ValueError for an address that no store can have."""
     scheme, rest = _split(url)
     if scheme == "s3":
         bucket, _, prefix = rest.partition("/")
@@ -60,11 +60,10 @@ def open_store(url: str, environ: Mapping[str, str] | None = None, retrier: Retr
 def open_input(
     url: str, environ: Mapping[str, str] | None = None, retrier: Retrier | None = None, *, start: int = 0
 ) -> BinaryIO:
-    """Open what lies at an address for reading, from offset `start` on, to be used by `with`.
+    """Open an address for reading, from offset `start` on, to be used by `with`.
 
-    Raises a `StorageError` when it is not there.
-
-    For the inputs of a map task, which are often addresses, and for the outputs that a reducer reads.
+    It serves the inputs of a map task, which are often addresses, and the outputs that a reducer reads.  Raises a
+    `StorageError` if nothing is there.
     """
     scheme, rest = _split(url)
     if scheme == "s3":
@@ -82,9 +81,9 @@ def open_input(
 
 
 def size_of(stream: BinaryIO) -> int | None:
-    """Return the size of what a stream of `open_input` or of a store's `reader` reads; None if it is not known.
+    """Return the size of what a stream of `open_input` or of a store's `reader` reads; None if it is unknown.
 
-    It asks no server: what came with the answer that is being read has to do.
+    It sends no request: only the answer that is being read is used.
     """
     from kubemr.storage.resuming import ResumingReader
 
@@ -98,7 +97,7 @@ def size_of(stream: BinaryIO) -> int | None:
 
 
 def fetch(url: str, environ: Mapping[str, str] | None = None, retrier: Retrier | None = None) -> bytes:
-    """Read all that lies at an address."""
+    """Read all bytes at an address."""
     with open_input(url, environ, retrier) as stream:
         return stream.read()
 
@@ -113,10 +112,10 @@ def _open_file(path: str) -> BinaryIO:
 
 
 def _split(url: str) -> tuple[str, str]:
-    """Return the scheme, empty for files, and what follows: for files the path."""
+    """Return the scheme, which is empty for files, and the rest of the address: for files the path."""
     if "://" not in url:
         if not url:
-            raise ValueError(f"an empty address; write {_SCHEMES}")
+            raise ValueError(f"the address is empty; write {_SCHEMES}")
         return "", url
     scheme, rest = url.split("://", 1)
     scheme = scheme.lower()
@@ -132,7 +131,7 @@ def _split(url: str) -> tuple[str, str]:
 
 def _s3(bucket: str, prefix: str, environ: Mapping[str, str], retrier: Retrier | None) -> S3Store:
     if not bucket:
-        raise ValueError("an s3 address without a bucket; write s3://bucket/key")
+        raise ValueError("the s3 address has no bucket; write s3://bucket/key")
     from kubemr.storage.s3 import S3Store
 
     return S3Store(bucket, prefix, S3Settings.from_environment(environ), retrier)

@@ -1,7 +1,7 @@
-"""A stream over an object that goes on where it broke off.
+"""Read an object as a stream that resumes where the connection broke off.
 
-A long read over a network breaks now and then.  Instead of failing, the stream asks for the rest by range, and insists
-on the version (the ETag) that it began with: what it returns is always one version of the object, or an error.
+A long read over a network breaks now and then.  Then the stream requests the rest by range, in the version (the ETag)
+with which it began.  So it returns one version of the object, or fails.
 """
 
 from __future__ import annotations
@@ -16,19 +16,20 @@ from kubemr.storage.errors import TransientError
 from kubemr.storage.retry import Retrier
 
 BUFFER: int = 256 * 1024
-"""Bytes of memory per open stream.  Larger reads go past the buffer."""
+"""Bytes of memory per open stream.  Larger reads bypass the buffer."""
 
 READ_SIZE: int = 1024 * 1024
-"""How much is asked of a connection at once when all is read."""
+"""How many bytes are requested from a connection at once when all is read."""
 
 
 @frozen
 class Body:
-    """One answer of a server that delivers an object from some offset on.
+    """The answer of a server that delivers an object from some offset on.
 
-    `read` returns at most that many bytes, none at the end, and raises `TransientError` when the connection breaks.
-    `version` tells versions apart; None where the server has no such thing, and then nothing can be resumed.
-    `end` is the offset in the object after the last byte delivered, None where the server does not say.
+    - `read` returns at most the given number of bytes, none at the end.  It raises `TransientError` if the connection
+      breaks.
+    - `version` identifies the version; None if the server does not report it, and then the read cannot be resumed.
+    - `end` is the offset in the object after the last delivered byte; None if the server does not report it.
     """
 
     read: Callable[[int], bytes]
@@ -40,8 +41,8 @@ class Body:
 class ResumingReader(io.RawIOBase):
     """The object from offset `start` to its end.
 
-    `open_body(offset, version)` asks for the object from `offset` on, in that version unless it is None.  `broken()` is
-    the error for a connection that ended before the object did.
+    `open_body(offset, version)` requests the object from `offset` on, in that version unless it is None.  `broken()`
+    returns the error for a connection that ended before the object did.
     """
 
     def __init__(
@@ -58,7 +59,7 @@ class ResumingReader(io.RawIOBase):
         self._start = self._position = start
         self._version: str | None = None
         self._body: Body | None = None
-        # The first request goes out at once, so that a missing object is known before anybody reads.
+        # The first request is sent at once, so that a missing object is reported before the first read.
         self._body = retrier.call(self._open)
 
     def _open(self) -> Body:
@@ -69,7 +70,7 @@ class ResumingReader(io.RawIOBase):
 
     @property
     def end(self) -> int | None:
-        """Where the object ends; None where the server does not say."""
+        """The offset at which the object ends; None if the server does not report it."""
         return self._end
 
     def readable(self) -> bool:
@@ -77,7 +78,7 @@ class ResumingReader(io.RawIOBase):
         return True
 
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]  # io calls it with a memoryview only
-        """Fill `buffer` as far as the next bytes go; 0 at the end."""
+        """Fill `buffer` with the next bytes that are there, and return their number: 0 at the end."""
         data = self._next(len(buffer))
         buffer[: len(data)] = data
         return len(data)
@@ -102,7 +103,7 @@ class ResumingReader(io.RawIOBase):
             except TransientError as error:
                 self._drop()
                 if self._version is None and self._position > self._start:
-                    error.problem += " (the server tells no version of the object, so the rest cannot be asked for)"
+                    error.problem += " (the server reports no version of the object, so the rest cannot be requested)"
                     raise
                 attempts.failed(error)
             else:
@@ -115,12 +116,12 @@ class ResumingReader(io.RawIOBase):
             body.close()
 
     def close(self) -> None:
-        """Give the connection back."""
+        """Release the connection."""
         if not self.closed:
             self._drop()
         super().close()
 
 
 def buffered(raw: ResumingReader) -> BinaryIO:
-    """Return the stream that users read."""
+    """Return the buffered stream that callers read."""
     return io.BufferedReader(raw, BUFFER)

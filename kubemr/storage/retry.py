@@ -1,4 +1,4 @@
-"""Trying again what may pass: exponential backoff with full jitter, bounded in attempts and in time.
+"""Retry transient failures, with exponential backoff and full jitter, bounded in attempts and in time.
 
 A store turns each failure of a single attempt into a `StorageError`.  Only a `TransientError` is retried.  One that
 leaves this module says how many attempts or how much time was used up.  Clock, sleep and randomness are passed in.
@@ -22,19 +22,19 @@ T = TypeVar("T")
 
 @frozen
 class Retrier:
-    """How often and how long to try.  Times in seconds.
+    """The bounds of retries.  Times are in seconds.
 
-    The defaults outlast the restart of a storage server, some half a minute, and give up before a task times out.
+    The defaults outlast the restart of a storage server, about half a minute, and give up before a task times out.
     """
 
     attempts: int = 12
-    """How many attempts at one operation are made in all."""
+    """The number of attempts at one operation, with the first."""
     first: float = 0.1
-    """The first wait is drawn from up to this much; the bound doubles each time."""
+    """The bound of the first wait, which is random.  The bound doubles each time."""
     longest: float = 10.0
-    """No wait is longer, unless the server asks for it (Retry-After)."""
+    """The longest wait, unless the server asks for a longer one (Retry-After)."""
     total: float = 120.0
-    """No attempt begins later than this after the first one began."""
+    """The time after the first attempt in which another attempt may begin."""
     clock: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep
     random: Callable[[], float] = random.random
@@ -63,7 +63,7 @@ class Attempts:
     made: list[TransientError] = field(factory=list)
 
     def failed(self, error: TransientError) -> None:
-        """Wait before the next attempt; where none is left, raise what `error` says and how much was tried."""
+        """Wait before the next attempt.  If none is left, raise the error with the number of attempts and the time."""
         self.made.append(error)
         took = self.retrier.clock() - self.began
         wait = self.backoff.next(self.retrier.random(), error.retry_after)

@@ -1,12 +1,12 @@
-"""S3, and whatever speaks its protocol (MinIO, Ceph, …), as an object store.
+"""S3, and services with its protocol (MinIO, Ceph, …), as an object store.
 
-Keys lie below `prefix` in one bucket.  Small objects are one request, longer ones multipart uploads (`s3_upload`); S3
-itself sees to it that an object appears whole or not at all.  A process killed while it uploads leaves an unfinished
-upload, which is no object; `delete_prefix` aborts it.  (MinIO lists unfinished uploads only until its own restart; it
-removes those that it then forgets itself after a day.)
+The keys are below `prefix` in one bucket.  A small object is one request, a longer one a multipart upload
+(`s3_upload`). S3 itself guarantees that an object appears whole or not at all.  A process that is killed during an
+upload leaves an unfinished upload, which is not an object; `delete_prefix` aborts it.  (MinIO lists unfinished uploads
+only until it is restarted, and removes the others after a day.)
 
-Every request is one attempt; `Retrier` repeats it where that may help.  All of them are safe to repeat.  A stored
-Content-Encoding is not undone: readers get the bytes that are stored.
+Every request is one attempt; `Retrier` repeats it if that may help.  All requests are safe to repeat.  A stored
+Content-Encoding is not decoded: readers get the stored bytes.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ from kubemr.storage.s3_upload import PART_SIZE, Upload
 
 
 class S3Store:
-    """The keys below `prefix` in `bucket`.  Raises ValueError for a name that no bucket can have.
+    """The keys below `prefix` in `bucket`.  Raises ValueError for an invalid bucket name.
 
-    `part_size` is how much of an object is sent by one request, and so kept in memory while it is written.
+    `part_size` is how many bytes of an object one request sends, so that many are in memory while it is written.
     """
 
     def __init__(
@@ -61,13 +61,13 @@ class S3Store:
         return f"<S3Store {self._name}>"
 
     def _object(self, operation: str, key: str) -> S3Requests:
-        """Return the requests about one object."""
+        """Return the requests for one object."""
         check_key(operation, self._name, key)
-        check_key(operation, self._name, self.prefix + key)  # the bound on the length is for both together
+        check_key(operation, self._name, self.prefix + key)  # the bound on the length applies to both together
         return S3Requests(self._client, self.bucket, operation, self._name, key, self.prefix + key)
 
     def _below(self, operation: str, prefix: str) -> S3Requests:
-        """Return the requests about all objects of a prefix."""
+        """Return the requests for all objects of a prefix."""
         return S3Requests(self._client, self.bucket, operation, self._name, prefix, self.prefix + prefix)
 
     def put(self, key: str, data: bytes) -> None:
@@ -98,7 +98,7 @@ class S3Store:
         return ResumingReader(requests.get, requests.broken, self._retrier, start)
 
     def writer(self, key: str) -> AbstractContextManager[BinaryIO]:
-        """Write an object piece by piece."""
+        """Write an object in chunks."""
         return self._written("writer", key)
 
     @contextmanager
@@ -115,12 +115,12 @@ class S3Store:
             raise
 
     def stat(self, key: str) -> ObjectInfo | None:
-        """Return what is known of an object."""
+        """Return an object's key and size, or None if it does not exist."""
         requests = self._object("stat", key)
         try:
             size = self._retrier.call(requests.size)
         except NoSuchKeyError:
-            # The answer to HEAD has no body that could tell a missing object from a missing bucket; asked once.
+            # The answer to HEAD does not tell a missing object from a missing bucket, so ask for the bucket, once.
             if not self._bucket_seen and not self._retrier.call(requests.bucket_exists):
                 raise NoSuchBucketError("stat", self._name, key, f"there is no bucket {self.bucket!r}") from None
             self._bucket_seen = True
@@ -129,7 +129,7 @@ class S3Store:
         return ObjectInfo(key, size)
 
     def list(self, prefix: str) -> Iterator[ObjectInfo]:
-        """Yield the objects whose keys begin with `prefix`, a thousand by one request."""
+        """Yield the objects whose keys begin with `prefix`, a thousand per request."""
         check_prefix("list", self._name, prefix)
         return self._list("list", prefix)
 
@@ -139,7 +139,7 @@ class S3Store:
         while True:
             page = self._retrier.call(partial(requests.page, after))
             for full, size in page:
-                if not full.endswith("/"):  # what consoles make, to show an empty folder
+                if not full.endswith("/"):  # consoles create such keys to show empty folders
                     yield ObjectInfo(full.removeprefix(self.prefix), size)
             if len(page) < PAGE:
                 return
@@ -150,11 +150,11 @@ class S3Store:
         self._retrier.call(self._object("delete", key).delete)
 
     def delete_prefix(self, prefix: str, keep: Callable[[str], bool] | None = None) -> int:
-        """Abort the unfinished uploads in a folder, then remove its objects, but for those to `keep`."""
+        """Abort the unfinished uploads in a folder, then remove its objects, except those to `keep`."""
         folder = check_folder("delete_prefix", self._name, prefix)
         requests = self._below("delete_prefix", folder)
-        # MinIO takes the prefix for the key of one object, but lists all uploads of the bucket when it is empty.
-        # Amazon keeps to the prefix, and its buckets may be shared by many: there nothing else is asked.
+        # MinIO takes the prefix for the key of one object, but lists all uploads of the bucket if it is empty.
+        # Amazon supports prefixes, and other users may share its buckets: there only the prefix is listed.
         for upload_prefix in [requests.full] if self._settings.is_amazon else [requests.full, ""]:
             self._abort_unfinished(requests, upload_prefix)
         removed = 0
@@ -180,7 +180,7 @@ class S3Store:
                 aborted.add(item.upload)
             if following is None:
                 return
-            # One key may have more uploads than a page holds, and the marker would skip them: look at this page again.
+            # One key may have more uploads than a page holds, and the marker would skip them: list this page again.
             after = after if ours else following
 
     def url(self, key: str) -> str:

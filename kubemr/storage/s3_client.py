@@ -1,11 +1,11 @@
-"""The connection to an S3 service: minio's client with our own pool, timeouts and no retries of its own.
+"""Connect to an S3 service: minio's client with our connection pool and timeouts, and without its retries.
 
-A service refuses requests that are signed with a time over 15 minutes off (`RequestTimeTooSkewed`; for a HEAD, a bare
-403).  Its refusals bear its own time, so a client on a machine whose clock is wrong goes by that from then on, as
-Amazon's do (`Client.sets_clock`).
+A service rejects requests that are signed with a time over 15 minutes off (`RequestTimeTooSkewed`; for a HEAD, only
+403).  The answer contains the service's time.  A client on a machine whose clock is wrong uses that time from then on,
+as Amazon's clients do (`S3Client.adjust_clock`).
 
-minio can send most requests through public methods.  Multipart uploads it only offers as a whole (`put_object` of a
-stream that it pulls from), and listing unfinished ones not at all; `Multipart` names the private methods used for that.
+Most requests use public methods of minio.  minio offers multipart uploads only as a whole (`put_object` of a stream
+that it pulls from), and no listing of unfinished ones.  `Multipart` names the private methods that are used for that.
 """
 
 from __future__ import annotations
@@ -32,11 +32,12 @@ CONNECT_TIMEOUT = 10.0
 READ_TIMEOUT = 60.0
 """Seconds to wait for the next bytes of an answer."""
 KEPT_CONNECTIONS = 16
-"""Connections kept for reuse.  More may be open for a while; they are closed after use rather than waited for, since a
-merge may hold many streams open at once."""
+"""Connections kept for reuse.  Further connections are opened when needed and closed after use, because a merge may
+read many streams at once.
+"""
 
 TOLERATED_SKEW = timedelta(minutes=5)
-"""How far the clock may be off without being set: far less than services refuse, far more than an answer takes."""
+"""Smaller differences are ignored.  It is far less than services reject, and far more than an answer takes."""
 
 
 Headers: TypeAlias = dict[str, str | list[str] | tuple[str]]
@@ -69,7 +70,10 @@ class Multipart(Protocol):
 
 
 class SkewAwareMinio(Minio):
-    """minio's client, which signs by the service's clock: `ahead` is how much this machine's is ahead of that."""
+    """minio's client, which signs by the service's clock.
+
+    `clock_ahead` is how far this machine's clock is ahead of the service's.
+    """
 
     clock_ahead = timedelta(0)
 
@@ -87,7 +91,7 @@ class SkewAwareMinio(Minio):
 
 
 class S3Client:
-    """A `Minio` per process: connections must not be shared across a fork."""
+    """A minio client per process, because connections must not be shared across a fork."""
 
     def __init__(self, settings: S3Settings) -> None:
         self._settings = settings
@@ -107,9 +111,9 @@ class S3Client:
         return cast(Multipart, self.minio)
 
     def adjust_clock(self, headers: Mapping[str, str]) -> bool:
-        """Go by the service's time, which its answer to a request of now has in `Date`.
+        """Use the service's time from now on, which is in the `Date` of its answer to a request of this moment.
 
-        False when that is (no longer) any different, or not known: to try again is of no use then.
+        Return False if that time is unknown, or is used already: then a retry does not help.
         """
         signer = self._minio
         try:
@@ -122,7 +126,7 @@ class S3Client:
         if abs(ahead - signer.clock_ahead) < TOLERATED_SKEW:
             return False
         signer.clock_ahead = ahead
-        Log().warning("storage_clock", ahead_seconds=round(ahead.total_seconds()))
+        Log().warning("storage_clock_skew", ahead_seconds=round(ahead.total_seconds()))
         return True
 
     def _connect(self) -> SkewAwareMinio:
@@ -132,7 +136,7 @@ class S3Client:
             maxsize=KEPT_CONNECTIONS,
             cert_reqs="CERT_REQUIRED",
             ca_certs=os.environ.get("SSL_CERT_FILE") or certifi.where(),
-            retries=False,  # `Retrier` does it: with backoff, within a bound, and with a reason in the end
+            retries=False,  # `Retrier` does it, with backoff, bounds and an error that gives the reason
         )
         return SkewAwareMinio(
             settings.host,

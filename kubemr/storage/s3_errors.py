@@ -1,4 +1,4 @@
-"""What the answers of an S3 service, and the exceptions of the libraries that talk to it, mean."""
+"""Translate answers of an S3 service, and exceptions of the S3 libraries, into `StorageError`s."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from kubemr.storage.errors import (
 
 
 class NoSuchUploadError(StorageError):
-    """A multipart upload is neither under way nor can it be completed: it was completed, or somebody removed it."""
+    """There is no such multipart upload: it was completed, or another process removed it."""
 
     remedy_by_default = "do not delete a prefix while it is in use"
 
@@ -74,7 +74,7 @@ _BY_CODE: Final[dict[str, type[StorageError]]] = {
 }
 
 _REMEDY_BY_CODE: Final[dict[str, str]] = {
-    "RequestTimeTooSkewed": "set this machine's clock right",
+    "RequestTimeTooSkewed": "correct this machine's clock",
     "AuthorizationHeaderMalformed": "check the region",
     "PermanentRedirect": "name the region and endpoint of the bucket",
     "Redirect": "name the region and endpoint of the bucket",
@@ -86,7 +86,7 @@ _TRANSIENT_STATUS: Final = frozenset({408, 429, 500, 502, 503, 504})
 
 @contextmanager
 def translate_s3_errors(operation: str, store: str, key: str) -> Iterator[None]:
-    """Turn what the libraries raise within into the `StorageError` that says what it means."""
+    """Raise an exception of the libraries as the `StorageError` that explains it."""
     try:
         yield
     except StorageError:
@@ -102,8 +102,8 @@ def translate_s3_errors(operation: str, store: str, key: str) -> Iterator[None]:
     except (urllib3.exceptions.HTTPError, http.client.HTTPException, OSError) as error:
         raise TransientError(operation, store, key, f"{type(error).__name__}: {error}") from error
     except (MinioException, ValueError, LookupError, TypeError, AttributeError, ParseError) as error:
-        # minio raises these where an answer is not what it expects.
-        problem = f"an answer that cannot be understood ({type(error).__name__}: {error})"
+        # minio raises these if an answer is not what it expects.
+        problem = f"the answer is not understood ({type(error).__name__}: {error})"
         raise StorageError(operation, store, key, problem, "check that the endpoint is an S3 service") from error
 
 
@@ -111,14 +111,14 @@ _TLS = "check the endpoint's certificate, or name the authority's file in SSL_CE
 
 
 def error_for_code(code: str, message: str, operation: str, store: str, key: str) -> StorageError:
-    """Return the error for a code that an S3 service answered."""
+    """Return the error for an error code of an S3 service."""
     kind = _BY_CODE.get(code, StorageError)
     return kind(operation, store, key, f"{code}: {message}" if message else code, _REMEDY_BY_CODE.get(code, ""))
 
 
 def _error_for_answer(error: S3Error, operation: str, store: str, key: str) -> StorageError:
     code, status = error.code or "", int(error.response.status)
-    # An answer to HEAD has no body, so minio takes every 404 for a missing key; MinIO says in a header what is missing.
+    # An answer to HEAD has no body, so minio takes every 404 for a missing key; MinIO names the error in a header.
     code = error.response.headers.get("x-minio-error-code") or code
     found = error_for_code(code, error.message or "", operation, store, key)
     if type(found) is StorageError:
@@ -128,7 +128,7 @@ def _error_for_answer(error: S3Error, operation: str, store: str, key: str) -> S
 
 
 def _error_for_status(error: ServerError | InvalidResponseError, operation: str, store: str, key: str) -> StorageError:
-    # InvalidResponseError tells its status in a private attribute only.
+    # InvalidResponseError has its status in a private attribute only.
     status = error.status_code if isinstance(error, ServerError) else int(getattr(error, "_code", 0))
     text = str(error).replace("\n", " ")[:300]
     return _kind_of_status(status)(operation, store, key, f"HTTP {status}: {text}")

@@ -1,6 +1,6 @@
-"""The requests of S3 that a store is made of: one attempt each, failures as `StorageError`s.
+"""Send the S3 requests that a store needs.  Each is one attempt; failures are `StorageError`s.
 
-Repeating them is up to the caller; every one of them may be repeated.
+The caller decides about retries; every request is safe to repeat.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from kubemr.storage.resuming import Body
 from kubemr.storage.s3_client import S3Client
 
 PAGE = 1000
-"""How many keys are listed, and deleted, by one request."""
+"""How many keys one request lists or deletes."""
 
 _GONE = frozenset({"NoSuchKey", "NoSuchVersion"})
-"""Answers to deleting an object which mean that there is none."""
+"""Answers to a delete which mean that the object does not exist."""
 
 
 @frozen
@@ -38,9 +38,9 @@ class Unfinished:
 
 @frozen
 class S3Requests:
-    """Requests about the object, or the prefix, `full` of a bucket.
+    """The requests for the object, or the prefix, `full` of a bucket.
 
-    `operation`, `store` and `key` are what errors say, `full` is the key in the bucket with the store's own prefix.
+    Errors name `operation`, `store` and `key`.  `full` is the key in the bucket, with the store's prefix.
     """
 
     client: S3Client
@@ -59,18 +59,18 @@ class S3Requests:
                 answer = error.response
                 if answer.status == 403 and self.client.adjust_clock(answer.headers):
                     raise self.broken(
-                        "this machine's clock is wrong: its requests bear the service's time now"
+                        "this machine's clock is wrong; requests are signed with the service's time from now on"
                     ) from error
                 raise
 
     def broken(self, problem: str) -> TransientError:
-        """Return the error for what may well work when it is tried again."""
+        """Return the error for a failure that a retry may overcome."""
         return TransientError(self.operation, self.store, self.key, problem)
 
     # One object
 
     def get(self, offset: int, version: str | None) -> Body:
-        """Return the object from `offset` on; nothing where it ends before."""
+        """Return the object from `offset` on; nothing if it ends before."""
         headers: dict[str, str | list[str] | tuple[str]] = {"Accept-Encoding": "identity"}
         if version is not None:
             headers["If-Match"] = version
@@ -97,12 +97,15 @@ class S3Requests:
         return read
 
     def size(self) -> int:
-        """Return the object's size; raise `NoSuchKeyError`, also for a missing bucket if the service does not say."""
+        """Return the object's size.
+
+        Raises `NoSuchKeyError`, also for a missing bucket if the service does not say which of them is missing.
+        """
         with self._translate_errors():
             return self.client.minio.stat_object(self.bucket, self.full).size or 0
 
     def bucket_exists(self) -> bool:
-        """Whether the bucket is there."""
+        """Ask whether the bucket exists."""
         with self._translate_errors():
             return self.client.minio.bucket_exists(self.bucket)
 
@@ -121,17 +124,17 @@ class S3Requests:
     # Multipart uploads
 
     def create(self) -> str:
-        """Begin a multipart upload; its id."""
+        """Begin a multipart upload, and return its id."""
         with self._translate_errors():
             return self.client.multipart._create_multipart_upload(self.bucket, self.full, {})
 
     def put_part(self, upload: str, number: int, data: bytes) -> str:
-        """Send a part; its ETag."""
+        """Send a part, and return its ETag."""
         with self._translate_errors():
             return self.client.multipart._upload_part(self.bucket, self.full, data, None, upload, number)
 
     def complete(self, upload: str, parts: list[Part]) -> None:
-        """Make the object of its parts."""
+        """Make the object from its parts."""
         with self._translate_errors():
             made = self.client.multipart._complete_multipart_upload(self.bucket, self.full, upload, parts)
         if not made.etag:
@@ -139,7 +142,7 @@ class S3Requests:
             raise self.broken("completing the upload was answered by 200 and an error")
 
     def is_complete(self, etag: str) -> bool:
-        """Whether the object is there, with this ETag."""
+        """Ask whether the object exists with this ETag."""
         try:
             with self._translate_errors():
                 return self.client.minio.stat_object(self.bucket, self.full).etag == etag
@@ -147,7 +150,7 @@ class S3Requests:
             return False
 
     def abort(self, upload: str) -> None:
-        """Give an upload up and free its parts."""
+        """Abort an upload and free its parts."""
         try:
             with self._translate_errors():
                 self.client.multipart._abort_multipart_upload(self.bucket, self.full, upload)
@@ -157,7 +160,7 @@ class S3Requests:
     # What lies below a prefix
 
     def page(self, after: str | None) -> list[tuple[str, int]]:
-        """Up to `PAGE` keys after `after`, with their sizes."""
+        """Return up to `PAGE` keys after `after`, with their sizes."""
         with self._translate_errors():
             listed = self.client.minio.list_objects(self.bucket, self.full, recursive=True, start_after=after)
             return [(item.object_name or "", item.size or 0) for item in islice(listed, PAGE)]
@@ -173,7 +176,10 @@ class S3Requests:
                 )
 
     def unfinished(self, prefix: str, after: str | None) -> tuple[list[Unfinished], str | None]:
-        """Unfinished uploads of keys that begin with `prefix`, and where the next page begins, if there is one."""
+        """Return a page of unfinished uploads of keys that begin with `prefix`.
+
+        The second value is where the next page begins, or None.
+        """
         with self._translate_errors():
             page = self.client.multipart._list_multipart_uploads(self.bucket, prefix=prefix, key_marker=after)
         found = [Unfinished(item.object_name, item.upload_id or "") for item in page.uploads]
@@ -181,6 +187,6 @@ class S3Requests:
 
 
 def _give_back(response: urllib3.BaseHTTPResponse) -> None:
-    # A body that was read to its end has given its connection back; any other is useless for the next request.
+    # A body that was read to its end has released its connection; any other connection cannot be used again.
     response.close()
     response.release_conn()

@@ -1,4 +1,4 @@
-"""Where an S3 service is and who we are there."""
+"""The address of an S3 service, and the credentials for it."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from attr import field, frozen
 class S3Settings:
     """How to reach an S3 service.
 
-    `endpoint` is `http://host:port` or `https://host`; without a scheme it is https, and when empty it is Amazon's for
-    the region.  Without an access key the credentials come from the environment (AWS_ACCESS_KEY_ID, …) or from the
+    `endpoint` is `http://host:port` or `https://host`.  Without a scheme it is https; if it is empty, it is Amazon's
+    for the region.  Without an access key, the credentials come from the environment (AWS_ACCESS_KEY_ID, …) or from the
     identity of the pod or machine.
     """
 
@@ -24,7 +24,7 @@ class S3Settings:
 
     @property
     def secure(self) -> bool:
-        """Whether to speak TLS."""
+        """Whether to use TLS."""
         return self._url.scheme == "https"
 
     @property
@@ -43,7 +43,7 @@ class S3Settings:
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str]) -> S3Settings:
-        """Return the settings in the `KUBEMR_S3_*` variables; raises ValueError that names the one that is wrong."""
+        """Return the settings of the `KUBEMR_S3_*` variables.  Raises ValueError that names the wrong one."""
         access_key, secret_key = (
             environ.get(f"KUBEMR_S3_{name}", "") for name in ("ACCESS_KEY_ID", "SECRET_ACCESS_KEY")
         )

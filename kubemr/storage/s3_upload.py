@@ -1,10 +1,10 @@
-"""One object on its way to S3, part by part.
+"""Upload one object to S3, part by part.
 
-Up to one part is kept in memory; an object that fits in it goes up by a single request.  A longer one is a multipart
-upload, which S3 shows as an object when it is completed and not before.
+At most one part is kept in memory; an object that fits into one part is sent by a single request.  A longer one is a
+multipart upload, which S3 shows as an object only when it is completed.
 
-A part has 8 MiB; S3 allows 10,000 of them, so the size doubles after each thousand: 8 GiB are written with 8 MiB of
-memory, 5 TiB, the largest object there is, with 4 GiB.  (While a part is sent there is one copy of it besides.)
+A part has 8 MiB.  S3 allows 10,000 parts, so the size doubles after each thousand: 8 GiB are written with 8 MiB of
+memory, 5 TiB, the largest object that S3 allows, with 4 GiB.  (While a part is sent, there is one more copy of it.)
 """
 
 from __future__ import annotations
@@ -26,29 +26,29 @@ PARTS_PER_SIZE = 1000
 
 
 class UploadRequests(Protocol):
-    """What an upload asks of the service, one attempt each; failures are `StorageError`s."""
+    """The requests of an upload.  Each is one attempt; failures are `StorageError`s."""
 
     def put_whole(self, data: bytes) -> None:
         """Write the object by one request."""
 
     def create(self) -> str:
-        """Begin a multipart upload; its id."""
+        """Begin a multipart upload, and return its id."""
 
     def put_part(self, upload: str, number: int, data: bytes) -> str:
-        """Send a part; its ETag."""
+        """Send a part, and return its ETag."""
 
     def complete(self, upload: str, parts: list[Part]) -> None:
-        """Make the object of its parts."""
+        """Make the object from its parts."""
 
     def is_complete(self, etag: str) -> bool:
-        """Whether the object is there, with this ETag."""
+        """Ask whether the object exists with this ETag."""
 
     def abort(self, upload: str) -> None:
-        """Give the upload up and free its parts."""
+        """Abort the upload and free its parts."""
 
 
 class Upload(io.RawIOBase):
-    """Takes bytes; `commit` makes the object of them, `abort` removes every trace."""
+    """Receives bytes; `commit` makes the object from them, `abort` removes what was sent."""
 
     def __init__(self, requests: UploadRequests, retrier: Retrier, part_size: int = PART_SIZE) -> None:
         super().__init__()
@@ -67,10 +67,10 @@ class Upload(io.RawIOBase):
         return True
 
     def write(self, data: ReadableBuffer, /) -> int:
-        """Take all of `data`, sending parts as they fill."""
+        """Take all of `data`, and send parts as they fill up."""
         view = memoryview(data).cast("B")
         if self._aborted:
-            return len(view)  # what a buffer still held
+            return len(view)  # from a buffer that is flushed after the abort
         if self._over:
             raise ValueError("the object is complete already: flush or close wrappers before the `with` block ends")
         taken = 0
@@ -99,7 +99,7 @@ class Upload(io.RawIOBase):
     def commit(self) -> None:
         """Make the object visible."""
         if self._failure is not None:
-            raise self._failure  # whoever wrote may have passed over it, but a part is missing
+            raise self._failure  # the writer may have ignored the error, but a part is missing
         if self._upload:
             self._send_part()
             self._retrier.call(_Completion(self._requests, self._upload, self._parts))
@@ -110,7 +110,7 @@ class Upload(io.RawIOBase):
         self._over = True
 
     def abort(self, because: BaseException) -> None:
-        """Remove what was sent.  When that fails too, a note on `because` says so."""
+        """Remove what was sent.  If that fails, add a note to `because`."""
         self._aborted = True
         self._buffer.clear()
         if not self._upload:
@@ -126,8 +126,8 @@ class Upload(io.RawIOBase):
 class _Completion:
     """The request that completes an upload.
 
-    When its answer is lost, asking again finds no such upload, since it has become the object.  Whether it has is seen
-    by the ETag: the MD5 of the parts' MD5s and their number.
+    If its answer is lost, a repeated request finds no such upload, since it has become the object.  The ETag shows
+    whether it has: the MD5 of the parts' MD5s, and their number.
     """
 
     def __init__(self, requests: UploadRequests, upload: str, parts: list[Part]) -> None:

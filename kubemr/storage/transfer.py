@@ -1,4 +1,4 @@
-"""Local files into stores and back, for stores that can only stream."""
+"""Copy local files into stores and back, for stores that can only stream."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def put_file(store: ObjectStore, key: str, path: Path) -> None:
 
 
 def get_file(store: ObjectStore, key: str, path: Path) -> None:
-    """Store an object as a local file: written beside it under another name, then renamed."""
+    """Store an object as a local file: write it under another name in the same folder, then rename it."""
     path = os.fspath(path)
     with store.reader(key) as source:
         part = part_path(os.path.dirname(path))
@@ -32,7 +32,7 @@ def get_file(store: ObjectStore, key: str, path: Path) -> None:
 
 
 def copy(source: BinaryIO, target: BinaryIO) -> None:
-    """Write all that is left in `source` to `target`.  (`shutil` does the same, and takes 5 ms to import.)"""
+    """Write the rest of `source` to `target`.  (`shutil` does the same, and takes 5 ms to import.)"""
     while data := source.read(COPY_SIZE):
         target.write(data)
 
@@ -43,7 +43,7 @@ def part_path(folder: str) -> str:
 
 
 def remove_if_there(path: str) -> bool:
-    """Remove a file; whether there was one."""
+    """Remove a file, and return whether it existed."""
     try:
         os.unlink(path)
     except FileNotFoundError:

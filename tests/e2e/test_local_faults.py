@@ -71,11 +71,11 @@ class Run:
     def __init__(self, marked: Marked) -> None:
         self.marked = marked
         self.program = marked.program(WORKER)
-        self.logbook = OutputLog()
+        self.output_log = OutputLog()
         self.events: queue.SimpleQueue[JobEvent | Exception] = queue.SimpleQueue()
         self.cluster = LocalCluster(
             store_settings(str(marked.store)),
-            self.logbook,
+            self.output_log,
             self.events.put,
             lease_seconds=LEASE_SECONDS,
             log_level="debug",
@@ -116,7 +116,7 @@ class Run:
             try:
                 event = self.events.get(timeout=PATIENCE)
             except queue.Empty:
-                lines = "\n".join(f"{source}: {line}" for source, line in self.logbook.last())
+                lines = "\n".join(f"{source}: {line}" for source, line in self.output_log.last())
                 raise AssertionError(f"nothing happened for {PATIENCE} s; {status}\n{lines}") from None
             match event:
                 case JobSeen(seen_job):
@@ -301,7 +301,7 @@ def test_a_fault_changes_nothing(run: Run, fault: str, seed: int) -> None:
 def test_the_operator_dies_while_it_deploys(run: Run) -> None:
     """The next one takes the job over when the dead one's Lease has expired, and completes the deployment."""
     check(run, run.finish(kill_operator, 0))
-    assert any("operator_started" in line for _, line in run.logbook.last(source="operator"))
+    assert any("operator_started" in line for _, line in run.output_log.last(source="operator"))
 
 
 def test_undisturbed(run: Run) -> None:

@@ -149,11 +149,11 @@ def test_user_code_that_always_raises_fails_the_job_with_its_first_cause(marked:
     assert "map/0 failed 2 times: ValueError: bad input seven" in err
     assert marked.files() == []
     assert sorted(stored(marked)) == ["error.json"] * 2 + ["log.txt"] * 2
-    told = err[err.index("2 attempts came to nothing") :].splitlines()[1:3]
-    assert [line.split("/")[:2] for line in told] == [["map", "0"]] * 2
-    logs = contents([line.split()[1] for line in told])
+    attempt_lines = err[err.index("2 failed or lost attempts: kubemr logs ") :].splitlines()[1:3]
+    assert [line.split("/")[:2] for line in attempt_lines] == [["map", "0"]] * 2
+    logs = contents([line.split()[1] for line in attempt_lines])
     assert all(b"\nlook at seven\n" in log for log in logs)
-    assert f"\nlog: {told[0].split()[1]}\n" in err
+    assert f"\nlog: {attempt_lines[0].split()[1]}\n" in err
 
 
 def test_a_deadline_fails_the_job(marked: Marked) -> None:

@@ -26,10 +26,10 @@ class Lab:
     def __init__(self, api: Api, directory: Path) -> None:
         self.api = api
         self.directory = directory
-        self.logbook = OutputLog()
+        self.output_log = OutputLog()
         self.failures: list[Exception] = []
         environ = {"PATH": os.environ["PATH"], "FROM_USER": "yes"}
-        self.node = Node(api.server, directory, environ, self.logbook, self.failures.append)
+        self.node = Node(api.server, directory, environ, self.output_log, self.failures.append)
 
     def create(
         self, *script: str, name: str = "job", completions: int = 1, backoff_limit: int = 6, **container: Any
@@ -76,9 +76,9 @@ def test_every_index_runs_once_and_the_job_is_complete(lab: Lab) -> None:
     lab.create('echo "$JOB_COMPLETION_INDEX $FROM_USER $KUBEMR_APISERVER_TOKEN $(ls -d "$TMPDIR")"', completions=2)
     condition = lab.condition()
     assert (condition["type"], condition["status"]) == ("Complete", "True")
-    said = {line.split(" ")[0]: line for _, line in lab.logbook.last()}
-    assert sorted(said) == ["0", "1"]
-    assert all(f"yes secret {lab.directory}/job-" in line for line in said.values())
+    printed = {line.split(" ")[0]: line for _, line in lab.output_log.last()}
+    assert sorted(printed) == ["0", "1"]
+    assert all(f"yes secret {lab.directory}/job-" in line for line in printed.values())
     for pod in lab.pods():
         assert pod["status"]["phase"] == "Succeeded"
         assert pod["metadata"]["ownerReferences"][0]["name"] == "job"
@@ -132,7 +132,7 @@ def test_variables_from_a_config_map(lab: Lab) -> None:
     lab.api.send("create", CONFIG_MAPS, body={"metadata": {"name": "settings"}, "data": {"WHO": "me"}})
     lab.create('echo "it is $WHO"', envFrom=[{"configMapRef": {"name": "settings"}}])
     assert lab.condition()["type"] == "Complete"
-    assert lab.logbook.last() == [("worker 0", "it is me")]
+    assert lab.output_log.last() == [("worker 0", "it is me")]
 
 
 def started(lab: Lab) -> int:

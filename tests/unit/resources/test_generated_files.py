@@ -36,8 +36,8 @@ def test_no_other_crds_lie_there() -> None:
 def test_generate_writes_them(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The command makes the folders, writes every file and says which."""
     assert main([str(tmp_path / "manifests"), str(tmp_path / "docs/api.md")]) == 0
-    said = capsys.readouterr().out.split()
-    assert [Path(path).exists() for path in said] == [True, True, True]
+    printed = capsys.readouterr().out.split()
+    assert [Path(path).exists() for path in printed] == [True, True, True]
     for kind in KINDS:
         name = crd(kind)["metadata"]["name"]
         assert yaml.safe_load((tmp_path / f"manifests/crds/{name}.yaml").read_text()) == crd(kind)

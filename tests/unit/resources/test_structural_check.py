@@ -81,7 +81,7 @@ def test_whole_numbers_beyond_64_bits_are_floats() -> None:
 
 
 def test_an_unknown_keyword_is_an_error() -> None:
-    """A schema that `check` cannot judge in full is not judged at all."""
+    """`check` rejects a schema of which it does not support every keyword."""
     with pytest.raises(ValueError, match="keyword 'oneOf' is not understood"):
         _errors(1, {"type": "integer", "oneOf": []})
 

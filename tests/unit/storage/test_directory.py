@@ -128,9 +128,9 @@ for operation in operations:
 """
     done = subprocess.run([sys.executable, "-c", script, str(locked)], capture_output=True, text=True, check=True)
     locked.chmod(0o700)
-    said = done.stdout.splitlines()
-    assert [line.split(" in ")[0] for line in said] == ["check", "put 'k'", "get 'secret'", "delete 'secret'"]
-    assert all("Permission denied (EACCES); check the owner and the mode" in line for line in said)
+    printed = done.stdout.splitlines()
+    assert [line.split(" in ")[0] for line in printed] == ["check", "put 'k'", "get 'secret'", "delete 'secret'"]
+    assert all("Permission denied (EACCES); check the owner and the mode" in line for line in printed)
 
 
 def test_durable_objects_are_the_same_objects(tmp_path: Path) -> None:

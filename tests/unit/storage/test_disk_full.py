@@ -54,9 +54,9 @@ def test_a_full_file_system_is_told(tmp_path: Path) -> None:
         [*own, "sh", "-c", mount, "sh", sys.executable, "-c", SCRIPT, str(tmp_path)], capture_output=True, text=True
     )
     assert done.returncode == 0, done.stderr
-    said = done.stdout.splitlines()
-    assert [line.split(" in ")[0] for line in said] == ["put 'folder/big'", "writer 'folder/big'", "put 'small'"]
-    assert all("No space left on device (ENOSPC); make room" in line for line in said)
+    printed = done.stdout.splitlines()
+    assert [line.split(" in ")[0] for line in printed] == ["put 'folder/big'", "writer 'folder/big'", "put 'small'"]
+    assert all("No space left on device (ENOSPC); make room" in line for line in printed)
 
 
 @pytest.fixture

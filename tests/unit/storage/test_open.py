@@ -58,11 +58,11 @@ def test_inputs_are_web_pages_files_and_paths(tmp_path: Path, monkeypatch: pytes
     ("address", "said"),
     [
         ("gs://bucket/key", "unknown scheme 'gs'"),
-        ("", "empty address"),
+        ("", "address is empty"),
         ("file://host/path", "names a host"),
         ("file://", "no path"),
-        ("s3://", "without a bucket"),
-        ("s3:///key", "without a bucket"),
+        ("s3://", "has no bucket"),
+        ("s3:///key", "has no bucket"),
     ],
 )
 def test_what_is_no_address_is_refused(address: str, said: str) -> None:

@@ -51,9 +51,9 @@ def test_the_last_error_says_how_much_was_tried(retrier: Retrier) -> None:
     with pytest.raises(TransientError) as raised:
         retrier.call(attempt)
     assert attempt.calls == retrier.attempts == 12
-    said = str(raised.value)
+    message = str(raised.value)
     for part in ("put 'some/key' in s3://bucket", "gave up after 12 attempts in 26.3 s", "503 SlowDown", "check that"):
-        assert part in said
+        assert part in message
 
 
 def test_no_attempt_begins_after_the_total_time(retrier: Retrier, time: Time) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from datetime import UTC, datetime
 
@@ -24,10 +25,15 @@ def behind(server: ScriptedServer) -> list[int]:
 
 
 @pytest.mark.parametrize("hours", [-1, 1, 24])
-def test_the_refused_request_and_all_that_follow_bear_the_services_time(scripted_s3: Start, hours: int) -> None:
+def test_the_refused_request_and_all_that_follow_bear_the_services_time(
+    scripted_s3: Start, hours: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The difference is logged once, as `storage_clock_skew`."""
     store, server = scripted_s3(TOO_SKEWED, respond(200), serving(b"x"))
     server.ahead = -3600.0 * hours
     store.put("k", b"x")
+    (skew,) = [line for line in "".join(capsys.readouterr()).splitlines() if '"storage_clock_skew"' in line]
+    assert round(json.loads(skew)["ahead_seconds"] / 3600) == hours
     assert store.get("k") == b"x"
     assert behind(server) == [0, 4 * hours, 4 * hours]
 
@@ -63,6 +69,6 @@ def test_refused_by_a_service_whose_time_is_known_is_refused(scripted_s3: Start)
 def test_a_clock_that_is_right_stays(scripted_s3: Start) -> None:
     """A refusal by a service that has the same time is an error at once."""
     store, server = scripted_s3(TOO_SKEWED)
-    with pytest.raises(AccessDeniedError, match="set this machine's clock right"):
+    with pytest.raises(AccessDeniedError, match="correct this machine's clock"):
         store.put("k", b"x")
     assert behind(server) == [0]

@@ -39,7 +39,7 @@ def kubemr(store: DirectoryStore, *arguments: str) -> Result:
 
 
 def test_the_attempts_of_a_job(store: DirectoryStore) -> None:
-    """What came to nothing comes first; what left only outputs is left out."""
+    """Failed and lost attempts come first; an attempt that left only outputs is left out."""
     result = kubemr(store, "attempts", "words")
     assert (result.exit_code, result.stderr) == (0, "")
     assert [line.split(maxsplit=5) for line in result.stdout.splitlines()] == [

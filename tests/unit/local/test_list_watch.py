@@ -99,39 +99,39 @@ EXPIRED = {"type": "ERROR", "object": {"kind": "Status", "code": 410, "message":
 
 def scripted(*answers: bytes) -> tuple[RawServer, list[str]]:
     """A server that gives each connection one of the answers; and the first lines of the requests, as they come."""
-    asked: list[str] = []
+    received: list[str] = []
 
     def behaviour(answer: bytes) -> Behaviour:
         def behave(peer: socket.socket) -> None:
-            asked.append(read_request(peer).split(b"\r\n")[0].decode())
+            received.append(read_request(peer).split(b"\r\n")[0].decode())
             peer.sendall(answer)
 
         return behave
 
-    return RawServer(*map(behaviour, answers)), asked
+    return RawServer(*map(behaviour, answers)), received
 
 
 def test_a_watch_that_ends_is_resumed_where_it_was() -> None:
     """From the version of its last event, a bookmark's too; bookmarks are not passed on."""
     bookmark = {"type": "BOOKMARK", "object": {"metadata": {"resourceVersion": "9"}}}
-    server, asked = scripted(
+    server, received = scripted(
         listing("5"), stream(event("ADDED", "a", "6"), bookmark), stream(event("ADDED", "b", "10"))
     )
     events = follow(Server(server.url), CONFIG_MAPS, "default", Stop())
     assert [names(next(events)) for _ in range(3)] == [[], ("ADDED", "a"), ("ADDED", "b")]
     events.close()
     server.close()
-    assert ["resourceVersion=5" in asked[1], "resourceVersion=9" in asked[2]] == [True, True]
+    assert ["resourceVersion=5" in received[1], "resourceVersion=9" in received[2]] == [True, True]
 
 
 def test_a_forgotten_version_lists_anew() -> None:
     """410: everything comes again, so that what was deleted meanwhile is missed by whoever kept it."""
-    server, asked = scripted(listing("5", "a"), stream(EXPIRED), listing("7", "b"), stream(event("ADDED", "c", "8")))
+    server, received = scripted(listing("5", "a"), stream(EXPIRED), listing("7", "b"), stream(event("ADDED", "c", "8")))
     events = follow(Server(server.url), CONFIG_MAPS, "default", Stop())
     assert [names(next(events)) for _ in range(3)] == [["a"], ["b"], ("ADDED", "c")]
     events.close()
     server.close()
-    assert "watch" not in asked[2]
+    assert "watch" not in received[2]
 
 
 def test_another_error_of_a_watch_is_an_error() -> None:

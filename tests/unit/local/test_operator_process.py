@@ -13,14 +13,14 @@ from support.embeddedclient import Api
 from support.workerharness import PATIENCE, ROOT, wait_for_end
 
 
-class Kept:
-    """A keeper, and what is heard of it."""
+class Supervised:
+    """A supervised operator, with its log lines and the failures that its supervisor reports."""
 
     def __init__(self, directory: Path, **environ: str) -> None:
         self.lines: queue.SimpleQueue[str] = queue.SimpleQueue()
         self.failures: queue.SimpleQueue[Exception] = queue.SimpleQueue()
         path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
-        self.keeper = OperatorSupervisor(
+        self.supervisor = OperatorSupervisor(
             {**os.environ, "PYTHONPATH": path, **environ},
             str(directory),
             OutputLog(lambda source, line: self.lines.put(line)),
@@ -43,49 +43,49 @@ def settings(api: Api, directory: Path) -> dict[str, str]:
 
 def test_a_killed_operator_is_started_again(api: Api, tmp_path: Path) -> None:
     """And `stop` ends it in an orderly way."""
-    kept = Kept(tmp_path, **settings(api, tmp_path))
-    kept.keeper.start()
+    supervised = Supervised(tmp_path, **settings(api, tmp_path))
+    supervised.supervisor.start()
     for _ in range(2):
-        kept.wait_for("controller_started")
-        pid = kept.keeper.pid
+        supervised.wait_for("controller_started")
+        pid = supervised.supervisor.pid
         assert pid is not None
         os.kill(pid, signal.SIGKILL)
-    kept.wait_for("controller_started")
-    last = kept.keeper.pid
+    supervised.wait_for("controller_started")
+    last = supervised.supervisor.pid
     assert last is not None
-    kept.keeper.stop()
-    kept.wait_for("operator_stopped")
+    supervised.supervisor.stop()
+    supervised.wait_for("operator_stopped")
     wait_for_end(last)
-    assert kept.failures.empty()
+    assert supervised.failures.empty()
 
 
 def test_wrong_settings_are_not_tried_again(tmp_path: Path) -> None:
     """Exit code 2: the next start would not do better."""
-    kept = Kept(tmp_path, KUBEMR_APISERVER="http://127.0.0.1:9", KUBEMR_WORKERS="many")
-    kept.keeper.start()
-    failure = kept.failures.get(timeout=PATIENCE)
+    supervised = Supervised(tmp_path, KUBEMR_APISERVER="http://127.0.0.1:9", KUBEMR_WORKERS="many")
+    supervised.supervisor.start()
+    failure = supervised.failures.get(timeout=PATIENCE)
     assert isinstance(failure, OperatorFailedError)
     assert "KUBEMR_WORKERS is 'many'" in str(failure)
-    kept.keeper.stop()
+    supervised.supervisor.stop()
 
 
 def test_one_that_cannot_start_is_given_up_after_a_few_times(tmp_path: Path) -> None:
     """Rather than tried for ever."""
     (tmp_path / "sitecustomize.py").write_text("import os; os.write(2, b'broken installation\\n'); os._exit(1)")
-    kept = Kept(tmp_path, PYTHONPATH=str(tmp_path))
-    kept.keeper.start()
-    assert "broken installation" in str(kept.failures.get(timeout=PATIENCE))
+    supervised = Supervised(tmp_path, PYTHONPATH=str(tmp_path))
+    supervised.supervisor.start()
+    assert "broken installation" in str(supervised.failures.get(timeout=PATIENCE))
     lines: list[str] = []
-    while not kept.lines.empty():
-        lines.append(kept.lines.get())
+    while not supervised.lines.empty():
+        lines.append(supervised.lines.get())
     assert sum("broken installation" in line for line in lines) == MAX_QUICK_EXITS
-    kept.keeper.stop()
+    supervised.supervisor.stop()
 
 
 def test_stop_between_two_starts(tmp_path: Path) -> None:
     """No operator is started after `stop`."""
-    kept = Kept(tmp_path, KUBEMR_APISERVER="no address")
-    kept.keeper.start()
-    kept.keeper.stop()
-    kept.keeper.start()
-    assert kept.keeper.pid is None
+    supervised = Supervised(tmp_path, KUBEMR_APISERVER="no address")
+    supervised.supervisor.start()
+    supervised.supervisor.stop()
+    supervised.supervisor.start()
+    assert supervised.supervisor.pid is None
