@@ -122,4 +122,4 @@ def worker_of(
     executor = PlannedExecutor(bench)
     if takes_lease:
         bench.hold_lease(job, index, token)
-    return Worker(identity, executor, bench.means, assign(token)), executor
+    return Worker(identity, executor, bench.dependencies, assign(token)), executor

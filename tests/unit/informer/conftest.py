@@ -14,7 +14,7 @@ from support.virtualtime import VirtualLoop
 
 
 def pytest_asyncio_loop_factories(config: Any, item: Any) -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
-    """Every test gets an event loop of its own; where all ends of all sockets are on it, its time is virtual."""
+    """Give every test its own event loop; if all ends of all sockets are on it, its time is virtual."""
     real = "apiserver" in item.fixturenames
     return {"real": asyncio.SelectorEventLoop} if real else {"virtual": VirtualLoop}
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kubemr.controller.informer import Object, Store, by_label, make_key
-from support.informing import pod
+from support.informers import pod
 
 
 def owners_of(obj: Object) -> list[str]:

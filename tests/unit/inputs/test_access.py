@@ -64,7 +64,7 @@ def test_but_where_an_administrator_lets_it() -> None:
 
 @pytest.mark.parametrize("allowed", ["s3://corpus/ file:///data/", "*"])
 def test_what_the_operator_has_is_never_shown_to_a_service_that_the_job_names(allowed: str) -> None:
-    """Without keys of its own such a job can have no bucket listed."""
+    """Without its own keys such a job can have no bucket listed."""
     found = access({"KUBEMR_INPUTS_FROM": allowed, "KUBEMR_LEND_STORAGE_KEYS": "true"}, endpoint="http://evil:1")
     assert not set(KEYS) & set(found.environ)
     assert [address for address in reach(found) if address.startswith("s3:")] == []

@@ -20,7 +20,7 @@ def urls(place: Place, *sources: dict[str, str]) -> list[str]:
 
 
 def test_a_prefix_is_everything_that_begins_like_it(place: Place) -> None:
-    """In the order of the keys, with the sizes that the listing tells."""
+    """In the order of the keys, with the sizes in the listing."""
     found = place.fill(*KEYS)
     assert urls(place, {"prefix": f"{place.root}2025/"}) == found[:3]
     assert urls(place, {"prefix": f"{place.root}2025"}) == [found[3], *found[:3]]

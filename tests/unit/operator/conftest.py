@@ -10,7 +10,7 @@ import pytest
 from kubemr.controller.client import Client, PlainConnection
 from kubemr.local.apiserver.http import HttpServer
 from kubemr.local.apiserver.kubemr_server import kubemr_server
-from support.operating import TOKEN, Cluster
+from support.operators import TOKEN, OperatorCluster
 
 
 @pytest.fixture
@@ -41,6 +41,6 @@ async def client(server: HttpServer) -> AsyncIterator[Client]:
 
 
 @pytest.fixture
-def cluster(server: HttpServer, client: Client, environ: dict[str, str]) -> Cluster:
+def cluster(server: HttpServer, client: Client, environ: dict[str, str]) -> OperatorCluster:
     """The same for tests."""
-    return Cluster(server, client, environ)
+    return OperatorCluster(server, client, environ)

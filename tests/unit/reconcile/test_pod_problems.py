@@ -1,4 +1,4 @@
-"""Why the pods do not come up, on the job and as an Event; and a shard that somebody deleted."""
+"""Why the pods do not start, on the job and as an Event; and a shard that was deleted."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def test_what_kubernetes_says_is_passed_on(
 
 
 def test_one_pod_that_runs_is_enough(bench: Bench, operator: ReconcileContext) -> None:
-    """The job is getting on."""
+    """The job makes progress."""
     job = bench.deployed(operator)
     pod(bench, job, UNSCHEDULABLE)
     pod(bench, job, RUNNING, "q")
@@ -116,7 +116,7 @@ def test_no_pods_at_all(bench: Bench, operator: ReconcileContext) -> None:
 
 
 def test_pods_that_are_ready_are_not_listed(bench: Bench, operator: ReconcileContext) -> None:
-    """The Kubernetes Job tells."""
+    """The Kubernetes Job shows it."""
     job = bench.deployed(operator)
     workers = Target(KUBERNETES_JOBS, NAMESPACE, names.workers(job.base, 0), "status")
     bench.set(workers, "/status", {"ready": 1})
@@ -126,7 +126,7 @@ def test_pods_that_are_ready_are_not_listed(bench: Bench, operator: ReconcileCon
 
 
 def test_what_held_the_job_up_is_gone_when_it_is_complete(bench: Bench, operator: ReconcileContext) -> None:
-    """Whoever completes it takes it off."""
+    """The patch that completes the job removes it."""
     job = bench.deployed(operator)
     pod(bench, job, UNSCHEDULABLE)
     bench.step(operator)

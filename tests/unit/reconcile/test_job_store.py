@@ -21,7 +21,7 @@ MISSING = (
 
 
 def deploying(bench: Bench, operator: ReconcileContext, **spec: Json) -> None:
-    """A job that `operator` drives."""
+    """Create a job whose lock `operator` holds."""
     bench.submit(**spec)
     for _ in range(2):
         bench.step(operator)
@@ -46,7 +46,7 @@ def settings(operator: ReconcileContext) -> BenchSettings:
 
 
 def test_a_missing_secret_is_waited_for(bench: Bench, operator: ReconcileContext) -> None:
-    """Said once, with its name; the job goes on when it appears, and nothing of it is copied."""
+    """Reported once, with its name; the job continues when it appears, and nothing of it is copied."""
     deploying(bench, operator, **NAMED)
     for _ in range(3):
         assert bench.step(operator) == STORAGE_POLL_SECONDS
