@@ -24,13 +24,13 @@ OURS = "metadata.name!=kube-root-ca.crt"
 
 @pytest.fixture
 async def live(apiserver: ApiServer) -> AsyncIterator[Client]:
-    """A client of the real apiserver."""
+    """Return a client of the real apiserver."""
     async with Client(PlainConnection(apiserver.url, apiserver.token, ca_file=str(apiserver.ca_file))) as client:
         yield client
 
 
 async def create(client: Client, namespace: str, name: str, **labels: str) -> dict[str, Any]:
-    """A new config map."""
+    """Create a config map."""
     answer = await client.send(
         Request("create", CONFIG_MAPS, namespace, body={"metadata": {"name": name, "labels": labels}})
     )

@@ -11,12 +11,12 @@ from support.informers import pod
 
 
 def owners_of(obj: Object) -> list[str]:
-    """An index function with several values, or none, for one object."""
+    """Return several values, or none, for one object: an index function."""
     return [owner["uid"] for owner in obj["metadata"].get("ownerReferences", [])]
 
 
 def indexed(store: Store, index: str) -> set[str]:
-    """The values under which `index` keeps a set of keys, even an empty one."""
+    """Return the values under which `index` keeps a set of keys, even an empty one."""
     return set(store._indexes[index])
 
 

@@ -18,14 +18,14 @@ ADDRESSES = ("s3://corpus/x", "s3://corpus-2/x", "https://lists.example/x", "fil
 
 
 def access(environ: dict[str, str], **s3: Json) -> Access:
-    """What an operator with these settings has for a job with that store."""
+    """Return the access of an operator with these settings for a job with that store."""
     document = {"spec": {"storage": {"s3": {"bucket": "b", **s3}} if s3 else {}}}
     settings = OperatorSettings.from_environment({**S3, **KEYS, **environ})
     return settings.access(document, THEIRS if "secretRef" in s3 else {})
 
 
 def reach(found: Access) -> list[str]:
-    """The addresses that it lets through."""
+    """Return the addresses that the access permits."""
     passed = []
     for address in ADDRESSES:
         try:

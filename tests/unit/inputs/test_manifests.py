@@ -13,7 +13,7 @@ from support.inputplaces import Place
 
 
 def found(place: Place, text: bytes, *, sizes: bool = False, access: Access | None = None) -> list[InputFile | None]:
-    """What a manifest leads to."""
+    """Return the files that a manifest lists."""
     place.store.put("list", text)
     return list(find_files([{"manifest": f"{place.root}list"}], access or place.access, sizes=sizes))
 

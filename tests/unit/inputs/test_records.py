@@ -55,7 +55,7 @@ def filled(request: pytest.FixtureRequest) -> Iterator[Filled]:
 
 
 def expected(content: bytes) -> list[bytes]:
-    """The records of a whole file."""
+    """Return the records of a whole file."""
     lines = content.split(b"\n")
     last = lines.pop()
     return [line.removesuffix(b"\r") for line in lines] + ([last] if last else [])
@@ -67,7 +67,7 @@ def cut(size: int, stated: int) -> SplitSettings:
 
 
 def parts(url: str, stated: int, cuts: SplitSettings) -> list[Part]:
-    """What the map tasks of one file read that is stated to have that size."""
+    """Return what the map tasks of one file read, if the file is stated to have that size."""
     texts = [text for text in task_inputs([InputFile(url, stated)], cuts) if text is not None]
     return [part for text in texts for part in Split.parse(text).parts]
 

@@ -15,7 +15,7 @@ KEYS = ("2025/01/a.gz", "2025/01/ä b.gz", "2025/02/c.txt", "2025-old.gz", "othe
 
 
 def urls(place: Place, *sources: dict[str, str]) -> list[str]:
-    """The addresses found."""
+    """Return the addresses found."""
     return [found.url for found in find_files(sources, place.access, sizes=False) if found is not None]
 
 

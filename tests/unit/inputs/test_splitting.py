@@ -15,7 +15,7 @@ SIZES = st.lists(st.integers(0, 400), max_size=40)
 
 
 def splits(sizes: list[int], cuts: SplitSettings, ending: str = "") -> list[Split]:
-    """The tasks of files of these sizes; each file is named after its number."""
+    """Return the tasks of files of these sizes; each file is named after its number."""
     files = [InputFile(f"s3://b/{number}{ending}", size) for number, size in enumerate(sizes)]
     return [Split.parse(text) for text in task_inputs(files, cuts) if text is not None]
 

@@ -15,7 +15,7 @@ from support.operators import TOKEN, OperatorCluster
 
 @pytest.fixture
 def server() -> Iterator[HttpServer]:
-    """An apiserver of one's own."""
+    """Start an apiserver for one test."""
     server = HttpServer(kubemr_server(), TOKEN)
     server.start()
     yield server
@@ -24,7 +24,7 @@ def server() -> Iterator[HttpServer]:
 
 @pytest.fixture
 def environ(tmp_path: Path) -> dict[str, str]:
-    """An operator's environment; a second is a long time here."""
+    """Return an operator's environment, for a server where a second is a long time."""
     return {
         "KUBEMR_NAMESPACE": "default",
         "KUBEMR_INSTANCE": "op",
@@ -42,5 +42,5 @@ async def client(server: HttpServer) -> AsyncIterator[Client]:
 
 @pytest.fixture
 def cluster(server: HttpServer, client: Client, environ: dict[str, str]) -> OperatorCluster:
-    """The same for tests."""
+    """Return the cluster of that server."""
     return OperatorCluster(server, client, environ)

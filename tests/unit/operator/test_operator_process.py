@@ -132,7 +132,7 @@ async def test_a_job_that_is_gone_is_forgotten(cluster: OperatorCluster) -> None
 
 
 def phase(job: Json) -> str:
-    """A job's phase, or nothing."""
+    """Return a job's phase, or nothing."""
     return str((job.get("status") or {}).get("phase") or "")
 
 

@@ -11,7 +11,7 @@ from support.bench import DENIED, Bench, BenchSettings, asks, patches
 
 
 def status(bench: Bench) -> Json:
-    """The job's status."""
+    """Return the job's status."""
     return bench.job().document.get("status") or {}
 
 

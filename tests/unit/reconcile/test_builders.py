@@ -15,7 +15,7 @@ LENT = StorageSettings({}, {"KUBEMR_S3_SECRET_ACCESS_KEY": "hush"})
 
 
 def pod(bench: Bench, storage: StorageSettings = PLAIN, **spec: Json) -> Json:
-    """The pod template of a job."""
+    """Return the pod template of a job."""
     return builders.workers(bench.submit(**spec), 2, storage)["spec"]["template"]
 
 

@@ -15,7 +15,7 @@ from support.bench import DENIED, INVALID, Bench, patches
 
 
 def pending(bench: Bench, **spec: Json) -> JobView:
-    """A job that was accepted."""
+    """Create a job and accept it."""
     bench.submit(**spec)
     bench.step(bench.operator())
     return bench.job()

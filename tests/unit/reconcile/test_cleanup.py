@@ -25,7 +25,7 @@ MORE: dict[str, Json] = {
 
 
 def finished(bench: Bench, operator: ReconcileContext, phase: str = "COMPLETE", **spec: Json) -> JobView:
-    """A job that was deployed, and is over."""
+    """Create a job that was deployed and is over."""
     job = bench.deployed(operator, **spec)
     for stage in ("map", "reduce", "run-1"):
         bench.store.put(f"{job.storage_prefix}0/{stage}/0/x", b"")
@@ -35,7 +35,7 @@ def finished(bench: Bench, operator: ReconcileContext, phase: str = "COMPLETE", 
 
 
 def stages_left(bench: Bench) -> list[str]:
-    """What storage still holds."""
+    """Return what storage still holds."""
     return [key.split("/")[2] for key in sorted(bench.store.objects)]
 
 

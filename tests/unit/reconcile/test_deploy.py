@@ -30,7 +30,7 @@ def deploying(bench: Bench, operator: ReconcileContext, **spec: Json) -> JobView
 
 
 def secretive(operator: ReconcileContext) -> ReconcileContext:
-    """An operator whose store needs keys."""
+    """Return an operator whose store needs keys."""
     assert isinstance(operator.settings, BenchSettings)
     operator.settings.secret = {"KUBEMR_S3_SECRET_ACCESS_KEY": "hush"}
     return operator

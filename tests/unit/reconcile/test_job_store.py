@@ -34,13 +34,13 @@ def encoded(text: str) -> str:
 
 
 def shown(bench: Bench) -> Json:
-    """The condition `Deployed`."""
+    """Return the condition `Deployed`."""
     (found,) = [each for each in bench.job().document["status"]["conditions"] if each["type"] == "Deployed"]
     return found
 
 
 def settings(operator: ReconcileContext) -> BenchSettings:
-    """The bench's."""
+    """Return the bench's settings."""
     assert isinstance(operator.settings, BenchSettings)
     return operator.settings
 

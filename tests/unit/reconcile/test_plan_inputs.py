@@ -34,7 +34,7 @@ def planned(bench: Bench, root: Path, operator: ReconcileContext, files: int = 4
 
 
 def inputs(bench: Bench) -> list[str]:
-    """What the plan that counts lists."""
+    """Return what the recorded plan lists."""
     job = bench.job()
     assert job.inputs is not None
     prefix = f"{job.storage_prefix}inputs/{job.inputs.plan}/"
@@ -44,7 +44,7 @@ def inputs(bench: Bench) -> list[str]:
 
 
 def plans(bench: Bench) -> set[str]:
-    """The plans of which something is in the store."""
+    """Return the plans that have objects in the store."""
     return {key.split("/")[2] for key in bench.store.objects if "/inputs/" in key}
 
 

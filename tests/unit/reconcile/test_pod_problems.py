@@ -14,13 +14,13 @@ from support.bench import NAMESPACE, Bench, asks
 
 
 def waiting(reason: str, message: str = "words") -> Json:
-    """A container that cannot be started."""
+    """Return the status of a pod whose container cannot be started."""
     container = {"name": "worker", "image": "i:1", "state": {"waiting": {"reason": reason, "message": message}}}
     return {"phase": "Pending", "containerStatuses": [container]}
 
 
 def unscheduled(reason: str, message: str = "0/1 nodes are available") -> Json:
-    """A pod without a node."""
+    """Return the status of a pod without a node."""
     condition = {"type": "PodScheduled", "status": "False", "reason": reason, "message": message}
     return {"phase": "Pending", "conditions": [condition]}
 
@@ -34,7 +34,7 @@ RUNNING: Json = {"phase": "Running", "containerStatuses": [{"name": "worker", "s
 
 
 def pod(bench: Bench, job: JobView, status: Json, name: str = "p") -> Target:
-    """A pod of the job in some state."""
+    """Create a pod of the job in some state."""
     metadata = {"name": name, "labels": names.labels(job.uid, job.run)}
     bench.create(PODS, {"metadata": metadata, "spec": {"containers": [{"name": "worker", "image": "i:1"}]}})
     target = Target(PODS, NAMESPACE, name, "status")

@@ -23,7 +23,7 @@ A = "w0-aaaaaa"
 
 
 def failed(bench: Bench, operator: ReconcileContext, **spec: Json) -> JobView:
-    """A job of three inputs that failed when one was done and one was running."""
+    """Create a job of three inputs that failed when one was done and one was running."""
     job = bench.deployed(operator, inputs=list("abc"), maxAttempts=2, **spec)
     bench.hold_lease(job, 0, A)
     bench.store.put(f"{job.storage_prefix}0/map/0/1-{A}/outputs.json", b"{}")
@@ -34,7 +34,7 @@ def failed(bench: Bench, operator: ReconcileContext, **spec: Json) -> JobView:
 
 
 def runs(bench: Bench, job: JobView) -> set[str]:
-    """The runs of which there are shards."""
+    """Return the runs that have shards."""
     return {item["metadata"]["labels"][names.LABEL_RUN] for item in bench.objects(SHARDS)}
 
 

@@ -16,7 +16,7 @@ from support.bench import DENIED, NAMESPACE, Bench, LiveCache, asks, patches
 
 
 def workers(bench: Bench, job: JobView, generation: int = 0) -> Target:
-    """The Kubernetes Job."""
+    """Return the Kubernetes Job."""
     return Target(KUBERNETES_JOBS, NAMESPACE, names.workers(job.base, generation))
 
 

@@ -31,7 +31,7 @@ def ending(bench: Bench, job: JobView, **labels: str) -> Json:
 
 
 def forced(bench: Bench) -> list[Request]:
-    """The deletions by force."""
+    """Return the deletions by force."""
     return [
         each
         for each in bench.requests

@@ -13,7 +13,7 @@ A, B = "w0-aaaaaa", "w1-bbbbbb"
 
 
 def status(bench: Bench) -> Json:
-    """The job's status."""
+    """Return the job's status."""
     return bench.job().document["status"]
 
 

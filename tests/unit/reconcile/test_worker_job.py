@@ -18,14 +18,14 @@ def kubernetes_job(job: JobView, generation: int = 0) -> Target:
 
 
 def end(bench: Bench, job: JobView, generation: int = 0, message: str = "backoff limit reached") -> None:
-    """The Kubernetes Job has used up its pod failures."""
+    """End the Kubernetes Job, as if it had used up its pod failures."""
     target = kubernetes_job(job, generation)
     condition = {"type": "Failed", "status": "True", "reason": "BackoffLimitExceeded", "message": message}
     bench.set(Target(KUBERNETES_JOBS, NAMESPACE, target.name, "status"), "/status", {"conditions": [condition]})
 
 
 def pod(bench: Bench, job: JobView, name: str, finished: str, message: str, code: int = 1) -> None:
-    """A pod that ended."""
+    """Create a pod that ended."""
     labels = names.labels(job.uid, job.run)
     containers = [{"name": "worker", "image": "i"}]
     bench.create(PODS, {"metadata": {"name": name, "labels": labels}, "spec": {"containers": containers}})
@@ -35,7 +35,7 @@ def pod(bench: Bench, job: JobView, name: str, finished: str, message: str, code
 
 
 def generations(bench: Bench) -> list[str]:
-    """The names of all Kubernetes Jobs, shortened."""
+    """Return the names of all Kubernetes Jobs, shortened."""
     return sorted(item["metadata"]["name"].partition("-workers")[2] for item in bench.objects(KUBERNETES_JOBS))
 
 

@@ -29,7 +29,7 @@ def job(bench: Bench, operator: ReconcileContext) -> JobView:
 
 
 def looks(bench: Bench) -> list[Request]:
-    """The requests for Leases."""
+    """Return the requests for Leases."""
     return [each for each in bench.requests if each.resource.plural == "leases" and each.verb in ("get", "list")]
 
 
