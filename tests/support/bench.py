@@ -1,8 +1,9 @@
-"""One operation at a time against the embedded apiserver's core, in virtual time, with faults where a test wants them.
+"""Run one operation at a time against the embedded apiserver's core, in virtual time, with faults of the test's choice.
 
-The driver is the real one (`kubemr.locks.run`) and so is the server; a `Bench` is the wire between them.  Before a
-request is carried out each of `before` may act (as another process would) or answer in the server's place; after it,
-each of `after` may change the answer, e.g. lose it.  `crash_after` ends the process that asks, as kill -9 would.
+The driver is the real one (`kubemr.locks.run`), and so is the server; a `Bench` is the connection between them.
+Before a request is carried out, each of `before` may act, as another process would, or answer in the server's place.
+After it, each of `after` may change the answer, e.g. lose it.
+`crash_after` ends the process that sends the requests, as kill -9 would.
 """
 
 from __future__ import annotations
@@ -57,23 +58,23 @@ INVALID = Answer(
 
 
 class Crash(BaseException):
-    """The process that asked is no more."""
+    """The process that sends the requests was killed."""
 
 
 @define(eq=False)
 class Bench:
-    """A server, a store, a clock, and the wire to the one operation that runs."""
+    """A server, a store, a clock, and the connection to the one operation that runs."""
 
     now: float = 1000.0
     server: ApiServer = field(init=False)
     store: MemoryStore = field(init=False)
     requests: list[Request] = field(factory=list)
-    """All that were carried out or answered in the server's place, in order."""
+    """All requests that were carried out, or answered in the server's place, in order."""
     watches: list[Watch] = field(factory=list)
     slept: list[float] = field(factory=list)
     before: list[Callable[[Request], Answer | None]] = field(factory=list)
     after: list[Callable[[Request, Answer], Answer]] = field(factory=list)
-    draws: Callable[[], float] = lambda: 0.5
+    uniform: Callable[[], float] = lambda: 0.5
     lease_seconds: float = LEASE_SECONDS
     """The installation's setting."""
     storage_fails: bool = False
@@ -95,7 +96,7 @@ class Bench:
     # -- the driver's side: a `kubemr.locks.Transport`
 
     def send(self, request: Request) -> Answer:
-        """One exchange, with what the test put in between."""
+        """Carry out one request, with the hooks of the test."""
         for hook in list(self.before):
             answer = hook(request)
             if answer is not None:
@@ -108,7 +109,7 @@ class Bench:
         return answer
 
     def wait(self, watch: Watch, stop: Stop | None = None) -> WatchEvent | None:
-        """What `watching` says; by default nothing happens, for the whole time."""
+        """Return what `watching` returns; by default no event comes for the whole time."""
         self.watches.append(watch)
         if self.watching is not None:
             return self.watching(watch)
@@ -116,8 +117,8 @@ class Bench:
         return None
 
     def run(self, op: Op[T], stop: Stop | None = None) -> T:
-        """Carry `op` out."""
-        return run(op, self, clock=lambda: self.now, sleep=self._sleep, random=self.draws, stop=stop)
+        """Run `op` to its end."""
+        return run(op, self, clock=lambda: self.now, sleep=self._sleep, random=self.uniform, stop=stop)
 
     def _sleep(self, seconds: float) -> None:
         self.slept.append(seconds)
@@ -125,18 +126,18 @@ class Bench:
         self.on_sleep()
 
     def now_string(self) -> str:
-        """The wall clock, in whole seconds."""
+        """Return the wall clock, in whole seconds."""
         return datetime.fromtimestamp(1_767_225_600.0 + self.now, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
     def micro_stamp(self) -> str:
-        """A new time at every call."""
+        """Return a new time at every call."""
         self.now += 0.001
         return datetime.fromtimestamp(1_767_225_600.0 + self.now, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
     # -- faults
 
     def answer(self, matches: Callable[[Request], bool], *answers: Answer) -> None:
-        """Answer the next requests that match in the server's place, one by one; then nothing more."""
+        """Answer the next matching requests in the server's place, one by one; then do nothing more."""
         left = list(answers)
 
         def hook(request: Request) -> Answer | None:
@@ -145,7 +146,7 @@ class Bench:
         self.before.append(hook)
 
     def lose(self, matches: Callable[[Request], bool], times: int = 1) -> None:
-        """Carry the next requests that match out, but let their answers be lost."""
+        """Carry out the next matching requests, but lose their answers."""
         left = [None] * times
 
         def change(request: Request, answer: Answer) -> Answer:
@@ -157,7 +158,7 @@ class Bench:
         self.after.append(change)
 
     def meanwhile(self, matches: Callable[[Request], bool], act: Callable[[], object]) -> None:
-        """Somebody else acts just before the next request that matches."""
+        """Let another process act just before the next matching request."""
         done: list[object] = []
 
         def hook(request: Request) -> Answer | None:
@@ -169,7 +170,7 @@ class Bench:
         self.before.append(hook)
 
     def crash_after(self, op: Op[T], requests: int) -> bool:
-        """Run `op` and end it after that many requests; True when it was over before."""
+        """Run `op` and end it after that many requests; return True if it ended before."""
         left = [requests]
 
         def change(request: Request, answer: Answer) -> Answer:
@@ -190,25 +191,25 @@ class Bench:
     # -- what there is, without any wire in between
 
     def create(self, resource: Resource, body: Json, namespace: str = NAMESPACE) -> Json:
-        """A new object."""
+        """Create an object."""
         answer = self.server.handle(Request("create", resource, namespace, body=body))
         assert answer.ok, answer
         return answer.body
 
     def get(self, target: Target) -> Json:
-        """The object, or None."""
+        """Return the object, or None."""
         answer = self.server.handle(target.get())
         return answer.body if answer.ok else None
 
     def objects(self, resource: Resource, selector: str = "", namespace: str | None = None) -> list[Json]:
-        """All objects of a kind."""
+        """Return all objects of a kind."""
         query = {"labelSelector": selector} if selector else {}
         answer = self.server.handle(Request("list", resource, namespace, query=query))
         assert answer.ok, answer
         return list(answer.body["items"])
 
     def patch(self, target: Target, *operations: Json) -> Json:
-        """A JSON Patch by somebody else."""
+        """Send a JSON Patch as another client."""
         request = Request(
             "patch",
             target.resource,
@@ -235,7 +236,7 @@ class Bench:
     # -- jobs
 
     def submit(self, name: str = "words", **spec: Json) -> JobView:
-        """A new job, as a user would create it."""
+        """Create a job as a user would."""
         body = {
             "apiVersion": names.API_VERSION,
             "kind": names.KIND,
@@ -245,25 +246,25 @@ class Bench:
         return JobView.of(self.create(names.JOBS, body))
 
     def job(self, name: str = "words") -> JobView:
-        """The job as it is."""
+        """Return the job as it is now."""
         return JobView.of(self.get(Target(names.JOBS, NAMESPACE, name)))
 
-    def operator(self, identity: str = "op-a", *, lives: bool = True) -> ReconcileContext:
-        """An operator whose caches are up to date; it holds its Lease if it `lives`."""
-        judge = LeaseDetector(operator_lease, LEASE_SECONDS)
+    def operator(self, identity: str = "op-a", *, alive: bool = True) -> ReconcileContext:
+        """Return an operator whose caches are up to date; it holds its Lease if it is `alive`."""
+        detector = LeaseDetector(operator_lease, LEASE_SECONDS)
         target = operator_lease(identity)
-        if lives and self.get(target) is None:
+        if alive and self.get(target) is None:
             spec = {"holderIdentity": identity, "renewTime": "2026-01-01T00:00:00.000000Z"}
             self.create(LEASES, {"metadata": {"name": target.name}, "spec": spec}, "kubemr")
-        return ReconcileContext(identity, BenchSettings(self, self.lease_seconds), judge, LiveCache(self))
+        return ReconcileContext(identity, BenchSettings(self, self.lease_seconds), detector, LiveCache(self))
 
     def step(self, operator: ReconcileContext, name: str = "words") -> float | None:
-        """One reconciliation of the job; when to come back."""
+        """Reconcile the job once, and return when to do it again."""
         document = self.get(Target(names.JOBS, NAMESPACE, name))
         return self.run(reconcile(document, operator)).requeue_after
 
     def deployed(self, operator: ReconcileContext | None = None, name: str = "words", **spec: Json) -> JobView:
-        """A new job, taken to DEPLOYED."""
+        """Create a job and bring it to DEPLOYED."""
         self.submit(name, **spec)
         operator = operator or self.operator()
         for _ in range(3):
@@ -273,18 +274,18 @@ class Bench:
         return job
 
     def shard(self, job: JobView, position: int = 0, number: int = 0) -> Shard:
-        """A shard of the job's stage at that position."""
+        """Return a shard of the job's stage at that position."""
         target = Target(SHARDS, NAMESPACE, job.shard_name(job.stages[position], number))
         return Shard.parse(self.get(target))
 
     def write_tasks(self, job: JobView, states: Mapping[int, str], position: int = 0, number: int = 0) -> Shard:
-        """Tasks of a shard become what they are told to, by whatever means."""
+        """Set tasks of a shard to these states, without any check."""
         target = self.shard(job, position, number).target
         self.set(target, "/tasks", encoding.expand({**encoding.texts(self.get(target)["tasks"]), **states}))
         return self.shard(job, position, number)
 
     def hold_lease(self, job: JobView, index: int, token: str) -> Target:
-        """A worker holds its Lease."""
+        """Make a worker the holder of its Lease."""
         target = job.lease_of(index)
         self.set(target, "/spec/holderIdentity", token)
         self.set(target, "/spec/leaseTransitions", 1)
@@ -292,18 +293,18 @@ class Bench:
         return target
 
     @property
-    def means(self) -> Dependencies:
+    def dependencies(self) -> Dependencies:
         """The store and the clock."""
         return Dependencies(self.store, self.now_string)
 
     def events(self) -> list[tuple[str, str]]:
-        """Reason and message of all Events, in their order."""
+        """Return reason and message of all Events, in their order."""
         found = self.objects(Resource("", "v1", "events"))
         found.sort(key=lambda item: int(item["metadata"]["resourceVersion"]))
         return [(item["reason"], item["message"]) for item in found]
 
     def everything(self) -> dict[str, Json]:
-        """All children of jobs by kind and name, without what differs from one creation to the next."""
+        """Return all children of jobs by kind and name, without what differs from one creation to the next."""
         found: dict[str, Json] = {}
         resources = (SHARDS, LEASES, KUBERNETES_JOBS, Resource("", "v1", "configmaps"), Resource("", "v1", "secrets"))
         for resource in (*resources, PODS, *rbac.KINDS):
@@ -315,13 +316,13 @@ class Bench:
 
 
 def operator_lease(identity: str) -> Target:
-    """Where an operator's Lease is."""
+    """Return where an operator's Lease is."""
     return Target(LEASES, "kubemr", f"kubemr-{identity}")
 
 
 @define
 class BenchSettings:
-    """What an installation decides; `problem` is what is wrong with its storage settings."""
+    """The settings of an installation; `problem` is what is wrong with its storage settings."""
 
     bench: Bench
     lease_seconds: float = LEASE_SECONDS
@@ -332,12 +333,12 @@ class BenchSettings:
     problem: str = ""
     own_identity: bool = False
     allowed: tuple[str, ...] = ("*",)
-    """Where the operator may look for inputs."""
+    """The addresses below which the operator may read inputs."""
     opened_with: list[Mapping[str, str]] = field(factory=list)
     """The keys with which the store was opened, each time."""
 
     def storage(self, document: Json) -> StorageSettings:
-        """The bench's store."""
+        """Return the bench's store."""
         if self.problem:
             raise ValueError(self.problem)
         named = (document["spec"].get("storage") or {}).get("s3") or {}
@@ -346,34 +347,34 @@ class BenchSettings:
         return StorageSettings(config, self.secret, reference, own_identity=self.own_identity)
 
     def store(self, document: Json, keys: Mapping[str, str] = MappingProxyType({})) -> MemoryStore:
-        """The bench's store."""
+        """Return the bench's store."""
         self.storage(document)
         self.opened_with.append(keys)
         return self.bench.store
 
     def access(self, document: Json, keys: Mapping[str, str] = MappingProxyType({})) -> Access:
-        """Everything that there is."""
+        """Return access to everything in `allowed`."""
         self.opened_with.append(keys)
         return Access({}, allowed=self.allowed, retrier=Retrier(attempts=1))
 
     def now_string(self) -> str:
-        """The bench's clock."""
+        """Return the bench's wall clock."""
         return self.bench.now_string()
 
 
 @define
 class LiveCache:
-    """A cache that shows what is there, or what was there at some `revision`."""
+    """A cache that has what the server has, or had at some `revision`."""
 
     bench: Bench
     revision: int | None = None
 
     def shards(self, uid: str) -> list[ShardSummary]:
-        """The job's shards."""
+        """Return the job's shards."""
         return [summary_of(each) for each in self._list(SHARDS, uid)]
 
     def worker_jobs(self, uid: str) -> list[Json]:
-        """The job's Kubernetes Jobs."""
+        """Return the job's Kubernetes Jobs."""
         return self._list(KUBERNETES_JOBS, uid)
 
     def _list(self, resource: Resource, uid: str) -> list[Json]:
@@ -384,10 +385,10 @@ class LiveCache:
 
 
 def patches(plural: str) -> Callable[[Request], bool]:
-    """Matches patches of a kind."""
+    """Match patches of a kind."""
     return lambda request: request.verb == "patch" and request.resource.plural == plural
 
 
 def asks(verb: str, plural: str) -> Callable[[Request], bool]:
-    """Matches one verb on a kind."""
+    """Match one verb on a kind."""
     return lambda request: request.verb == verb and request.resource.plural == plural

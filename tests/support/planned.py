@@ -123,4 +123,4 @@ def worker_of(
     executor = PlannedExecutor(bench)
     if takes_lease:
         bench.hold_lease(job, index, token)
-    return Worker(identity, executor, bench.means, planned_assigner(token)), executor
+    return Worker(identity, executor, bench.dependencies, planned_assigner(token)), executor

@@ -13,19 +13,19 @@ from support.virtualtime import VirtualLoop
 
 
 def pytest_asyncio_loop_factories(config: Any, item: Any) -> dict[str, Callable[[], VirtualLoop]]:
-    """Every test gets an event loop of its own whose time is virtual."""
+    """Give every test its own event loop with virtual time."""
     return {"virtual": VirtualLoop}
 
 
 @pytest.fixture
 async def server() -> AsyncIterator[FakeServer]:
-    """A scripted apiserver."""
+    """Start a scripted apiserver."""
     async with FakeServer() as fake:
         yield fake
 
 
 @pytest.fixture
 async def client(server: FakeServer) -> AsyncIterator[Client]:
-    """A client of it."""
+    """Return a client of that server."""
     async with Client(PlainConnection(server.url, "sesame")) as client:
         yield client

@@ -161,7 +161,7 @@ async def test_a_connection_that_is_not_made_in_10_s_was_never_sent() -> None:
 
 
 async def test_a_success_that_is_not_json_is_unknown(server: FakeServer, client: Client) -> None:
-    """Whoever answered was not the apiserver; a refusal in plain text stays a refusal."""
+    """Another server than the apiserver answered; a refusal in plain text stays a refusal."""
     server.expect(
         lambda exchange: exchange.text("<html>welcome</html>"),
         lambda exchange: exchange.text("upstream down", 502),

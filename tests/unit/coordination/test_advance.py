@@ -42,7 +42,7 @@ def look_and_advance(bench: Bench, job: JobView) -> Op[bool]:
     """What a worker does that finds nothing open."""
     stage = job.current
     assert stage is not None
-    return (yield from advance(job, (yield from take_snapshot(job, stage)), bench.means))
+    return (yield from advance(job, (yield from take_snapshot(job, stage)), bench.dependencies))
 
 
 def at_reduce(bench: Bench, **spec: Json) -> JobView:
@@ -221,7 +221,7 @@ def test_the_cause_is_this_runs(bench: Bench, own: bool) -> None:
         for epoch in (3, 4, 5):
             error = AttemptError(f"ValueError: {epoch}", "w1-bbbbbb", run=2)
             write_error(bench, job, f"{epoch}-w1-bbbbbb", error.encode())
-    bench.run(advance(bench.job(), snapshot, bench.means))
+    bench.run(advance(bench.job(), snapshot, bench.dependencies))
     why = "ValueError: 3" if own else "no attempt left an error"
     assert status(bench)["error"] == f"map/0 failed 2 times: {why}"
 

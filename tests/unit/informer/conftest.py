@@ -14,20 +14,20 @@ from support.virtualtime import VirtualLoop
 
 
 def pytest_asyncio_loop_factories(config: Any, item: Any) -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
-    """Every test gets an event loop of its own; where all ends of all sockets are on it, its time is virtual."""
+    """Give every test its own event loop; if all ends of all sockets are on it, its time is virtual."""
     real = "apiserver" in item.fixturenames
     return {"real": asyncio.SelectorEventLoop} if real else {"virtual": VirtualLoop}
 
 
 @pytest.fixture
 async def server() -> AsyncIterator[FakeServer]:
-    """A scripted apiserver."""
+    """Start a scripted apiserver."""
     async with FakeServer() as fake:
         yield fake
 
 
 @pytest.fixture
 async def client(server: FakeServer) -> AsyncIterator[Client]:
-    """A client of it."""
+    """Return a client of that server."""
     async with Client(PlainConnection(server.url, "sesame")) as client:
         yield client

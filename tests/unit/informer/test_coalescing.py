@@ -1,4 +1,4 @@
-"""The buffer merges what a handler has yet to hear: bounded, in order, and true."""
+"""The buffer merges the changes that a handler has not received: bounded, in order, and true."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from hypothesis import strategies as st
 
 from kubemr.controller.informer.buffer import Buffer
 from kubemr.controller.informer.changes import Added, Change, Deleted, Updated, merge
-from support.informing import pod
+from support.informers import pod
 
 A1, A2, A3 = (pod("a", version) for version in (1, 2, 3))
 OTHER = pod("a", 9, "other")
 
 
 @pytest.mark.parametrize(
-    ("changes", "heard"),
+    ("changes", "received"),
     [
         ([Added(A1, True), Updated(A1, A2)], [Added(A2, True)]),
         ([Added(A1, False), Deleted(A1, False)], []),
@@ -27,17 +27,17 @@ OTHER = pod("a", 9, "other")
         ([Deleted(A1, True), Added(OTHER, False), Deleted(OTHER, False)], [Deleted(A1, True)]),
     ],
 )
-def test_merging(changes: list[Change], heard: list[Change]) -> None:
+def test_merging(changes: list[Change], received: list[Change]) -> None:
     """The table in `changes.merge`."""
     pending: list[Change] = []
     for change in changes:
         pending = merge(pending, change)
-    assert pending == heard
+    assert pending == received
 
 
 @given(st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from(["next", "take"])), max_size=60))
 def test_a_handler_can_follow_what_it_hears(steps: list[tuple[str, str]]) -> None:
-    """Replaying what was heard gives the true state, never contradicts itself, and at most two wait for each key."""
+    """The received changes lead to the true state and never contradict each other; at most two wait for each key."""
 
     async def run() -> None:
         buffer = Buffer()

@@ -6,7 +6,7 @@ import pytest
 
 from kubemr.controller.client import Client
 from support.fakeserver import FakeServer, refuse, reply, status, watching
-from support.informing import eventually, pod, pods, running, versions
+from support.informers import eventually, pod, pods, running, versions
 
 GONE = refuse(410, "Expired", "too old resource version")
 
@@ -15,7 +15,7 @@ async def test_410_on_the_first_page_falls_back_to_a_consistent_list(server: Fak
     """At once, without a version; a consistent list that is refused too is repeated after a wait."""
     server.expect(GONE, GONE, GONE, reply(pods(10, pod("a", 3))), watching())
     async with running(client) as (_, recorder):
-        await eventually(lambda: recorder.heard == ["+a@3!"])
+        await eventually(lambda: recorder.changes == ["+a@3!"])
         await server.wait_for(4)
     assert versions(server.requests) == ["list@0", "list@", "list@", "list@", "watch@10"]
     times = [r.at - server.requests[0].at for r in server.requests[:4]]
@@ -28,7 +28,7 @@ async def test_an_expired_continue_token_falls_back_to_one_consistent_list(serve
     async with running(client) as (informer, recorder):
         await eventually(lambda: informer.has_synced)
         assert informer.store.keys() == ["ns/b"]
-        await eventually(lambda: recorder.heard == ["+b@15!"])
+        await eventually(lambda: recorder.changes == ["+b@15!"])
         await server.wait_for(3)
     assert [r.query for r in server.requests[:3]] == [
         {"limit": "500", "resourceVersion": "0"},
@@ -46,7 +46,7 @@ async def test_an_expired_continue_token_falls_back_to_one_consistent_list(serve
 async def test_410_in_a_watch_relists_not_older_than_what_was_seen(
     server: FakeServer, client: Client, gone: object
 ) -> None:
-    """As HTTP status or as ERROR event.  What was deleted meanwhile arrives as a tombstone."""
+    """As HTTP status or as ERROR event.  What was deleted in between arrives as a tombstone."""
     server.expect(
         reply(pods(10, pod("a", 3), pod("b", 4), pod("c", 5))),
         watching(("MODIFIED", pod("b", 11)), then="end", after=5),
@@ -56,7 +56,7 @@ async def test_410_in_a_watch_relists_not_older_than_what_was_seen(
     )
     async with running(client) as (informer, recorder):
         await server.wait_for(4)
-        assert recorder.heard == ["+a@3!", "+b@4!", "+c@5!", "b@4>b@11", "c@5>c@15", "+d@16", "-a@3?"]
+        assert recorder.changes == ["+a@3!", "+b@4!", "+c@5!", "b@4>b@11", "c@5>c@15", "+d@16", "-a@3?"]
         assert sorted(informer.store.keys()) == ["ns/b", "ns/c", "ns/d"]
     assert versions(server.requests) == ["list@0", "watch@10", "watch@11", "list@11", "watch@20"]
     assert server.requests[3].query["resourceVersionMatch"] == "NotOlderThan"
@@ -64,7 +64,7 @@ async def test_410_in_a_watch_relists_not_older_than_what_was_seen(
 
 
 async def test_the_store_is_replaced_before_a_tombstone_is_told(server: FakeServer, client: Client) -> None:
-    """Whoever hears of a missed deletion finds the new state in the store."""
+    """A handler that receives a missed deletion finds the new state in the store."""
     seen: list[list[str]] = []
 
     class Looking:
@@ -94,7 +94,7 @@ async def test_one_name_two_objects(server: FakeServer, client: Client) -> None:
     )
     async with running(client) as (_, recorder):
         await server.wait_for(4)
-        assert recorder.heard == ["+a@3!", "+b@4!", "-b@4?", "+b@12", "-a@3?", "+a@15"]
+        assert recorder.changes == ["+a@3!", "+b@4!", "-b@4?", "+b@12", "-a@3?", "+a@15"]
 
 
 TOO_NEW = status(
@@ -109,7 +109,7 @@ async def test_a_server_that_lags_behind_is_asked_for_a_consistent_list(server: 
     """504 ResourceVersionTooLarge: this server's cache has not reached what was seen."""
     server.expect(reply(pods(11)), GONE, reply(TOO_NEW, 504), reply(pods(30, pod("a", 25))), watching())
     async with running(client) as (_, recorder):
-        await eventually(lambda: recorder.heard == ["+a@25"])
+        await eventually(lambda: recorder.changes == ["+a@25"])
         await server.wait_for(4)
     assert versions(server.requests) == ["list@0", "watch@11", "list@11", "list@", "watch@30"]
 
@@ -125,7 +125,7 @@ async def test_a_list_that_is_older_than_what_was_seen_is_not_believed(server: F
     )
     async with running(client) as (_, recorder):
         await server.wait_for(4)
-        assert recorder.heard == ["+a@40!", "a@40>a@55"]
+        assert recorder.changes == ["+a@40!", "a@40>a@55"]
     assert versions(server.requests) == ["list@0", "watch@50", "list@50", "list@", "watch@60"]
 
 
@@ -134,7 +134,7 @@ async def test_a_consistent_list_is_believed_even_if_it_is_older(server: FakeSer
     server.expect(reply(pods(50, pod("a", 40))), GONE, reply(pods(20)), reply(pods(21, pod("a", 10))), watching())
     async with running(client) as (informer, recorder):
         await server.wait_for(4)
-        assert recorder.heard == ["+a@40!", "a@40>a@10"]
+        assert recorder.changes == ["+a@40!", "a@40>a@10"]
         assert informer.resource_version == "21"
 
 
@@ -151,8 +151,8 @@ async def test_an_event_older_than_the_stored_object_is_ignored(server: FakeServ
         ),
     )
     async with running(client) as (informer, recorder):
-        await eventually(lambda: len(recorder.heard) == 2)
-        assert recorder.heard == ["+a@40!", "+b@52"]
+        await eventually(lambda: len(recorder.changes) == 2)
+        assert recorder.changes == ["+a@40!", "+b@52"]
         assert informer.store.find("ns", "a") == pod("a", 40)
         assert informer.resource_version == "52"
 
@@ -168,5 +168,5 @@ async def test_versions_that_are_no_numbers_are_taken_as_they_come(server: FakeS
     server.expect(reply(listed), watching(("MODIFIED", later), then="end", after=2), watching())
     async with running(client) as (_, recorder):
         await server.wait_for(2)
-        assert recorder.heard == ["+a@x-1!", "a@x-1>a@b-2"]
+        assert recorder.changes == ["+a@x-1!", "a@x-1>a@b-2"]
     assert versions(server.requests) == ["list@0", "watch@x-1", "watch@b-2"]

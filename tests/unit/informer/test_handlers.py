@@ -1,4 +1,4 @@
-"""Handlers: each has a buffer of its own and hears changes in its own time."""
+"""Handlers: each has its own buffer and receives changes at its own pace."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from kubemr.controller.client import Client
 from kubemr.controller.informer import EnqueueKeys, Informer, Object, split_key
 from kubemr.controller.workqueue import Queue
 from support.fakeserver import Exchange, FakeServer, reply, watching
-from support.informing import PODS, Recorder, eventually, pod, pods, running
+from support.informers import PODS, Recorder, eventually, pod, pods, running
 
 
-async def test_a_slow_handler_delays_nobody_else(server: FakeServer, client: Client) -> None:
-    """The watch and other handlers go on; the slow one hears a bounded digest, newest state last."""
+async def test_a_slow_handler_delays_no_other(server: FakeServer, client: Client) -> None:
+    """The watch and other handlers continue; the slow one receives few merged changes, the newest state last."""
 
     async def answer(exchange: Exchange) -> None:
         await exchange.open_stream()
@@ -30,14 +30,14 @@ async def test_a_slow_handler_delays_nobody_else(server: FakeServer, client: Cli
     async with running(client) as (informer, quick):
         slow = Recorder(wait=3600)
         registration = informer.add_handler(slow, "slow")
-        await eventually(lambda: len(quick.heard) == 104)
+        await eventually(lambda: len(quick.changes) == 104)
         assert quick.times[-1] - quick.times[0] < 12
         assert informer.resource_version == "112"
-        assert slow.heard == ["+a@3!"]
+        assert slow.changes == ["+a@3!"]
         assert registration.pending == 2
         assert registration.name == "pods/slow"
         await asyncio.sleep(3 * 3600)
-        assert slow.heard == ["+a@3!", "+b@4!", "a@3>a@110"]
+        assert slow.changes == ["+a@3!", "+b@4!", "a@3>a@110"]
         assert registration.pending == 0
 
 
@@ -56,7 +56,7 @@ async def test_has_synced(server: FakeServer, client: Client) -> None:
     after = informer.has_synced, registration.has_synced
     assert (before, between, after) == ((False, False), (True, False), (True, True))
     assert asyncio.get_running_loop().time() - start == 200
-    assert slow.heard == ["+a@3!", "+b@4!", "+c@11"]
+    assert slow.changes == ["+a@3!", "+b@4!", "+c@11"]
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
 
@@ -74,7 +74,7 @@ async def test_an_empty_list_syncs_too(server: FakeServer, client: Client) -> No
 
 
 async def test_a_handler_that_comes_late(server: FakeServer, client: Client) -> None:
-    """It hears of everything that is there as initial, then of changes."""
+    """It receives everything that exists as initial, then the changes."""
 
     async def answer(exchange: Exchange) -> None:
         await exchange.open_stream()
@@ -89,26 +89,26 @@ async def test_a_handler_that_comes_late(server: FakeServer, client: Client) -> 
         late = Recorder()
         registration = informer.add_handler(late)
         await registration.wait_synced()
-        assert late.heard == ["+a@3!", "+b@11!"]
+        assert late.changes == ["+a@3!", "+b@11!"]
         await asyncio.sleep(10)
-        assert late.heard == ["+a@3!", "+b@11!", "+c@12"]
+        assert late.changes == ["+a@3!", "+b@11!", "+c@12"]
 
 
 async def test_a_handler_that_raises_goes_on(server: FakeServer, client: Client) -> None:
     """Each failure is an event with fields; a cancellation from inside is a failure like any other."""
-    heard: list[str] = []
+    received: list[str] = []
 
     class Failing:
         async def added(self, obj: Object, *, initial: bool) -> None:
-            heard.append("added")
+            received.append("added")
             raise ValueError("bad luck")
 
         async def updated(self, old: Object, new: Object) -> None:
-            heard.append("updated")
+            received.append("updated")
             raise asyncio.CancelledError
 
         async def deleted(self, obj: Object, *, tombstone: bool) -> None:
-            heard.append("deleted")
+            received.append("deleted")
 
     async def answer(exchange: Exchange) -> None:
         await exchange.open_stream()
@@ -122,9 +122,9 @@ async def test_a_handler_that_raises_goes_on(server: FakeServer, client: Client)
     with structlog.testing.capture_logs() as logs:
         async with running(client) as (informer, recorder):
             informer.add_handler(Failing())
-            await eventually(lambda: "deleted" in heard)
-            assert recorder.heard == ["+a@3!", "a@3>a@11", "-a@12"]
-    assert heard == ["added", "updated", "deleted"]
+            await eventually(lambda: "deleted" in received)
+            assert recorder.changes == ["+a@3!", "a@3>a@11", "-a@12"]
+    assert received == ["added", "updated", "deleted"]
     failures = [entry for entry in logs if entry["event"] == "handler_failed"]
     assert [(entry["change"], entry["key"]) for entry in failures] == [("added", "ns/a"), ("updated", "ns/a")]
     assert failures[0]["handler"] == "pods/Failing"
@@ -166,5 +166,5 @@ async def test_run_ends_when_cancelled_and_leaves_nothing(server: FakeServer, cl
     async with running(client) as (informer, _):
         await informer.wait_synced()
         assert len(asyncio.all_tasks() - before) >= 3
-    mine = {task for task in asyncio.all_tasks() - before if "FakeServer" not in repr(task)}
-    assert mine == set()
+    ours = {task for task in asyncio.all_tasks() - before if "FakeServer" not in repr(task)}
+    assert ours == set()

@@ -6,18 +6,18 @@ import asyncio
 
 from kubemr.controller.client import Client
 from support.fakeserver import Exchange, FakeServer, reply, watching
-from support.informing import bookmark, eventually, pod, pods, running, versions
+from support.informers import bookmark, eventually, pod, pods, running, versions
 
 
 async def test_list_then_watch(server: FakeServer, client: Client) -> None:
-    """The first list may come from the cache ("0"); the watch goes on where the list was."""
+    """The first list may come from the cache ("0"); the watch continues where the list was."""
     server.expect(
         reply(pods(10, pod("a", 3), pod("b", 7))),
         watching(("ADDED", pod("c", 11)), ("MODIFIED", pod("a", 12)), ("DELETED", pod("b", 13))),
     )
     async with running(client, label_selector="app=x", field_selector="spec.nodeName=n") as (informer, recorder):
-        await eventually(lambda: len(recorder.heard) == 5)
-        assert recorder.heard == ["+a@3!", "+b@7!", "+c@11", "a@3>a@12", "-b@13"]
+        await eventually(lambda: len(recorder.changes) == 5)
+        assert recorder.changes == ["+a@3!", "+b@7!", "+c@11", "a@3>a@12", "-b@13"]
         assert sorted(informer.store.keys()) == ["ns/a", "ns/c"]
         assert informer.resource_version == "13"
         assert informer.store.find("ns", "c") == pod("c", 11)
@@ -51,21 +51,21 @@ async def test_a_transform_of_ones_own(server: FakeServer, client: Client) -> No
 
 
 async def test_the_watch_resumes_at_the_last_bookmark(server: FakeServer, client: Client) -> None:
-    """A proper end is followed by the next watch at once; bookmarks move the version and are told to nobody."""
+    """A proper end is followed by the next watch at once; bookmarks move the version, and no handler receives them."""
     server.expect(reply(pods(10, pod("a", 3))), watching(bookmark(50), bookmark(90), then="end", after=400), watching())
     async with running(client) as (informer, recorder):
         await server.wait_for(2)
         assert informer.resource_version == "90"
-        assert recorder.heard == ["+a@3!"]
+        assert recorder.changes == ["+a@3!"]
     assert versions(server.requests) == ["list@0", "watch@10", "watch@90"]
     assert server.requests[2].at - server.requests[1].at < 402
 
 
 async def test_server_timeouts_are_drawn_from_5_to_10_minutes(server: FakeServer, client: Client) -> None:
-    """Each watch draws anew."""
-    draws = iter([0.0, 0.5, 0.999])
+    """Each watch has another timeout."""
+    randoms = iter([0.0, 0.5, 0.999])
     server.expect(reply(pods(10)), watching(then="end", after=2), watching(then="end", after=2))
-    async with running(client, uniform=lambda: next(draws)):
+    async with running(client, uniform=lambda: next(randoms)):
         await server.wait_for(3)
     assert [r.query["timeoutSeconds"] for r in server.requests[1:]] == ["300", "450", "599"]
 
@@ -99,7 +99,7 @@ async def test_an_event_of_megabytes(server: FakeServer, client: Client) -> None
 
 
 async def test_a_half_open_connection_is_left(server: FakeServer, client: Client) -> None:
-    """Silence past the server timeout means that the connection is dead; the watch resumes at its version."""
+    """No byte past the server timeout means that the connection is dead; the watch resumes at its version."""
     server.expect(reply(pods(10)), watching(("ADDED", pod("a", 11))), watching())
     async with running(client) as _:
         await server.wait_for(2)

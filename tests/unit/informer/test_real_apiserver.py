@@ -14,7 +14,7 @@ from kubemr.controller.client.kube_config import from_kubeconfig
 from kubemr.controller.informer import Informer, by_label
 from kubemr.locks.effects import JSON_PATCH, UNKNOWN, Request, Resource, Watch
 from support.controlplane import ApiServer
-from support.informing import Recorder
+from support.informers import Recorder
 
 CONFIG_MAPS = Resource("", "v1", "configmaps")
 
@@ -24,13 +24,13 @@ OURS = "metadata.name!=kube-root-ca.crt"
 
 @pytest.fixture
 async def live(apiserver: ApiServer) -> AsyncIterator[Client]:
-    """A client of the real apiserver."""
+    """Return a client of the real apiserver."""
     async with Client(PlainConnection(apiserver.url, apiserver.token, ca_file=str(apiserver.ca_file))) as client:
         yield client
 
 
 async def create(client: Client, namespace: str, name: str, **labels: str) -> dict[str, Any]:
-    """A new config map."""
+    """Create a config map."""
     answer = await client.send(
         Request("create", CONFIG_MAPS, namespace, body={"metadata": {"name": name, "labels": labels}})
     )
@@ -64,7 +64,7 @@ async def test_an_informer_follows(live: Client, namespace: str, streaming: bool
     try:
         async with asyncio.timeout(60):
             assert sorted(informer.store.keys()) == [f"{namespace}/old-{number}" for number in range(7)]
-            assert all(entry.endswith("!") for entry in recorder.heard)
+            assert all(entry.endswith("!") for entry in recorder.changes)
             first = informer.store.select("app", "x")[0]
             assert (first["apiVersion"], first["kind"]) == ("v1", "ConfigMap")
             assert "managedFields" not in first["metadata"]
@@ -76,9 +76,9 @@ async def test_an_informer_follows(live: Client, namespace: str, streaming: bool
             assert changed.ok
             precondition = {"preconditions": {"uid": made["metadata"]["uid"]}}
             assert (await live.send(Request("delete", CONFIG_MAPS, namespace, "new", body=precondition))).ok
-            while not recorder.heard[-1].startswith("-new@"):  # noqa: ASYNC110 - what is waited for has no event
+            while not recorder.changes[-1].startswith("-new@"):  # noqa: ASYNC110 - what is waited for has no event
                 await asyncio.sleep(0.02)
-        assert [entry.split("@")[0] for entry in recorder.heard[7:]] in (["+new", "new", "-new"], ["+new", "-new"])
+        assert [entry.split("@")[0] for entry in recorder.changes[7:]] in (["+new", "new", "-new"], ["+new", "-new"])
         assert len(informer.store) == 7
         assert not task.done()
     finally:

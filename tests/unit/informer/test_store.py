@@ -7,16 +7,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kubemr.controller.informer import Object, Store, by_label, make_key
-from support.informing import pod
+from support.informers import pod
 
 
 def owners_of(obj: Object) -> list[str]:
-    """An index function with several values, or none, for one object."""
+    """Return several values, or none, for one object: an index function."""
     return [owner["uid"] for owner in obj["metadata"].get("ownerReferences", [])]
 
 
 def indexed(store: Store, index: str) -> set[str]:
-    """The values under which `index` keeps a set of keys, even an empty one."""
+    """Return the values under which `index` keeps a set of keys, even an empty one."""
     return set(store._indexes[index])
 
 

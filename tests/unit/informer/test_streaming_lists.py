@@ -8,11 +8,11 @@ import pytest
 
 from kubemr.controller.client import Client
 from support.fakeserver import Exchange, FakeServer, refuse, reply, status, watching
-from support.informing import bookmark, eventually, pod, pods, running, versions
+from support.informers import bookmark, eventually, pod, pods, running, versions
 
 
 async def test_list_and_watch_are_one_request(server: FakeServer, client: Client) -> None:
-    """Until the bookmark nobody is told anything; then the same stream is the watch."""
+    """Until the bookmark no handler is notified; then the same stream is the watch."""
 
     async def answer(exchange: Exchange) -> None:
         await exchange.open_stream()
@@ -22,11 +22,11 @@ async def test_list_and_watch_are_one_request(server: FakeServer, client: Client
         await exchange.event("MODIFIED", pod("a", 6))
         await exchange.event("DELETED", pod("b", 7))
         await asyncio.sleep(5)
-        assert not recorder.heard
+        assert not recorder.changes
         assert not informer.has_synced
         await exchange.event(*bookmark(10, ends_list=True))
         await asyncio.sleep(5)
-        assert recorder.heard == ["+a@6!"]
+        assert recorder.changes == ["+a@6!"]
         await exchange.event("ADDED", pod("c", 11))
         await asyncio.sleep(400)
         await exchange.end()
@@ -34,7 +34,7 @@ async def test_list_and_watch_are_one_request(server: FakeServer, client: Client
     server.expect(answer, watching())
     async with running(client, streaming=True) as (informer, recorder):
         await server.wait_for(1)
-        assert recorder.heard == ["+a@6!", "+c@11"]
+        assert recorder.changes == ["+a@6!", "+c@11"]
     first, second = server.requests
     assert second.at - first.at > 400  # once the list is there, a quiet watch is not taken for a dead one
     assert 300 <= int(first.query.pop("timeoutSeconds")) <= 600
@@ -61,7 +61,7 @@ async def test_a_server_without_them_gets_ordinary_lists(server: FakeServer, cli
     )
     async with running(client, streaming=True) as (_, recorder):
         await server.wait_for(4)
-        assert recorder.heard == ["+a@3!"]
+        assert recorder.changes == ["+a@3!"]
     assert versions(server.requests) == ["watch@", "list@0", "watch@10", "list@10", "watch@20"]
     assert server.requests[1].at == server.requests[0].at
 
@@ -70,16 +70,16 @@ async def test_a_server_without_them_gets_ordinary_lists(server: FakeServer, cli
 async def test_a_server_that_does_not_know_them_gets_ordinary_lists(
     server: FakeServer, client: Client, then: str
 ) -> None:
-    """It takes the request for a plain watch: no bookmark ends the list, and silence or the end follows."""
+    """It takes the request for a plain watch: no bookmark ends the list, and the idle timeout or the end follows."""
     server.expect(watching(("ADDED", pod("a", 3)), then=then), reply(pods(10, pod("a", 3))), watching())
     async with running(client, streaming=True) as (_, recorder):
         await server.wait_for(2)
-        assert recorder.heard == ["+a@3!"]
+        assert recorder.changes == ["+a@3!"]
     assert versions(server.requests) == ["watch@", "list@0", "watch@10"]
     assert server.requests[1].at - server.requests[0].at <= 31
 
 
-async def test_410_streams_anew_not_older_than_what_was_seen(server: FakeServer, client: Client) -> None:
+async def test_410_streams_again_not_older_than_what_was_seen(server: FakeServer, client: Client) -> None:
     """And a 410 for that too is followed by a consistent one."""
     gone = status(410, "Expired")
     server.expect(
@@ -88,7 +88,7 @@ async def test_410_streams_anew_not_older_than_what_was_seen(server: FakeServer,
         watching(("ADDED", pod("b", 18)), bookmark(20, ends_list=True)),
     )
     async with running(client, streaming=True) as (_, recorder):
-        await eventually(lambda: recorder.heard == ["+a@3!", "+b@18", "-a@3?"])
+        await eventually(lambda: recorder.changes == ["+a@3!", "+b@18", "-a@3?"])
     assert versions(server.requests) == ["watch@", "watch@10", "watch@"]
 
 
@@ -100,7 +100,7 @@ async def test_a_lost_connection_begins_the_list_again(server: FakeServer, clien
     )
     async with running(client, streaming=True) as (informer, recorder):
         await eventually(lambda: informer.has_synced)
-        await eventually(lambda: recorder.heard == ["+b@4!"])
+        await eventually(lambda: recorder.changes == ["+b@4!"])
     assert versions(server.requests) == ["watch@", "watch@"]
 
 

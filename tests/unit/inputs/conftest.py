@@ -15,14 +15,14 @@ from support.minioserver import MinioServer
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Place:
-    """A directory."""
+    """Return a directory."""
     root = tmp_path / "in puts"
     return Place(root.as_uri() + "/", DirectoryStore(root))
 
 
 @pytest.fixture
 def bucket(minio_server: MinioServer) -> Place:
-    """A bucket."""
+    """Return a bucket."""
     settings = S3Settings(minio_server.endpoint, minio_server.region, minio_server.access_key, minio_server.secret_key)
     client = Minio(
         settings.host, settings.access_key, settings.secret_key, secure=settings.secure, region=settings.region

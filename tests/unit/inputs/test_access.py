@@ -18,14 +18,14 @@ ADDRESSES = ("s3://corpus/x", "s3://corpus-2/x", "https://lists.example/x", "fil
 
 
 def access(environ: dict[str, str], **s3: Json) -> Access:
-    """What an operator with these settings has for a job with that store."""
+    """Return the access of an operator with these settings for a job with that store."""
     document = {"spec": {"storage": {"s3": {"bucket": "b", **s3}} if s3 else {}}}
     settings = OperatorSettings.from_environment({**S3, **KEYS, **environ})
     return settings.access(document, THEIRS if "secretRef" in s3 else {})
 
 
 def reach(found: Access) -> list[str]:
-    """The addresses that it lets through."""
+    """Return the addresses that the access permits."""
     passed = []
     for address in ADDRESSES:
         try:
@@ -64,7 +64,7 @@ def test_but_where_an_administrator_lets_it() -> None:
 
 @pytest.mark.parametrize("allowed", ["s3://corpus/ file:///data/", "*"])
 def test_what_the_operator_has_is_never_shown_to_a_service_that_the_job_names(allowed: str) -> None:
-    """Without keys of its own such a job can have no bucket listed."""
+    """Without its own keys such a job can have no bucket listed."""
     found = access({"KUBEMR_INPUTS_FROM": allowed, "KUBEMR_LEND_STORAGE_KEYS": "true"}, endpoint="http://evil:1")
     assert not set(KEYS) & set(found.environ)
     assert [address for address in reach(found) if address.startswith("s3:")] == []

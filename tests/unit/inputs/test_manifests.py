@@ -13,7 +13,7 @@ from support.inputplaces import Place
 
 
 def found(place: Place, text: bytes, *, sizes: bool = False, access: Access | None = None) -> list[InputFile | None]:
-    """What a manifest leads to."""
+    """Return the files that a manifest lists."""
     place.store.put("list", text)
     return list(find_files([{"manifest": f"{place.root}list"}], access or place.access, sizes=sizes))
 
@@ -29,7 +29,7 @@ def test_addresses_one_per_line(place: Place) -> None:
 
 
 def test_sizes_may_follow_a_tab(place: Place) -> None:
-    """Nobody needs to ask for them then: the files need not be there."""
+    """They need not be requested then: the files need not exist."""
     assert found(place, b"s3://nowhere/x\t12\nhttps://nowhere/y\t0\ns3://b/z\t9007199254740992", sizes=True) == [
         InputFile("s3://nowhere/x", 12),
         InputFile("https://nowhere/y", 0),

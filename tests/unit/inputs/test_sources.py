@@ -15,12 +15,12 @@ KEYS = ("2025/01/a.gz", "2025/01/ä b.gz", "2025/02/c.txt", "2025-old.gz", "othe
 
 
 def urls(place: Place, *sources: dict[str, str]) -> list[str]:
-    """The addresses found."""
+    """Return the addresses found."""
     return [found.url for found in find_files(sources, place.access, sizes=False) if found is not None]
 
 
 def test_a_prefix_is_everything_that_begins_like_it(place: Place) -> None:
-    """In the order of the keys, with the sizes that the listing tells."""
+    """In the order of the keys, with the sizes in the listing."""
     found = place.fill(*KEYS)
     assert urls(place, {"prefix": f"{place.root}2025/"}) == found[:3]
     assert urls(place, {"prefix": f"{place.root}2025"}) == [found[3], *found[:3]]

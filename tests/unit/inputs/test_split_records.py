@@ -55,20 +55,20 @@ def filled(request: pytest.FixtureRequest) -> Iterator[Filled]:
 
 
 def expected(content: bytes) -> list[bytes]:
-    """The records of a whole file."""
+    """Return the records of a whole file."""
     lines = content.split(b"\n")
     last = lines.pop()
     return [line.removesuffix(b"\r") for line in lines] + ([last] if last else [])
 
 
-def cut(size: int, told: int) -> SplitSettings:
+def cut(size: int, stated: int) -> SplitSettings:
     """Parts of that size, but not so many that a server is asked for minutes."""
-    return SplitSettings(max(size, told // MOST_PARTS), 1)
+    return SplitSettings(max(size, stated // MOST_PARTS), 1)
 
 
-def parts(url: str, told: int, cuts: SplitSettings) -> list[Part]:
-    """What the map tasks of one file read that is told to have that size."""
-    texts = [text for text in task_inputs([InputFile(url, told)], cuts) if text is not None]
+def parts(url: str, stated: int, cuts: SplitSettings) -> list[Part]:
+    """Return what the map tasks of one file read, if the file is stated to have that size."""
+    texts = [text for text in task_inputs([InputFile(url, stated)], cuts) if text is not None]
     return [part for text in texts for part in Split.parse(text).parts]
 
 
@@ -88,32 +88,32 @@ def test_every_record_is_read_once(filled: Filled, content: bytes, size: int) ->
 
 
 @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(content=CONTENTS, told=st.integers(0, 400), size=st.integers(1, 30))
-@example(content=b"ab\ncd\nef\n", told=6, size=3)
-@example(content=b"ab\ncd\nef\n", told=8, size=3)
-@example(content=b"ab\ncd\nef\n", told=12, size=3)
-@example(content=b"ab\ncd\nef\n", told=0, size=3)
-@example(content=b"x" * 200 + b"\ny", told=100, size=7)
-@example(content=b"", told=9, size=3)
-def test_a_size_that_is_wrong_loses_no_record(filled: Filled, content: bytes, told: int, size: int) -> None:
+@given(content=CONTENTS, stated=st.integers(0, 400), size=st.integers(1, 30))
+@example(content=b"ab\ncd\nef\n", stated=6, size=3)
+@example(content=b"ab\ncd\nef\n", stated=8, size=3)
+@example(content=b"ab\ncd\nef\n", stated=12, size=3)
+@example(content=b"ab\ncd\nef\n", stated=0, size=3)
+@example(content=b"x" * 200 + b"\ny", stated=100, size=7)
+@example(content=b"", stated=9, size=3)
+def test_a_size_that_is_wrong_loses_no_record(filled: Filled, content: bytes, stated: int, size: int) -> None:
     """A manifest says what it likes, and files change: either every record is read, or the error says why not."""
     url, open_at = filled(content)
-    named = parts(url, told, cut(size, told))
-    if told == len(content) or named[0].length is None:  # a whole file is read to its end, wherever that is
+    named = parts(url, stated, cut(size, stated))
+    if stated == len(content) or named[0].length is None:  # a whole file is read to its end, wherever that is
         assert [record for part in named for record in records(part, open_at)] == expected(content)
         return
-    shown = str(len(content)) if told < len(content) else r"no more than \d+"
-    message = rf"^{re.escape(url)}: has {shown} bytes, and (\d+ at least|{told}) by the manifest"
+    shown = str(len(content)) if stated < len(content) else r"no more than \d+"
+    message = rf"^{re.escape(url)}: has {shown} bytes, and (\d+ at least|{stated}) by the manifest"
     with pytest.raises(RecordsError, match=message):
         list(itertools.chain.from_iterable(records(part, open_at) for part in named))
 
 
-@pytest.mark.parametrize("told", [0, 5, 900])
-def test_a_packed_file_is_whole_whatever_its_size(folder: Place, told: int) -> None:
+@pytest.mark.parametrize("stated", [0, 5, 900])
+def test_a_packed_file_is_whole_whatever_its_size(folder: Place, stated: int) -> None:
     """It is not cut."""
     packed = gzip.compress(b"a\nb\n" * 100)
     folder.store.put("x.gz", packed)
-    (part,) = parts(f"{folder.root}x.gz", told, SplitSettings(4, 1))
+    (part,) = parts(f"{folder.root}x.gz", stated, SplitSettings(4, 1))
     assert len(list(records(part, lambda url, start: open_input(url, start=start)))) == 200
 
 
@@ -121,8 +121,8 @@ def test_the_end_is_looked_for_in_the_answer_at_hand(folder: Place) -> None:
     """No part costs a request more."""
     folder.store.put("file", b"0123456789\n" * 10)
     with FileServer(Path(unquote(urlsplit(folder.root).path))) as server:
-        for told in (110, 99):
-            named = parts(f"{server.url}/file", told, SplitSettings(11, 1))
+        for stated in (110, 99):
+            named = parts(f"{server.url}/file", stated, SplitSettings(11, 1))
             with suppress(RecordsError):
                 for part in named:
                     list(records(part, lambda url, start: open_input(url, start=start)))

@@ -15,7 +15,7 @@ SIZES = st.lists(st.integers(0, 400), max_size=40)
 
 
 def splits(sizes: list[int], cuts: SplitSettings, ending: str = "") -> list[Split]:
-    """The tasks of files of these sizes; each file is named after its number."""
+    """Return the tasks of files of these sizes; each file is named after its number."""
     files = [InputFile(f"s3://b/{number}{ending}", size) for number, size in enumerate(sizes)]
     return [Split.parse(text) for text in task_inputs(files, cuts) if text is not None]
 
@@ -27,7 +27,7 @@ def test_every_byte_is_in_one_task(sizes: list[int], size: int, max_files: int) 
     for split in splits(sizes, SplitSettings(size, max_files)):
         assert 1 <= len(split.parts) <= max_files
         whole = [sizes[int(part.url[7:])] for part in split.parts if part.length is None]
-        assert len(whole) in (0, len(split.parts)), "a piece is a task of its own"
+        assert len(whole) in (0, len(split.parts)), "a piece is its own task"
         assert len(whole) <= 1 or sum(whole) <= size
         for part in split.parts:
             length = sizes[int(part.url[7:])] if part.length is None else part.length

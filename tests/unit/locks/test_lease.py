@@ -158,7 +158,7 @@ def test_a_release_frees_the_lease_only_if_it_is_the_own(bench: Bench) -> None:
 @pytest.mark.parametrize("uniform", [0.0, 0.5, 0.999])
 def test_keeping_renews_at_least_four_times_per_duration(bench: Bench, uniform: float) -> None:
     """Whatever the jitter; it ends by itself when the loop is no longer alive."""
-    bench.draws = lambda: uniform
+    bench.uniform = lambda: uniform
     bench.run(take(LEASE, A, bench.micro_stamp))
     left = [8]
 
@@ -187,7 +187,7 @@ def test_keeping_ends_when_another_takes_the_lease(bench: Bench) -> None:
 @pytest.mark.parametrize("duration", [2.0, 15.0])
 def test_after_an_outage_the_lease_is_renewed_within_an_interval(bench: Bench, duration: float) -> None:
     """However long it lasted: who is quicker to see the apiserver back sees a sign of life before the Lease expires."""
-    bench.draws = lambda: 0.0  # the longest waits
+    bench.uniform = lambda: 0.0  # the longest waits
     bench.run(take(LEASE, A, bench.micro_stamp))
     bench.answer(lambda request: True, *[Answer(503)] * 40)
     alive = iter([True, False])

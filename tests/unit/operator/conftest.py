@@ -10,12 +10,12 @@ import pytest
 from kubemr.controller.client import Client, PlainConnection
 from kubemr.local.apiserver.http import HttpServer
 from kubemr.local.apiserver.kubemr_server import kubemr_server
-from support.operating import TOKEN, Cluster
+from support.operators import TOKEN, OperatorCluster
 
 
 @pytest.fixture
 def server() -> Iterator[HttpServer]:
-    """An apiserver of one's own."""
+    """Start an apiserver for one test."""
     server = HttpServer(kubemr_server(), TOKEN)
     server.start()
     yield server
@@ -24,7 +24,7 @@ def server() -> Iterator[HttpServer]:
 
 @pytest.fixture
 def environ(tmp_path: Path) -> dict[str, str]:
-    """An operator's environment; a second is a long time here."""
+    """Return an operator's environment, for a server where a second is a long time."""
     return {
         "KUBEMR_NAMESPACE": "default",
         "KUBEMR_INSTANCE": "op",
@@ -41,6 +41,6 @@ async def client(server: HttpServer) -> AsyncIterator[Client]:
 
 
 @pytest.fixture
-def cluster(server: HttpServer, client: Client, environ: dict[str, str]) -> Cluster:
-    """The same for tests."""
-    return Cluster(server, client, environ)
+def cluster(server: HttpServer, client: Client, environ: dict[str, str]) -> OperatorCluster:
+    """Return the cluster of that server."""
+    return OperatorCluster(server, client, environ)

@@ -15,7 +15,7 @@ from kubemr.controller.operator import Operator
 from kubemr.controller.reconcile.phases.deletion import UNSWEPT
 from kubemr.controller.reconcile.storage.orphaned_prefixes import SWEPT
 from kubemr.controller.settings import OperatorSettings
-from support.operating import TOKEN, Cluster
+from support.operators import TOKEN, OperatorCluster
 
 HERE = "127.0.0.1"
 
@@ -33,8 +33,8 @@ class Observed:
     cached: ClassVar = {"jobs": 2}
 
 
-async def test_ready_while_it_takes_jobs_on(cluster: Cluster) -> None:
-    """Alive from the start; not ready before the caches are filled, nor once it is told to end."""
+async def test_ready_while_it_takes_jobs_on(cluster: OperatorCluster) -> None:
+    """Alive from the start; not ready before the caches are filled, nor after SIGTERM."""
     health, stop = Health(), asyncio.Event()
     settings = OperatorSettings.from_environment(cluster.environ)
     async with Client(PlainConnection(cluster.server.url, TOKEN)) as client:
@@ -96,7 +96,7 @@ async def test_a_scraper_chooses_the_format(accept: str, content_type: str, open
 
 
 async def test_a_port_that_is_taken() -> None:
-    """It is an error that names the port, and not an operator that nobody can ask."""
+    """It is an error that names the port, and not an operator without health checks."""
     with socket.create_server((HERE, 0)) as taken:
         port = taken.getsockname()[1]
         with pytest.raises(OSError, match=str(port)):

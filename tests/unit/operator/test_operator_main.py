@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[3]
 
 
 def start(environ: dict[str, str]) -> subprocess.Popen[str]:
-    """The operator's process; its log comes line by line."""
+    """Start the operator's process; its log comes line by line."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("KUBEMR_", "KUBERNETES_"))}
     return subprocess.Popen(
         [sys.executable, "-m", "kubemr.controller"],

@@ -15,12 +15,12 @@ from kubemr.coordination import names
 from kubemr.locks import RequestRefusedError
 from kubemr.locks.effects import Json, Request, Resource
 from kubemr.locks.lease import LEASES, LeaseLostError
-from support.operating import Cluster
+from support.operators import OperatorCluster
 
 CONFIG_MAPS = Resource("", "v1", "configmaps")
 
 
-async def test_it_deploys_finishes_and_deletes_a_job(cluster: Cluster) -> None:
+async def test_it_deploys_finishes_and_deletes_a_job(cluster: OperatorCluster) -> None:
     """From the informers through the queue to the state machine, without being asked again."""
     async with cluster.operator() as (process, _):
         await cluster.submit()
@@ -33,7 +33,7 @@ async def test_it_deploys_finishes_and_deletes_a_job(cluster: Cluster) -> None:
         assert status["results"] == []
 
 
-async def test_a_stop_releases_the_lease_and_removes_it(cluster: Cluster) -> None:
+async def test_a_stop_releases_the_lease_and_removes_it(cluster: OperatorCluster) -> None:
     """So that others take its jobs over at once."""
     async with cluster.operator() as (process, stop):
         lease = await cluster.lease_taken()
@@ -43,7 +43,7 @@ async def test_a_stop_releases_the_lease_and_removes_it(cluster: Cluster) -> Non
     assert await cluster.until(LEASES, lambda leases: True) == []
 
 
-async def test_a_job_of_an_operator_that_stopped_is_taken_over(cluster: Cluster) -> None:
+async def test_a_job_of_an_operator_that_stopped_is_taken_over(cluster: OperatorCluster) -> None:
     """By another that runs beside it."""
     async with cluster.operator("two") as (two, _):
         await cluster.lease_taken()
@@ -57,8 +57,8 @@ async def test_a_job_of_an_operator_that_stopped_is_taken_over(cluster: Cluster)
             )
 
 
-async def test_the_loss_of_its_lease_stops_it(cluster: Cluster) -> None:
-    """It must not go on: others have its jobs by then.  The error is that one, and no group of errors."""
+async def test_the_loss_of_its_lease_stops_it(cluster: OperatorCluster) -> None:
+    """It must not continue: other operators have its jobs by then.  The error is that one, and no group of errors."""
     settings = OperatorSettings.from_environment(cluster.environ)
     process = Operator(cluster.client, settings)
     running = asyncio.create_task(process.run(asyncio.Event()))
@@ -69,7 +69,7 @@ async def test_the_loss_of_its_lease_stops_it(cluster: Cluster) -> None:
             await running
 
 
-async def test_a_lease_that_may_not_be_made(cluster: Cluster) -> None:
+async def test_a_lease_that_may_not_be_made(cluster: OperatorCluster) -> None:
     """The namespace does not exist: an error that names it."""
     settings = OperatorSettings.from_environment({**cluster.environ, "KUBEMR_NAMESPACE": "nowhere"})
     with pytest.raises(PermissionError, match=r"creating leases nowhere/kubemr-op-.*: the apiserver refused it"):
@@ -90,7 +90,7 @@ async def test_it_can_be_stopped_while_the_apiserver_is_away(environ: dict[str, 
 
 
 async def test_an_apiserver_that_goes_does_not_keep_it_from_stopping(
-    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+    cluster: OperatorCluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It says that the Lease was not released, and ends."""
     monkeypatch.setattr(module, "RELEASE_SECONDS", 0.2)
@@ -100,7 +100,7 @@ async def test_an_apiserver_that_goes_does_not_keep_it_from_stopping(
         stop.set()
 
 
-async def test_a_child_in_the_way_is_looked_at_again(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_name_conflict_is_tried_again(cluster: OperatorCluster, monkeypatch: pytest.MonkeyPatch) -> None:
     """After a moment, without a failure: it may be on its way out."""
     monkeypatch.setattr(module, "NAME_CONFLICT_SECONDS", 0.05)
     await cluster.submit()
@@ -118,7 +118,7 @@ async def test_a_child_in_the_way_is_looked_at_again(cluster: Cluster, monkeypat
         await cluster.phase("DEPLOYED")
 
 
-async def test_a_job_that_is_gone_is_forgotten(cluster: Cluster) -> None:
+async def test_a_job_that_is_gone_is_forgotten(cluster: OperatorCluster) -> None:
     """An invalid one too, which has no finalizer: an operator's memory does not grow with the jobs it has seen."""
     async with cluster.operator() as (process, _):
         await cluster.submit(files=[{"name": "f", "configMapKeyRef": {"name": "m", "key": "k"}}])
@@ -132,7 +132,7 @@ async def test_a_job_that_is_gone_is_forgotten(cluster: Cluster) -> None:
 
 
 def phase(job: Json) -> str:
-    """A job's phase, or nothing."""
+    """Return a job's phase, or nothing."""
     return str((job.get("status") or {}).get("phase") or "")
 
 

@@ -18,7 +18,7 @@ LEND = {"KUBEMR_LEND_STORAGE_KEYS": "true"}
 
 
 def job(**s3: Json) -> Json:
-    """A job that names its store, or none."""
+    """Return a job that names its store, or none."""
     return {"spec": {"storage": {"s3": s3}} if s3 else {}}
 
 

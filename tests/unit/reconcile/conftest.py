@@ -10,11 +10,11 @@ from support.bench import Bench
 
 @pytest.fixture
 def bench() -> Bench:
-    """An empty apiserver."""
+    """Return an empty apiserver."""
     return Bench()
 
 
 @pytest.fixture
 def operator(bench: Bench) -> ReconcileContext:
-    """An operator that lives and whose caches are up to date."""
+    """Return an operator that is alive and whose caches are up to date."""
     return bench.operator()

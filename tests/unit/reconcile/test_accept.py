@@ -11,7 +11,7 @@ from support.bench import DENIED, Bench, BenchSettings, asks, patches
 
 
 def status(bench: Bench) -> Json:
-    """The job's status."""
+    """Return the job's status."""
     return bench.job().document.get("status") or {}
 
 
@@ -37,7 +37,7 @@ def test_a_valid_job_is_pending(bench: Bench, operator: ReconcileContext) -> Non
     assert bench.events() == [("Accepted", "the job is valid")]
 
 
-def test_a_finalizer_of_somebody_else_stays(bench: Bench, operator: ReconcileContext) -> None:
+def test_another_finalizer_stays(bench: Bench, operator: ReconcileContext) -> None:
     """Ours is added to it, once."""
     job = bench.submit()
     bench.set(job.target, "/metadata/finalizers", ["example.com/mine"])
@@ -90,7 +90,7 @@ def test_the_summary_of_problems() -> None:
 
 
 def test_a_job_without_a_store_fails(bench: Bench) -> None:
-    """What the operator cannot place is told at once, and not when the workers start."""
+    """A job without a place for its objects is refused at once, and not when the workers start."""
     operator = bench.operator()
     assert isinstance(operator.settings, BenchSettings)
     operator.settings.problem = "spec.storage.s3: not set"
@@ -100,7 +100,7 @@ def test_a_job_without_a_store_fails(bench: Bench) -> None:
 
 
 def test_two_operators_accept_at_once(bench: Bench) -> None:
-    """One patch lands; the other's test fails; there is one Event."""
+    """One patch succeeds; the other's test fails; there is one Event."""
     one, two = bench.operator("op-a"), bench.operator("op-b")
     job = bench.submit()
     bench.meanwhile(lambda request: request.subresource == "status", lambda: bench.step(two))
@@ -109,7 +109,7 @@ def test_two_operators_accept_at_once(bench: Bench) -> None:
     assert len(bench.events()) == 1
 
 
-def test_a_job_that_changed_meanwhile_is_looked_at_again(bench: Bench, operator: ReconcileContext) -> None:
+def test_a_job_that_changed_in_between_is_reconciled_again(bench: Bench, operator: ReconcileContext) -> None:
     """The finalizers are not what they were: nothing is done, the change itself brings the job back."""
     job = bench.submit()
     bench.set(job.target, "/metadata/finalizers", ["example.com/mine"])
@@ -117,7 +117,7 @@ def test_a_job_that_changed_meanwhile_is_looked_at_again(bench: Bench, operator:
     assert status(bench) == {}
 
 
-def test_a_job_with_a_status_that_somebody_made(bench: Bench, operator: ReconcileContext) -> None:
+def test_a_job_with_a_status_of_another_client(bench: Bench, operator: ReconcileContext) -> None:
     """A status at creation is dropped by the server; one without a phase, set later, is replaced as a whole."""
     job = bench.submit()
     bench.set(job.status, "/status", {"error": "made up", "run": 7})

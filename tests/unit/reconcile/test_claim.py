@@ -1,4 +1,4 @@
-"""PENDING → DEPLOYING: one of several operators drives the job, and records its stages."""
+"""PENDING → DEPLOYING: one of several operators acquires the job's lock, and records its stages."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from support.bench import DENIED, INVALID, Bench, patches
 
 
 def pending(bench: Bench, **spec: Json) -> JobView:
-    """A job that was accepted."""
+    """Create a job and accept it."""
     bench.submit(**spec)
     bench.step(bench.operator())
     return bench.job()
 
 
 def test_the_winner_records_stages_and_its_name(bench: Bench, operator: ReconcileContext) -> None:
-    """Before anything is created: so whoever takes over knows what there should be."""
+    """Before anything is created, so that an operator that takes over knows what must exist."""
     pending(bench, inputs=[str(number) for number in range(33)], partitions=5, replicas=3)
     bench.step(operator)
     job = bench.job()
@@ -44,7 +44,7 @@ def test_of_two_operators_one_wins(bench: Bench, operator: ReconcileContext) -> 
 
 
 def test_a_lost_answer_is_found_out(bench: Bench, operator: ReconcileContext) -> None:
-    """The random beat in the lock's string tells one's own patch from every other."""
+    """The random heartbeat in the lock's string distinguishes the operator's own patch from every other."""
     pending(bench)
     bench.lose(patches("mapreducejobs"))
     bench.step(operator)

@@ -20,7 +20,7 @@ from support.bench import DENIED, NAMESPACE, Bench, asks, patches
 
 
 def deleted(bench: Bench, operator: ReconcileContext, **spec: Json) -> JobView:
-    """A deployed job with a pod and an object in storage, that somebody deletes."""
+    """Create a deployed job with a pod and an object in storage, and delete it."""
     job = bench.deployed(operator, **spec)
     labels = names.labels(job.uid, job.run)
     bench.create(
@@ -64,9 +64,9 @@ def test_storage_that_fails_holds_the_job_back(bench: Bench, operator: Reconcile
         bench.now += wait
     assert waits == sorted(waits)
     assert (waits[0], waits[-1]) == (1.0, 60.0)
-    told = [message for reason, message in bench.events() if reason == "StorageCleanupFailed"]
-    assert len(told) == 1
-    assert told[0].startswith("the job's objects cannot be removed: delete words-")
+    messages = [message for reason, message in bench.events() if reason == "StorageCleanupFailed"]
+    assert len(messages) == 1
+    assert messages[0].startswith("the job's objects cannot be removed: delete words-")
     assert exists(bench)
     bench.storage_fails = False
     bench.step(operator)
@@ -155,7 +155,7 @@ def test_a_look_that_is_out_of_date_does_not_release_the_job(bench: Bench, opera
     assert (exists(bench), bench.store.objects) == (False, {})
 
 
-def test_somebody_elses_finalizer_stays(bench: Bench, operator: ReconcileContext) -> None:
+def test_another_finalizer_stays(bench: Bench, operator: ReconcileContext) -> None:
     """Ours is taken off, and from then on nothing is done."""
     job = bench.deployed(operator)
     bench.set(job.target, "/metadata/finalizers", ["example.com/mine", FINALIZER])
@@ -217,7 +217,7 @@ def test_any_operator_may_do_it_and_two_may_at_once(bench: Bench, operator: Reco
 
 @pytest.mark.parametrize("requests", range(1, 40))
 def test_a_crash_after_each_request(requests: int) -> None:
-    """Whoever looks next goes on."""
+    """The next operator continues."""
     bench = Bench()
     operator = bench.operator()
     job = deleted(bench, operator)

@@ -21,7 +21,7 @@ SPEC: Json = {"inputs": [str(number) for number in range(40)], "partitions": 3, 
 
 
 def deploying(bench: Bench, operator: ReconcileContext, **spec: Json) -> JobView:
-    """A job that `operator` drives."""
+    """Create a job whose lock `operator` holds."""
     bench.submit(**{**SPEC, **spec})
     bench.step(operator)
     bench.step(operator)
@@ -31,7 +31,7 @@ def deploying(bench: Bench, operator: ReconcileContext, **spec: Json) -> JobView
 
 
 def secretive(operator: ReconcileContext) -> ReconcileContext:
-    """An operator whose store needs keys."""
+    """Return an operator whose store needs keys."""
     assert isinstance(operator.settings, BenchSettings)
     operator.settings.secret = {"KUBEMR_S3_SECRET_ACCESS_KEY": "hush"}
     return operator
@@ -44,7 +44,7 @@ def test_everything_is_there_before_the_pods_are(bench: Bench, operator: Reconci
     bench.meanwhile(asks("create", "jobs"), lambda: seen.append(set(bench.everything())))
     bench.step(operator)
     base = job.base
-    means = {
+    children = {
         f"serviceaccounts/{base}-worker",
         f"roles/{base}-worker",
         f"rolebindings/{base}-worker",
@@ -56,8 +56,8 @@ def test_everything_is_there_before_the_pods_are(bench: Bench, operator: Reconci
         f"mapreducetaskshards/{base}-0-map-1",
         f"mapreducetaskshards/{base}-0-reduce-0",
     }
-    assert seen == [means]
-    assert set(bench.everything()) == means | {f"jobs/{base}-workers"}
+    assert seen == [children]
+    assert set(bench.everything()) == children | {f"jobs/{base}-workers"}
     assert bench.job().phase == "DEPLOYED"
     assert bench.job().document["status"]["stages"][0]["startTime"] == bench.now_string()
 
@@ -159,7 +159,7 @@ def test_a_child_that_is_still_being_deleted_is_in_the_way(bench: Bench, operato
 
 
 def test_a_child_that_goes_between_two_requests_is_made_again(bench: Bench, operator: ReconcileContext) -> None:
-    """409, then 404: somebody removed it just now."""
+    """409, then 404: another client deleted it just now."""
     job = deploying(bench, operator)
     target = Target(CONFIG_MAPS, NAMESPACE, names.config_map(job.base))
     bench.create(CONFIG_MAPS, {"metadata": {"name": target.name}})
@@ -192,7 +192,7 @@ def test_rights_that_are_missing_are_an_error(bench: Bench, operator: ReconcileC
 
 
 def test_a_pod_template_that_the_server_refuses_fails_the_job(bench: Bench, operator: ReconcileContext) -> None:
-    """Repeating it would not help, and its author would never hear of it."""
+    """Repeating it would not help, and its author would not be notified."""
     deploying(bench, operator)
     bench.answer(asks("create", "jobs"), INVALID)
     bench.step(operator)
@@ -201,13 +201,13 @@ def test_a_pod_template_that_the_server_refuses_fails_the_job(bench: Bench, oper
     assert job.document["status"]["error"].startswith("the workers cannot be created: spec.template: Invalid value")
 
 
-@pytest.mark.parametrize("what", ["deleted", "driven by another", "failed", "gone"])
+@pytest.mark.parametrize("what", ["deleted", "locked by another", "failed", "gone"])
 def test_no_pods_for_a_job_that_is_over_or_anothers(bench: Bench, operator: ReconcileContext, what: str) -> None:
     """Who was paused in the middle of the deployment looks once more, consistently, before it starts any."""
     job = deploying(bench, operator)
 
     def happen() -> None:
-        if what == "driven by another":
+        if what == "locked by another":
             bench.set(job.status, "/status/lockholder", "op-b/2/1")
         elif what == "failed":
             bench.set(job.status, "/status/phase", "FAIL")

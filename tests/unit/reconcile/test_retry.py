@@ -24,7 +24,7 @@ A = "w0-aaaaaa"
 
 
 def failed(bench: Bench, operator: ReconcileContext, **spec: Json) -> JobView:
-    """A job of three inputs that failed when one was done and one was running."""
+    """Create a job of three inputs that failed when one was done and one was running."""
     job = bench.deployed(operator, inputs=list("abc"), maxAttempts=2, **spec)
     bench.hold_lease(job, 0, A)
     bench.store.put(f"{job.storage_prefix}0/map/0/1-{A}/outputs.json", b"{}")
@@ -35,12 +35,12 @@ def failed(bench: Bench, operator: ReconcileContext, **spec: Json) -> JobView:
 
 
 def runs(bench: Bench, job: JobView) -> set[str]:
-    """The runs of which there are shards."""
+    """Return the runs that have shards."""
     return {item["metadata"]["labels"][names.LABEL_RUN] for item in bench.objects(SHARDS)}
 
 
 def test_what_was_committed_is_not_done_again(bench: Bench, operator: ReconcileContext) -> None:
-    """The rest is pending in an epoch of its own, with no failures held against it."""
+    """The rest is pending in a new epoch, without failures."""
     job = failed(bench, operator)
     bench.step(operator)
     assert (runs(bench, job), bench.objects(KUBERNETES_JOBS)) == ({"1"}, [])
@@ -103,7 +103,7 @@ def test_what_was_committed_is_found_on_every_page(
 
 
 def test_the_cause_of_a_later_run_is_its_own(bench: Bench, operator: ReconcileContext) -> None:
-    """The error of the run before is still in storage, and not what `status.error` tells."""
+    """The error of the run before is still in storage, and `status.error` does not show it."""
     job = bench.deployed(operator, inputs=["a"], partitions=0, replicas=1, maxAttempts=1)
     for run in (1, 2):
         worker, executor = worker_of(bench, bench.job(), entropy=run)
@@ -135,7 +135,7 @@ def test_an_operator_that_still_sees_the_failed_run_does_not_touch_the_next(
 
 
 def test_a_crash_after_each_request_leads_to_the_same_run() -> None:
-    """Whoever looks next goes on; there is one run more, not two."""
+    """The next operator continues; there is one run more, not two."""
     for requests in range(1, 40):
         bench = Bench()
         operator = bench.operator()
@@ -166,17 +166,17 @@ def test_a_job_that_cannot_be_retried_says_so_once(bench: Bench, operator: Recon
     again = bench.job()
     assert (again.phase, again.run, again.document["status"]["observedRestarts"]) == ("FAIL", 1, 3)
     assert [reason for reason, _ in bench.events()].count("RetryRejected") == 1
-    assert told(bench)[:2] == ("False", "RetryRejected")
+    assert retried(bench)[:2] == ("False", "RetryRejected")
 
 
-def told(bench: Bench) -> tuple[str, str, str]:
+def retried(bench: Bench) -> tuple[str, str, str]:
     """Status, reason and message of the condition that says why there is no other run yet."""
     (found,) = (each for each in bench.job().document["status"]["conditions"] if each["type"] == "Retried")
     return found["status"], found["reason"], found["message"]
 
 
 @pytest.mark.parametrize("position", [0, 1])
-def test_what_is_not_known_any_more_is_not_made_anew(bench: Bench, operator: ReconcileContext, position: int) -> None:
+def test_a_deleted_shard_is_not_created_again(bench: Bench, operator: ReconcileContext, position: int) -> None:
     """The tasks of a deleted shard would run again, when others have read their first attempts."""
     job = bench.deployed(operator)
     shard = bench.shard(job, position).target
@@ -193,12 +193,12 @@ def test_what_is_not_known_any_more_is_not_made_anew(bench: Bench, operator: Rec
         f"spec.restarts: the shard {shard.name} was deleted, and with it the states of its tasks: "
         "there is nothing to continue from; create the job again"
     )
-    assert told(bench) == ("False", "RetryRejected", message)
+    assert retried(bench) == ("False", "RetryRejected", message)
     assert [each for each in bench.events() if each[0] == "RetryRejected"] == [("RetryRejected", message)]
 
 
 def test_a_shard_that_is_deleted_while_the_next_run_is_made(bench: Bench, operator: ReconcileContext) -> None:
-    """It fails before it has any pods, and for good."""
+    """It fails permanently, before it has any pods."""
     job = failed(bench, operator)
     bench.set(job.target, "/spec/restarts", 1)
     bench.step(operator)
@@ -215,11 +215,11 @@ def test_a_shard_that_is_deleted_while_the_next_run_is_made(bench: Bench, operat
     for _ in range(3):
         bench.step(operator)
     assert (bench.job().phase, bench.job().run) == ("FAIL", 2)
-    assert told(bench)[1] == "RetryRejected"
+    assert retried(bench)[1] == "RetryRejected"
 
 
-def test_whoever_took_the_job_over_does_not_hear_of_it(bench: Bench, operator: ReconcileContext) -> None:
-    """An operator that was paused before it looked fails nothing that another drives by now."""
+def test_a_paused_operator_does_not_fail_a_job_of_another(bench: Bench, operator: ReconcileContext) -> None:
+    """An operator that was paused before its check fails no job whose lock another operator has acquired."""
     job = failed(bench, operator)
     bench.set(job.target, "/spec/restarts", 1)
     for _ in range(2):
@@ -269,7 +269,7 @@ def test_a_run_that_never_had_shards_leaves_none(bench: Bench, operator: Reconci
 
 
 def lingering(bench: Bench, job: JobView) -> Target:
-    """A pod on a node that is lost: it was told to end, and nobody there can say that it has."""
+    """Create a terminating pod on a lost node, which cannot confirm that the pod has ended."""
     metadata = {"name": "p", "labels": names.labels(job.uid, 1), "finalizers": ["example.com/node"]}
     bench.create(PODS, {"metadata": metadata, "spec": {"containers": [{"name": "w", "image": "i"}]}})
     target = Target(PODS, NAMESPACE, "p")
@@ -281,7 +281,7 @@ def lingering(bench: Bench, job: JobView) -> Target:
 def test_a_pod_that_never_ends_is_not_waited_for_for_ever(
     bench: Bench, operator: ReconcileContext, tidied: int
 ) -> None:
-    """It is removed by force, waited for as long as after any run, and named meanwhile, once."""
+    """It is deleted by force, waited for as long as after any run, and reported once."""
     job = failed(bench, operator)
     error = job.document["status"]["error"]
     lingering(bench, job)
@@ -293,8 +293,8 @@ def test_a_pod_that_never_ends_is_not_waited_for_for_ever(
         assert bench.now - began <= max(SETTLE_SECONDS, tidied) + 2
         bench.now += bench.step(operator) or 0.0
         if bench.job().run == 1:
-            assert told(bench)[:2] == ("False", "WaitingForPods")
-            assert told(bench)[2].startswith(
+            assert retried(bench)[:2] == ("False", "WaitingForPods")
+            assert retried(bench)[2].startswith(
                 "run 2 waits for pods of the last run to end (1 left, e.g. p), 90 s at most;"
             )
             assert bench.job().document["status"]["error"] == error

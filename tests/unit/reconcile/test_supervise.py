@@ -1,4 +1,4 @@
-"""DEPLOYED: counting, burying the dead, moving the job on, and its deadline."""
+"""DEPLOYED: counts, tasks of dead workers, sealing stages, and the deadline."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ A, B = "w0-aaaaaa", "w1-bbbbbb"
 
 
 def status(bench: Bench) -> Json:
-    """The job's status."""
+    """Return the job's status."""
     return bench.job().document["status"]
 
 
@@ -83,7 +83,7 @@ def test_the_tasks_of_the_dead_are_taken_away(bench: Bench, operator: ReconcileC
     assert str(bench.shard(job).tasks[1]) == "pending/2/0/1/"
 
 
-def test_a_stale_cache_condemns_nobody(bench: Bench, operator: ReconcileContext) -> None:
+def test_a_stale_cache_declares_no_worker_dead(bench: Bench, operator: ReconcileContext) -> None:
     """It shows a holder that has committed long ago: the patch tests the state, and is lost."""
     job = bench.deployed(operator)
     bench.write_tasks(job, {0: f"running/1/0/0/{A}"})
@@ -117,7 +117,7 @@ def test_a_stage_whose_workers_all_died_is_moved_on(bench: Bench, operator: Reco
 
 
 def test_a_failed_task_fails_the_job_while_others_are_running(bench: Bench, operator: ReconcileContext) -> None:
-    """Whoever reads it flips the job: the operator too, when the worker that wrote it died right after."""
+    """Any reader of it fails the job: the operator too, when the worker that wrote it died right after."""
     job = bench.deployed(operator, inputs=[str(number) for number in range(40)], maxAttempts=1)
     bench.hold_lease(job, 0, A)
     bench.write_tasks(job, {0: "failed/1/1/0/"})
@@ -147,15 +147,15 @@ def test_the_deadline(bench: Bench, operator: ReconcileContext, seconds: int, la
         assert {each["type"]: each["reason"] for each in status(bench)["conditions"]}["Failed"] == "DeadlineExceeded"
 
 
-def test_a_stage_that_nobody_knows(bench: Bench, operator: ReconcileContext) -> None:
-    """Somebody set the status by hand: nothing is moved on, and nothing breaks."""
+def test_an_unknown_stage(bench: Bench, operator: ReconcileContext) -> None:
+    """The status was set by hand: no stage is sealed, and nothing fails."""
     job = bench.deployed(operator)
     bench.set(job.status, "/status/stage", "combine")
     assert bench.step(operator) is not None
     assert status(bench)["phase"] == "DEPLOYED"
 
 
-def test_a_lease_that_cannot_be_read_condemns_nobody(bench: Bench, operator: ReconcileContext) -> None:
+def test_a_lease_that_cannot_be_read_declares_no_worker_dead(bench: Bench, operator: ReconcileContext) -> None:
     """Whatever else the apiserver shows."""
     job = bench.deployed(operator)
     bench.hold_lease(job, 0, A)
@@ -168,9 +168,7 @@ def test_a_lease_that_cannot_be_read_condemns_nobody(bench: Bench, operator: Rec
 
 
 @pytest.mark.parametrize("case", ["there", "gone", "another"])
-def test_records_of_a_job_that_was_deleted_meanwhile_do_not_stay(
-    bench: Bench, operator: ReconcileContext, case: str
-) -> None:
+def test_records_of_a_job_that_was_deleted_do_not_stay(bench: Bench, operator: ReconcileContext, case: str) -> None:
     """An operator that is held up in the middle may write after the job's prefix was cleared, and clears it again."""
     job = bench.deployed(operator)
     bench.write_tasks(job, {0: f"running/1/0/0/{A}"})
@@ -190,9 +188,7 @@ def test_records_of_a_job_that_was_deleted_meanwhile_do_not_stay(
 
 
 @pytest.mark.parametrize("case", ["there", "gone", "another"])
-def test_the_index_of_a_job_that_was_deleted_meanwhile_does_not_stay(
-    bench: Bench, operator: ReconcileContext, case: str
-) -> None:
+def test_the_index_of_a_job_that_was_deleted_does_not_stay(bench: Bench, operator: ReconcileContext, case: str) -> None:
     """A stage that is complete is sealed before the job is asked: what was sealed of a job that is gone goes too."""
     job = bench.deployed(operator)
     finish(bench, job)

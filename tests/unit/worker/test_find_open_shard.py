@@ -51,7 +51,7 @@ def test_where_many_are_open_any_of_them_is_drawn(bench: Bench, job: JobView) ->
     assert verbs(bench) == ["list"]
     found = set()
     for number in range(REPLICAS):
-        bench.draws = partial(float, (number + 0.5) / REPLICAS)
+        bench.uniform = partial(float, (number + 0.5) / REPLICAS)
         drawn = bench.run(find_open_shard(job, stage, more_open=True))
         assert drawn.shard is not None
         assert drawn.more_open
@@ -63,7 +63,7 @@ def test_where_many_are_open_any_of_them_is_drawn(bench: Bench, job: JobView) ->
 def test_draws_that_find_nothing_end_in_a_list(bench: Bench, job: JobView) -> None:
     """Which tells how many are open, at least as many as it shows."""
     stage = job.stages[0]
-    bench.draws = lambda: 0.999
+    bench.uniform = lambda: 0.999
     for number in range(LISTED_SHARDS - 1, REPLICAS):
         empty(bench, job, number)
     bench.requests.clear()

@@ -52,7 +52,7 @@ def test_a_denial_that_lasts_is_an_error(bench: Bench) -> None:
 def test_each_request_has_its_own_patience(bench: Bench) -> None:
     """Denied for most of the time twice, and allowed in between."""
     job = bench.deployed()
-    bench.draws = lambda: 0.0
+    bench.uniform = lambda: 0.0
     began = bench.now
     for _ in range(2):
         bench.answer(asks("get", "mapreducejobs"), *[DENIED] * 11)
@@ -67,7 +67,7 @@ def test_a_renewal_that_is_denied_is_tried_again_within_the_given_time(bench: Be
     lease = job.lease_of(0)
     bench.run(take(lease, token, bench.micro_stamp))
     bench.slept.clear()
-    bench.draws = lambda: 0.0
+    bench.uniform = lambda: 0.0
     bench.answer(patches(LEASES.plural), *[DENIED] * 10)
     alive = iter([True, False])
     renewals = keep_renewed(lease, token, 2.0, alive=lambda: next(alive), now_string=bench.micro_stamp)

@@ -9,5 +9,5 @@ from support.virtualtime import VirtualLoop
 
 
 def pytest_asyncio_loop_factories(config: Any, item: Any) -> dict[str, Callable[[], VirtualLoop]]:
-    """Every test gets an event loop of its own whose time is virtual."""
+    """Give every test its own event loop with virtual time."""
     return {"virtual": VirtualLoop}

@@ -9,7 +9,7 @@ from kubemr.controller.clock import AsyncioClock
 
 
 async def test_ceilings_double_to_30_s() -> None:
-    """The ceiling of the draw doubles from 0.8 s and stays at 30 s."""
+    """The ceiling of the wait doubles from 0.8 s and stays at 30 s."""
     backoff = ResettingBackoff(AsyncioClock(), lambda: 1.0)
     assert [backoff.next() for _ in range(8)] == [0.8, 1.6, 3.2, 6.4, 12.8, 25.6, 30.0, 30.0]
 

@@ -69,7 +69,7 @@ async def test_never_twice_at_once_under_many_workers() -> None:
 
 
 async def test_done_without_get_is_an_error() -> None:
-    """`done` of a key that nobody has names the key."""
+    """`done` of a key that no worker has names the key."""
     queue: Queue[str] = Queue()
     with pytest.raises(ValueError, match="'a'"):
         queue.done("a")

@@ -32,7 +32,7 @@ async def test_waiting_workers_go_home() -> None:
     assert all(isinstance(outcome, QueueShutDownError) for outcome in outcomes)
 
 
-async def test_drain_waits_for_work_in_progress_and_for_what_was_added_meanwhile() -> None:
+async def test_drain_waits_for_work_in_progress_and_for_keys_added_during_it() -> None:
     """A drain ends when the last key is done, also one that was added again while it was in work."""
     queue: Queue[str] = Queue()
     for key in "ab":

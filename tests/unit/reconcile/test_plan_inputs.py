@@ -21,7 +21,7 @@ from support.bench import DENIED, INVALID, SILENCE, Bench, BenchSettings, asks, 
 
 
 def planned(bench: Bench, root: Path, operator: ReconcileContext, files: int = 40, **spec: Json) -> JobView:
-    """A job that is DEPLOYING and whose inputs are so many files; nobody has looked yet."""
+    """Create a job that is DEPLOYING with this number of input files, before any operator has listed them."""
     for number in range(files):
         (root / f"{number:02d}.txt").write_text("x")
     source = {"prefix": root.as_uri() + "/"}
@@ -34,7 +34,7 @@ def planned(bench: Bench, root: Path, operator: ReconcileContext, files: int = 4
 
 
 def inputs(bench: Bench) -> list[str]:
-    """What the plan that counts lists."""
+    """Return what the recorded plan lists."""
     job = bench.job()
     assert job.inputs is not None
     prefix = f"{job.storage_prefix}inputs/{job.inputs.plan}/"
@@ -44,7 +44,7 @@ def inputs(bench: Bench) -> list[str]:
 
 
 def plans(bench: Bench) -> set[str]:
-    """The plans of which something is in the store."""
+    """Return the plans that have objects in the store."""
     return {key.split("/")[2] for key in bench.store.objects if "/inputs/" in key}
 
 
@@ -80,15 +80,15 @@ def test_the_plan_that_counts_is_the_recorded_one(
 
 
 @pytest.mark.parametrize("requests", range(1, 4))
-def test_another_operator_begins_anew(bench: Bench, tmp_path: Path, requests: int) -> None:
+def test_another_operator_writes_another_plan(bench: Bench, tmp_path: Path, requests: int) -> None:
     """Wherever the first has died.  Its plan is not the one that counts, unless it was recorded."""
     first = bench.operator("op-a")
     planned(bench, tmp_path, first)
-    bench.draws = lambda: 0.25
+    bench.uniform = lambda: 0.25
     bench.crash_after(reconcile(bench.job().document, first), requests)
     recorded = bench.job().inputs
     (tmp_path / "99.txt").write_text("late")
-    bench.draws = lambda: 0.75
+    bench.uniform = lambda: 0.75
     bench.delete(operator_lease("op-a"))
     second = bench.operator("op-b")
     for _ in range(3):
@@ -101,7 +101,7 @@ def test_another_operator_begins_anew(bench: Bench, tmp_path: Path, requests: in
 
 
 def test_a_plan_is_of_the_driver(bench: Bench, operator: ReconcileContext, tmp_path: Path) -> None:
-    """Who was paused, and whose job another drives by now, records nothing and takes its objects away."""
+    """An operator that was paused, and has lost the job's lock, records nothing and deletes its objects."""
     job = planned(bench, tmp_path, operator)
     bench.meanwhile(patches("mapreducejobs"), lambda: bench.set(job.status, "/status/lockholder", "op-b/2/1"))
     assert bench.step(operator) == 0.0
@@ -109,7 +109,7 @@ def test_a_plan_is_of_the_driver(bench: Bench, operator: ReconcileContext, tmp_p
     assert plans(bench) == set()
 
 
-@pytest.mark.parametrize("what", ["deleted", "another drives it"])
+@pytest.mark.parametrize("what", ["deleted", "another has the lock"])
 def test_a_long_listing_ends_when_the_job_is_not_ours_any_more(
     bench: Bench, operator: ReconcileContext, tmp_path: Path, what: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -210,7 +210,7 @@ def test_where_an_operator_may_not_look(bench: Bench, tmp_path: Path) -> None:
 
 
 def test_a_store_that_fails_is_waited_for(bench: Bench, operator: ReconcileContext, tmp_path: Path) -> None:
-    """The job says so, and goes on when it is back."""
+    """The job reports it, and continues when the store is back."""
     planned(bench, tmp_path, operator)
     bench.storage_fails = True
     assert bench.step(operator) == 10.0
@@ -265,7 +265,7 @@ def test_the_plan_goes_when_the_job_is_complete(bench: Bench, operator: Reconcil
 
 
 def test_silence_while_it_is_recorded(bench: Bench, operator: ReconcileContext, tmp_path: Path) -> None:
-    """The patch had no clear answer and did not land: it is sent again."""
+    """The patch had no clear answer and was not carried out: it is sent again."""
     planned(bench, tmp_path, operator)
     bench.answer(patches("mapreducejobs"), SILENCE)
     bench.step(operator)
@@ -314,7 +314,7 @@ def test_a_plan_that_is_refused_for_good_fails_the_job(
 def test_a_plan_for_which_a_right_is_missing_is_made_again(
     bench: Bench, operator: ReconcileContext, tmp_path: Path
 ) -> None:
-    """The job says so, and goes on when the right is there; each try takes away what it wrote."""
+    """The job reports it, and continues when the permission is there; each try deletes what it wrote."""
     planned(bench, tmp_path, operator)
     for _ in range(2):
         bench.answer(patches("mapreducejobs"), DENIED)
@@ -330,7 +330,7 @@ def test_a_plan_for_which_a_right_is_missing_is_made_again(
 
 
 @pytest.mark.parametrize(
-    ("lands", "denied"),
+    ("applied", "denied"),
     [
         (True, asks("get", "mapreducejobs")),
         (False, asks("get", "mapreducejobs")),
@@ -338,11 +338,11 @@ def test_a_plan_for_which_a_right_is_missing_is_made_again(
     ],
 )
 def test_a_plan_that_may_have_been_recorded_stays(
-    bench: Bench, operator: ReconcileContext, tmp_path: Path, lands: bool, denied: Callable[[Request], bool]
+    bench: Bench, operator: ReconcileContext, tmp_path: Path, applied: bool, denied: Callable[[Request], bool]
 ) -> None:
-    """The answer was lost, and then the right: nobody knows whether the job names it, or will."""
+    """The answer was lost, and then the permission: whether the job names the plan, or will, is unknown."""
     planned(bench, tmp_path, operator)
-    if lands:
+    if applied:
         bench.lose(patches("mapreducejobs"))
     else:
         bench.answer(patches("mapreducejobs"), SILENCE)
@@ -350,7 +350,7 @@ def test_a_plan_that_may_have_been_recorded_stays(
     with suppress(RequestRefusedError):
         bench.step(operator)
     assert len(plans(bench)) == 1
-    assert (bench.job().inputs is not None) == lands
+    assert (bench.job().inputs is not None) == applied
     for _ in range(3):
         if bench.job().phase == "DEPLOYING":
             bench.step(operator)
@@ -361,7 +361,7 @@ def test_a_plan_that_may_have_been_recorded_stays(
 def test_a_plan_goes_when_nothing_may_be_said_of_it(
     bench: Bench, operator: ReconcileContext, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Not even how far it is: whoever tries again writes another."""
+    """Not even its progress: the next try writes another plan."""
     planned(bench, tmp_path, operator, files=200)
     slow(bench, monkeypatch)
     monkeypatch.setattr("kubemr.controller.inputs.plan.TASKS_PER_CHUNK", 16)

@@ -22,7 +22,7 @@ MISSING = (
 
 
 def deploying(bench: Bench, operator: ReconcileContext, **spec: Json) -> None:
-    """A job that `operator` drives."""
+    """Create a job whose lock `operator` holds."""
     bench.submit(**spec)
     for _ in range(2):
         bench.step(operator)
@@ -35,19 +35,19 @@ def encoded(text: str) -> str:
 
 
 def shown(bench: Bench) -> Json:
-    """The condition `Deployed`."""
+    """Return the condition `Deployed`."""
     (found,) = [each for each in bench.job().document["status"]["conditions"] if each["type"] == "Deployed"]
     return found
 
 
 def settings(operator: ReconcileContext) -> BenchSettings:
-    """The bench's."""
+    """Return the bench's settings."""
     assert isinstance(operator.settings, BenchSettings)
     return operator.settings
 
 
 def test_a_missing_secret_is_waited_for(bench: Bench, operator: ReconcileContext) -> None:
-    """Said once, with its name; the job goes on when it appears, and nothing of it is copied."""
+    """Reported once, with its name; the job continues when it appears, and nothing of it is copied."""
     deploying(bench, operator, **NAMED)
     for _ in range(3):
         assert bench.step(operator) == STORAGE_POLL_SECONDS

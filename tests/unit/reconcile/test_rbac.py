@@ -16,7 +16,7 @@ from support.bench import DENIED, NAMESPACE, SILENCE, Bench, asks
 
 
 def leases_of(bench: Bench, job: JobView) -> list[str]:
-    """The Leases that the Role names."""
+    """Return the Leases that the Role names."""
     role: Json = bench.get(Target(ROLES, NAMESPACE, names.account(job.base)))
     return list(role["rules"][-1]["resourceNames"])
 

@@ -11,7 +11,7 @@ import structlog
 from kubemr.controller.client import Client
 from kubemr.controller.informer import Object
 from support.fakeserver import Exchange, FakeServer, Script, refuse, reply, status, watching
-from support.informing import eventually, pod, pods, running, versions
+from support.informers import eventually, pod, pods, running, versions
 
 
 def waits(server: FakeServer) -> list[float]:
@@ -67,7 +67,7 @@ async def test_the_backoff_starts_again_after_two_quiet_minutes(server: FakeServ
 
 
 async def test_other_error_events_are_errors_and_relist(server: FakeServer, client: Client) -> None:
-    """What the server could not say is lost: only a list tells."""
+    """What the server could not send is lost: only a list shows it."""
     server.expect(
         reply(pods(10, pod("a", 3))),
         watching(
@@ -79,7 +79,7 @@ async def test_other_error_events_are_errors_and_relist(server: FakeServer, clie
     with structlog.testing.capture_logs() as logs:
         async with running(client) as (_, recorder):
             await server.wait_for(3)
-            assert recorder.heard == ["+a@3!", "+b@11", "-b@11?"]
+            assert recorder.changes == ["+a@3!", "+b@11", "-b@11?"]
     assert versions(server.requests) == ["list@0", "watch@10", "list@11", "watch@20"]
     [event] = [entry for entry in logs if entry["event"] == "watch_failed"]
     assert event["log_level"] == "error"
@@ -109,7 +109,7 @@ async def test_garbage_relists(server: FakeServer, client: Client, line: bytes) 
     server.expect(reply(pods(10)), answer, reply(pods(20, pod("c", 15))), watching())
     async with running(client) as (_, recorder):
         await server.wait_for(3)
-        assert recorder.heard == ["+b@11", "+c@15", "-b@11?"]
+        assert recorder.changes == ["+b@11", "+c@15", "-b@11?"]
     assert versions(server.requests) == ["list@0", "watch@10", "list@11", "watch@20"]
 
 
@@ -125,7 +125,7 @@ async def test_a_stream_cut_in_the_middle_of_a_line_resumes(server: FakeServer, 
 
     server.expect(reply(pods(10)), answer, watching(("ADDED", pod("b", 12))))
     async with running(client) as (_, recorder):
-        await eventually(lambda: recorder.heard == ["+a@11", "+b@12"])
+        await eventually(lambda: recorder.changes == ["+a@11", "+b@12"])
     assert versions(server.requests) == ["list@0", "watch@10", "watch@11"]
 
 
@@ -193,6 +193,6 @@ async def test_what_the_sink_raises_is_reported_and_repaired(server: FakeServer,
             await asyncio.sleep(0.1)
             assert informer.store.keys() == ["ns/a"]
             broken = False
-            await eventually(lambda: recorder.heard == ["+a@3!", "+b@11"])
+            await eventually(lambda: recorder.changes == ["+a@3!", "+b@11"])
     [first, *_] = [entry for entry in logs if entry["event"] == "reflector_failed"]
     assert "bug in the index" in first["error"]

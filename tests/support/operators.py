@@ -1,4 +1,4 @@
-"""A place to run operators in: the embedded apiserver on a real socket, in real time, and a client to look at it."""
+"""Run operators against the embedded apiserver on a real socket, in real time, with a client to observe it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from kubemr.locks.lease import LEASES
 TOKEN = "sesame"
 
 
-class Cluster:
+class OperatorCluster:
     """What a test does besides running operators."""
 
     def __init__(self, server: HttpServer, client: Client, environ: dict[str, str]) -> None:
@@ -27,7 +27,7 @@ class Cluster:
 
     @asynccontextmanager
     async def operator(self, instance: str = "op") -> AsyncIterator[tuple[Operator, asyncio.Event]]:
-        """A running operator, stopped in the end; what it raises is raised here."""
+        """Run an operator and stop it in the end; what it raises is raised here."""
         settings = OperatorSettings.from_environment({**self.environ, "KUBEMR_INSTANCE": instance})
         stop = asyncio.Event()
         async with Client(PlainConnection(self.server.url, TOKEN)) as own:
@@ -40,7 +40,7 @@ class Cluster:
                 await running
 
     async def until(self, resource: Resource, happened: Callable[[list[Json]], bool]) -> list[Json]:
-        """Wait for what the objects of a kind shall show."""
+        """Wait until the objects of a kind satisfy `happened`, and return them."""
         async with asyncio.timeout(30):
             while True:
                 answer = await self.client.send(Request("list", resource, "default"))
@@ -52,7 +52,7 @@ class Cluster:
                 await self.client.wait(Watch(resource, "default", version, 5.0))
 
     async def submit(self, name: str = "words", **spec: Json) -> None:
-        """A new job."""
+        """Create a job."""
         body = {
             "apiVersion": names.API_VERSION,
             "kind": names.KIND,
@@ -63,7 +63,7 @@ class Cluster:
         assert answer.ok, answer
 
     async def phase(self, phase: str) -> Json:
-        """Wait until the only job has a phase; its status."""
+        """Wait until the only job has a phase, and return its status."""
         (job,) = await self.until(
             names.JOBS, lambda jobs: [(job.get("status") or {}).get("phase") for job in jobs] == [phase]
         )
@@ -71,13 +71,13 @@ class Cluster:
         return status
 
     async def set(self, resource: Resource, name: str, path: str, value: Json) -> None:
-        """Somebody sets a member of an object."""
+        """Set a member of an object, as another client."""
         operations = [{"op": "add", "path": path, "value": value}]
         request = Request("patch", resource, "default", name, body=operations, content_type=JSON_PATCH)
         answer = await self.client.send(request)
         assert answer.ok, answer
 
     async def lease_taken(self) -> Json:
-        """Wait until some operator holds its own Lease; that Lease."""
+        """Wait until some operator holds its own Lease, and return that Lease."""
         leases = await self.until(LEASES, lambda leases: any(lease["spec"].get("holderIdentity") for lease in leases))
         return next(lease for lease in leases if lease["spec"].get("holderIdentity"))

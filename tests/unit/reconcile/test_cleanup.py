@@ -26,7 +26,7 @@ MORE: dict[str, Json] = {
 
 
 def finished(bench: Bench, operator: ReconcileContext, phase: str = "COMPLETE", **spec: Json) -> JobView:
-    """A job that was deployed, and is over."""
+    """Create a job that was deployed and is over."""
     job = bench.deployed(operator, **spec)
     for stage in ("map", "reduce", "run-1"):
         bench.store.put(f"{job.storage_prefix}0/{stage}/0/x", b"")
@@ -36,7 +36,7 @@ def finished(bench: Bench, operator: ReconcileContext, phase: str = "COMPLETE", 
 
 
 def stages_left(bench: Bench) -> list[str]:
-    """What storage still holds."""
+    """Return what storage still holds."""
     return [key.split("/")[2] for key in sorted(bench.store.objects)]
 
 
@@ -46,12 +46,12 @@ def test_everything_of_the_run_is_removed(bench: Bench, operator: ReconcileConte
     finished(bench, operator, phase)
     bench.step(operator)
     left = {name.partition("/")[0] for name in bench.everything()}
-    assert left == ({"mapreducetaskshards"} if phase == "FAIL" else set())  # A retry goes on from its shards.
+    assert left == ({"mapreducetaskshards"} if phase == "FAIL" else set())  # A retry continues from its shards.
     assert bench.job().phase == phase
 
 
 def test_any_operator_may_do_it(bench: Bench, operator: ReconcileContext) -> None:
-    """Also while the driver lives; twice does no harm."""
+    """Also while the lock holder lives; doing it twice is harmless."""
     finished(bench, operator)
     bench.step(bench.operator("op-b"))
     assert bench.everything() == {}
@@ -72,7 +72,7 @@ def test_any_operator_may_do_it(bench: Bench, operator: ReconcileContext) -> Non
 def test_the_retention_policy(
     bench: Bench, operator: ReconcileContext, policy: str | None, phase: str, left: list[str]
 ) -> None:
-    """Results keeps the last stage; of a failed job everything, for a retry and for whoever looks why."""
+    """Results keeps the last stage; of a failed job everything, for a retry and for the search for the cause."""
     spec: Json = {} if policy is None else {"storage": {"retentionPolicy": policy}}
     finished(bench, operator, phase, **spec)
     bench.step(operator)
@@ -99,10 +99,10 @@ def test_a_job_that_never_had_stages_has_nothing_to_clear(bench: Bench) -> None:
 
 
 def test_storage_is_not_cleared_while_pods_are_left(bench: Bench, operator: ReconcileContext) -> None:
-    """What a worker writes after its prefix was cleared would stay until the job is deleted.
+    """What a worker writes after its prefix was deleted would stay until the job is deleted.
 
-    Nor are its shards removed: one that was long under way to be created would come back, and the worker would begin
-    anew, under the same name, what it has done.
+    Nor are its shards deleted: a late request could create one again, and the worker would repeat its tasks under the
+    same names.
     """
     job = finished(bench, operator)
     pod = {
@@ -137,7 +137,7 @@ def test_a_pod_that_never_goes_is_not_waited_for_for_ever(bench: Bench, operator
 
 
 def test_storage_that_fails_is_tried_again(bench: Bench, operator: ReconcileContext) -> None:
-    """The ConfigMap goes last: as long as it is there, whoever looks goes on."""
+    """The ConfigMap goes last: while it exists, every operator continues."""
     finished(bench, operator)
     bench.storage_fails = True
     with pytest.raises(StoreFailed):
@@ -239,7 +239,7 @@ def test_a_delete_that_is_denied_is_an_error(bench: Bench, operator: ReconcileCo
 
 
 def test_only_children_of_this_job_are_removed(bench: Bench, operator: ReconcileContext) -> None:
-    """Another job's are left alone, and so is whoever has no label of ours."""
+    """Another job's objects are left alone, and so are those without labels of kubemr."""
     bench.deployed(operator, "other")
     before = bench.everything()
     bench.create(SECRETS, {"metadata": {"name": "somebody-elses"}})

@@ -9,7 +9,7 @@ from kubemr.coordination.names import LABEL_UID
 from support.bench import Bench
 
 
-def test_a_digest_counts_states_and_names_holders(bench: Bench) -> None:
+def test_a_summary_counts_states_and_names_holders(bench: Bench) -> None:
     """`done` for people is what is committed, with output or without."""
     job = bench.deployed(inputs=list("abcdefg"))
     states = {

@@ -1,4 +1,4 @@
-"""What the informer's tests share: objects, lists, a handler that writes down what it hears."""
+"""What the informer's tests share: objects, lists, and a handler that records the changes it receives."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PODS = Resource("", "v1", "pods")
 
 
 def pod(name: str, version: int, uid: str = "", **metadata: Any) -> Object:
-    """A pod in the namespace `ns`; its uid is made from its name."""
+    """Return a pod in the namespace `ns`; its uid is made from its name."""
     return {
         "apiVersion": "v1",
         "kind": "Pod",
@@ -33,14 +33,14 @@ def pod(name: str, version: int, uid: str = "", **metadata: Any) -> Object:
 
 
 def pods(version: int, *items: Object, token: str = "") -> dict[str, Any]:
-    """A list of pods, without kind and apiVersion in its items, as the apiserver gives it."""
+    """Return a list of pods, without kind and apiVersion in its items, as the apiserver returns it."""
     bare = [{name: value for name, value in item.items() if name not in ("kind", "apiVersion")} for item in items]
     metadata = {"resourceVersion": str(version), **({"continue": token} if token else {})}
     return {"kind": "PodList", "apiVersion": "v1", "metadata": metadata, "items": bare}
 
 
 def bookmark(version: int, *, ends_list: bool = False) -> tuple[str, Object]:
-    """A BOOKMARK event."""
+    """Return a BOOKMARK event."""
     metadata: dict[str, Any] = {"resourceVersion": str(version)}
     if ends_list:
         metadata["annotations"] = {"k8s.io/initial-events-end": "true"}
@@ -49,26 +49,26 @@ def bookmark(version: int, *, ends_list: bool = False) -> tuple[str, Object]:
 
 @define
 class Recorder:
-    """Writes down what it hears, one short string for each change; `wait` seconds over each."""
+    """Record one short string for each change, and take `wait` seconds over each."""
 
     wait: float = 0.0
-    heard: list[str] = field(factory=list)
+    changes: list[str] = field(factory=list)
     times: list[float] = field(factory=list)
 
     async def added(self, obj: Object, *, initial: bool) -> None:
-        """`+name@version`, with `!` when initial."""
-        await self._hear(f"+{_brief(obj)}{'!' if initial else ''}")
+        """Record `+name@version`, with `!` when initial."""
+        await self._record(f"+{_brief(obj)}{'!' if initial else ''}")
 
     async def updated(self, old: Object, new: Object) -> None:
-        """`old>new`."""
-        await self._hear(f"{_brief(old)}>{_brief(new)}")
+        """Record `old>new`."""
+        await self._record(f"{_brief(old)}>{_brief(new)}")
 
     async def deleted(self, obj: Object, *, tombstone: bool) -> None:
-        """`-name@version`, with `?` for a tombstone."""
-        await self._hear(f"-{_brief(obj)}{'?' if tombstone else ''}")
+        """Record `-name@version`, with `?` for a tombstone."""
+        await self._record(f"-{_brief(obj)}{'?' if tombstone else ''}")
 
-    async def _hear(self, what: str) -> None:
-        self.heard.append(what)
+    async def _record(self, what: str) -> None:
+        self.changes.append(what)
         self.times.append(asyncio.get_running_loop().time())
         await asyncio.sleep(self.wait)
 
@@ -79,7 +79,7 @@ def _brief(obj: Object) -> str:
 
 @asynccontextmanager
 async def running(client: Client, **options: Any) -> AsyncIterator[tuple[Informer, Recorder]]:
-    """An informer of pods that is running, with a recorder; without jitter: each wait is the whole ceiling."""
+    """Run an informer of pods with a recorder, without jitter: each wait is the whole ceiling."""
     options = {"streaming": False, "uniform": lambda: 1.0, **options}
     informer = Informer(client, PODS, "ns", **options)
     recorder = Recorder()
@@ -92,15 +92,15 @@ async def running(client: Client, **options: Any) -> AsyncIterator[tuple[Informe
         await asyncio.gather(task, return_exceptions=True)
 
 
-async def eventually(true: Callable[[], object], seconds: float = 1000.0) -> None:
-    """Return when `true()` holds; it is looked at after steps of 10 ms that double up to 5 s."""
+async def eventually(condition: Callable[[], object], seconds: float = 1000.0) -> None:
+    """Return when `condition()` holds; it is checked after steps of 10 ms that double up to 5 s."""
     step = 0.01
     async with asyncio.timeout(seconds):
-        while not true():
+        while not condition():
             await asyncio.sleep(step)
             step = min(5.0, step * 2)
 
 
 def versions(requests: list[Received]) -> list[str]:
-    """Each request as `list@version` or `watch@version`; a consistent list is `list@`."""
+    """Return each request as `list@version` or `watch@version`; a consistent list is `list@`."""
     return [f"{'watch' if r.is_watch else 'list'}@{r.query.get('resourceVersion', '')}" for r in requests]

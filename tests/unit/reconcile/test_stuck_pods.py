@@ -19,7 +19,7 @@ DISRUPTED = "DisruptionTarget"
 
 
 def ending(bench: Bench, job: JobView, **labels: str) -> Json:
-    """A pod that was told to end and cannot."""
+    """Create a pod that is terminating and cannot end."""
     metadata = {
         "name": "p",
         "labels": {**names.labels(job.uid, job.run), JOB_COMPLETION_INDEX: "0", **labels},
@@ -31,7 +31,7 @@ def ending(bench: Bench, job: JobView, **labels: str) -> Json:
 
 
 def forced(bench: Bench) -> list[Request]:
-    """The deletions by force."""
+    """Return the deletions by force."""
     return [
         each
         for each in bench.requests
@@ -61,7 +61,7 @@ def test_a_pod_whose_worker_is_silent(bench: Bench, operator: ReconcileContext, 
 
 @pytest.mark.parametrize("lease_seconds", [2.0, 4.0, 15.0])
 def test_while_the_job_goes_on(bench: Bench, lease_seconds: float) -> None:
-    """Others run; the silent ones' pods are seen often enough to tell that their Leases have expired, however short."""
+    """Others run; the pods of dead workers are checked often enough to see that Leases have expired, however short."""
     operator = ReconcileContext(
         "op-a", BenchSettings(bench, lease_seconds), bench.operator().failure_detector, LiveCache(bench)
     )
@@ -83,7 +83,7 @@ def test_while_the_job_goes_on(bench: Bench, lease_seconds: float) -> None:
     "conditions", [None, [{"type": "Ready", "status": "False"}], [{"type": DISRUPTED, "status": "True"}]]
 )
 def test_it_is_marked_as_failed_first(bench: Bench, operator: ReconcileContext, conditions: list[Json] | None) -> None:
-    """Through no fault of its own: its Kubernetes Job lets go of it, and does not count it."""
+    """As a disruption: its Kubernetes Job removes its finalizer, and does not count it as a failure."""
     job = bench.deployed(operator)
     ending(bench, job)
     status: Json = {"phase": "Running"} if conditions is None else {"phase": "Running", "conditions": conditions}

@@ -22,7 +22,7 @@ GET = Request("get", Resource("", "v1", "pods"), "ns", "a")
 
 
 def kubeconfig(folder: Path, url: str, user: dict[str, object], **cluster: object) -> str:
-    """A kubeconfig (YAML is a superset of JSON)."""
+    """Write a kubeconfig (YAML is a superset of JSON)."""
     path = folder / "kubeconfig"
     path.write_text(
         json.dumps(
@@ -43,7 +43,7 @@ def kubeconfig(folder: Path, url: str, user: dict[str, object], **cluster: objec
 
 
 def loopback_tls(folder: Path) -> tuple[ssl.SSLContext, str]:
-    """A server's TLS context, and the file with the authority that signed its certificate."""
+    """Return a server's TLS context, and the file with the authority that signed its certificate."""
     made = make_certificates(folder)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(made.server, made.server_key)

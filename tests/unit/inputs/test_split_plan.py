@@ -16,7 +16,7 @@ from support.inputplaces import Place
 
 
 def made(folder: Place, spec: Json, clock: Iterator[float] | None = None) -> SplitPlan:
-    """A plan for that spec, written to the same directory."""
+    """Return a split plan for that spec, written to the same directory."""
     plan = SplitPlan(
         "1-abc", spec, folder.access, folder.store, "job/", (lambda: next(clock)) if clock else (lambda: 0.0)
     )
@@ -25,13 +25,13 @@ def made(folder: Place, spec: Json, clock: Iterator[float] | None = None) -> Spl
 
 
 def chunks(folder: Place) -> list[list[str]]:
-    """What was written."""
+    """Return what was written."""
     keys = [item.key for item in folder.store.list("job/inputs/1-abc/")]
     return [json.loads(folder.store.get(f"job/inputs/1-abc/{number}.json")) for number in range(len(keys))]
 
 
 def manifest(folder: Place, count: int) -> Json:
-    """A spec with so many inputs, and the inputs."""
+    """Return a spec with this number of inputs, and the inputs."""
     folder.store.put("list", "".join(f"s3://b/{number}\n" for number in range(count)).encode())
     return {"inputsFrom": [{"manifest": f"{folder.root}list"}]}
 

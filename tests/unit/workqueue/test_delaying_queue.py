@@ -9,7 +9,7 @@ from kubemr.controller.workqueue import DelayingQueue
 
 
 def now() -> float:
-    """The loop's virtual time."""
+    """Return the loop's virtual time."""
     return asyncio.get_running_loop().time()
 
 

@@ -1,4 +1,4 @@
-"""Why the pods do not come up, on the job and as an Event; and a shard that somebody deleted."""
+"""Why the pods do not start, on the job and as an Event; and a shard that was deleted."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from support.bench import NAMESPACE, Bench, asks
 
 
 def waiting(reason: str, message: str = "words") -> Json:
-    """A container that cannot be started."""
+    """Return the status of a pod whose container cannot be started."""
     container = {"name": "worker", "image": "i:1", "state": {"waiting": {"reason": reason, "message": message}}}
     return {"phase": "Pending", "containerStatuses": [container]}
 
 
 def unscheduled(reason: str, message: str = "0/1 nodes are available") -> Json:
-    """A pod without a node."""
+    """Return the status of a pod without a node."""
     condition = {"type": "PodScheduled", "status": "False", "reason": reason, "message": message}
     return {"phase": "Pending", "conditions": [condition]}
 
@@ -35,7 +35,7 @@ RUNNING: Json = {"phase": "Running", "containerStatuses": [{"name": "worker", "s
 
 
 def pod(bench: Bench, job: JobView, status: Json, name: str = "p") -> Target:
-    """A pod of the job in some state."""
+    """Create a pod of the job in some state."""
     metadata = {"name": name, "labels": names.labels(job.uid, job.run)}
     bench.create(PODS, {"metadata": metadata, "spec": {"containers": [{"name": "worker", "image": "i:1"}]}})
     target = Target(PODS, NAMESPACE, name, "status")
@@ -89,7 +89,7 @@ def test_what_kubernetes_says_is_passed_on(
 
 
 def test_one_pod_that_runs_is_enough(bench: Bench, operator: ReconcileContext) -> None:
-    """The job is getting on."""
+    """The job makes progress."""
     job = bench.deployed(operator)
     pod(bench, job, UNSCHEDULABLE)
     pod(bench, job, RUNNING, "q")
@@ -117,7 +117,7 @@ def test_no_pods_at_all(bench: Bench, operator: ReconcileContext) -> None:
 
 
 def test_pods_that_are_ready_are_not_listed(bench: Bench, operator: ReconcileContext) -> None:
-    """The Kubernetes Job tells."""
+    """The Kubernetes Job shows it."""
     job = bench.deployed(operator)
     workers = Target(KUBERNETES_JOBS, NAMESPACE, names.workers(job.base, 0), "status")
     bench.set(workers, "/status", {"ready": 1})
@@ -127,7 +127,7 @@ def test_pods_that_are_ready_are_not_listed(bench: Bench, operator: ReconcileCon
 
 
 def test_what_held_the_job_up_is_gone_when_it_is_complete(bench: Bench, operator: ReconcileContext) -> None:
-    """Whoever completes it takes it off."""
+    """The patch that completes the job removes it."""
     job = bench.deployed(operator)
     pod(bench, job, UNSCHEDULABLE)
     bench.step(operator)

@@ -15,12 +15,12 @@ OPERATORS = {"app.kubernetes.io/managed-by": "kubemr", "app.kubernetes.io/compon
 
 @pytest.fixture
 def looking(bench: Bench) -> ReconcileContext:
-    """An operator that looks; its own Lease is not labelled in this bench."""
+    """Return an operator that deletes stale Leases; its own Lease is not labelled in this bench."""
     return bench.operator("op-looks")
 
 
 def lease(bench: Bench, identity: str, labels: dict[str, str] = OPERATORS) -> None:
-    """The Lease of another operator."""
+    """Create the Lease of another operator."""
     spec = {"holderIdentity": identity, "renewTime": bench.micro_stamp()}
     bench.create(LEASES, {"metadata": {"name": f"kubemr-{identity}", "labels": labels}, "spec": spec}, "kubemr")
 

@@ -15,7 +15,7 @@ LENT = StorageSettings({}, {"KUBEMR_S3_SECRET_ACCESS_KEY": "hush"})
 
 
 def pod(bench: Bench, storage: StorageSettings = PLAIN, **spec: Json) -> Json:
-    """The pod template of a job."""
+    """Return the pod template of a job."""
     return builders.workers(bench.submit(**spec), 2, storage)["spec"]["template"]
 
 
@@ -60,7 +60,7 @@ def test_a_job_of_another_form_has_no_image(bench: Bench) -> None:
     ("workers", "entries"), [(1, ONE_ENTRY), (2, ONE_ENTRY), (3, AN_ENTRY_EACH), (64, AN_ENTRY_EACH)]
 )
 def test_tasks_have_one_entry_unless_workers_share_their_shard(bench: Bench, workers: int, entries: int) -> None:
-    """Two shards of 32 tasks: with more workers than that, nobody takes a whole one."""
+    """Two shards of 32 tasks: with more workers than that, no worker claims a whole one."""
     job = bench.deployed(inputs=[str(number) for number in range(64)], replicas=workers, partitions=0)
     found = [bench.get(bench.shard(job, 0, number).target)["tasks"] for number in range(2)]
     assert [len(tasks) for tasks in found] == [entries] * 2
@@ -97,7 +97,7 @@ def test_keys_come_from_the_secret_that_the_job_names(bench: Bench) -> None:
 
 @pytest.mark.parametrize(("workers", "seconds"), [(1, 15), (100, 15), (200, 30), (400, 60), (1000, 60)])
 def test_leases_of_large_jobs_last_longer(bench: Bench, workers: int, seconds: int) -> None:
-    """So that what renewals cost grows no further; workers are told, and so does each Lease."""
+    """This bounds the rate of renewals; the workers' settings and each Lease have the duration."""
     job = bench.submit(replicas=workers)
     assert builders.lease(job, 3, 15.0)["spec"]["leaseDurationSeconds"] == seconds
     assert builders.config_map(job, PLAIN, 15.0)["data"]["KUBEMR_LEASE_SECONDS"] == str(seconds)

@@ -17,7 +17,7 @@ from support.bench import DENIED, NAMESPACE, Bench, LiveCache, asks, patches
 
 
 def workers(bench: Bench, job: JobView, generation: int = 0) -> Target:
-    """The Kubernetes Job."""
+    """Return the Kubernetes Job."""
     return Target(KUBERNETES_JOBS, NAMESPACE, names.workers(job.base, generation))
 
 
@@ -52,7 +52,7 @@ def test_more_or_fewer_workers(bench: Bench, operator: ReconcileContext, replica
 
 
 def test_a_look_that_is_out_of_date_changes_nothing(bench: Bench, operator: ReconcileContext) -> None:
-    """Somebody else has changed it since."""
+    """Another client has changed it since."""
     job = bench.deployed(operator)
     bench.set(job.target, "/spec/replicas", 5)
     cache = operator.cache
@@ -88,7 +88,7 @@ def test_a_later_generation_has_all_its_leases(bench: Bench, operator: Reconcile
 
 
 def test_suspend_and_resume(bench: Bench, operator: ReconcileContext) -> None:
-    """A condition says so; time begins anew."""
+    """A condition reports it; the job's time begins again."""
     job = bench.deployed(operator, activeDeadlineSeconds=100)
     bench.set(job.target, "/spec/suspend", True)
     bench.step(operator)

@@ -1,4 +1,4 @@
-"""The operator's census: one list for many workers, at the pace of their Leases; a failed page condemns nobody."""
+"""The liveness of many workers costs one list at the pace of their Leases; a failed page declares no worker dead."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def job(bench: Bench, operator: ReconcileContext) -> JobView:
 
 
 def looks(bench: Bench) -> list[Request]:
-    """The requests for Leases."""
+    """Return the requests for Leases."""
     return [each for each in bench.requests if each.resource.plural == "leases" and each.verb in ("get", "list")]
 
 
@@ -68,7 +68,7 @@ def test_the_silent_one_among_many_is_found(
 def test_a_page_that_is_not_given_starts_all_windows_again(
     bench: Bench, operator: ReconcileContext, job: JobView
 ) -> None:
-    """While the apiserver was away nobody could renew."""
+    """While the apiserver was away no worker could renew its Lease."""
     began = bench.now
     while bench.now - began < LEASE_SECONDS - 1.0:
         bench.now += bench.step(operator) or 0.0

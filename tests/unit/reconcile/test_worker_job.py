@@ -19,14 +19,14 @@ def kubernetes_job(job: JobView, generation: int = 0) -> Target:
 
 
 def end(bench: Bench, job: JobView, generation: int = 0, message: str = "backoff limit reached") -> None:
-    """The Kubernetes Job has used up its pod failures."""
+    """End the Kubernetes Job, as if it had used up its pod failures."""
     target = kubernetes_job(job, generation)
     condition = {"type": "Failed", "status": "True", "reason": "BackoffLimitExceeded", "message": message}
     bench.set(Target(KUBERNETES_JOBS, NAMESPACE, target.name, "status"), "/status", {"conditions": [condition]})
 
 
 def pod(bench: Bench, job: JobView, name: str, finished: str, message: str, code: int = 1) -> None:
-    """A pod that ended."""
+    """Create a pod that ended."""
     labels = names.labels(job.uid, job.run)
     containers = [{"name": "worker", "image": "i"}]
     bench.create(PODS, {"metadata": {"name": name, "labels": labels}, "spec": {"containers": containers}})
@@ -36,7 +36,7 @@ def pod(bench: Bench, job: JobView, name: str, finished: str, message: str, code
 
 
 def generations(bench: Bench) -> list[str]:
-    """The names of all Kubernetes Jobs, shortened."""
+    """Return the names of all Kubernetes Jobs, shortened."""
     return sorted(item["metadata"]["name"].partition("-workers")[2] for item in bench.objects(KUBERNETES_JOBS))
 
 
@@ -112,7 +112,7 @@ def failures(bench: Bench, job: JobView, failed: int, **status: int) -> None:
 def test_no_worker_ever_started_and_enough_pods_have_failed(
     bench: Bench, operator: ReconcileContext, replicas: int, bound: int
 ) -> None:
-    """Twice as many as there are workers, `maxAttempts` at least: Kubernetes would go on for hours."""
+    """Twice as many as there are workers, `maxAttempts` at least: Kubernetes would continue for hours."""
     job = bench.deployed(operator, replicas=replicas)
     pod(bench, job, "p", "2026-01-01T00:00:01Z", "no module x")
     failures(bench, job, bound - 1)
@@ -125,7 +125,7 @@ def test_no_worker_ever_started_and_enough_pods_have_failed(
 
 @pytest.mark.parametrize("case", ["one is ready", "one has started", "it was over just then"])
 def test_it_is_not_hopeless_when(bench: Bench, operator: ReconcileContext, case: str) -> None:
-    """A pod runs now, or a worker has held its Lease, or the job has ended meanwhile."""
+    """A pod runs now, or a worker has held its Lease, or the job has ended in the meantime."""
     job = bench.deployed(operator, replicas=1)
     failures(bench, job, 10, **({"ready": 1} if case == "one is ready" else {}))
     if case == "one has started":
@@ -163,7 +163,7 @@ def test_one_whose_workers_have_all_exited_with_0_is_started_again(bench: Bench,
     assert generations(bench) == ["", "-1"]
 
 
-def test_a_kubernetes_job_that_somebody_deleted_is_made_again(bench: Bench, operator: ReconcileContext) -> None:
+def test_a_deleted_kubernetes_job_is_created_again(bench: Bench, operator: ReconcileContext) -> None:
     """Without it no worker would ever come back, and the job would hang."""
     job = bench.deployed(operator)
     bench.delete(kubernetes_job(job))

@@ -1,4 +1,4 @@
-"""A job's children are removed page by page, whatever happens to their list meanwhile."""
+"""A job's children are removed page by page, whatever happens to their list in the meantime."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_a_later_run_stays(bench: Bench, job: JobView) -> None:
 
 
 def test_what_is_going_already_is_left_alone(bench: Bench, job: JobView) -> None:
-    """It waits for somebody's finalizer."""
+    """It waits for another finalizer."""
     target = bench.shard(job).target
     bench.set(target, "/metadata/finalizers", ["example.com/mine"])
     bench.delete(target)

@@ -14,7 +14,7 @@ from kubemr.controller.workqueue import Controller, RateLimitedQueue
 
 @asynccontextmanager
 async def running(controller: Controller[str]) -> AsyncIterator[asyncio.Task[None]]:
-    """The controller's `run` as a task, which is cancelled at the end."""
+    """Run the controller as a task, which is cancelled at the end."""
     task = asyncio.create_task(controller.run())
     try:
         yield task

@@ -1,4 +1,4 @@
-"""Which operator drives a job, and when another takes it over."""
+"""Which operator holds the lock of a job, and when another takes it over."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from support.bench import DENIED, LEASE_SECONDS, UNAVAILABLE, Bench, asks, opera
 
 
 def test_who_does_not_drive_a_job_only_looks_again(bench: Bench, operator: ReconcileContext) -> None:
-    """As long as the driver renews its Lease: nothing is written, however long it lasts."""
+    """As long as the lock holder renews its Lease: nothing is written, however long it lasts."""
     bench.deployed(operator)
     other = bench.operator("op-b")
     for _ in range(12):
@@ -25,7 +25,7 @@ def test_who_does_not_drive_a_job_only_looks_again(bench: Bench, operator: Recon
 
 
 def test_a_silent_drivers_job_is_taken_over(bench: Bench, operator: ReconcileContext) -> None:
-    """After a whole duration of silence; the fence rises, and the former driver's patches change nothing any more."""
+    """After a whole duration without a heartbeat; the fence rises, and patches of the former holder fail."""
     bench.deployed(operator)
     before = bench.job().document
     other = bench.operator("op-b")
@@ -60,7 +60,7 @@ def test_a_driver_that_does_not_hold_its_lease_is_dead_at_once(
 
 @pytest.mark.parametrize("value", [None, "me", "/3/0"])
 def test_a_lock_that_is_free_or_was_set_by_hand(bench: Bench, operator: ReconcileContext, value: str | None) -> None:
-    """Free: taken at once.  By hand, by somebody who has no Lease: the same."""
+    """A free lock is acquired at once.  So is one that was written by hand, whose holder has no Lease."""
     job = bench.deployed(operator)
     if value is None:
         bench.patch(job.status, {"op": "remove", "path": "/status/lockholder"})
@@ -71,7 +71,7 @@ def test_a_lock_that_is_free_or_was_set_by_hand(bench: Bench, operator: Reconcil
 
 
 def test_of_two_that_take_over_one_wins(bench: Bench, operator: ReconcileContext) -> None:
-    """The other goes on looking."""
+    """The other operator keeps checking."""
     bench.deployed(operator)
     bench.delete(operator_lease("op-a"))
     two, three = bench.operator("op-b"), bench.operator("op-c")
@@ -98,8 +98,8 @@ def test_a_take_over_that_is_refused(bench: Bench, operator: ReconcileContext) -
         bench.step(bench.operator("op-b"))
 
 
-def test_an_apiserver_that_is_away_makes_nobody_dead(bench: Bench, operator: ReconcileContext) -> None:
-    """While it was away nobody could renew."""
+def test_an_apiserver_that_is_away_makes_no_operator_dead(bench: Bench, operator: ReconcileContext) -> None:
+    """While it was away no operator could renew its Lease."""
     bench.deployed(operator)
     other = bench.operator("op-b")
     for _ in range(10):
