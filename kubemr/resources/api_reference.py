@@ -21,7 +21,7 @@ Generated from `kubemr/resources/definitions` and `kubemr/reasons.py`; do not ed
 It is written by `python -m kubemr.resources.generate manifests docs/api.md`.
 
 `[]` stands for each item of a list, `.*` for each value of a map.
-*later* marks what this version ({version}) knows and refuses by name.
+*later* marks fields that this version ({version}) rejects by name, and that a later version will support.
 """
 
 
@@ -83,7 +83,7 @@ def _range(keywords: Schema, subject: str) -> str:
 
 
 def _changes() -> Iterator[str]:
-    yield "A field of the spec that is not listed here never changes; create a new job instead."
+    yield "Other fields of the spec never change; create a new job instead."
     yield ""
     yield "| field | may change |"
     yield "| --- | --- |"

@@ -30,7 +30,7 @@ class Change(enum.Enum):
     NEVER = "never"
     WITH_RESTART = "only together with a raised `restarts`"
     ALWAYS = "at any time"
-    GROW = "may only grow"
+    GROW = "only to a larger value"
 
 
 @frozen(kw_only=True)

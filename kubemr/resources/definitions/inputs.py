@@ -1,4 +1,4 @@
-"""Where a job's inputs come from, and how they are read and cut."""
+"""The sources of a job's inputs, their format, and how they are split."""
 
 # ruff: noqa: RUF009  (`prop` is attrs.field)
 
@@ -17,24 +17,24 @@ MAX_URL = 1024
 
 @frozen(kw_only=True)
 class InputSource:
-    """A place with many inputs, of which there must be one at least.  Exactly one of its members is given."""
+    """A place with many inputs, at least one.  Give exactly one of its members."""
 
     prefix: str | None = prop(
-        "Everything whose address begins like this, e.g. `s3://corpus/2025/`.",
+        "All files and objects whose address begins with this text, e.g. `s3://corpus/2025/`.",
         min_length=1,
         max_length=MAX_URL,
         pattern=patterns.READABLE_URL,
     )
     glob: str | None = prop(
-        "Everything whose address matches, e.g. `s3://logs/2025/**/*.gz`: `*` and `?` within one folder,"
-        " `**` across folders, `[a-z]` one of these characters.",
+        "All files and objects whose address matches, e.g. `s3://logs/2025/**/*.gz`.  `*` and `?` match within one"
+        " folder, `**` across folders, `[a-z]` one of these characters.",
         min_length=1,
         max_length=MAX_URL,
         pattern=patterns.READABLE_URL,
     )
     manifest: str | None = prop(
-        "An object that lists the addresses of the inputs, one per line; a tab and the size in bytes may follow."
-        " A file that is cut must have that size.",
+        "The address of an object that lists the addresses of the inputs, one per line.  A tab and the size in bytes"
+        " may follow.  A file that is split must have that size.",
         min_length=1,
         max_length=MAX_URL,
         pattern=patterns.READABLE_URL,
@@ -47,12 +47,14 @@ class InputSource:
 class InputFormat:
     """How the bytes of the inputs become records."""
 
-    type: Literal["Lines"] = prop("`Lines`: a record is a line without its end.", default="Lines")
+    type: Literal["Lines"] = prop(
+        "The format of records.  `Lines`: a record is a line without its line end.", default="Lines"
+    )
     compression: Literal["Auto", "None", "Gzip", "Bzip2", "Xz", "Zstd"] = prop(
-        "`Auto` goes by the ending of the name.", default="Auto"
+        "How the inputs are compressed.  `Auto` decides by the end of the file name.", default="Auto"
     )
     max_bad_records: int = prop(
-        "How many records of the whole job may be left out because they cannot be decoded, before it fails.",
+        "The number of records that the job may skip because they cannot be decoded.  If there are more, it fails.",
         default=0,
         minimum=0,
         maximum=2**53,
@@ -61,15 +63,17 @@ class InputFormat:
 
 @frozen(kw_only=True)
 class Split:
-    """How files become map tasks: large ones are cut, small ones packed."""
+    """How files become map tasks: large files are split, small files are combined."""
 
     size: Quantity | None = prop(
-        "Bytes of one map task, as far as files can be cut: compressed ones cannot.",
+        "The bytes that one map task reads.  A task reads more if a file cannot be split, as compressed files cannot.",
         default="64Mi",
         max_length=32,
         pattern=patterns.BYTES,
     )
-    max_files: int = prop("The most files of one map task.", default=1000, minimum=1, maximum=100_000)
+    max_files: int = prop(
+        "The largest number of files that one map task reads.", default=1000, minimum=1, maximum=100_000
+    )
 
 
 @frozen(kw_only=True)
@@ -79,7 +83,9 @@ class KeyRef:
     name: str = prop(
         "The name of the ConfigMap.", required=True, min_length=1, max_length=253, pattern=patterns.DNS_SUBDOMAIN
     )
-    key: str = prop("The key.", required=True, min_length=1, max_length=253, pattern=patterns.CONFIG_KEY)
+    key: str = prop(
+        "The key in the ConfigMap.", required=True, min_length=1, max_length=253, pattern=patterns.CONFIG_KEY
+    )
 
 
 SOURCE_RULES = (
@@ -91,12 +97,12 @@ SOURCE_RULES = (
         holds=lambda value: ("url" in value) == ("sha256" in value),
     ),
 )
-"""What holds for everything that names a file by ConfigMap or by url."""
+"""The rules for a file that is named by ConfigMap or by url."""
 
 
 @frozen(kw_only=True)
 class JobFile:
-    """A small file that every task finds in its working directory.  `configMapKeyRef` or `url` is given."""
+    """A small file in the working directory of every task.  Give `configMapKeyRef` or `url`."""
 
     name: str = prop(
         "The file's name, without a folder.",
@@ -105,8 +111,8 @@ class JobFile:
         max_length=253,
         pattern=patterns.FILE_NAME,
     )
-    config_map_key_ref: KeyRef | None = prop("The file is a key of a ConfigMap.")
-    url: str | None = prop("The file is fetched from here.", max_length=MAX_URL, pattern=patterns.READABLE_URL)
+    config_map_key_ref: KeyRef | None = prop("The key of a ConfigMap that holds the file.")
+    url: str | None = prop("The address of the file.", max_length=MAX_URL, pattern=patterns.READABLE_URL)
     sha256: str | None = prop("The SHA-256 of the file at `url`.", max_length=64, pattern=patterns.SHA256)
 
     RULES: ClassVar[tuple[Rule, ...]] = SOURCE_RULES

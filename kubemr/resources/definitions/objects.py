@@ -1,4 +1,4 @@
-"""The two kinds of objects themselves, and what `kubectl` shows of them."""
+"""The two kinds of objects, and the columns that `kubectl get` shows."""
 
 # ruff: noqa: RUF009  (`prop` is attrs.field)
 
@@ -33,7 +33,7 @@ class Column:
 
 @frozen(kw_only=True)
 class Kind:
-    """How a kind is served."""
+    """The names of a kind, its columns and its subresources."""
 
     kind: str
     plural: str
@@ -49,9 +49,9 @@ class MapReduceJob:
 
     api_version: str = prop("`turbobytes.com/v1alpha1`.", default=API_VERSION)
     kind: str = prop("`MapReduceJob`.", default="MapReduceJob")
-    metadata: dict[str, Json] | None = prop("As in every Kubernetes object.")
+    metadata: dict[str, Json] | None = prop("The metadata, as of every Kubernetes object.")
     spec: JobSpec = prop("What the job does.", required=True)
-    status: JobStatus | None = prop("What has become of it.  Written by operator and workers.")
+    status: JobStatus | None = prop("The state of the job, written by operator and workers.")
 
     KIND: ClassVar[Kind] = Kind(
         kind="MapReduceJob",
@@ -77,10 +77,10 @@ class MapReduceTaskShard:
 
     api_version: str = prop("`turbobytes.com/v1alpha1`.", default=API_VERSION)
     kind: str = prop("`MapReduceTaskShard`.", default="MapReduceTaskShard")
-    metadata: dict[str, Json] | None = prop("As in every Kubernetes object.")
+    metadata: dict[str, Json] | None = prop("The metadata, as of every Kubernetes object.")
     tasks: dict[str, str] = prop(
-        "The whole state of each task, by its number: `state/epoch/failures/losses/holders`.  While all are in one "
-        "state it may stand there once, by the first number and the last, as in `0-511`.",
+        "The state of each task, by its number: `state/epoch/failures/losses/holders`.  While all tasks are in one "
+        "state, one entry may stand for all of them.  Its key is the first and the last number: `0-511`.",
         required=True,
         min_properties=1,
         max_properties=LARGEST_SHARD,

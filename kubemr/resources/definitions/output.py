@@ -1,4 +1,4 @@
-"""Where results and everything in between are stored."""
+"""Where results and intermediate files are stored."""
 
 # ruff: noqa: RUF009  (`prop` is attrs.field)
 
@@ -19,13 +19,13 @@ class Output:
     """Where the results of steps and programs are published."""
 
     url: str = prop(
-        "The results are written below this address.",
+        "The address below which the results are written.",
         required=True,
         min_length=1,
         max_length=MAX_URL,
         pattern=patterns.WRITABLE_URL,
     )
-    if_exists: Literal["Fail", "Replace"] = prop("What to do when something is there already.", default="Fail")
+    if_exists: Literal["Fail", "Replace"] = prop("What to do if the address has objects already.", default="Fail")
     compression: Literal["None", "Gzip", "Zstd"] = prop("How result files are compressed.", default="None")
 
 
@@ -43,26 +43,26 @@ class S3:
     """An S3 bucket and the keys to it."""
 
     endpoint: str | None = prop(
-        "The server, e.g. `http://minio:9000`.",
-        unset="the operator's, or else Amazon's for the region",
+        "The address of the S3 service, e.g. `http://minio:9000`.",
+        unset="the operator's endpoint, or else Amazon's for the region",
         max_length=512,
         pattern=patterns.ENDPOINT,
     )
     region: str | None = prop(
         "The bucket's region.",
-        unset="the operator's, with its endpoint, or else us-east-1",
+        unset="the operator's region if its endpoint is used, or else us-east-1",
         max_length=64,
         pattern=patterns.REGION,
     )
     bucket: str = prop(
-        "The bucket; it must exist.", required=True, min_length=3, max_length=63, pattern=patterns.BUCKET
+        "The name of the bucket, which must exist.", required=True, min_length=3, max_length=63, pattern=patterns.BUCKET
     )
     prefix: str | None = prop(
-        "Everything of kubemr lies below this prefix.", unset="no prefix", max_length=512, pattern=patterns.PREFIX
+        "The prefix of all keys that kubemr writes.", unset="no prefix", max_length=512, pattern=patterns.PREFIX
     )
     secret_ref: SecretRef | None = prop(
         "A Secret in the job's namespace with the keys `accessKeyId` and `secretAccessKey`.",
-        unset="the pods' identity; or, at the operator's endpoint, its keys where an administrator lends them",
+        unset="the identity of the pods; or, at the operator's endpoint, its keys if an administrator lends them",
     )
 
     RULES: ClassVar[tuple[Rule, ...]] = (
@@ -78,26 +78,28 @@ class S3:
 
 @frozen(kw_only=True)
 class Storage:
-    """Where what tasks write is kept."""
+    """Where the outputs of tasks are stored."""
 
-    s3: S3 | None = prop("An S3 bucket.", unset="the operator's bucket where an administrator allows it")
+    s3: S3 | None = prop("An S3 bucket.", unset="the operator's bucket, if an administrator allows it")
     retention_policy: Literal["None", "Results", "All"] = prop(
-        "What stays in storage when the job is over: nothing; its results, with logs and errors of all attempts; or"
-        " also what tasks passed on to each other.  Of a job that failed all stays, but for None."
-        "  Deleting the job removes all of it.",
+        "What stays in storage when the job is over.  `None`: nothing.  `Results`: the results, and the logs and errors"
+        " of all attempts.  `All`: also the intermediate files.  If the job has failed, everything stays unless the"
+        " policy is `None`.  Deleting the job removes everything.",
         default="Results",
     )
 
 
 @frozen(kw_only=True)
 class Resources:
-    """What each worker's container asks of its node, as in any pod."""
+    """The resources of each worker's container, as in any pod."""
 
     requests: dict[str, Quantity] | None = prop(
-        "Reserved amounts, e.g. `cpu`, `memory`.",
+        "The amounts that are reserved, e.g. of `cpu` and `memory`.",
         max_properties=16,
         items={"maxLength": 32, "pattern": patterns.QUANTITY},
     )
     limits: dict[str, Quantity] | None = prop(
-        "Amounts not to exceed.", max_properties=16, items={"maxLength": 32, "pattern": patterns.QUANTITY}
+        "The amounts that the container must not exceed.",
+        max_properties=16,
+        items={"maxLength": 32, "pattern": patterns.QUANTITY},
     )

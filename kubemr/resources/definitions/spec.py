@@ -1,4 +1,4 @@
-"""What a user asks for: `MapReduceJob.spec`."""
+"""The specification that a user writes: `MapReduceJob.spec`."""
 
 # ruff: noqa: RUF009  (`prop` is attrs.field)
 
@@ -17,11 +17,11 @@ from kubemr.resources.fields import Change, fields_of, prop
 from kubemr.resources.json_types import Json
 
 MAX_INLINE_INPUTS = 128 * 1024
-"""Bytes of all `inputs` together, in UTF-8."""
+"""The largest sum of the bytes of all `inputs`, in UTF-8."""
 MAX_JOBARGS = 64 * 1024
-"""Bytes of all values of `jobargs`, in UTF-8, and characters of all their names.
+"""The largest sum of the bytes of all values of `jobargs`, in UTF-8, and of the characters of their names.
 
-The job is written anew with each change of its status, and every worker reads it again and again.
+Each change of its status writes the whole job, and every worker reads it repeatedly.
 """
 
 MAX_INT32 = 2**31 - 1
@@ -30,81 +30,85 @@ WEEK = 7 * 86_400
 
 @frozen(kw_only=True)
 class JobSpec:
-    """What the job does.  A spec with neither `steps` nor `program` runs the workers of `image`."""
+    """What the job does.  A spec without `steps` and `program` runs the workers of `image`."""
 
     image: str | None = prop(
-        "The workers' image, a `JobWorker`.  With `steps` or `program`, the image that they run in.",
+        "The image of the workers, with a `JobWorker`.  With `steps` or `program`, the image that they run in.",
         unset="with `steps` or `program`, the operator's image",
         min_length=1,
         max_length=512,
         pattern=patterns.IMAGE,
     )
     replicas: int = prop(
-        "How many workers.  It may change while the job runs (`kubectl scale`).",
+        "The number of workers.  It may change while the job runs (`kubectl scale`).",
         default=1,
         change=Change.ALWAYS,
         minimum=1,
         maximum=10_000,
     )
     inputs: list[str] | None = prop(
-        "Inputs as literal strings, one map task each; 128 KiB in all.  `[]` is a job without work.",
+        "The inputs as literal strings, one map task each; at most 128 KiB in all.  `[]` is a job without work.",
         max_items=10_000,
         items={"minLength": 1, "maxLength": 2048},
     )
-    inputs_from: list[InputSource] | None = prop("Where to find inputs, when they are many.", min_items=1, max_items=64)
+    inputs_from: list[InputSource] | None = prop(
+        "The places of the inputs, for jobs with many inputs.", min_items=1, max_items=64
+    )
     input_format: InputFormat | None = prop("How the bytes of the inputs become records.")
     split: Split | None = prop("How inputs become map tasks.")
-    files: list[JobFile] | None = prop("Small files that every task finds beside it.", max_items=64)
-    steps: list[Step] | None = prop("Maps and reduces as shell commands.", min_items=1, max_items=16)
-    program: Program | None = prop("A program, no image to build.")
+    files: list[JobFile] | None = prop("Small files in the working directory of every task.", max_items=64)
+    steps: list[Step] | None = prop("The map and reduce stages as shell commands.", min_items=1, max_items=16)
+    program: Program | None = prop("A program that needs no image.")
     partitions: int = prop(
-        "Reduce tasks; 0 for a job that only maps.  A step may have its own number.",
+        "The number of reduce tasks.  0 means that the job only maps.  A step may set another number.",
         default=32,
         minimum=0,
         maximum=MAX_PARTITIONS,
     )
     output: Output | None = prop("Where the results of steps and programs are published.", unset="in `storage`")
     jobargs: dict[str, str] | None = prop(
-        "Free arguments for the worker; 64 KiB in all.", max_properties=256, items={"maxLength": 4096}
+        "Arguments that are passed to the worker; at most 64 KiB in all, with their names.",
+        max_properties=256,
+        items={"maxLength": 4096},
     )
     max_attempts: int = prop(
-        "How often a task is tried before the job fails; 1 for no second try.",
+        "The number of failed attempts at a task after which the job fails.  1 means a single attempt.",
         default=4,
         change=Change.WITH_RESTART,
         minimum=1,
         maximum=100,
     )
     task_timeout_seconds: int = prop(
-        "A task that shows no progress for so long has failed.",
+        "The time in seconds after which an attempt fails if its task shows no progress.",
         default=600,
         change=Change.WITH_RESTART,
         minimum=1,
         maximum=WEEK,
     )
     active_deadline_seconds: int | None = prop(
-        "A job that runs for longer fails.",
+        "The time in seconds after which a running job fails.",
         unset="no limit",
         change=Change.ALWAYS,
         minimum=1,
         maximum=MAX_INT32,
     )
     ttl_seconds_after_finished: int | None = prop(
-        "A job that has been over for so long is deleted.",
-        unset="it is kept",
+        "The time in seconds after which a finished job is deleted.",
+        unset="the job is kept",
         change=Change.ALWAYS,
         minimum=0,
         maximum=MAX_INT32,
     )
-    suspend: bool = prop("While true the job has no pods.", default=False, change=Change.ALWAYS)
-    storage: Storage = prop("Where what tasks write is kept.", default={})
-    resources: Resources | None = prop("What each worker's container asks of its node.", change=Change.WITH_RESTART)
+    suspend: bool = prop("While it is true, the job has no pods.", default=False, change=Change.ALWAYS)
+    storage: Storage = prop("Where the outputs of tasks are stored.", default={})
+    resources: Resources | None = prop("The resources of each worker's container.", change=Change.WITH_RESTART)
     template: dict[str, Json] | None = prop(
         "A pod template (`metadata`, `spec`) into which the worker's container is merged.",
         change=Change.WITH_RESTART,
     )
     restarts: int = prop(
-        "Raising it retries a job that failed.  `status.observedRestarts` echoes it; the condition `Retried` tells "
-        "why there is no other run, or not yet.",
+        "The number of retries.  A raised number retries a failed job.  `status.observedRestarts` shows the number of "
+        "the present run.  The condition `Retried` says why there is no other run, or not yet.",
         default=0,
         change=Change.GROW,
         minimum=0,

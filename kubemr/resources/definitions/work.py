@@ -1,4 +1,4 @@
-"""What a job runs where it has no image of its own: shell steps, or a Python file."""
+"""What a job runs without an image: shell steps, or a Python file."""
 
 # ruff: noqa: RUF009  (`prop` is attrs.field)
 
@@ -20,9 +20,9 @@ MAX_PARTITIONS = 10_000
 class Command:
     """A program that reads records from its standard input and writes them to its standard output."""
 
-    script: str | None = prop("Run by `/bin/sh -eu`.", min_length=1, max_length=65_536)
+    script: str | None = prop("A script that `/bin/sh -eu` runs.", min_length=1, max_length=65_536)
     command: list[str] | None = prop(
-        "An argv; no shell is involved.", min_items=1, max_items=64, items={"maxLength": 4096}
+        "A program and its arguments, which run without a shell.", min_items=1, max_items=64, items={"maxLength": 4096}
     )
 
     RULES: ClassVar[tuple[Rule, ...]] = (exactly_one("script", "command"),)
@@ -30,22 +30,24 @@ class Command:
 
 @frozen(kw_only=True)
 class Step:
-    """One map and reduce over the job's inputs, or over the output of the step before."""
+    """A map stage and a reduce stage over the job's inputs, or over the output of the step before."""
 
     name: str | None = prop(
-        "A name of the step for people, unique in the job.",
+        "The name of the step, unique in the job, for people.",
         unset="the number of the step",
         min_length=1,
         max_length=40,
         pattern=patterns.STEP_NAME,
     )
-    mapper: Command | None = prop("Run once per map task.", unset="records go to the reducer unchanged")
-    combiner: Command | None = prop("Run over the sorted output of a map task, before it is stored.")
+    mapper: Command | None = prop(
+        "The command that runs once per map task.", unset="records go to the reducer unchanged"
+    )
+    combiner: Command | None = prop("The command that runs over the sorted output of a map task, before it is stored.")
     reducer: Command | None = prop(
-        "Run once per partition, over its sorted records.", unset="the sorted records are the result"
+        "The command that runs once per partition, over its sorted records.", unset="the sorted records are the result"
     )
     partitions: int | None = prop(
-        "Reduce tasks of this step; 0 for a step that only maps.",
+        "The number of reduce tasks of this step.  0 means that the step only maps.",
         unset="`spec.partitions`",
         minimum=0,
         maximum=MAX_PARTITIONS,
@@ -71,10 +73,10 @@ class Step:
 
 @frozen(kw_only=True)
 class Source:
-    """Where a program's file comes from.  `configMapKeyRef` or `url` is given."""
+    """The source of a program's file.  Give `configMapKeyRef` or `url`."""
 
-    config_map_key_ref: KeyRef | None = prop("The file is a key of a ConfigMap.")
-    url: str | None = prop("The file is fetched from here.", max_length=MAX_URL, pattern=patterns.READABLE_URL)
+    config_map_key_ref: KeyRef | None = prop("The key of a ConfigMap that holds the file.")
+    url: str | None = prop("The address of the file.", max_length=MAX_URL, pattern=patterns.READABLE_URL)
     sha256: str | None = prop("The SHA-256 of the file at `url`.", max_length=64, pattern=patterns.SHA256)
 
     RULES: ClassVar[tuple[Rule, ...]] = SOURCE_RULES
@@ -82,9 +84,9 @@ class Source:
 
 @frozen(kw_only=True)
 class PythonProgram:
-    """A Python file with a `kubemr.Job`, or with functions of those names."""
+    """A Python file with a `kubemr.Job`, or with functions named after its methods."""
 
-    source: Source = prop("The file.", required=True)
+    source: Source = prop("The source of the file.", required=True)
     entrypoint: str | None = prop(
         "The class to run.",
         unset="the only `kubemr.Job` in the file, or its functions",
@@ -92,9 +94,11 @@ class PythonProgram:
         max_length=256,
         pattern=patterns.ENTRYPOINT,
     )
-    args: list[str] | None = prop("Arguments of the job's own options.", max_items=256, items={"maxLength": 4096})
+    args: list[str] | None = prop(
+        "Arguments for the options that the job defines.", max_items=256, items={"maxLength": 4096}
+    )
     requirements: list[str] | None = prop(
-        "What pip installs before the first task, one requirement each.",
+        "The requirements that pip installs before the first task.",
         unset="the PEP 723 header of the file",
         max_items=100,
         items={"minLength": 1, "maxLength": 256},
@@ -103,7 +107,7 @@ class PythonProgram:
 
 @frozen(kw_only=True)
 class Program:
-    """A program without an image.  Exactly one of its members is given; there is one so far."""
+    """A program that needs no image.  Give exactly one of its members; there is only one so far."""
 
     python: PythonProgram | None = prop("A Python file.")
 
