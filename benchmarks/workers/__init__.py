@@ -1,1 +1,1 @@
-"""What a job of many workers asks of an apiserver, and what the priority levels of kubemr's manifests do for it."""
+"""Measure the load of a job of many workers on an apiserver, with and without kubemr's priority levels."""

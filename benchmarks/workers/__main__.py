@@ -1,14 +1,18 @@
-"""What a job of many workers asks of a real apiserver, by phase, with kubemr's priority levels and without.
+"""Measure the load of a job of many workers on a real apiserver, by phase, with kubemr's priority levels and without.
 
     make bench-workers WORKERS=1000
 
-The real worker loop with the real renewals, once for each worker, all in one process and by the account of the job's
-workers; only the user's code is not there: a task is a pause.  A real operator drives the job, by its own account.
-etcd and kube-apiserver are real, with kubemr's manifests.  The same once more without their FlowSchemas and
-PriorityLevelConfigurations.  Requests are counted and timed by the apiserver's own audit log.
+Each worker is the real loop with the real renewals.
+All workers run in one process, with the service account of the job's workers.
+Only user code is missing: a task is a pause.
+A real operator reconciles the job, with its own account.
+etcd and kube-apiserver are real, with kubemr's manifests.
+A second run is without their FlowSchemas and PriorityLevelConfigurations.
+The apiserver's audit log counts and times the requests.
 
-`WORKERS` in the environment says how many (1000).  Prints a table and writes `build/bench/workers.json`.  Exit code 1
-when a promise of docs/large-clusters.md is not kept.
+The environment variable `WORKERS` sets the number of workers (1000).
+The program prints a table and writes `build/bench/workers.json`.
+It exits with 1 if a promise of docs/large-clusters.md does not hold.
 """
 
 from __future__ import annotations
@@ -19,12 +23,12 @@ import tempfile
 from pathlib import Path
 
 from figures import verdict, write
+from workers.measurement import measure
 from workers.report import WITHOUT, promises, results, table
-from workers.side import measure
 
 
 def main() -> int:
-    """Measure, print, write."""
+    """Measure both ways, write the results and print a table; return the exit code."""
     workers = int(os.environ.get("WORKERS") or 1000)
     with tempfile.TemporaryDirectory() as name:
         print("with kubemr's priority levels", flush=True)

@@ -1,4 +1,4 @@
-"""The lives of many workers in one process: the real loop and the real renewals; only user code is not there."""
+"""Run many workers in one process, with the real loop and the real renewals, but without user code."""
 
 from __future__ import annotations
 
@@ -28,32 +28,32 @@ T = TypeVar("T")
 
 
 class Shared:
-    """What all workers of this process have in common: the connection, and what only they can notice."""
+    """What all workers of this process share: the connection, and what they count."""
 
     def __init__(self, client: Client, store: ObjectStore, over: Callable[[], bool]) -> None:
         self._client = client
         self.store = store
-        self.over = over
-        """Whether the job is."""
+        self.is_job_over = over
+        """Returns whether the job has ended."""
         self.unanswered: Counter[str] = Counter()
-        """Requests without an answer, which the apiserver may know nothing of, by what became of them."""
+        """How many requests had no answer, by their error; the audit log may not have them."""
         self.leases_lost = 0
 
     async def send(self, request: Request) -> Answer:
-        """One exchange."""
-        # A worker that leaves lets its last renewal end, as a real one does: the apiserver would count it as an error.
+        """Send one request, and return the answer."""
+        # A worker that exits lets its last renewal end, like a real one; otherwise the apiserver would log an error.
         answer = await asyncio.shield(self._client.send(request))
         if answer.status == 0:
             self.unanswered[answer.message] += 1
         return answer
 
     async def wait(self, watch: Watch) -> WatchEvent | None:
-        """One watch."""
+        """Wait on one watch."""
         return await self._client.wait(watch)
 
 
-async def work(job: JobView, index: int, shared: Shared, seconds: Callable[[LightTask], float]) -> None:
-    """One worker's life; a task takes `seconds`."""
+async def run_worker(job: JobView, index: int, shared: Shared, seconds: Callable[[LightTask], float]) -> None:
+    """Run one worker from start to end; a task takes `seconds`."""
     token = make_token(index, int.from_bytes(os.urandom(8), "big"))
     executor = LightExecutor(time.monotonic, seconds)
     identity = Identity(job.namespace, job.name, job.uid, job.run, token, LEASE_SECONDS)
@@ -62,18 +62,18 @@ async def work(job: JobView, index: int, shared: Shared, seconds: Callable[[Ligh
     try:
         if isinstance(await aio.run(read_job_at_start(identity), shared), ExitReason):
             return
-        taken = await aio.run(light(take(lease, token, micro_timestamp), executor), shared)
+        taken = await aio.run(run_without_blocking(take(lease, token, micro_timestamp), executor), shared)
         duration = duration_of(taken, LEASE_SECONDS)
         identity = Identity(job.namespace, job.name, job.uid, job.run, token, duration)
         renewals = keep_renewed(lease, token, duration, alive=lambda: True, now_string=micro_timestamp)
-        renewing = asyncio.create_task(aio.run(light(renewals, executor), shared))
+        renewing = asyncio.create_task(aio.run(run_without_blocking(renewals, executor), shared))
         worker = Worker(identity, executor, Dependencies(shared.store, timestamp), light_assigner(token))
-        await aio.run(light(worker.run(), executor), shared)
+        await aio.run(run_without_blocking(worker.run(), executor), shared)
     except LeaseLostError:  # not an error after the end of the job: the operator deletes the Leases
-        shared.leases_lost += not shared.over()
+        shared.leases_lost += not shared.is_job_over()
     except RequestRefusedError:
         # Nor is this: there are no pods to wait for, so the operator deletes the workers' rights immediately.
-        if not shared.over():
+        if not shared.is_job_over():
             raise
     finally:
         if renewing is not None:
@@ -81,15 +81,15 @@ async def work(job: JobView, index: int, shared: Shared, seconds: Callable[[Ligh
             await asyncio.gather(renewing, return_exceptions=True)
 
 
-def light(op: Op[T], executor: LightExecutor) -> Op[T]:
-    """The same operation, in which nothing blocks: it sleeps until a task may have ended."""
+def run_without_blocking(op: Op[T], executor: LightExecutor) -> Op[T]:
+    """Run `op`, but sleep until a task may have ended where it would block."""
     answer: Any = None
     try:
         while True:
             effect = op.send(answer)
             if isinstance(effect, Do):
                 if effect.what == WAIT:
-                    yield Sleep(executor.due(1.0))
+                    yield Sleep(executor.seconds_until_outcome(1.0))
                 answer = effect.function()
             else:
                 answer = yield effect

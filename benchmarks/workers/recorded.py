@@ -1,4 +1,4 @@
-"""What was asked of the apiserver, by its own audit log: when, by whom, for what, how it ended and how long it took."""
+"""The requests in the apiserver's audit log: when, what for, with which status, in what time."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ RENEWAL = "patch leases"
 
 
 @frozen
-class Asked:
-    """One request.  `at` is when it came, by the wall clock; `seconds` until its answer began, queues included."""
+class RecordedRequest:
+    """One request: `at` is its wall-clock time, `seconds` the time until its answer began, including queues."""
 
     what: str
     at: float
@@ -24,7 +24,7 @@ class Asked:
 
 @frozen
 class Phase:
-    """What one account asked for between two moments, and what the servers needed of their machine."""
+    """A phase of the benchmark: its times, and how many cores the servers used."""
 
     name: str
     begin: float
@@ -33,16 +33,16 @@ class Phase:
 
     @property
     def seconds(self) -> float:
-        """How long it lasted."""
+        """The duration of the phase."""
         return self.end - self.begin
 
-    def of(self, asked: Iterable[Asked]) -> list[Asked]:
-        """The requests that came in this phase."""
-        return [each for each in asked if self.begin <= each.at < self.end]
+    def of(self, requests: Iterable[RecordedRequest]) -> list[RecordedRequest]:
+        """Return the requests that arrived in this phase."""
+        return [each for each in requests if self.begin <= each.at < self.end]
 
 
-def requests(events: Iterable[dict[str, Any]]) -> list[Asked]:
-    """From the events of an audit log; a watch counts when it begins."""
+def parse_audit_events(events: Iterable[dict[str, Any]]) -> list[RecordedRequest]:
+    """Return the requests in the events of an audit log; a watch counts when it begins."""
     found = []
     for event in events:
         stage, verb = event["stage"], event["verb"]
@@ -53,12 +53,14 @@ def requests(events: Iterable[dict[str, Any]]) -> list[Asked]:
         what = f"{verb} {reference['resource']}" + (
             f"/{reference['subresource']}" if "subresource" in reference else ""
         )
-        found.append(Asked(what, began, _time(event["stageTimestamp"]) - began, event["responseStatus"]["code"]))
+        found.append(
+            RecordedRequest(what, began, _time(event["stageTimestamp"]) - began, event["responseStatus"]["code"])
+        )
     return found
 
 
-def most_watches(events: Iterable[dict[str, Any]]) -> int:
-    """How many were open at once."""
+def max_open_watches(events: Iterable[dict[str, Any]]) -> int:
+    """Return the highest number of watches that were open at the same time."""
     changes = []
     for event in events:
         if event["verb"] == "watch" and event["responseStatus"]["code"] == 200:
@@ -71,10 +73,10 @@ def most_watches(events: Iterable[dict[str, Any]]) -> int:
     return most
 
 
-def busiest(asked: Sequence[Asked]) -> Counter[str]:
-    """What was asked for in the busiest second."""
+def busiest_second(requests: Sequence[RecordedRequest]) -> Counter[str]:
+    """Count the requests, by verb and resource, of the second with the most requests."""
     by_second: dict[int, Counter[str]] = {}
-    for each in asked:
+    for each in requests:
         by_second.setdefault(int(each.at), Counter())[each.what] += 1
     return max(by_second.values(), key=Counter.total, default=Counter())
 

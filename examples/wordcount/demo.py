@@ -1,7 +1,8 @@
 """`make demo`: count the words of Python's own library sources, in local mode.
 
-The same as `kubemr run job.yaml -- python wordcount.py`, with a job whose inputs are glob patterns that together name
-each source file once, and with the most frequent words at the end.
+This does the same as `kubemr run job.yaml -- python wordcount.py`.
+The job's inputs are glob patterns that together name each source file once.
+In the end it prints the most frequent words.
 """
 
 from __future__ import annotations
@@ -17,21 +18,21 @@ try:
     from os.path import join
     from pathlib import Path
     from typing import Any
-except KeyboardInterrupt:  # Ctrl-C at once is no error
+except KeyboardInterrupt:  # Ctrl-C during the imports is not an error
     raise SystemExit(130) from None
 
 HERE = Path(__file__).parent
 AT_ONCE = 8
-"""Files that a pattern may name, more or less: so many are one map task."""
+"""About how many files one pattern names, and so one map task reads."""
 FREQUENT = 10
 LEFT_OUT = {"site-packages", "dist-packages", "test", "tests", "__pycache__"}
-"""Folders that are no part of the library, or that not every installation has."""
+"""Folders that are not part of the library, or that some installations lack."""
 SIMPLE = string.ascii_letters + string.digits + "_"
-"""What may stand in the brackets of a pattern as it is."""
+"""Characters that need no escape in the brackets of a pattern."""
 
 
 def main() -> int:
-    """Run it; gives the exit code."""
+    """Run the job, and return the exit code."""
     from click import style
 
     from kubemr.cli.run import RunOptions, run_job
@@ -61,7 +62,7 @@ def demo_job(root: str) -> dict[str, Any]:
 
 
 def patterns(root: str, folder: str = "") -> Iterator[str]:
-    """Glob patterns, relative to `root`, that together name each source in `folder` and below it once."""
+    """Yield glob patterns, relative to `root`, that together name each source in `folder` and below it once."""
     sources = _sources(join(root, folder))
     if folder and len(sources) <= AT_ONCE:
         if sources:
@@ -74,7 +75,7 @@ def patterns(root: str, folder: str = "") -> Iterator[str]:
 
 
 def _sources(folder: str) -> list[str]:
-    """All sources below `folder`, relative to it."""
+    """Return all sources below `folder`, relative to it."""
     found = []
     for place, subfolders, names in os.walk(folder):
         subfolders[:] = [name for name in subfolders if name not in LEFT_OUT and not name.startswith(".")]
@@ -83,7 +84,7 @@ def _sources(folder: str) -> list[str]:
 
 
 def _by_letter(names: list[str], begin: str) -> Iterator[str]:
-    """Patterns for these files of one folder, which all begin with `begin`, by the letters that come next."""
+    """Yield patterns for files of one folder whose names begin with `begin`, grouped by the next letter."""
     if len(names) <= AT_ONCE:
         if names:
             yield f"{begin}*.py"
@@ -125,6 +126,6 @@ def frequent_words(results: list[str]) -> None:
 if __name__ == "__main__":
     try:
         code = main()
-    except KeyboardInterrupt:  # before or after the run itself, which ends by its own means
+    except KeyboardInterrupt:  # before or after the run, which handles Ctrl-C itself
         code = 130
     sys.exit(code)

@@ -1,12 +1,16 @@
 """Word count as a kubemr worker: which words are there in all inputs, and how often?
 
-A word is a run of bytes without white space, so the counts are those of
-`tr -s '[:space:]' '\\n' | sort | uniq -c` in the C locale, whatever the text's encoding.
+A word is a run of bytes without white space, in any encoding of the text.
+So the counts are those of `tr -s '[:space:]' '\\n' | sort | uniq -c` in the C locale.
 
-An input is a URL, what a job with `spec.split` makes of its files, a path, or a glob pattern such as `json/*.py`
-(`**` stands for any folders); paths and patterns are relative to the job argument `root`.  A result holds a line
-`word<TAB>count` for every word of its partition, sorted.
-What the job argument `say` holds is printed for each input, for who wants to see where that goes.
+An input is one of these:
+
+- a URL
+- a split, in a job with `spec.split`
+- a path, or a glob pattern such as `json/*.py` (`**` stands for any folders), relative to the job argument `root`
+
+A result has a line `word<TAB>count` for every word of its partition, sorted.
+The worker prints the job argument `say` for each input, which shows where the output of user code appears.
 """
 
 from __future__ import annotations
@@ -19,14 +23,14 @@ from os.path import join
 import kubemr
 
 REMEMBERED = 1_000_000
-"""Words whose partition is kept at hand."""
+"""How many words' partitions to cache."""
 
 
 class WordCount(kubemr.JobWorker):
     """Counts words; one output per partition, and one result per partition."""
 
     def worker_init(self) -> None:
-        """Begin with no word seen."""
+        """Create the cache of partitions."""
         self._partitions: dict[bytes, int] = {}
 
     def map(self, input: str) -> dict[int, str]:
@@ -51,7 +55,7 @@ class WordCount(kubemr.JobWorker):
         return self.store(f"{self.task.number}.txt", b"".join(lines))
 
     def _texts(self, input: str) -> Iterator[bytes]:
-        """Yield the contents of the files that an input names; of a split, its lines."""
+        """Yield the contents of the files that an input names, or the records of a split."""
         if input.startswith("{"):
             yield from self.records(input)
             return
@@ -76,7 +80,7 @@ class WordCount(kubemr.JobWorker):
 
 
 def fnv1a(data: bytes) -> int:
-    """Return the 32-bit FNV-1a hash (http://www.isthe.com/chongo/tech/comp/fnv/): the same everywhere."""
+    """Return the 32-bit FNV-1a hash (http://www.isthe.com/chongo/tech/comp/fnv/), the same in all processes."""
     value = 0x811C9DC5
     for byte in data:
         value = (value ^ byte) * 0x01000193 & 0xFFFFFFFF
@@ -84,7 +88,7 @@ def fnv1a(data: bytes) -> int:
 
 
 def counts(lines: bytes) -> Iterable[tuple[bytes, int]]:
-    """Return what a result or a map output holds: words with their counts."""
+    """Return the words and their counts in a result or a map output."""
     fields = lines.split()  # no word holds white space
     return zip(fields[::2], map(int, fields[1::2]), strict=True)
 

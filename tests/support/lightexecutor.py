@@ -1,6 +1,6 @@
-"""An executor without processes: a task takes as long as it is told to, and nobody waits in it.
+"""An executor without processes: a task takes a given time, and no call blocks.
 
-For many workers in one process, by virtual or by real time: `due` tells how long to wait, `wait` never does.
+For many workers in one process, in virtual or real time: `seconds_until_outcome` returns how long to wait.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from kubemr.coordination.job_view import JobView, Stage
 from kubemr.tasks.state import TaskState, Token, attempt_of
 
 WAIT: str = "wait for tasks"
-"""What the worker's loop calls its wait for the executor (`Do.what`)."""
+"""The name of the effect by which the worker's loop waits for the executor (`Do.what`)."""
 
 
 @frozen
@@ -30,7 +30,7 @@ class LightTask:
 
 @frozen
 class LightOutcome:
-    """It has no output, as nobody is to read any."""
+    """The outcome of a task: no output, because no test reads it."""
 
     assignment: LightTask
     kind: Literal["done", "empty", "failed"] = "empty"
@@ -42,7 +42,7 @@ class LightOutcome:
 
 @define
 class LightExecutor:
-    """`seconds` tells how long an attempt takes; `clock` is the driver's."""
+    """Runs attempts that take `seconds` each, by the `clock` of the driver."""
 
     clock: Callable[[], float]
     seconds: Callable[[LightTask], float]
@@ -51,18 +51,18 @@ class LightExecutor:
     _current: tuple[LightTask, float] | None = None
 
     def submit(self, assignments: Sequence[LightTask]) -> None:
-        """Queue them."""
+        """Queue attempts."""
         self._queue += assignments
         self._next()
 
-    def due(self, timeout: float) -> float:
-        """In how many seconds there may be an outcome; at most `timeout`."""
+    def seconds_until_outcome(self, timeout: float) -> float:
+        """Return the seconds until there may be an outcome, at most `timeout`."""
         if self._current is None:
             return timeout
         return min(timeout, max(0.0, self._current[1] - self.clock()))
 
     def wait(self, timeout: float) -> Sequence[LightOutcome]:
-        """Those that have ended by now."""
+        """Return the outcomes of attempts that have ended by now."""
         ended: list[LightOutcome] = []
         while self._current is not None and self._current[1] <= self.clock():
             ended.append(LightOutcome(self._current[0]))
@@ -72,16 +72,16 @@ class LightExecutor:
         return ended
 
     def withdraw(self) -> Sequence[LightTask]:
-        """Those that have not begun."""
+        """Remove and return the attempts that have not begun."""
         queue, self._queue = self._queue, []
         return queue
 
     def current_log(self) -> tuple[LightTask, bytes] | None:
-        """It prints nothing."""
+        """Return None, because attempts print nothing."""
         return None
 
     def cancel(self, assignment: LightTask) -> None:
-        """Forget it."""
+        """Remove the attempt."""
         if self._current is not None and self._current[0] == assignment:
             self._current = None
             self._next()
@@ -93,7 +93,7 @@ class LightExecutor:
 
 
 def light_assigner(token: Token) -> Callable[[JobView, Stage, int, TaskState], LightTask]:
-    """How a worker with this token makes its assignments."""
+    """Return a function that makes assignments for the worker with this token."""
 
     def make(job: JobView, stage: Stage, number: int, state: TaskState) -> LightTask:
         attempt = attempt_of(state.epoch, token)

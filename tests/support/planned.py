@@ -1,4 +1,4 @@
-"""An executor in the bench's virtual time: each attempt takes as long, and ends as, the plan says."""
+"""An executor in the bench's virtual time: each attempt takes as long, and ends as, the test plans."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class PlannedTask:
 
 @frozen
 class PlannedOutcome:
-    """How it ended."""
+    """How an attempt ended."""
 
     assignment: PlannedTask
     kind: Kind
@@ -42,12 +42,12 @@ class PlannedOutcome:
 
 @define
 class PlannedExecutor:
-    """`seconds` and `kind` tell, for each attempt, how long it takes and how it ends."""
+    """Runs attempts; `seconds`, `kind` and `printed` return, for each attempt, its duration, its end and its output."""
 
     bench: Bench
-    seconds: Callable[[PlannedTask], float] = lambda piece: 0.01
-    kind: Callable[[PlannedTask], Kind] = lambda piece: "done"
-    printed: Callable[[PlannedTask], bytes] = lambda piece: b""
+    seconds: Callable[[PlannedTask], float] = lambda task: 0.01
+    kind: Callable[[PlannedTask], Kind] = lambda task: "done"
+    printed: Callable[[PlannedTask], bytes] = lambda task: b""
     queue: list[PlannedTask] = field(factory=list)
     current: tuple[PlannedTask, float] | None = None
     begun: list[PlannedTask] = field(factory=list)
@@ -56,39 +56,39 @@ class PlannedExecutor:
     while_waiting: Callable[[], object] = lambda: None
 
     def submit(self, assignments: Sequence[PlannedTask]) -> None:
-        """Queue them."""
+        """Queue attempts."""
         self.batches.append(len(assignments))
         self.queue += assignments
         self._next()
 
     def wait(self, timeout: float) -> Sequence[PlannedOutcome]:
-        """The one that ends within `timeout` seconds of virtual time, which pass."""
+        """Let virtual time pass until an attempt ends, at most `timeout` seconds; return its outcome."""
         self.while_waiting()
         if self.current is None or self.current[1] > self.bench.now + timeout:
             self.bench.now += timeout
             return []
-        piece, due = self.current
+        task, due = self.current
         self.bench.now = max(self.bench.now, due)
         self.current = None
         self._next()
-        kind = self.kind(piece)
+        kind = self.kind(task)
         if kind == "done":
-            self.bench.store.put(piece.prefix + OUTPUTS, encode_outputs({piece.number: f"out-{piece.attempt}"}))
+            self.bench.store.put(task.prefix + OUTPUTS, encode_outputs({task.number: f"out-{task.attempt}"}))
         message = "ValueError: no" if kind == "failed" else ""
-        return [PlannedOutcome(piece, kind, message, self.printed(piece), "began", "ended")]
+        return [PlannedOutcome(task, kind, message, self.printed(task), "began", "ended")]
 
     def withdraw(self) -> Sequence[PlannedTask]:
-        """Those that have not begun."""
+        """Remove and return the attempts that have not begun."""
         queue, self.queue = self.queue, []
         return queue
 
     def current_log(self) -> tuple[PlannedTask, bytes] | None:
-        """What `printed` says of the one that runs."""
+        """Return the running attempt and its output."""
         text = b"" if self.current is None else self.printed(self.current[0])
         return (self.current[0], text) if self.current is not None and text else None
 
     def cancel(self, assignment: PlannedTask) -> None:
-        """Forget it."""
+        """Remove the attempt."""
         self.cancelled.append(assignment)
         if self.current is not None and self.current[0] == assignment:
             self.current = None
@@ -98,13 +98,13 @@ class PlannedExecutor:
 
     def _next(self) -> None:
         if self.current is None and self.queue:
-            piece = self.queue.pop(0)
-            self.begun.append(piece)
-            self.current = (piece, self.bench.now + self.seconds(piece))
+            task = self.queue.pop(0)
+            self.begun.append(task)
+            self.current = (task, self.bench.now + self.seconds(task))
 
 
 def planned_assigner(token: Token) -> Callable[[JobView, Stage, int, TaskState], PlannedTask]:
-    """How a worker with this token makes its assignments."""
+    """Return a function that makes assignments for the worker with this token."""
 
     def make(job: JobView, stage: Stage, number: int, state: TaskState) -> PlannedTask:
         attempt = attempt_of(state.epoch, token)
@@ -117,7 +117,7 @@ def planned_assigner(token: Token) -> Callable[[JobView, Stage, int, TaskState],
 def worker_of(
     bench: Bench, job: JobView, index: int = 0, *, entropy: int = 0, takes_lease: bool = True
 ) -> tuple[Worker[PlannedTask], PlannedExecutor]:
-    """A worker of the job that holds its Lease, and its executor."""
+    """Return a worker of the job that holds its Lease, and its executor."""
     token = make_token(index, entropy)
     identity = Identity(job.namespace, job.name, job.uid, job.run, token, LEASE_SECONDS)
     executor = PlannedExecutor(bench)

@@ -1,4 +1,4 @@
-"""Workers as real programs, in real processes, over a real directory store."""
+"""Run workers as real programs, in real processes, with a real directory store."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from kubemr.worker.settings import DEFAULT_LOG_BYTES
 
 ROOT = Path(__file__).parents[2]
 PATIENCE = 60.0
-"""Seconds after which something that should have come by itself is given up."""
+"""Seconds after which a test stops waiting."""
 
 HEAD = """\
 import os, signal, subprocess, sys, threading, time
@@ -39,7 +39,7 @@ class Pipe:
 
 
 class Harness:
-    """Makes worker programs and the executors that run them, and stops them in the end."""
+    """Makes worker programs and executors that run them, and stops the executors in the end."""
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
@@ -51,7 +51,7 @@ class Harness:
         self._executors: list[ProcessExecutor] = []
 
     def environ(self) -> dict[str, str]:
-        """What a worker's process is given."""
+        """Return the environment of a worker's process."""
         return {
             **os.environ,
             "PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")])),
@@ -60,7 +60,7 @@ class Harness:
         }
 
     def program(self, source: str) -> list[str]:
-        """The command of a worker whose module is `source`, which defines `Worker`; imports are there already."""
+        """Return the command of a worker program: `source`, which defines `Worker`, after some imports."""
         path = self.directory / f"worker{len(self._executors)}.py"
         path.write_text(HEAD + textwrap.dedent(source) + FOOT)
         return [sys.executable, str(path)]
@@ -76,7 +76,7 @@ class Harness:
         stderr: int = 2,
         log_bytes: int = DEFAULT_LOG_BYTES,
     ) -> ProcessExecutor:
-        """An executor for that worker."""
+        """Return an executor that runs the worker `source`, or `command`."""
 
         def log(event: str, **fields: object) -> None:
             self.events.append(event)
@@ -94,15 +94,15 @@ class Harness:
         self._executors.append(executor)
         return executor
 
-    def ready(self, executor: ProcessExecutor) -> ProcessExecutor:
-        """Start its child and wait until it is ready: a time-out is the tasks' alone then, however busy the machine."""
+    def start_and_wait(self, executor: ProcessExecutor) -> ProcessExecutor:
+        """Start the child and wait until it is ready, so that a time-out does not include its start."""
         executor.start()
         while not executor._supervisor._ready:
             executor.wait(0.01)
         return executor
 
     def run(self, source: str, *tasks: Assignment) -> list[Outcome]:
-        """Run the tasks by that worker to their end."""
+        """Run tasks with the worker `source`, and return their outcomes."""
         executor = self.executor(source)
         executor.submit(tasks)
         return outcomes(executor, len(tasks))
@@ -114,28 +114,28 @@ class Harness:
 
 
 def outcomes(executor: ProcessExecutor, count: int) -> list[Outcome]:
-    """The next `count` outcomes."""
+    """Return the next `count` outcomes."""
     found: list[Outcome] = []
     while len(found) < count:
         more = executor.wait(PATIENCE)
-        assert more, f"no outcome in {PATIENCE} s; in flight: {in_flight(executor)}"
+        assert more, f"no outcome in {PATIENCE} s; in flight: {running_attempt(executor)}"
         found += more
     return found
 
 
-def in_flight(executor: ProcessExecutor) -> Assignment | None:
+def running_attempt(executor: ProcessExecutor) -> Assignment | None:
     """Return the attempt that the child runs."""
     head = executor._queue.running
     return None if head is None else head.assignment
 
 
 def map_task(number: int, input: str = "", attempt: str = "1-w0-abc123", partitions: int = 4) -> Assignment:
-    """A map task of step 0."""
+    """Return an attempt at a map task of step 0."""
     return Assignment(0, "map", number, attempt, f"job/0/map/{number}/{attempt}/", partitions, input)
 
 
 def reduce_task(number: int, attempt: str = "1-w0-abc123", partitions: int = 4) -> Assignment:
-    """A reduce task of step 0."""
+    """Return an attempt at a reduce task of step 0."""
     prefix = f"job/0/reduce/{number}/{attempt}/"
     return Assignment(
         0, "reduce", number, attempt, prefix, partitions, index_key="job/run-1/0-map.index.json", source="job/0/map/"
@@ -143,7 +143,7 @@ def reduce_task(number: int, attempt: str = "1-w0-abc123", partitions: int = 4) 
 
 
 def wait_for_end(pid: int) -> None:
-    """Wait until a process, which need not be a child of ours, has ended."""
+    """Wait until a process has ended, also if it is not a child of this process."""
     try:
         descriptor = os.pidfd_open(pid)
     except ProcessLookupError:

@@ -153,7 +153,7 @@ def test_a_task_that_is_killed_for_its_timeout(harness: Harness) -> None:
                 print("before it hangs")
                 threading.Event().wait()
         """
-    executor = harness.ready(harness.executor(source, task_timeout=2.0))
+    executor = harness.start_and_wait(harness.executor(source, task_timeout=2.0))
     executor.submit([map_task(0)])
     (outcome,) = outcomes(executor, 1)
     assert outcome.message.startswith("no progress for 2 s")

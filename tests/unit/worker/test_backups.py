@@ -55,7 +55,7 @@ class Tail:
     @property
     def attempts(self) -> list[str]:
         """This worker's attempts at task 3."""
-        return [piece.attempt for piece in self.executor.begun if piece.number == 3]
+        return [task.attempt for task in self.executor.begun if task.number == 3]
 
     def _pass(self) -> None:
         for lease in self._leases:
@@ -94,7 +94,7 @@ def test_a_straggler_is_joined_and_the_first_commit_wins(bench: Bench) -> None:
 def test_long_is_what_is_long_among_ones_own_tasks(bench: Bench) -> None:
     """Three times the median: where tasks take ten seconds, one of twenty is none."""
     tail = Tail(bench)
-    tail.executor.seconds = lambda piece: 10.0
+    tail.executor.seconds = lambda task: 10.0
     assert tail.run() is ExitReason.COMPLETE
     ready = 3 * 10.0
     assert ready + 30.0 < tail.states[1][0] < ready + 36.0
@@ -123,7 +123,7 @@ def test_no_backups_before_the_tail(bench: Bench) -> None:
     bench.write_tasks(tail.job, {1: SLOW, 2: SLOW})
     tail.at(60.0, lambda: bench.write_tasks(tail.job, {number: f"empty/1/0/0/{B}" for number in (1, 2, 3)}))
     assert tail.run() is ExitReason.COMPLETE
-    assert [piece.number for piece in tail.executor.begun] == [0]
+    assert [task.number for task in tail.executor.begun] == [0]
 
 
 def test_who_has_run_nothing_helps_too(bench: Bench) -> None:
@@ -184,10 +184,10 @@ def test_the_holder_dies_between_the_join_and_its_answer(bench: Bench) -> None:
 def test_the_holder_commits_first(bench: Bench) -> None:
     """The backup is stopped: nobody waits for it."""
     tail = Tail(bench)
-    tail.executor.seconds = lambda piece: 3600.0 if piece.number == 3 else 0.01
+    tail.executor.seconds = lambda task: 3600.0 if task.number == 3 else 0.01
     tail.at(20.0, tail.becomes(f"empty/1/0/0/{B}"))
     assert tail.run() is ExitReason.COMPLETE
-    assert [piece.attempt for piece in tail.executor.cancelled] == [f"1-{tail.token}"]
+    assert [task.attempt for task in tail.executor.cancelled] == [f"1-{tail.token}"]
     assert bench.now - tail.began < 30.0
     assert tail.states[-1][1] == f"empty/1/0/0/{B}"
 
@@ -195,7 +195,7 @@ def test_the_holder_commits_first(bench: Bench) -> None:
 def test_the_holder_leaves_while_the_backup_runs(bench: Bench) -> None:
     """The commit's test fails, the own token is still there: it is tested again, not lost."""
     tail = Tail(bench)
-    tail.executor.seconds = lambda piece: 1.5 if piece.number == 3 else 0.01
+    tail.executor.seconds = lambda task: 1.5 if task.number == 3 else 0.01
     bench.meanwhile(
         lambda request: f"done/1/0/0/{tail.token}" in str(request.body) and "+" in str(request.body),
         tail.becomes(f"running/1/0/1/{tail.token}"),
@@ -222,7 +222,7 @@ def test_a_backup_joins_while_one_commits(bench: Bench) -> None:
 def test_a_failed_backup_leaves_the_holder_alone_with_it(bench: Bench) -> None:
     """One failure more, and this worker does not join again in this epoch: its attempt would have the same name."""
     tail = Tail(bench)
-    tail.executor.kind = lambda piece: "failed" if piece.number == 3 else "done"
+    tail.executor.kind = lambda task: "failed" if task.number == 3 else "done"
     tail.at(60.0, tail.becomes(f"empty/1/1/0/{B}"))
     assert tail.run() is ExitReason.COMPLETE
     assert tail.attempts == [f"1-{tail.token}"]
@@ -235,10 +235,10 @@ def test_a_holder_that_failed_does_not_join_its_backup(bench: Bench) -> None:
     tail = Tail(bench)
     mine = f"running/1/0/0/{tail.token}"
     bench.write_tasks(tail.job, {0: f"{mine}+{B}", 1: "pending/1/0/0/", 2: "pending/1/0/0/", 3: f"empty/1/0/0/{C}"})
-    tail.executor.kind = lambda piece: "failed" if piece.number == 0 else "done"
+    tail.executor.kind = lambda task: "failed" if task.number == 0 else "done"
     tail.at(60.0, lambda: bench.write_tasks(tail.job, {0: f"empty/1/1/0/{B}"}))
     assert tail.run() is ExitReason.COMPLETE
-    assert [piece.attempt for piece in tail.executor.begun if piece.number == 0] == [f"1-{tail.token}"]
+    assert [task.attempt for task in tail.executor.begun if task.number == 0] == [f"1-{tail.token}"]
 
 
 def _afterwards(condition: Callable[[], bool], act: Callable[[], object]) -> Callable[[Request, Answer], Answer]:

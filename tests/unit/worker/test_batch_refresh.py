@@ -41,10 +41,10 @@ def test_a_task_that_another_holder_has_committed_is_cancelled(bench: Bench) -> 
     worker, executor = worker_of(bench, job)
     token = worker.identity.token
     bench.write_tasks(job, {0: f"running/1/0/0/{token}+{OTHER}"})
-    executor.seconds = lambda piece: HOUR if piece.number == 0 else 0.01
+    executor.seconds = lambda task: HOUR if task.number == 0 else 0.01
     done = when(executor, 0, 20.0, f"empty/1/0/0/{OTHER}", bench, job)
     assert bench.run(worker.run()) is ExitReason.COMPLETE
-    assert [piece.number for piece in executor.cancelled] == [0]
+    assert [task.number for task in executor.cancelled] == [0]
     assert bench.now - done[0] < LEASE_SECONDS / 2 + 2
     assert str(bench.shard(job).tasks[0]) == f"empty/1/0/0/{OTHER}"
 
@@ -53,10 +53,10 @@ def test_a_task_that_was_taken_away_is_cancelled_also_alone_in_its_batch(bench: 
     """Its next attempt is another one, and may be this worker's again."""
     job = bench.deployed(inputs=["a"], partitions=0, replicas=1)
     worker, executor = worker_of(bench, job)
-    executor.seconds = lambda piece: HOUR if piece.attempt.startswith("1-") else 0.01
+    executor.seconds = lambda task: HOUR if task.attempt.startswith("1-") else 0.01
     when(executor, 0, 5.0, "pending/2/0/1/", bench, job)
     assert bench.run(worker.run()) is ExitReason.COMPLETE
-    assert [piece.attempt[:2] for piece in executor.cancelled] == ["1-"]
+    assert [task.attempt[:2] for task in executor.cancelled] == ["1-"]
     assert bench.shard(job).tasks[0].epoch == 2
 
 
@@ -66,14 +66,14 @@ def test_a_finished_task_that_was_taken_away_is_not_committed_for_its_next_attem
     worker, executor = worker_of(bench, job)
     token = worker.identity.token
     bench.write_tasks(job, {0: f"running/1/0/0/{token}", 1: f"running/1/0/0/{token}"})
-    executor.seconds = lambda piece: 3.0 if piece.number == 1 else 0.01
+    executor.seconds = lambda task: 3.0 if task.number == 1 else 0.01
     when(executor, 1, 0.0, f"running/1/0/0/{token}", bench, job)
     bench.meanwhile(
         lambda request: request.verb == "get" and "-0-map-0" in str(request.name) and bool(executor.batches),
         lambda: bench.write_tasks(job, {0: f"running/2/0/1/{token}"}),
     )
     assert bench.run(worker.run()) is ExitReason.COMPLETE
-    assert [piece.attempt[:2] for piece in executor.begun if piece.number == 0] == ["1-", "2-"]
+    assert [task.attempt[:2] for task in executor.begun if task.number == 0] == ["1-", "2-"]
     assert str(bench.shard(job).tasks[0]) == f"done/2/0/1/{token}"
 
 
@@ -82,7 +82,7 @@ def test_what_remains_of_a_shard_that_is_gone_does_not_hold_up_the_next(bench: B
     job = bench.deployed(inputs=[str(number) for number in range(40)], partitions=0, replicas=1)
     worker, executor = worker_of(bench, job)
     gone = bench.shard(job, 0, 0).target
-    executor.seconds = lambda piece: HOUR if piece.number == 0 else 0.01
+    executor.seconds = lambda task: HOUR if task.number == 0 else 0.01
 
     def remove() -> None:
         if executor.current is not None and executor.current[0].number == 0 and bench.get(gone) is not None:
@@ -92,14 +92,14 @@ def test_what_remains_of_a_shard_that_is_gone_does_not_hold_up_the_next(bench: B
     bench.on_sleep = lambda: bench.set(job.status, "/status/phase", "FAIL") if bench.now > 1100 else None
     assert bench.run(worker.run()) is ExitReason.FAIL
     assert bench.shard(job, 0, 1).committed
-    assert [piece.number for piece in executor.cancelled] == [0]
+    assert [task.number for task in executor.cancelled] == [0]
 
 
 def test_a_long_task_costs_few_requests(bench: Bench) -> None:
     """The looks grow apart: about one per half a Lease's duration, and half as many of the job itself."""
     job = bench.deployed(inputs=["a"], partitions=0, replicas=1)
     worker, executor = worker_of(bench, job)
-    executor.seconds = lambda piece: 2 * HOUR
+    executor.seconds = lambda task: 2 * HOUR
     assert bench.run(worker.run()) is ExitReason.COMPLETE
     shards = [request for request in bench.requests if asks("get", "mapreducetaskshards")(request)]
     jobs = [request for request in bench.requests if asks("get", "mapreducejobs")(request)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from support.workerharness import Harness, Pipe, in_flight, map_task, outcomes
+from support.workerharness import Harness, Pipe, map_task, outcomes, running_attempt
 
 # One bytecode that takes minutes and never gives up the lock.
 HOLDS_THE_LOCK = """
@@ -26,7 +26,7 @@ def test_the_runtime_goes_on_while_a_mapper_holds_the_lock(harness: Harness, pip
     began = time.monotonic()
     for _ in range(10):
         assert executor.wait(0.01) == []
-        assert in_flight(executor) == held
+        assert running_attempt(executor) == held
     assert executor.withdraw() == [queued]
     assert executor.cancel(held)
     executor.stop()
@@ -35,7 +35,7 @@ def test_the_runtime_goes_on_while_a_mapper_holds_the_lock(harness: Harness, pip
 
 def test_the_time_out_ends_a_mapper_that_holds_the_lock(harness: Harness) -> None:
     """It cannot be asked to stop, so it is killed."""
-    executor = harness.ready(harness.executor(HOLDS_THE_LOCK, task_timeout=3.0))
+    executor = harness.start_and_wait(harness.executor(HOLDS_THE_LOCK, task_timeout=3.0))
     executor.submit([map_task(0)])
     (outcome,) = outcomes(executor, 1)
     assert outcome.message.startswith("no progress for 3 s")

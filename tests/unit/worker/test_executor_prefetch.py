@@ -12,7 +12,7 @@ import pytest
 from kubemr.coordination.attempt_records import AttemptLog
 from kubemr.worker.assignment import Assignment
 from kubemr.worker.execution.executor import ProcessExecutor
-from support.workerharness import Harness, Pipe, in_flight, map_task, outcomes
+from support.workerharness import Harness, Pipe, map_task, outcomes, running_attempt
 
 MANY = 300
 LATE = 200
@@ -88,7 +88,7 @@ def test_they_are_given_ahead_and_taken_back(harness: Harness, pipe: Pipe) -> No
     assert ahead(harness) > 8
     found = outcomes(executor, LATE)
     assert [outcome.assignment for outcome in found] == tasks[:LATE]
-    assert in_flight(executor) == tasks[LATE]
+    assert running_attempt(executor) == tasks[LATE]
     assert executor.withdraw() == tasks[LATE + 1 :]
     assert executor.withdraw() == []
     again = [map_task(number, attempt="2-w0-abc123") for number in range(3)]

@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from support.workerharness import Harness, Pipe, in_flight, map_task, outcomes, wait_for_end
+from support.workerharness import Harness, Pipe, map_task, outcomes, running_attempt, wait_for_end
 
 WAITS = """
 class Worker(JobWorker):
@@ -31,7 +31,7 @@ def test_tasks_run_in_order_in_one_process(harness: Harness, pipe: Pipe) -> None
     printed = [pipe.lines.readline().split() for _ in range(20)]
     assert [int(number) for number, _ in printed] == list(range(20))
     assert len({pid for _, pid in printed}) == 1
-    assert in_flight(executor) is None
+    assert running_attempt(executor) is None
 
 
 def test_take_back_returns_what_has_not_begun(harness: Harness, pipe: Pipe) -> None:
@@ -42,7 +42,7 @@ def test_take_back_returns_what_has_not_begun(harness: Harness, pipe: Pipe) -> N
     tasks = [map_task(0, str(fifo)), map_task(1), map_task(2)]
     executor.submit(tasks)
     assert pipe.lines.readline().startswith("0 ")
-    assert in_flight(executor) == tasks[0]
+    assert running_attempt(executor) == tasks[0]
     assert executor.withdraw() == tasks[1:]
     assert executor.withdraw() == []
     fifo.write_text("")

@@ -15,7 +15,7 @@ def test_a_task_without_progress_is_ended(harness: Harness) -> None:
                     threading.Event().wait()
                 return {}
         """
-    executor = harness.ready(harness.executor(source, task_timeout=4.0))
+    executor = harness.start_and_wait(harness.executor(source, task_timeout=4.0))
     executor.submit([map_task(0, "hang"), map_task(1)])
     first, second = outcomes(executor, 2)
     assert first.kind == "failed"
@@ -33,7 +33,7 @@ def test_the_whole_process_group_is_ended(harness: Harness, pipe: Pipe) -> None:
                 with subprocess.Popen(["sleep", "1000"]) as program:
                     print(program.pid, flush=True)
         """
-    executor = harness.ready(harness.executor(source, task_timeout=3.0, stdout=pipe.writing))
+    executor = harness.start_and_wait(harness.executor(source, task_timeout=3.0, stdout=pipe.writing))
     executor.submit([map_task(0)])
     pid = int(pipe.lines.readline())
     (outcome,) = outcomes(executor, 1)
@@ -51,7 +51,7 @@ def test_progress_starts_the_time_anew(harness: Harness) -> None:
                     self.progress()
                 return {}
         """
-    executor = harness.ready(harness.executor(source, task_timeout=3.0))
+    executor = harness.start_and_wait(harness.executor(source, task_timeout=3.0))
     executor.submit([map_task(0)])
     (outcome,) = outcomes(executor, 1)
     assert outcome.kind == "empty", outcome.message

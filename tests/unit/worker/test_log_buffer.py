@@ -15,8 +15,8 @@ from kubemr.worker.execution.log_buffer import LogBuffer
 def kept(bound: int, *pieces: bytes) -> bytes:
     """What is kept of the pieces."""
     printed = LogBuffer(bound)
-    for piece in pieces:
-        printed.add("stdout", piece)
+    for task in pieces:
+        printed.add("stdout", task)
     return printed.content()
 
 

@@ -37,7 +37,7 @@ def test_a_long_task_gives_the_rest_back(bench: Bench) -> None:
     job = bench.deployed(inputs=MANY, partitions=0, replicas=1)
     worker, executor = worker_of(bench, job)
     token = worker.identity.token
-    executor.seconds = lambda piece: 60.0 if piece.number == 7 else 0.01
+    executor.seconds = lambda task: 60.0 if task.number == 7 else 0.01
     seen: list[dict[str, int]] = []
 
     def look() -> None:
@@ -51,7 +51,7 @@ def test_a_long_task_gives_the_rest_back(bench: Bench) -> None:
     assert bench.run(worker.run()) is ExitReason.COMPLETE
     assert seen[0] == {"done": 5, "running": 16, "pending": 11}
     assert seen[4] == {"done": 7, "running": 1, "pending": 24}
-    assert [piece.attempt for piece in executor.begun if piece.number == 8] == [f"2-{token}"]
+    assert [task.attempt for task in executor.begun if task.number == 8] == [f"2-{token}"]
     assert all(len(each) <= 3 for each in seen)
 
 
@@ -59,7 +59,7 @@ def test_a_batch_that_takes_longer_than_it_was_to_take_gives_the_rest_back(bench
     """Of tasks that last just under two seconds, and come after quick ones."""
     job = bench.deployed(inputs=MANY, partitions=0, replicas=1)
     worker, executor = worker_of(bench, job)
-    executor.seconds = lambda piece: 1.9 if piece.number >= 21 else 0.01
+    executor.seconds = lambda task: 1.9 if task.number >= 21 else 0.01
     running: list[int] = []
 
     def look() -> None:
@@ -77,7 +77,7 @@ def test_a_task_that_was_taken_away_is_cancelled(bench: Bench) -> None:
     """Seen when the rest of the batch is given back: nobody waits for what does not count."""
     job = bench.deployed(inputs=MANY, partitions=0, replicas=1)
     worker, executor = worker_of(bench, job)
-    executor.seconds = lambda piece: 60.0 if piece.number == 1 and piece.attempt.startswith("1-") else 0.01
+    executor.seconds = lambda task: 60.0 if task.number == 1 and task.attempt.startswith("1-") else 0.01
     taken: list[bool] = []
 
     def take() -> None:
@@ -88,7 +88,7 @@ def test_a_task_that_was_taken_away_is_cancelled(bench: Bench) -> None:
     executor.while_waiting = take
     began = bench.now
     assert bench.run(worker.run()) is ExitReason.COMPLETE
-    assert [piece.number for piece in executor.cancelled] == [1]
+    assert [task.number for task in executor.cancelled] == [1]
     assert bench.now - began < 20
     assert bench.shard(job).tasks[1].epoch == 2
 
@@ -99,7 +99,7 @@ def test_a_suspect_is_run_alone(bench: Bench) -> None:
     bench.write_tasks(job, {3: "pending/2/0/1/", 4: "pending/2/0/1/"})
     worker, executor = worker_of(bench, job)
     assert bench.run(worker.run()) is ExitReason.COMPLETE
-    assert [piece.number for piece in executor.begun[-2:]] == [3, 4]
+    assert [task.number for task in executor.begun[-2:]] == [3, 4]
     assert executor.batches[-2:] == [1, 1]
 
 
@@ -142,7 +142,7 @@ def test_a_shard_that_is_gone_is_no_end_as_long_as_the_job_is_there(bench: Bench
     job = bench.deployed(inputs=[str(number) for number in range(64)], partitions=0, replicas=1)
     worker, executor = worker_of(bench, job)
     gone = bench.shard(job, 0, 0).target
-    executor.seconds = lambda piece: 5.0 if piece.number == 5 else 0.01
+    executor.seconds = lambda task: 5.0 if task.number == 5 else 0.01
 
     def remove() -> None:
         if executor.current is not None and executor.current[0].number == 5 and bench.get(gone) is not None:
@@ -239,7 +239,7 @@ def test_told_to_go_when_the_shard_is_gone(bench: Bench) -> None:
     """There is nothing to give back."""
     job = bench.deployed(inputs=MANY, partitions=0, replicas=1)
     worker, executor = worker_of(bench, job)
-    executor.seconds = lambda piece: 60.0
+    executor.seconds = lambda task: 60.0
     stop = Stop()
     executor.while_waiting = stop.set
     with pytest.raises(StoppedError):
@@ -253,7 +253,7 @@ def test_told_to_go_the_shard_goes_in_between(bench: Bench) -> None:
     """Between the look and the patch."""
     job = bench.deployed(inputs=MANY, partitions=0, replicas=1)
     worker, executor = worker_of(bench, job)
-    executor.seconds = lambda piece: 60.0
+    executor.seconds = lambda task: 60.0
     stop = Stop()
     executor.while_waiting = stop.set
     with pytest.raises(StoppedError):
@@ -268,8 +268,8 @@ def test_the_outcome_of_a_batch_that_was_given_up_is_not_taken_for_another(bench
     """Task 0 of the map stage and task 0 of the reduce stage have the same number."""
     job = bench.deployed(inputs=["a"], partitions=0, replicas=1)
     worker, executor = worker_of(bench, job)
-    executor.seconds = lambda piece: 1.0
-    executor.kind = lambda piece: "failed" if piece.stage == "old" else "done"
+    executor.seconds = lambda task: 1.0
+    executor.kind = lambda task: "failed" if task.stage == "old" else "done"
     executor.submit([PlannedTask("old", 0, "1-w0-aaaaaa", "old/")])
     assert bench.run(worker.run()) is ExitReason.COMPLETE
     assert bench.shard(job).tasks[0].failures == 0

@@ -24,7 +24,7 @@ def test_a_dead_workers_task_is_taken_over(bench: Bench) -> None:
     bench.write_tasks(job, {1: f"running/1/0/0/{B}"})
     worker, executor = worker_of(bench, job)
     assert bench.run(worker.run()) is ExitReason.COMPLETE
-    assert [piece.attempt[:2] for piece in executor.begun] == ["1-", "2-"]
+    assert [task.attempt[:2] for task in executor.begun] == ["1-", "2-"]
     assert bench.shard(job).tasks[1].losses == 1
 
 
@@ -54,7 +54,7 @@ def test_a_live_workers_task_is_waited_for(bench: Bench) -> None:
 
     bench.on_sleep = live
     assert bench.run(worker.run()) is ExitReason.COMPLETE
-    assert [piece.number for piece in executor.begun] == [0]
+    assert [task.number for task in executor.begun] == [0]
     requests = [request for request in bench.requests if request.verb in ("get", "list")]
     assert len(requests) < 8 * (bench.now - began), "it asks more often than a few times a second"
 
@@ -129,7 +129,7 @@ def test_labels_that_are_all_wrong_are_repaired(bench: Bench) -> None:
     bench.on_sleep = live
     assert bench.run(worker.run()) is ExitReason.COMPLETE
     assert hints[0] == "drained"
-    assert [piece.number for piece in executor.begun] == [0]
+    assert [task.number for task in executor.begun] == [0]
 
 
 def test_a_shard_that_says_open_and_is_not(bench: Bench) -> None:
@@ -138,7 +138,7 @@ def test_a_shard_that_says_open_and_is_not(bench: Bench) -> None:
     bench.write_tasks(job, {number: f"empty/1/0/0/{B}" for number in range(32, 64)}, 0, 1)
     worker, executor = worker_of(bench, job)
     assert bench.run(worker.run()) is ExitReason.COMPLETE
-    assert {piece.number for piece in executor.begun} == set(range(32))
+    assert {task.number for task in executor.begun} == set(range(32))
     assert bench.shard(job, 0, 1).hint == "done"
 
 
@@ -157,4 +157,4 @@ def test_a_task_of_ones_own_that_one_did_not_know_of_is_adopted(bench: Bench) ->
     worker, executor = worker_of(bench, job)
     bench.write_tasks(job, {0: f"running/1/0/0/{worker.identity.token}", 1: f"empty/1/0/0/{B}"})
     assert bench.run(worker.run()) is ExitReason.COMPLETE
-    assert [(piece.number, piece.attempt[:1]) for piece in executor.begun] == [(0, "1")]
+    assert [(task.number, task.attempt[:1]) for task in executor.begun] == [(0, "1")]

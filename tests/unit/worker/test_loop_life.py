@@ -78,7 +78,7 @@ def test_what_happens_to_the_job_stops_a_running_task(bench: Bench, what: str) -
     """It is noticed within about a second, in the middle of a task of ten minutes."""
     job = bench.deployed()
     worker, executor = worker_of(bench, job)
-    executor.seconds = lambda piece: 600.0
+    executor.seconds = lambda task: 600.0
     happenings: dict[str, Callable[[], object]] = {
         "deleted": lambda: bench.delete(job.target),
         "superseded": lambda: bench.set(job.status, "/status/run", 2),
@@ -101,7 +101,7 @@ def test_rights_that_are_taken_away_later(bench: Bench) -> None:
     """Then nothing can be done: the process ends, and is started again."""
     job = bench.deployed()
     worker, executor = worker_of(bench, job)
-    executor.seconds = lambda piece: 30.0
+    executor.seconds = lambda task: 30.0
     executor.while_waiting = lambda: bench.answer(asks("get", "mapreducejobs"), DENIED)
     with pytest.raises(RequestRefusedError):
         bench.run(worker.run())
@@ -111,10 +111,10 @@ def test_a_failing_task_fails_the_job_with_the_first_cause(bench: Bench) -> None
     """After `maxAttempts`, and with a pause that grows between them; the message is the first attempt's."""
     job = bench.deployed(maxAttempts=3, inputs=["a"])
     worker, executor = worker_of(bench, job)
-    executor.kind = lambda piece: "failed"
+    executor.kind = lambda task: "failed"
     assert bench.run(worker.run()) is ExitReason.FAIL
     assert status(bench)["error"] == "map/0 failed 3 times: ValueError: no"
-    assert [piece.attempt.partition("-")[0] for piece in executor.begun] == ["1", "2", "3"]
+    assert [task.attempt.partition("-")[0] for task in executor.begun] == ["1", "2", "3"]
     assert len(bench.slept) >= 2
 
 
@@ -122,7 +122,7 @@ def test_a_task_that_fails_once_is_done_again(bench: Bench) -> None:
     """The job is none the worse for it."""
     job = bench.deployed(inputs=list("abc"))
     worker, executor = worker_of(bench, job)
-    executor.kind = lambda piece: "failed" if piece.attempt.startswith("1-") and piece.number == 1 else "done"
+    executor.kind = lambda task: "failed" if task.attempt.startswith("1-") and task.number == 1 else "done"
     assert bench.run(worker.run()) is ExitReason.COMPLETE
     assert status(bench)["resultCount"] == 2
 
@@ -131,7 +131,7 @@ def test_tasks_without_an_output(bench: Bench) -> None:
     """Success without a result."""
     job = bench.deployed()
     worker, executor = worker_of(bench, job)
-    executor.kind = lambda piece: "empty"
+    executor.kind = lambda task: "empty"
     assert bench.run(worker.run()) is ExitReason.COMPLETE
     assert (status(bench)["results"], status(bench)["resultCount"]) == ([], 0)
 
@@ -150,17 +150,17 @@ def test_two_workers_share_a_stage(bench: Bench) -> None:
             assert bench.run(other) is ExitReason.COMPLETE
 
     first.while_waiting = let_the_other_begin
-    first.seconds = lambda piece: 0.5
+    first.seconds = lambda task: 0.5
     # The other one does its own shard, then what this one has not claimed, and waits for the rest in vain until
     # this one's Lease has expired: it takes the task over.
     assert bench.run(one.run()) is ExitReason.COMPLETE
-    assert {piece.number for piece in second.begun[:32]} == set(range(32, 64))
-    assert len({piece.number for piece in first.begun + second.begun}) == 64
+    assert {task.number for task in second.begun[:32]} == set(range(32, 64))
+    assert len({task.number for task in first.begun + second.begun}) == 64
 
 
 def of_stage(pieces: list[PlannedTask], stage: str) -> list[int]:
     """The numbers of a stage's attempts."""
-    return [piece.number for piece in pieces if piece.stage == stage]
+    return [task.number for task in pieces if task.stage == stage]
 
 
 def test_a_stage_whose_sealer_died_is_moved_on(bench: Bench) -> None:
@@ -170,6 +170,6 @@ def test_a_stage_whose_sealer_died_is_moved_on(bench: Bench) -> None:
     bench.write_tasks(view, {0: "empty/1/0/0/w9-zzzzzz", 1: "empty/1/0/0/w9-zzzzzz"})
     bench.answer(lambda request: patches("mapreducetaskshards")(request) and "waiting" in str(request.body), DENIED)
     worker, executor = worker_of(bench, job)
-    executor.kind = lambda piece: "empty"
+    executor.kind = lambda task: "empty"
     assert bench.run(worker.run()) is ExitReason.COMPLETE
     assert sorted(of_stage(executor.begun, "reduce")) == list(range(40))

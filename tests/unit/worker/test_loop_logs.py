@@ -49,7 +49,7 @@ def test_attempts_without_output_cost_no_request(bench: Bench) -> None:
     """Whether done or empty."""
     job = bench.deployed(inputs=["a"] * 40, partitions=0, replicas=1)
     worker, executor = worker_of(bench, job)
-    executor.kind = lambda piece: "empty"
+    executor.kind = lambda task: "empty"
     assert bench.run(worker.run()) is ExitReason.COMPLETE
     assert [key for key in bench.store.objects if "/run-1/" not in key] == []
 
@@ -59,8 +59,8 @@ def test_logs_are_there_before_the_attempts_count(bench: Bench) -> None:
     job = bench.deployed(inputs=["a", "b"], partitions=0, replicas=1)
     worker, executor = worker_of(bench, job)
     token = worker.identity.token
-    executor.kind = lambda piece: "failed" if piece.number == 1 and piece.attempt.startswith("1-") else "done"
-    executor.printed = lambda piece: piece.attempt.encode()
+    executor.kind = lambda task: "failed" if task.number == 1 and task.attempt.startswith("1-") else "done"
+    executor.printed = lambda task: task.attempt.encode()
     counted: list[tuple[int, bool]] = []
 
     def look(request: Request, answer: Answer) -> Answer:
@@ -88,8 +88,8 @@ def test_a_log_that_cannot_be_written_fails_nothing(bench: Bench) -> None:
     worker, executor = worker_of(bench, job)
     said: list[tuple[str, dict[str, object]]] = []
     worker.warn = lambda event, **fields: said.append((event, fields))
-    executor.kind = lambda piece: "empty"
-    executor.printed = lambda piece: b"hello"
+    executor.kind = lambda task: "empty"
+    executor.printed = lambda task: b"hello"
     assert bench.run(worker.run()) is ExitReason.COMPLETE
     ((event, fields),) = said
     assert event == "record_write_failed"
@@ -101,8 +101,8 @@ def test_the_log_of_a_long_task_is_kept_now_and_then(bench: Bench) -> None:
     """After 15 s, 30 s and so on: few writes however long it runs, and something is left if its worker dies."""
     job = bench.deployed(inputs=["a"], partitions=0, replicas=1)
     worker, executor = worker_of(bench, job)
-    executor.seconds = lambda piece: 1000.0
-    executor.printed = lambda piece: f"{bench.now - began:.0f}".encode()
+    executor.seconds = lambda task: 1000.0
+    executor.printed = lambda task: f"{bench.now - began:.0f}".encode()
     kept: list[float] = []
     began = bench.now
 
@@ -120,7 +120,7 @@ def test_a_quiet_long_task_costs_nothing_either(bench: Bench) -> None:
     """There is nothing to keep."""
     job = bench.deployed(inputs=["a"], partitions=0, replicas=1)
     worker, executor = worker_of(bench, job)
-    executor.seconds = lambda piece: 1000.0
+    executor.seconds = lambda task: 1000.0
     assert bench.run(worker.run()) is ExitReason.COMPLETE
     assert records(bench) == {}
 
@@ -129,8 +129,8 @@ def test_a_worker_that_is_told_to_go_has_the_log_of_what_it_cuts_short(bench: Be
     """It is kept after all else: see `kubemr.worker.main`."""
     job = bench.deployed(inputs=["a"], partitions=0, replicas=1)
     worker, executor = worker_of(bench, job)
-    executor.seconds = lambda piece: 1000.0
-    executor.printed = lambda piece: b"half"
+    executor.seconds = lambda task: 1000.0
+    executor.printed = lambda task: b"half"
     stop = Stop()
 
     def tell() -> None:
@@ -160,6 +160,6 @@ def test_only_the_attempt_that_is_held_has_its_log_kept(bench: Bench) -> None:
     job = bench.deployed(inputs=["a", "b"], partitions=0, replicas=1)
     worker, executor = worker_of(bench, job)
     worker.executor = executor = BehindTheTimes(bench)
-    executor.seconds = lambda piece: 40.0
+    executor.seconds = lambda task: 40.0
     assert bench.run(worker.run()) is ExitReason.COMPLETE
     assert records(bench) == {}

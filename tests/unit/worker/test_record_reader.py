@@ -154,7 +154,7 @@ def test_reading_records_is_progress(harness: Harness) -> None:
                     count += 1
                 return {0: str(count)}
         """
-    executor = harness.ready(harness.executor(source, task_timeout=4.0))
+    executor = harness.start_and_wait(harness.executor(source, task_timeout=4.0))
     executor.submit([map_task(0, DirectoryStore(harness.store).url("own"))])
     (outcome,) = executor.wait(60.0)
     assert outcome.kind == "done", outcome.message

@@ -23,7 +23,7 @@ def test_only_the_rest_runs_again(bench: Bench, stage: str) -> None:
     operator = bench.operator()
     job = bench.deployed(operator, inputs=list("abcde"), partitions=2, replicas=1, maxAttempts=1)
     worker, first = worker_of(bench, job)
-    first.kind = lambda piece: "failed" if (piece.stage, piece.number) == (stage, 1) else "done"
+    first.kind = lambda task: "failed" if (task.stage, task.number) == (stage, 1) else "done"
     assert bench.run(worker.run()) is ExitReason.FAIL
     bench.step(operator)
     bench.set(job.target, "/spec/restarts", 1)
@@ -33,7 +33,7 @@ def test_only_the_rest_runs_again(bench: Bench, stage: str) -> None:
     assert (again.phase, again.run) == ("DEPLOYED", 2)
     worker, second = worker_of(bench, again, entropy=1)
     assert bench.run(worker.run()) is ExitReason.COMPLETE
-    calls = Counter((piece.stage, piece.number) for piece in [*first.begun, *second.begun])
+    calls = Counter((task.stage, task.number) for task in [*first.begun, *second.begun])
     expected = {**{("map", number): 1 for number in range(5)}, **{("reduce", number): 1 for number in range(2)}}
     assert calls == {**expected, (stage, 1): 2}
     assert len(bench.job().document["status"]["results"]) == 2

@@ -71,7 +71,7 @@ def test_nobody_leaves_while_something_is_pending(bench: Bench) -> None:
     bench.write_tasks(job, {0: "pending/2/0/0/"})
     worker, executor = worker_of(bench, job, 50)
     assert bench.run(worker.run()) is ExitReason.COMPLETE
-    assert [piece.number for piece in executor.begun] == [0]
+    assert [task.number for task in executor.begun] == [0]
 
 
 def test_nobody_leaves_with_a_task_of_its_own(bench: Bench) -> None:
@@ -81,7 +81,7 @@ def test_nobody_leaves_with_a_task_of_its_own(bench: Bench) -> None:
     bench.write_tasks(job, {0: f"running/1/0/0/{worker.identity.token}", 1: f"running/1/0/0/{B}"})
     bench.on_sleep = lambda: pytest.fail("it waits")
     assert bench.run(worker.run()) is ExitReason.SCALED_DOWN
-    assert [piece.number for piece in executor.begun] == [0]
+    assert [task.number for task in executor.begun] == [0]
 
 
 def test_a_complete_stage_is_sealed_by_whoever_sees_it(bench: Bench) -> None:
@@ -108,7 +108,7 @@ def test_who_stays_looks_after_the_holders_as_if_the_others_had_never_been(bench
     began = bench.now
     bench.on_sleep = lambda: bench.set(job.status, "/status/phase", "FAIL") if bench.now > began + 100 else None
     assert bench.run(worker.run()) is ExitReason.COMPLETE
-    assert {piece.number for piece in executor.begun} == set(range(10))
+    assert {task.number for task in executor.begun} == set(range(10))
     assert bench.now - began < 1.5 * lease["spec"]["leaseDurationSeconds"]
 
 
@@ -131,7 +131,7 @@ def test_a_glance_that_shows_a_part_is_no_tail(bench: Bench, monkeypatch: pytest
     bench.on_sleep = live
     worker, executor = worker_of(bench, job)
     assert bench.run(worker.run()) is ExitReason.COMPLETE
-    assert [piece.number for piece in executor.begun] == [0, 1, 2]
+    assert [task.number for task in executor.begun] == [0, 1, 2]
 
 
 @settings(max_examples=30, deadline=None)

@@ -58,12 +58,12 @@ def test_shards_that_are_taken_whole_are_not_read_first(bench: Bench) -> None:
     """Two patches for each: one takes it, one commits it.  The first one is read, as no task has been timed yet."""
     job = deployed(bench, 6 * SIZE)
     worker, executor = worker_of(bench, job)
-    executor.seconds = lambda piece: QUICK
+    executor.seconds = lambda task: QUICK
     bench.requests.clear()
     assert bench.run(worker.run()) is ExitReason.COMPLETE
     assert asked(bench, job, 0)[0] == "get"
     assert [asked(bench, job, number) for number in range(1, 6)] == [["patch", "patch"]] * 5
-    assert sorted(piece.number for piece in executor.begun) == list(range(6 * SIZE))
+    assert sorted(task.number for task in executor.begun) == list(range(6 * SIZE))
 
 
 def test_one_that_somebody_has_been_at_is_read_and_gone_on_with(bench: Bench) -> None:
@@ -72,12 +72,12 @@ def test_one_that_somebody_has_been_at_is_read_and_gone_on_with(bench: Bench) ->
     other = "w1-bbbbbb"
     shard = bench.write_tasks(job, {2 * SIZE + 3: f"empty/1/0/0/{other}"}, 0, 2)
     worker, executor = worker_of(bench, job)
-    executor.seconds = lambda piece: QUICK
+    executor.seconds = lambda task: QUICK
     bench.requests.clear()
     assert bench.run(worker.run()) is ExitReason.COMPLETE
     assert asked(bench, job, 2) == ["patch", "get", "patch", "patch"]
     assert Shard.parse(bench.get(shard.target)).tasks[2 * SIZE + 3].holders == (other,)
-    assert sorted(piece.number for piece in executor.begun) == [
+    assert sorted(task.number for task in executor.begun) == [
         number for number in range(4 * SIZE) if number != 2 * SIZE + 3
     ]
 
@@ -86,7 +86,7 @@ def test_one_that_is_gone_is_no_error(bench: Bench) -> None:
     """The job is looked at, and it may be over; here it is, as somebody has deleted it."""
     job = deployed(bench, 4 * SIZE)
     worker, executor = worker_of(bench, job)
-    executor.seconds = lambda piece: QUICK
+    executor.seconds = lambda task: QUICK
 
     def of_the_third(request: Request) -> bool:
         return request.verb == "patch" and request.name == job.shard_name(job.stages[0], 2)

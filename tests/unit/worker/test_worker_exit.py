@@ -67,7 +67,7 @@ class FailingStore:
 def test_a_worker_whose_storage_fails_gives_its_tasks_back(bench: Bench, job: JobView, served: Served) -> None:
     """At once and without a loss: nobody died, and the next attempt must not be held for a suspect."""
     worker, executor = worker_of(bench, job)
-    executor.kind = lambda piece: "failed"
+    executor.kind = lambda task: "failed"
     worker.dependencies = Dependencies(FailingStore(), bench.now_string)  # type: ignore[arg-type]  # only `put` is asked
     with pytest.raises(StorageError):
         process._run_with_lease(worker, served.transport, Stop(), Log())  # type: ignore[arg-type]  # another executor
@@ -88,7 +88,7 @@ def test_a_worker_that_is_told_to_end_while_the_apiserver_is_away_ends(
     monkeypatch.setattr(process, "RELEASE_LEASE_SECONDS", 0.3)
     stop = Stop()
     worker, executor = worker_of(bench, job)
-    executor.seconds = lambda piece: 1e9
+    executor.seconds = lambda task: 1e9
 
     def away() -> None:
         if not stop.is_set():
@@ -99,7 +99,7 @@ def test_a_worker_that_is_told_to_end_while_the_apiserver_is_away_ends(
     with pytest.raises(StoppedError):
         process._run_with_lease(worker, served.transport, stop, Log())  # type: ignore[arg-type]  # another executor
     assert isinstance(executor, PlannedExecutor)
-    assert [piece.number for piece in executor.cancelled] == [0]
+    assert [task.number for task in executor.cancelled] == [0]
 
 
 def test_a_clean_end_releases_the_lease(bench: Bench, job: JobView, served: Served) -> None:

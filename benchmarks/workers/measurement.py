@@ -1,4 +1,4 @@
-"""One job of many workers on servers of its own, from its creation to its end."""
+"""Run one job of many workers on its own servers, from its creation to its end, and measure."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ from support.accounts import token_of
 from support.audit import Audit
 from support.faults.following import Following
 from support.lightexecutor import LightTask
-from workers.life import LEASE_SECONDS, Shared, work
-from workers.recorded import Asked, Phase, most_watches, requests
+from workers.life import LEASE_SECONDS, Shared, run_worker
+from workers.recorded import Phase, RecordedRequest, max_open_watches, parse_audit_events
 
 MAP_TASKS = 64
 MAP_SECONDS = 75.0
@@ -43,24 +43,24 @@ KINDS = ("flowschemas", "prioritylevelconfigurations")
 
 
 @frozen
-class Side:
-    """What was seen of it."""
+class Measurement:
+    """The result of one measurement."""
 
     deployment: float
     phases: list[Phase]
-    workers: list[Asked]
-    operator: list[Asked]
+    workers: list[RecordedRequest]
+    operator: list[RecordedRequest]
     watches: int
     leases_lost: int
     unanswered: dict[str, int]
     renewal_cpu: float
     """Milliseconds of the servers' CPU for one renewal."""
     renewal_bytes: int
-    """Of a Lease as JSON."""
+    """The bytes of a Lease as JSON."""
 
 
-def measure(folder: Path, workers: int, *, levels: bool) -> Side:
-    """With kubemr's priority levels, or as it is without: all service accounts then share those of Kubernetes."""
+def measure(folder: Path, workers: int, *, levels: bool) -> Measurement:
+    """Measure with kubemr's priority levels, or without, where all service accounts share the levels of Kubernetes."""
     audit = Audit(folder / "audit")
     server = Server(folder / "servers", *audit.flags)
     try:
@@ -90,7 +90,7 @@ def _seconds(task: LightTask) -> float:
     return MAP_SECONDS if task.stage == "map" else REDUCE_SECONDS + task.number % 10
 
 
-async def _run(server: Server, audit: Audit, folder: Path, workers: int) -> Side:
+async def _run(server: Server, audit: Audit, folder: Path, workers: int) -> Measurement:
     spec = {
         "image": "none",
         "replicas": workers,
@@ -123,8 +123,8 @@ async def _run(server: Server, audit: Audit, folder: Path, workers: int) -> Side
             ended = time.time()
             phases.append(Phase(name, began, ended, (server.cpu() - cpu) / (ended - began)))
 
-        shared = Shared(client, store, _over(following))
-        lives = [asyncio.create_task(work(job, index, shared, _seconds)) for index in range(workers)]
+        shared = Shared(client, store, _is_job_over(following))
+        lives = [asyncio.create_task(run_worker(job, index, shared, _seconds)) for index in range(workers)]
         await phase("start", asyncio.sleep(START_SECONDS))
         await asyncio.sleep(START_SECONDS)
         await phase("idle", asyncio.sleep(IDLE_SECONDS))
@@ -132,14 +132,14 @@ async def _run(server: Server, audit: Audit, folder: Path, workers: int) -> Side
         await phase("change of stage", asyncio.sleep(10.0))
         await phase("tail", until("COMPLETE"))
         await asyncio.wait_for(asyncio.gather(*lives), PATIENCE)
-    cost, size = await _one_renewal(server)
+    cost, size = await _measure_renewal(server)
     of_workers = list(audit.events(f"{NAMESPACE}:{names.account(job.base)}"))
-    return Side(
+    return Measurement(
         deployment=deployment,
         phases=phases,
-        workers=requests(of_workers),
-        operator=requests(audit.events("kubemr:kubemr-operator")),
-        watches=most_watches(of_workers),
+        workers=parse_audit_events(of_workers),
+        operator=parse_audit_events(audit.events("kubemr:kubemr-operator")),
+        watches=max_open_watches(of_workers),
         leases_lost=shared.leases_lost,
         unanswered=dict(shared.unanswered),
         renewal_cpu=cost,
@@ -147,12 +147,12 @@ async def _run(server: Server, audit: Audit, folder: Path, workers: int) -> Side
     )
 
 
-def _over(following: Following) -> Callable[[], bool]:
+def _is_job_over(following: Following) -> Callable[[], bool]:
     return lambda: any(JobView.of(each).final for each in following.objects.values())
 
 
-async def _one_renewal(server: Server) -> tuple[float, int]:
-    """What it costs the servers in milliseconds of CPU, and the bytes of the Lease."""
+async def _measure_renewal(server: Server) -> tuple[float, int]:
+    """Return the CPU milliseconds of the servers for one renewal, and the bytes of the Lease."""
     api = server.apiserver
     target = Target(LEASES, NAMESPACE, "bench")
     body = {"metadata": {"name": "bench"}, "spec": {"leaseDurationSeconds": int(LEASE_SECONDS)}}
