@@ -31,8 +31,11 @@ OPS ?= 100000
 NODES ?= 1
 # Arguments for pytest: make test PYTEST_ARGS="-k lease -x".
 PYTEST_ARGS ?=
-# The packages whose line coverage and branch coverage must each reach 95 %.
-GATED := kubemr/locks kubemr/controller
+# How many processes run tests: one for each core, at most four, because each starts its own servers.  `-n 0` among
+# PYTEST_ARGS runs them in pytest's process.  One process runs all tests of a file, in their order.
+PARALLEL := --numprocesses=auto --maxprocesses=4 --dist=loadfile --no-loadscope-reorder
+# The packages whose line coverage and branch coverage must each reach 95 %: those of [coverage:run] in setup.cfg.
+GATED := kubemr/locks kubemr/tasks kubemr/controller
 
 .NOTPARALLEL:
 
@@ -45,14 +48,18 @@ demo: $(READY) ## count the words of Python's own sources in local mode: operato
 	@$(BIN)/python examples/wordcount/demo.py
 
 .PHONY: test
-test: lint types unit ## everything that is checked: lint, types, layers, tests, coverage
+test: lint types unit ## what to run before each commit, in minutes: lint, types, layers, tests, coverage
 
 .PHONY: unit
-unit: $(READY) ## the tests with coverage and its gate; what needs a binary that is not there is left out, by name
+unit: $(READY) ## the tests of `make test`, with coverage and its gate; what needs a binary that is not there is left out, by name
 	@rm -f .coverage .coverage.*
-	$(BIN)/python -m coverage run -m pytest $(PYTEST_ARGS)
-	$(BIN)/python -m coverage report --skip-covered --format=total | sed 's/^/total coverage of kubemr: /; s/$$/ %/'
+	COVERAGE_PROCESS_START=setup.cfg $(BIN)/python -m pytest $(PARALLEL) -m "not long" $(PYTEST_ARGS)
+	$(BIN)/python -m coverage combine --quiet
 	$(BIN)/python tests/support/coverage_gate.py --fail-under 95 $(GATED)
+
+.PHONY: test-long
+test-long: $(READY) ## the tests marked `long`: whole processes, the protocol, long properties, planted bugs
+	@$(BIN)/python -m pytest $(PARALLEL) -m long $(PYTEST_ARGS)
 
 .PHONY: protocol
 protocol: $(READY) ## check workers against docs/protocol.md: make protocol WORKER="command", or IMAGE=name, for one of your own
@@ -88,13 +95,16 @@ VERSION_TESTS := tests/unit/locks tests/unit/informer/test_real_apiserver.py $(a
 	--deselect tests/e2e/test_crds.py::test_our_words_are_the_apiservers
 
 .PHONY: test-versions
-test-versions: $(READY) ## run what is about the apiserver on the oldest and the newest Kubernetes, too: make test-versions VERSIONS=1.37
-	@for version in $(VERSIONS); do
-		export KUBEMR_TEST_KUBERNETES=$$version
+test-versions: $(READY) ## run what is about the apiserver on the oldest and the newest Kubernetes, those that are built: make test-versions VERSIONS=1.37
+	@built=$$($(BIN)/python tests/support/binaries.py --built $(VERSIONS))
+	for version in $$built; do
 		echo "Kubernetes $$version"
-		$(BIN)/python tests/support/binaries.py
-		$(BIN)/python -m pytest $(VERSION_TESTS) $(PYTEST_ARGS)
+		KUBEMR_TEST_KUBERNETES=$$version $(BIN)/python -m pytest $(PARALLEL) $(VERSION_TESTS) $(PYTEST_ARGS)
 	done
+
+.PHONY: controlplane-versions
+controlplane-versions: python ## build the Kubernetes versions of `make test-versions`, once (ten minutes of CPU each)
+	@$(PYTHON) tests/support/binaries.py --versions $(VERSIONS)
 
 .PHONY: controlplane
 controlplane: python ## build etcd, kube-apiserver and MinIO from Go modules, once, for the tests that need them (Go >= 1.26)
@@ -154,6 +164,14 @@ bench-latency: images ## a small job on a cluster, against a Kubernetes Job of s
 		$(BIN)/python tests/support/binaries.py --cluster
 	fi
 	ROUNDS=$(ROUNDS) PYTHONPATH=tests $(BIN)/python benchmarks/latency.py
+
+.PHONY: soak
+soak: controlplane images ## what takes hours or gigabytes, at the end of an issue: tests marked `soak`, many seeds, large jobs, faults (root)
+	@$(BIN)/python -m pytest -m soak --timeout=14400 $(PYTEST_ARGS) || [ $$? -eq 5 ] # 5: no test is marked
+	$(MAKE) simulate FIRST=5000 SEEDS=50000
+	$(MAKE) bench-inputs FILES=1000000
+	$(MAKE) bench-workers WORKERS=1000
+	$(MAKE) e2e-faults ROUNDS=10
 
 .venv-bench/.ready: requirements/bench.txt | python
 	@$(PYTHON) -m venv --clear .venv-bench

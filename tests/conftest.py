@@ -12,7 +12,7 @@ from pathlib import Path
 import hypothesis
 import pytest
 
-from support import cluster_fixtures
+from support import cluster_fixtures, measured
 from support.binaries import ETCD, KUBE, MINIO
 from support.cluster_fixtures import (
     breakable_cluster,
@@ -52,7 +52,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the options of this test suite."""
     group = parser.getgroup("kubemr")
     group.addoption(
-        "--seeds", type=int, default=150, metavar="N", help="how many seeds the simulation runs (default 150)"
+        "--seeds", type=int, default=40, metavar="N", help="how many seeds the simulation runs (default 40)"
     )
     group.addoption("--first-seed", type=int, default=0, metavar="N", help="the first of them (default 0)")
     group.addoption("--seed-processes", type=int, default=0, metavar="N", help="processes that run them (this one)")
@@ -64,18 +64,31 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Name the markers of this test suite."""
+    """Name the markers of this test suite, and keep coverage in the processes that run it."""
     config.addinivalue_line("markers", "cluster: needs a whole cluster; deselected without --cluster")
+    config.addinivalue_line("markers", "long: takes long; `make test-long` runs it, and `make test` does not")
+    config.addinivalue_line("markers", "soak: takes hours or gigabytes; deselected unless -m names it (`make soak`)")
+    measured.spare_children(config)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave to `make e2e` what needs a whole cluster."""
+    """Leave to `make e2e` what needs a whole cluster, and to `make soak` what takes hours."""
     cluster_fixtures.arrange(config, items)
+    soak = [item for item in items if item.get_closest_marker("soak")]
+    if soak and "soak" not in config.getoption("markexpr"):
+        config.hook.pytest_deselected(items=soak)
+        items[:] = [item for item in items if not item.get_closest_marker("soak")]
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Name what was left out."""
     summarize(terminalreporter)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _measured(request: pytest.FixtureRequest) -> Iterator[None]:
+    with measured.only_in_its_folders(request.path):
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -58,6 +58,7 @@ def test_kubectl_reads_the_kubeconfig(apiserver: ApiServer, kubectl: Path, names
     assert subprocess.run(command, check=True, capture_output=True, text=True).stdout == f"namespace/{namespace}\n"
 
 
+@pytest.mark.long
 def test_two_apiservers_share_one_etcd(control_plane: ControlPlane, namespace: str, tmp_path: Path) -> None:
     """What is written through one is read through the other at once."""
     second = ApiServer(tmp_path, control_plane.etcd, control_plane.certificates)
@@ -100,6 +101,7 @@ def test_the_controllers_make_the_default_service_account(
     assert b'"name":"default"' in first
 
 
+@pytest.mark.long
 def test_a_control_plane_starts_twice_in_a_row_and_leaves_nothing(tmp_path: Path) -> None:
     """Each start is a new, empty cluster; each stop ends both processes and removes the data."""
     require(ETCD, KUBE)

@@ -35,6 +35,8 @@ from kubemr.tasks.shard import SHARDS
 from support.localrun import MARK, Marked, contents, document
 from support.workerharness import PATIENCE
 
+pytestmark = pytest.mark.long
+
 TASKS, PARTITIONS, WORKERS = 96, 5, 3
 LEASE_SECONDS = 2.0
 LATEST = 12

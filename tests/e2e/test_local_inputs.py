@@ -14,6 +14,8 @@ from kubemr.storage import open_store
 from support.localrun import Marked, contents
 from support.minioserver import MinioServer
 
+pytestmark = pytest.mark.long
+
 PROGRAM = """
 class Worker(kubemr.JobWorker):
     def map(self, input):

@@ -18,6 +18,8 @@ from support.localrun import Marked, contents, until
 from support.minioserver import MinioServer
 from support.workerharness import PATIENCE
 
+pytestmark = pytest.mark.long
+
 QUICK = """
 class Worker(kubemr.JobWorker):
     def map(self, input):

@@ -7,7 +7,11 @@ import re
 import sys
 from pathlib import Path
 
+import pytest
+
 from support.localrun import Marked, contents, rest_of, until
+
+pytestmark = pytest.mark.long
 
 HANGS_ONCE = """
 class Worker(kubemr.JobWorker):

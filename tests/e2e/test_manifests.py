@@ -22,6 +22,8 @@ from support.controlplane import ControllerManager, ControlPlane
 from support.left_out import require
 from support.workerharness import ROOT
 
+pytestmark = pytest.mark.long
+
 OVERLAYS = ("base", "overlays/minio")
 Manage = Callable[..., "subprocess.CompletedProcess[str]"]
 

@@ -25,6 +25,8 @@ from support.binaries import ETCD, KUBE
 from support.controlplane import ApiServer, ControlPlane
 from support.left_out import require
 
+pytestmark = pytest.mark.long
+
 SEATS = ("--max-requests-inflight=16", "--max-mutating-requests-inflight=8")
 FLOOD = 60
 """Requests that are under way at once: more than there are seats."""

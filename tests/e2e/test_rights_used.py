@@ -34,6 +34,8 @@ from support.left_out import require
 from support.minioserver import MinioServer
 from support.workerharness import ROOT
 
+pytestmark = pytest.mark.long
+
 OPERATOR = "kubemr:kubemr-operator"
 NAMESPACE = "team"
 PODS = Resource("", "v1", "pods")

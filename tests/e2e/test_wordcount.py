@@ -13,6 +13,8 @@ import pytest
 from support.localrun import Marked, contents
 from support.workerharness import PATIENCE, ROOT
 
+pytestmark = pytest.mark.long
+
 WORDCOUNT = ROOT / "examples" / "wordcount"
 
 

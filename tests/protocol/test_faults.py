@@ -15,6 +15,8 @@ from support.protocolproxy import Fate, Recorded, holding
 from support.protocolstage import LEASE_SECONDS, Stage, word_counts
 from support.taskforms import by_task
 
+pytestmark = pytest.mark.long
+
 TEXTS = {name: f"{name} and {name}".encode() for name in "abcdefgh"}
 
 

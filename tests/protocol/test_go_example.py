@@ -6,8 +6,12 @@ import os
 import shutil
 import subprocess
 
+import pytest
+
 from support.left_out import leave_out
 from support.protocolworkers import GO_WORKER, command
+
+pytestmark = pytest.mark.long
 
 
 def test_the_go_module() -> None:

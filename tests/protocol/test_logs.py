@@ -9,6 +9,8 @@ import pytest
 from support.protocolrecords import fouls, printed
 from support.protocolstage import Stage
 
+pytestmark = pytest.mark.long
+
 
 def logs(stage: Stage) -> dict[str, list[bytes]]:
     """The lines of the attempts' logs; a worker that keeps none is let off."""

@@ -11,6 +11,8 @@ from kubemr.coordination.protocol import PROTOCOL
 from kubemr.locks.effects import Request
 from support.protocolstage import Stage
 
+pytestmark = pytest.mark.long
+
 WRONG: list[dict[str, str | None]] = [
     {"KUBEMR_JOB_NAME": None},
     {"KUBEMR_JOB_NAMESPACE": None},

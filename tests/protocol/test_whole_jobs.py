@@ -13,6 +13,8 @@ from support.minioserver import MinioServer
 from support.protocolproxy import Fate, Recorded
 from support.protocolstage import Stage, word_counts
 
+pytestmark = pytest.mark.long
+
 TEXTS = {
     f"t{number:02d}": b"the quick\xa0 brown f\xc3\xb6x \xff %d\n" % (number % 7) * (number + 1) for number in range(40)
 }

@@ -1,25 +1,8 @@
-"""What a run of the seeds says of itself at its end: how fast it was.  And its coverage is not measured."""
+"""What a run of the seeds says of itself at its end: how fast it was."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
-import coverage
 import pytest
-
-
-@pytest.fixture(scope="module", autouse=True)
-def uncovered() -> Iterator[None]:
-    """Stories make up minutes of CPU, four times as many where coverage is measured, and pass where tests have been."""
-    measured = coverage.Coverage.current()
-    if measured is None:
-        yield
-        return
-    measured.stop()
-    try:
-        yield
-    finally:
-        measured.start()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

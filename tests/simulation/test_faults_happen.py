@@ -5,9 +5,12 @@ from __future__ import annotations
 import re
 from collections import Counter
 
+import pytest
 from attr import asdict
 
 from support.simulation.scenario import kind_of, play, shard_of, spec_of
+
+pytestmark = pytest.mark.long
 
 
 def test_the_seeds_cover_every_kind_of_fault() -> None:

@@ -14,6 +14,8 @@ from support.bench import Bench
 from support.lightexecutor import LightTask
 from support.many_workers import ManyWorkers
 
+pytestmark = pytest.mark.long
+
 WORKERS = 1000
 BASE_SECONDS = 15.0
 LEASE_SECONDS = lease_seconds(BASE_SECONDS, WORKERS)

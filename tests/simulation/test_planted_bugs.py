@@ -28,6 +28,8 @@ from support.simulation.faults import Faults
 from support.simulation.planted import without_new_epoch
 from support.simulation.scenario import play
 
+pytestmark = pytest.mark.long
+
 MOST_SEEDS = 600
 
 

@@ -26,6 +26,7 @@ def test_the_same_seed_gives_the_same_history() -> None:
     assert first.history == second.history
 
 
+@pytest.mark.long
 def test_another_process_tells_the_same() -> None:
     """Whatever order its sets have."""
     told = set()
@@ -37,6 +38,7 @@ def test_another_process_tells_the_same() -> None:
     assert len(told.pop().splitlines()) > 100
 
 
+@pytest.mark.long
 def test_a_run_says_how_long_it_took() -> None:
     """That 5,000 seeds stay below five minutes is a promise: who runs them sees by how much."""
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--seeds=3", "tests/simulation/test_seeds.py"]

@@ -15,6 +15,7 @@ This file needs the standard library only: `make controlplane` runs it before th
 
 from __future__ import annotations
 
+import argparse
 import fcntl
 import hashlib
 import os
@@ -25,7 +26,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -104,6 +105,9 @@ KUBERNETES = {"1.34": "1.34.4", "1.36": "1.36.3", "1.37": "1.37.2"}
 
 CHOICE = "KUBEMR_TEST_KUBERNETES"
 """The environment variable that names one of them; for the whole of a test session, and for `make controlplane`."""
+
+REQUIRE_VERSIONS = "KUBEMR_REQUIRE_VERSIONS"
+"""With the value 1, this environment variable makes a version that is not built an error of `make test-versions`."""
 
 _PINNED = "1.36"
 _VERSION = "k8s.io/component-base/version"
@@ -228,9 +232,9 @@ def build(program: Program) -> Path:
     return program.folder
 
 
-def main() -> int:
-    """Build what is missing and print where everything is; with `--cluster`, for a cluster with a node too."""
-    for program in CLUSTER_PROGRAMS if "--cluster" in sys.argv[1:] else PROGRAMS:
+def build_all(programs: Iterable[Program]) -> int:
+    """Build what is missing and print where everything is; 1 when a build fails."""
+    for program in programs:
         began = time.monotonic()
         fresh = not program.is_built()
         if fresh:
@@ -244,6 +248,37 @@ def main() -> int:
             f"{program.name}: {folder}" + (f" (built in {time.monotonic() - began:.0f} s)" if fresh else ""), flush=True
         )
     return 0
+
+
+def print_built(minors: Iterable[str]) -> int:
+    """Print which of these versions of Kubernetes are built, and name the others on stderr; 1 when all are required."""
+    required = os.environ.get(REQUIRE_VERSIONS) == "1"
+    missing = 0
+    for minor in minors:
+        if _kubernetes(minor).is_built():
+            print(minor)
+            continue
+        missing += 1
+        reason = f"Kubernetes {minor} is not built: run `make controlplane-versions` (needs Go >= 1.26)"
+        print(f"{REQUIRE_VERSIONS}=1: {reason}" if required else f"left out: {reason}", file=sys.stderr)
+    return 1 if required and missing else 0
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Build programs, or print which versions of Kubernetes are built; the exit code."""
+    parser = argparse.ArgumentParser(
+        description="build the servers that tests need; without an option, for `make test`"
+    )
+    group = parser.add_mutually_exclusive_group()
+    group.add_argument("--cluster", action="store_true", help="build those of a cluster with a node, too")
+    group.add_argument("--versions", nargs="+", choices=KUBERNETES, help="build these versions of Kubernetes instead")
+    group.add_argument("--built", nargs="+", choices=KUBERNETES, help="build nothing; print those that are built")
+    chosen = parser.parse_args(arguments)
+    if chosen.built:
+        return print_built(chosen.built)
+    if chosen.versions:
+        return build_all(map(_kubernetes, chosen.versions))
+    return build_all(CLUSTER_PROGRAMS if chosen.cluster else PROGRAMS)
 
 
 if __name__ == "__main__":

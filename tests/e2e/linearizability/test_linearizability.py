@@ -14,7 +14,7 @@ from support.binaries import CHECKER, ETCD, KUBE
 from support.left_out import require
 from support.linearizability.contest import APISERVERS, LOCKS, SHARDS_COUNT, Contest
 
-pytestmark = pytest.mark.timeout(3600)
+pytestmark = [pytest.mark.long, pytest.mark.timeout(3600)]
 
 MANY = 50_000
 """With that many operations every object is used, and apiservers are killed often."""

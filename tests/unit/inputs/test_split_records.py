@@ -72,6 +72,7 @@ def parts(url: str, stated: int, cuts: SplitSettings) -> list[Part]:
     return [part for text in texts for part in Split.parse(text).parts]
 
 
+@pytest.mark.long
 @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(content=CONTENTS, size=st.integers(1, 30))
 @example(content=b"", size=1)
@@ -87,6 +88,7 @@ def test_every_record_is_read_once(filled: Filled, content: bytes, size: int) ->
     assert found == expected(content)
 
 
+@pytest.mark.long
 @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(content=CONTENTS, stated=st.integers(0, 400), size=st.integers(1, 30))
 @example(content=b"ab\ncd\nef\n", stated=6, size=3)

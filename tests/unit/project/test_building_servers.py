@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from support.binaries import ETCD, KUBE, BuildError, build
+from support.binaries import ETCD, KUBE, REQUIRE_VERSIONS, BuildError, build, cache, main
 
 
 @pytest.fixture(autouse=True)
@@ -58,3 +58,24 @@ def test_a_program_is_found_by_each_of_its_names(tmp_path: Path, monkeypatch: py
     folder = build(KUBE)
     assert all(KUBE.path(name).resolve() == folder / "kube" for name in KUBE.links)
     assert "go1.27.0" in (folder / "BUILD.txt").read_text()
+
+
+def test_versions_that_are_not_built_are_named(capsys: pytest.CaptureFixture[str]) -> None:
+    """`make test-versions` runs on those that are built; the version for everything does not stand for another one."""
+    KUBE.folder.mkdir(parents=True)
+    (cache() / "kube-1.37-of-another-recipe").mkdir()
+    assert main(["--built", "1.34", "1.36", "1.37"]) == 0
+    said = capsys.readouterr()
+    assert said.out.split() == ["1.36"]
+    named = [line.split("(")[0].strip() for line in said.err.splitlines()]
+    remedy = "is not built: run `make controlplane-versions`"
+    assert named == [f"left out: Kubernetes {minor} {remedy}" for minor in ("1.34", "1.37")]
+
+
+def test_versions_may_be_required(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """Then one that is not built is an error, named as well."""
+    monkeypatch.setenv(REQUIRE_VERSIONS, "1")
+    KUBE.folder.mkdir(parents=True)
+    assert main(["--built", "1.36"]) == 0
+    assert main(["--built", "1.34", "1.36"]) == 1
+    assert "KUBEMR_REQUIRE_VERSIONS=1: Kubernetes 1.34 is not built" in capsys.readouterr().err
