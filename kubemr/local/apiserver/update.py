@@ -6,7 +6,6 @@ nothing stores nothing.  A write that empties the finalizers of an object under 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from typing import Final
 
@@ -17,6 +16,7 @@ from kubemr.local.apiserver.go_json import canonical, plain, spell_str
 from kubemr.local.apiserver.kinds import DecodeError, Kind
 from kubemr.local.apiserver.state import State
 from kubemr.locks.effects import JSON_PATCH, MERGE_PATCH, Answer, Json, Request
+from kubemr.resources.go_format import marshal
 
 _NOT_GENERATION_CONTENT: Final = frozenset(("metadata", "status", "apiVersion", "kind"))
 _SET_BY_SERVER: Final = ("creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "generation")
@@ -85,7 +85,7 @@ def _decode_patched(kind: Kind, patched: Json, query: Mapping[str, str]) -> Json
         raise _invalid_patch(patched, f"couldn't get version/kind; json parse error: {text}")
     obj = {**patched}
     if kind.custom and not obj.get("kind"):
-        raise _invalid_patch(patched, f"Object 'Kind' is missing in '{_go_text(patched)}'")
+        raise _invalid_patch(patched, f"Object 'Kind' is missing in '{marshal(patched)}'")
     try:
         dropped = kind.strategy.decode(obj)
     except DecodeError as problem:
@@ -97,13 +97,8 @@ def _decode_patched(kind: Kind, patched: Json, query: Mapping[str, str]) -> Json
     return obj
 
 
-def _go_text(document: Json) -> str:
-    text = json.dumps(document, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
-    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
-
-
 def _invalid_patch(patched: Json, why: str) -> Exception:
-    shown = f"Invalid value: {spell_str(_go_text(patched))}: {why}"
+    shown = f"Invalid value: {spell_str(marshal(patched))}: {why}"
     return errors.invalid("", "", "", [Cause("FieldValueInvalid", shown, "patch")])
 
 
