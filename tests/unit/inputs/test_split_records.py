@@ -1,4 +1,4 @@
-"""Cut anywhere, a file's records are read exactly once, in every kind of store."""
+"""However a file is split, its records are read exactly once, in every kind of store."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ Filled = Callable[[bytes], tuple[str, Callable[[str, int], BinaryIO]]]
 CONTENTS = st.lists(
     st.sampled_from([b"\n", b"\r\n", b"\r", b"a", b"\xff\x00", b"word", b"x" * 40, b"\n\n", b"\r\n\r\n"]), max_size=60
 ).map(b"".join)
-"""Short lines, long ones, empty ones, with ends of both kinds and letters that look like one."""
+"""Short, long and empty lines, with line ends of both kinds and CR alone."""
 
 MOST_PARTS = 50
 
@@ -62,12 +62,12 @@ def expected(content: bytes) -> list[bytes]:
 
 
 def cut(size: int, stated: int) -> SplitSettings:
-    """Parts of that size, but not so many that a server is asked for minutes."""
+    """Return parts of that size, or larger ones, so that a server gets few requests."""
     return SplitSettings(max(size, stated // MOST_PARTS), 1)
 
 
 def parts(url: str, stated: int, cuts: SplitSettings) -> list[Part]:
-    """Return what the map tasks of one file read, if the file is stated to have that size."""
+    """Return what the map tasks read of a file whose stated size is `stated`."""
     texts = [text for text in task_inputs([InputFile(url, stated)], cuts) if text is not None]
     return [part for text in texts for part in Split.parse(text).parts]
 
@@ -82,7 +82,7 @@ def parts(url: str, stated: int, cuts: SplitSettings) -> list[Part]:
 @example(content=b"ab\ncd\nef\n", size=3)
 @example(content=b"x" * 200 + b"\ny", size=7)
 def test_every_record_is_read_once(filled: Filled, content: bytes, size: int) -> None:
-    """In order, whatever the cuts: in a record, between CR and LF, exactly at a boundary, many in one long record."""
+    """In order, wherever the file is split: in a record, between CR and LF, at a boundary, often in one long record."""
     url, open_at = filled(content)
     found = [record for part in parts(url, len(content), cut(size, len(content))) for record in records(part, open_at)]
     assert found == expected(content)
@@ -98,7 +98,7 @@ def test_every_record_is_read_once(filled: Filled, content: bytes, size: int) ->
 @example(content=b"x" * 200 + b"\ny", stated=100, size=7)
 @example(content=b"", stated=9, size=3)
 def test_a_size_that_is_wrong_loses_no_record(filled: Filled, content: bytes, stated: int, size: int) -> None:
-    """A manifest says what it likes, and files change: either every record is read, or the error says why not."""
+    """A manifest may be wrong, and files change: either every record is read, or there is an error with the reason."""
     url, open_at = filled(content)
     named = parts(url, stated, cut(size, stated))
     if stated == len(content) or named[0].length is None:  # a whole file is read to its end, wherever that is
@@ -111,16 +111,16 @@ def test_a_size_that_is_wrong_loses_no_record(filled: Filled, content: bytes, st
 
 
 @pytest.mark.parametrize("stated", [0, 5, 900])
-def test_a_packed_file_is_whole_whatever_its_size(folder: Place, stated: int) -> None:
-    """It is not cut."""
+def test_a_compressed_file_is_whole_for_any_stated_size(folder: Place, stated: int) -> None:
+    """It is not split."""
     packed = gzip.compress(b"a\nb\n" * 100)
     folder.store.put("x.gz", packed)
     (part,) = parts(f"{folder.root}x.gz", stated, SplitSettings(4, 1))
     assert len(list(records(part, lambda url, start: open_input(url, start=start)))) == 200
 
 
-def test_the_end_is_looked_for_in_the_answer_at_hand(folder: Place) -> None:
-    """No part costs a request more."""
+def test_the_end_is_found_without_another_request(folder: Place) -> None:
+    """Each part costs one request."""
     folder.store.put("file", b"0123456789\n" * 10)
     with FileServer(Path(unquote(urlsplit(folder.root).path))) as server:
         for stated in (110, 99):
@@ -132,8 +132,8 @@ def test_the_end_is_looked_for_in_the_answer_at_hand(folder: Place) -> None:
             server.requests.clear()
 
 
-def test_a_server_that_tells_no_size() -> None:
-    """The end is seen all the same; how far the file goes is not asked for."""
+def test_a_server_without_sizes() -> None:
+    """The reader finds the end anyway, and does not ask for the size of the file."""
     answer = respond(200, b"0123456789", {"Content-Length": "", "ETag": '"1"'})
     with ScriptedServer(answer, answer) as server:
         good, bad = (Part(f"{server.url}/x", 4, length, last=True) for length in (6, 5))

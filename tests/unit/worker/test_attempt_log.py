@@ -1,4 +1,4 @@
-"""The log of an attempt holds what was printed in it, however it ends; who prints nothing has none."""
+"""The log of an attempt holds what was printed in it, however it ends; an attempt that prints nothing has none."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from support.workerharness import Harness, Pipe, map_task, outcomes
 
 
 def test_an_attempt_that_prints_nothing_has_no_log(harness: Harness) -> None:
-    """Nothing is to be written for it, then; what the process printed at its start is nobody's."""
+    """Nothing is written for it; what the process printed at its start belongs to no attempt."""
     found = harness.run(
         """
         print("imported")

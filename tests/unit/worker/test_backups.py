@@ -1,4 +1,4 @@
-"""An idle worker joins the holder of a task that lasts far too long; whoever commits first has won."""
+"""An idle worker backs up a task that runs far too long, and the first holder to commit wins."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Tail:
         bench.after.append(self._note)
 
     def at(self, seconds: float, act: Callable[[], object]) -> None:
-        """Do something so many seconds after the beginning."""
+        """Call `act` that many seconds after the beginning."""
         self._acts.append((self.began + seconds, act))
 
     def becomes(self, state: str) -> Callable[[], object]:
@@ -83,7 +83,7 @@ def bench() -> Bench:
 
 
 def test_a_straggler_is_joined_and_the_first_commit_wins(bench: Bench) -> None:
-    """After five seconds, where tasks are quick; the attempt has a name of its own."""
+    """After five seconds, if tasks are quick; the attempt has another name."""
     tail = Tail(bench)
     assert tail.run() is ExitReason.COMPLETE
     assert [state for _, state in tail.states] == [SLOW, f"{SLOW}+{tail.token}", f"done/1/0/0/{tail.token}"]
@@ -91,8 +91,8 @@ def test_a_straggler_is_joined_and_the_first_commit_wins(bench: Bench) -> None:
     assert tail.attempts == [f"1-{tail.token}"]
 
 
-def test_long_is_what_is_long_among_ones_own_tasks(bench: Bench) -> None:
-    """Three times the median: where tasks take ten seconds, one of twenty is none."""
+def test_a_task_is_overdue_by_the_median_of_the_workers_own_tasks(bench: Bench) -> None:
+    """After three times the median: if tasks take ten seconds, one of twenty is not a straggler."""
     tail = Tail(bench)
     tail.executor.seconds = lambda task: 10.0
     assert tail.run() is ExitReason.COMPLETE
@@ -109,7 +109,7 @@ def test_long_is_what_is_long_among_ones_own_tasks(bench: Bench) -> None:
     ],
     ids=["suspect", "one attempt", "has a backup"],
 )
-def test_what_gets_no_backup(bench: Bench, state: str, spec: dict[str, Any]) -> None:
+def test_tasks_without_backup(bench: Bench, state: str, spec: dict[str, Any]) -> None:
     """A task with a loss, one that may be tried once only, one that has a backup."""
     tail = Tail(bench, state, **spec)
     tail.at(60.0, tail.becomes(f"empty/{'2/0/1' if '/2/' in state else '1/0/0'}/{B}"))
@@ -126,8 +126,8 @@ def test_no_backups_before_the_tail(bench: Bench) -> None:
     assert [task.number for task in tail.executor.begun] == [0]
 
 
-def test_who_has_run_nothing_helps_too(bench: Bench) -> None:
-    """The holder had all the others, being quick: after half a minute, as it is not known what is long."""
+def test_a_worker_without_durations_helps_too(bench: Bench) -> None:
+    """The holder ran all other tasks, because they are quick: after half a minute, three times the least time."""
     tail = Tail(bench)
     bench.write_tasks(tail.job, {number: f"empty/1/0/0/{B}" for number in (0, 1, 2)})
     assert tail.run() is ExitReason.COMPLETE
@@ -135,8 +135,8 @@ def test_who_has_run_nothing_helps_too(bench: Bench) -> None:
     assert tail.attempts == [f"1-{tail.token}"]
 
 
-def test_who_has_run_nothing_takes_for_long_what_is_long_since_half_were_through(bench: Bench) -> None:
-    """Three times as long: it was there all the while, and had nothing to do."""
+def test_a_worker_without_durations_uses_the_time_until_half_were_finished(bench: Bench) -> None:
+    """It waits for three times that time, during which it was idle."""
     tail = Tail(bench)
     bench.write_tasks(tail.job, {0: f"empty/1/0/0/{C}", **{number: f"running/1/0/0/{C}" for number in (1, 2)}})
     tail.at(40.0, lambda: bench.write_tasks(tail.job, {number: f"empty/1/0/0/{C}" for number in (1, 2)}))
@@ -154,7 +154,7 @@ def test_a_string_that_changed_is_another_attempt(bench: Bench) -> None:
 
 
 def test_the_race_for_it_is_lost(bench: Bench) -> None:
-    """Another idle worker was first: nothing is run, nothing is lost."""
+    """Another idle worker was first: this worker runs nothing, and no loss is counted."""
     tail = Tail(bench)
     bench.meanwhile(lambda request: "+" in str(request.body), tail.becomes(f"{SLOW}+{C}"))
     tail.at(60.0, tail.becomes(f"empty/1/0/0/{C}"))
@@ -164,7 +164,7 @@ def test_the_race_for_it_is_lost(bench: Bench) -> None:
 
 
 def test_a_join_whose_answer_is_lost_is_adopted(bench: Bench) -> None:
-    """Its own mark shows in the shard."""
+    """The worker finds its token in the shard."""
     tail = Tail(bench)
     bench.lose(lambda request: "+" in str(request.body))
     assert tail.run() is ExitReason.COMPLETE
@@ -182,7 +182,7 @@ def test_the_holder_dies_between_the_join_and_its_answer(bench: Bench) -> None:
 
 
 def test_the_holder_commits_first(bench: Bench) -> None:
-    """The backup is stopped: nobody waits for it."""
+    """The backup is stopped, because it cannot count any more."""
     tail = Tail(bench)
     tail.executor.seconds = lambda task: 3600.0 if task.number == 3 else 0.01
     tail.at(20.0, tail.becomes(f"empty/1/0/0/{B}"))
@@ -193,7 +193,7 @@ def test_the_holder_commits_first(bench: Bench) -> None:
 
 
 def test_the_holder_leaves_while_the_backup_runs(bench: Bench) -> None:
-    """The commit's test fails, the own token is still there: it is tested again, not lost."""
+    """The commit's test fails, but the worker still holds the task: it commits again."""
     tail = Tail(bench)
     tail.executor.seconds = lambda task: 1.5 if task.number == 3 else 0.01
     bench.meanwhile(
@@ -209,10 +209,10 @@ def test_a_backup_joins_while_one_commits(bench: Bench) -> None:
     """The same from the holder's side."""
     job = bench.deployed(inputs=["a"], partitions=0, replicas=2)
     worker, executor = worker_of(bench, job)
-    mine = f"running/1/0/0/{worker.identity.token}"
+    own_state = f"running/1/0/0/{worker.identity.token}"
     bench.meanwhile(
         lambda request: patches("mapreducetaskshards")(request) and "done/" in str(request.body),
-        lambda: bench.write_tasks(job, {0: f"{mine}+{B}"}),
+        lambda: bench.write_tasks(job, {0: f"{own_state}+{B}"}),
     )
     assert bench.run(worker.run()) is ExitReason.COMPLETE
     assert len(executor.begun) == 1
@@ -220,7 +220,7 @@ def test_a_backup_joins_while_one_commits(bench: Bench) -> None:
 
 
 def test_a_failed_backup_leaves_the_holder_alone_with_it(bench: Bench) -> None:
-    """One failure more, and this worker does not join again in this epoch: its attempt would have the same name."""
+    """The worker does not try again in this epoch: its attempt would have the same name."""
     tail = Tail(bench)
     tail.executor.kind = lambda task: "failed" if task.number == 3 else "done"
     tail.at(60.0, tail.becomes(f"empty/1/1/0/{B}"))
@@ -231,10 +231,12 @@ def test_a_failed_backup_leaves_the_holder_alone_with_it(bench: Bench) -> None:
 
 
 def test_a_holder_that_failed_does_not_join_its_backup(bench: Bench) -> None:
-    """The other way round: T fails, U goes on alone, and T is idle."""
+    """The holder fails, its backup continues alone, and the former holder is idle."""
     tail = Tail(bench)
-    mine = f"running/1/0/0/{tail.token}"
-    bench.write_tasks(tail.job, {0: f"{mine}+{B}", 1: "pending/1/0/0/", 2: "pending/1/0/0/", 3: f"empty/1/0/0/{C}"})
+    own_state = f"running/1/0/0/{tail.token}"
+    bench.write_tasks(
+        tail.job, {0: f"{own_state}+{B}", 1: "pending/1/0/0/", 2: "pending/1/0/0/", 3: f"empty/1/0/0/{C}"}
+    )
     tail.executor.kind = lambda task: "failed" if task.number == 0 else "done"
     tail.at(60.0, lambda: bench.write_tasks(tail.job, {0: f"empty/1/1/0/{B}"}))
     assert tail.run() is ExitReason.COMPLETE

@@ -1,4 +1,4 @@
-"""While a task lasts, its worker looks at the shard now and then: what cannot count any more is stopped."""
+"""While a task runs, its worker refreshes the shard, and stops attempts that cannot count any more."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ def bench() -> Bench:
     return Bench()
 
 
-def when(executor: PlannedExecutor, number: int, seconds: float, deed: str, bench: Bench, job: JobView) -> list[float]:
-    """Write `deed` as the state of task `number` when it has run for so many seconds; gives the time of it."""
+def when(executor: PlannedExecutor, number: int, seconds: float, state: str, bench: Bench, job: JobView) -> list[float]:
+    """Write `state` as the state of task `number` after it has run for `seconds`; return a list that gets the time."""
     began: list[float] = []
     done: list[float] = []
 
@@ -29,14 +29,14 @@ def when(executor: PlannedExecutor, number: int, seconds: float, deed: str, benc
             began.append(bench.now)
             if bench.now - began[0] >= seconds:
                 done.append(bench.now)
-                bench.write_tasks(job, {number: deed})
+                bench.write_tasks(job, {number: state})
 
     executor.while_waiting = act
     return done
 
 
 def test_a_task_that_another_holder_has_committed_is_cancelled(bench: Bench) -> None:
-    """Within half a Lease's duration; nothing of it is written, and the worker goes on."""
+    """Within half a Lease's duration; nothing of it is written, and the worker continues."""
     job = bench.deployed(inputs=["a", "b"], partitions=0, replicas=1)
     worker, executor = worker_of(bench, job)
     token = worker.identity.token
@@ -49,7 +49,7 @@ def test_a_task_that_another_holder_has_committed_is_cancelled(bench: Bench) -> 
     assert str(bench.shard(job).tasks[0]) == f"empty/1/0/0/{OTHER}"
 
 
-def test_a_task_that_was_taken_away_is_cancelled_also_alone_in_its_batch(bench: Bench) -> None:
+def test_a_reclaimed_task_is_cancelled_also_alone_in_its_batch(bench: Bench) -> None:
     """Its next attempt is another one, and may be this worker's again."""
     job = bench.deployed(inputs=["a"], partitions=0, replicas=1)
     worker, executor = worker_of(bench, job)
@@ -60,8 +60,8 @@ def test_a_task_that_was_taken_away_is_cancelled_also_alone_in_its_batch(bench: 
     assert bench.shard(job).tasks[0].epoch == 2
 
 
-def test_a_finished_task_that_was_taken_away_is_not_committed_for_its_next_attempt(bench: Bench) -> None:
-    """The same worker holds it again, under another epoch, before it has told of the first."""
+def test_a_finished_task_that_was_reclaimed_is_not_committed_for_its_next_attempt(bench: Bench) -> None:
+    """The same worker holds it again, under another epoch, before it has committed the first attempt."""
     job = bench.deployed(inputs=["a", "b"], partitions=0, replicas=1)
     worker, executor = worker_of(bench, job)
     token = worker.identity.token
@@ -77,8 +77,8 @@ def test_a_finished_task_that_was_taken_away_is_not_committed_for_its_next_attem
     assert str(bench.shard(job).tasks[0]) == f"done/2/0/1/{token}"
 
 
-def test_what_remains_of_a_shard_that_is_gone_does_not_hold_up_the_next(bench: Bench) -> None:
-    """Somebody deleted it in the middle of a long task: that is stopped, and the other shard's tasks run."""
+def test_tasks_of_a_deleted_shard_do_not_block_the_next_shard(bench: Bench) -> None:
+    """It is deleted while a long task runs: the task is stopped, and the tasks of the other shard run."""
     job = bench.deployed(inputs=[str(number) for number in range(40)], partitions=0, replicas=1)
     worker, executor = worker_of(bench, job)
     gone = bench.shard(job, 0, 0).target
@@ -96,7 +96,7 @@ def test_what_remains_of_a_shard_that_is_gone_does_not_hold_up_the_next(bench: B
 
 
 def test_a_long_task_costs_few_requests(bench: Bench) -> None:
-    """The looks grow apart: about one per half a Lease's duration, and half as many of the job itself."""
+    """The intervals grow up to about half a Lease's duration, and the job is read half as often as the shard."""
     job = bench.deployed(inputs=["a"], partitions=0, replicas=1)
     worker, executor = worker_of(bench, job)
     executor.seconds = lambda task: 2 * HOUR

@@ -15,7 +15,7 @@ TEXTS = ["the cat and the dog", "the end of the cat"]
 
 
 def test_the_documented_worker_counts_words(harness: Harness) -> None:
-    """Its map tasks, then its reduce tasks over what they wrote, give the count of every word."""
+    """Its map tasks, then its reduce tasks over what they wrote, result in the count of every word."""
     page = (ROOT / "docs" / "workers.md").read_text()
     example = re.search(r"```python\n(.*?)```", page, re.DOTALL)
     assert example is not None

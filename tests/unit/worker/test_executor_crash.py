@@ -84,7 +84,7 @@ def test_only_the_end_of_stderr_is_kept(harness: Harness) -> None:
 
 
 def test_a_process_that_dies_between_tasks_costs_no_attempt(harness: Harness) -> None:
-    """A thread of user code that crashes later is nobody's failure: the next task has a new process."""
+    """If a thread of user code crashes later, no attempt fails: the next task has a new process."""
     fifo = harness.directory / "fifo"
     os.mkfifo(fifo)
     source = """

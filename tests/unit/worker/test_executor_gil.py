@@ -6,7 +6,7 @@ import time
 
 from support.workerharness import Harness, Pipe, map_task, outcomes, running_attempt
 
-# One bytecode that takes minutes and never gives up the lock.
+# One bytecode that takes minutes and never releases the lock.
 HOLDS_THE_LOCK = """
 class Worker(JobWorker):
     def map(self, input):
@@ -17,8 +17,8 @@ class Worker(JobWorker):
 """
 
 
-def test_the_runtime_goes_on_while_a_mapper_holds_the_lock(harness: Harness, pipe: Pipe) -> None:
-    """Every public method answers at once, and the mapper can be ended."""
+def test_the_runtime_is_not_blocked_while_a_mapper_holds_the_lock(harness: Harness, pipe: Pipe) -> None:
+    """Every public method returns immediately, and the mapper can be killed."""
     executor = harness.executor(HOLDS_THE_LOCK, stdout=pipe.writing)
     held, queued = map_task(0), map_task(1)
     executor.submit([held, queued])

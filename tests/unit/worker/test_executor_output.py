@@ -24,7 +24,7 @@ def test_output_is_passed_on_in_full_and_never_taken_for_a_message(harness: Harn
     assert lines == sorted(['{"type": "result", "seq": 1, "kind": "failed"}\n', "from a shell\n", "\0\0\0\2{}\n"] * 2)
 
 
-def test_a_stdout_that_nobody_reads_any_more_fails_no_task(harness: Harness, pipe: Pipe) -> None:
+def test_a_closed_stdout_fails_no_task(harness: Harness, pipe: Pipe) -> None:
     """The output is dropped."""
     pipe.lines.close()
     found = harness.executor(
@@ -42,7 +42,7 @@ def test_a_stdout_that_nobody_reads_any_more_fails_no_task(harness: Harness, pip
 
 
 def test_a_program_started_by_user_code_has_neither_the_socket_nor_its_name(harness: Harness) -> None:
-    """The socket is close-on-exec, its variable is gone, and stdin is empty."""
+    """The socket is close-on-exec, its variable is removed, and stdin is empty."""
     (outcome,) = harness.run(
         """
         class Worker(JobWorker):
@@ -60,7 +60,7 @@ def test_a_program_started_by_user_code_has_neither_the_socket_nor_its_name(harn
     assert outcome.kind == "empty", outcome.message
 
 
-def test_user_code_that_closes_the_socket_is_told(harness: Harness) -> None:
+def test_user_code_that_closes_the_socket_gets_an_error(harness: Harness) -> None:
     """The attempt fails with what happened, and the next one has a new process."""
     first, second = harness.run(
         """
@@ -78,8 +78,8 @@ def test_user_code_that_closes_the_socket_is_told(harness: Harness) -> None:
     assert second.kind == "empty"
 
 
-def test_user_code_that_writes_to_the_socket_is_told(harness: Harness) -> None:
-    """It is no valid message, and is not taken for one."""
+def test_user_code_that_writes_to_the_socket_gets_an_error(harness: Harness) -> None:
+    """The bytes are not a valid message."""
     first, second = harness.run(
         """
         import socket
@@ -102,7 +102,7 @@ def test_user_code_that_writes_to_the_socket_is_told(harness: Harness) -> None:
 
 
 def test_a_forked_process_that_returns_from_map_is_ended(harness: Harness, pipe: Pipe) -> None:
-    """It is a copy of ours: it must neither write outputs nor answer a second time."""
+    """It is a copy of the child: it must neither write outputs nor answer a second time."""
     executor = harness.executor(
         """
         class Worker(JobWorker):

@@ -1,4 +1,4 @@
-"""Quick tasks are given to the child several at a time, and each is as well kept apart as if it had been alone."""
+"""The child gets several quick tasks at a time, and still each has its own outcome, output and time-out."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from support.workerharness import Harness, Pipe, map_task, outcomes, running_att
 
 MANY = 300
 LATE = 200
-"""A task of many that is not like the others."""
+"""The number of the special task among many."""
 
 NOTES = """
 import fcntl, stat, termios
 
 def ahead():
-    # The most bytes that wait in a socket of this process: eight for each task that it may begin.
+    # The most bytes that wait in a socket of this process: eight for each task with a start permit.
     found = [0]
     for name in os.listdir("/proc/self/fd"):
         try:
@@ -55,22 +55,22 @@ class Worker(JobWorker):
 
 @pytest.fixture
 def notes(harness: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where tasks write down that they have begun: for `read`."""
+    """The file in which tasks record that they have begun; `begun_tasks` reads it."""
     monkeypatch.setenv("NOTES", str(harness.directory / "notes"))
 
 
-def read(harness: Harness) -> list[int]:
-    """Which tasks have begun."""
+def begun_tasks(harness: Harness) -> list[int]:
+    """Return the numbers of the tasks that have begun."""
     return [int(line) for line in (harness.directory / "notes").read_text().split()]
 
 
 def ahead(harness: Harness) -> int:
-    """How many bytes of turns and tasks waited when the task began that is not like the others."""
+    """Return how many bytes of permits waited when the special task began."""
     return int((harness.directory / "notes-ahead").read_text())
 
 
-def at_it(harness: Harness, pipe: Pipe) -> tuple[ProcessExecutor, list[Assignment], Path]:
-    """Many tasks, and the executor is at the late one, which lasts until the fifo is written to."""
+def run_until_special(harness: Harness, pipe: Pipe) -> tuple[ProcessExecutor, list[Assignment], Path]:
+    """Submit many tasks, and wait until the special one runs, which ends when the fifo is written to."""
     fifo = harness.directory / "fifo"
     os.mkfifo(fifo)
     executor = harness.executor(NOTES, stdout=pipe.writing)
@@ -82,9 +82,9 @@ def at_it(harness: Harness, pipe: Pipe) -> tuple[ProcessExecutor, list[Assignmen
 
 
 @pytest.mark.usefixtures("notes")
-def test_they_are_given_ahead_and_taken_back(harness: Harness, pipe: Pipe) -> None:
-    """A task that lasts among quick ones: what is behind it is with the child already, and has not begun."""
-    executor, tasks, fifo = at_it(harness, pipe)
+def test_prefetched_tasks_can_be_withdrawn(harness: Harness, pipe: Pipe) -> None:
+    """One slow task among quick ones: the child has the next tasks already, but has not begun them."""
+    executor, tasks, fifo = run_until_special(harness, pipe)
     assert ahead(harness) > 8
     found = outcomes(executor, LATE)
     assert [outcome.assignment for outcome in found] == tasks[:LATE]
@@ -95,7 +95,7 @@ def test_they_are_given_ahead_and_taken_back(harness: Harness, pipe: Pipe) -> No
     executor.submit(again)
     fifo.write_text("")
     assert [outcome.assignment for outcome in outcomes(executor, 4)] == [tasks[LATE], *again]
-    assert read(harness) == [*range(LATE + 1), 0, 1, 2]
+    assert begun_tasks(harness) == [*range(LATE + 1), 0, 1, 2]
     assert harness.events == ["child_started"]
 
 
@@ -109,8 +109,8 @@ def test_they_are_given_ahead_and_taken_back(harness: Harness, pipe: Pipe) -> No
         ("scribble()", "user code wrote to kubemr's own socket"),
     ],
 )
-def test_only_who_fails_has_failed(harness: Harness, does: str, says: str) -> None:
-    """What was behind it is run by the next process, once; what was before it has its outcome."""
+def test_only_the_failed_task_has_failed(harness: Harness, does: str, says: str) -> None:
+    """The next process runs the tasks behind it, once; those before it have their outcomes."""
     tasks = [map_task(number, does if number == LATE else "") for number in range(MANY)]
     executor = harness.executor(NOTES)
     executor.submit(tasks)
@@ -119,11 +119,11 @@ def test_only_who_fails_has_failed(harness: Harness, does: str, says: str) -> No
     assert [outcome.assignment for outcome in found] == tasks
     assert [outcome.assignment.number for outcome in found if outcome.kind != "empty"] == [LATE]
     assert says in found[LATE].message
-    assert read(harness) == list(range(MANY))
+    assert begun_tasks(harness) == list(range(MANY))
 
 
-def test_a_process_that_ends_between_two_tasks_is_nobodys_failure(harness: Harness) -> None:
-    """By a finalizer, which runs when what a task left is collected: what was given ahead had not begun."""
+def test_a_process_that_ends_between_two_tasks_fails_no_task(harness: Harness) -> None:
+    """A finalizer ends it during a garbage collection; prefetched tasks have not begun."""
     source = """
         import gc
         class Last:
@@ -150,22 +150,22 @@ def test_a_process_that_ends_between_two_tasks_is_nobodys_failure(harness: Harne
 
 
 @pytest.mark.usefixtures("notes")
-def test_one_without_progress_is_ended(harness: Harness) -> None:
-    """By the time that it took itself."""
+def test_a_task_without_progress_is_killed(harness: Harness) -> None:
+    """Its time-out does not include earlier tasks."""
     tasks = [map_task(number, "threading.Event().wait()" if number == LATE else "") for number in range(MANY)]
     executor = harness.executor(NOTES, task_timeout=4.0)
     executor.submit(tasks)
     found = outcomes(executor, MANY)
     assert [outcome.assignment.number for outcome in found if outcome.kind != "empty"] == [LATE]
     assert found[LATE].message.startswith("no progress for 4 s")
-    assert read(harness) == list(range(MANY))
+    assert begun_tasks(harness) == list(range(MANY))
 
 
 @pytest.mark.usefixtures("notes")
 @pytest.mark.parametrize("which", [LATE, LATE + 1, LATE + 50])
-def test_one_that_is_cancelled_has_no_outcome(harness: Harness, pipe: Pipe, which: int) -> None:
-    """At it, it is killed; given ahead, it never begins, and nothing is killed for it."""
-    executor, tasks, fifo = at_it(harness, pipe)
+def test_a_cancelled_task_has_no_outcome(harness: Harness, pipe: Pipe, which: int) -> None:
+    """If it runs, it is killed; if it is prefetched, it never begins, and no process is killed."""
+    executor, tasks, fifo = run_until_special(harness, pipe)
     assert executor.cancel(tasks[which])
     assert not executor.cancel(tasks[which])
     if which != LATE:
@@ -173,14 +173,14 @@ def test_one_that_is_cancelled_has_no_outcome(harness: Harness, pipe: Pipe, whic
     left = [task for task in tasks if task != tasks[which]]
     assert [outcome.assignment for outcome in outcomes(executor, MANY - 1)] == left
     begun = [number for number in range(MANY) if number != which or which == LATE]
-    assert read(harness) == begun
+    assert begun_tasks(harness) == begun
     assert harness.events == ["child_started", *(["child_ended", "child_started"] if which == LATE else [])]
 
 
-def test_whatever_is_taken_back_and_cancelled_meanwhile(harness: Harness) -> None:
-    """From another thread, at any moment: what is left has one outcome each, and nobody is blamed for anything."""
+def test_withdrawing_and_cancelling_at_any_moment(harness: Harness) -> None:
+    """From another thread: each remaining task has one outcome, and none fails."""
     executor = harness.executor("class Worker(JobWorker):\n    def map(self, input):\n        return {}")
-    draw = random.Random(1)
+    generator = random.Random(1)
     ended: Counter[int] = Counter()
     cancelled: set[int] = set()
     running: set[int] = set()
@@ -188,10 +188,10 @@ def test_whatever_is_taken_back_and_cancelled_meanwhile(harness: Harness) -> Non
         running |= set(range(first, first + 100))
         executor.submit([map_task(number) for number in range(first, first + 100)])
         for _ in range(4):
-            if draw.random() < 0.5:
+            if generator.random() < 0.5:
                 executor.submit(executor.withdraw())
-            elif draw.random() < 0.1:
-                number = draw.randrange(first, first + 100)
+            elif generator.random() < 0.1:
+                number = generator.randrange(first, first + 100)
                 if executor.cancel(map_task(number)):
                     cancelled.add(number)
         for outcome in executor.wait(0.0):
@@ -209,8 +209,8 @@ def test_whatever_is_taken_back_and_cancelled_meanwhile(harness: Harness) -> Non
     assert set(ended.values()) == {1}
 
 
-def test_each_has_what_it_printed_itself(harness: Harness) -> None:
-    """By Python, by a program it started, or nothing at all; after many that print nothing, and before many more."""
+def test_each_task_has_its_own_output(harness: Harness) -> None:
+    """By Python, by a program that it started, or none; after and before many tasks that print nothing."""
     source = """
         class Worker(JobWorker):
             def map(self, input):
@@ -240,8 +240,8 @@ def test_each_has_what_it_printed_itself(harness: Harness) -> None:
     }
 
 
-def test_the_log_so_far_is_of_the_task_that_lasts(harness: Harness, pipe: Pipe) -> None:
-    """Although the task before it had ended when it was begun, and nobody looked."""
+def test_the_current_log_is_that_of_the_running_task(harness: Harness, pipe: Pipe) -> None:
+    """Although the supervisor had not read the outcome of the task before when it began."""
     fifo = harness.directory / "fifo"
     os.mkfifo(fifo)
     source = """

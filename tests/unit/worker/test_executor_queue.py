@@ -1,4 +1,4 @@
-"""What the runtime does with tasks that it has queued: in order, taken back, cancelled, interrupted."""
+"""Queued tasks: they run in order, and can be withdrawn, cancelled and waited for."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ def test_tasks_run_in_order_in_one_process(harness: Harness, pipe: Pipe) -> None
     assert running_attempt(executor) is None
 
 
-def test_take_back_returns_what_has_not_begun(harness: Harness, pipe: Pipe) -> None:
-    """The task in flight goes on; the others are returned in order and never run."""
+def test_withdraw_returns_what_has_not_begun(harness: Harness, pipe: Pipe) -> None:
+    """The running task continues; the others are returned in order and never run."""
     fifo = harness.directory / "fifo"
     os.mkfifo(fifo)
     executor = harness.executor(WAITS, stdout=pipe.writing)
@@ -66,8 +66,8 @@ def test_cancel_kills_the_task_in_flight(harness: Harness, pipe: Pipe) -> None:
     assert not executor.cancel(lost)
 
 
-def test_cancel_forgets_a_queued_task_and_an_outcome_not_yet_taken(harness: Harness, pipe: Pipe) -> None:
-    """Wherever the attempt is, nothing more is heard of it."""
+def test_cancel_removes_a_queued_task_and_an_outcome_not_yet_returned(harness: Harness, pipe: Pipe) -> None:
+    """Wherever the attempt is, it has no outcome."""
     fifo = harness.directory / "fifo"
     os.mkfifo(fifo)
     executor = harness.executor(WAITS, stdout=pipe.writing)

@@ -85,8 +85,8 @@ def test_starts_that_fail_are_not_repeated_in_a_hot_loop(harness: Harness) -> No
     assert time.monotonic() - began > 0.05 + 0.1 + 0.2
 
 
-def test_what_waits_for_the_next_start_can_be_taken_back(harness: Harness) -> None:
-    """It has not begun.  The fifth start waits for 0.4 s at least."""
+def test_tasks_that_wait_for_the_next_start_can_be_withdrawn(harness: Harness) -> None:
+    """They have not begun.  The fifth start waits for at least 0.4 s."""
     executor = harness.executor(command=[sys.executable, "-S", "-c", "raise SystemExit(1)"])
     tasks = [map_task(number) for number in range(50)]
     executor.submit(tasks)
@@ -113,7 +113,7 @@ def test_worker_init_runs_once_in_a_process_and_knows_the_job(harness: Harness) 
 
 
 def test_a_bug_of_the_runtime_is_not_a_silent_hang(harness: Harness) -> None:
-    """When the thread that owns the child ends by an error of its own, whoever waits hears of it."""
+    """If the supervisor's thread ends by a bug, `wait` raises an error."""
 
     def broken(event: str, **fields: object) -> None:
         raise LookupError("no such logger")

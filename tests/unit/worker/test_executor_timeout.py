@@ -6,7 +6,7 @@ from support.workerharness import Harness, Pipe, map_task, outcomes, wait_for_en
 
 
 def test_a_task_without_progress_is_ended(harness: Harness) -> None:
-    """After the time-out the process is killed and the attempt failed; the rest goes on in a new process."""
+    """After the time-out the process is killed and the attempt fails; a new process runs the other tasks."""
     source = """
         class Worker(JobWorker):
             def map(self, input):
@@ -26,7 +26,7 @@ def test_a_task_without_progress_is_ended(harness: Harness) -> None:
 
 
 def test_the_whole_process_group_is_ended(harness: Harness, pipe: Pipe) -> None:
-    """A program that the task was waiting for goes too."""
+    """A program that the task was waiting for ends, too."""
     source = """
         class Worker(JobWorker):
             def map(self, input):
@@ -41,7 +41,7 @@ def test_the_whole_process_group_is_ended(harness: Harness, pipe: Pipe) -> None:
     wait_for_end(pid)
 
 
-def test_progress_starts_the_time_anew(harness: Harness) -> None:
+def test_progress_restarts_the_time_out(harness: Harness) -> None:
     """A task may take several times the time-out as long as it reports progress."""
     source = """
         class Worker(JobWorker):
@@ -59,7 +59,7 @@ def test_progress_starts_the_time_anew(harness: Harness) -> None:
 
 
 def test_imports_that_hang_are_ended(harness: Harness) -> None:
-    """The start of the process is under the same time-out, and says what it was."""
+    """The start of the process has the same time-out, with another message."""
     executor = harness.executor("threading.Event().wait()", task_timeout=3.0)
     executor.submit([map_task(0)])
     (outcome,) = outcomes(executor, 1)
@@ -67,7 +67,7 @@ def test_imports_that_hang_are_ended(harness: Harness) -> None:
 
 
 def test_the_time_during_which_the_runtime_was_stopped_does_not_count(harness: Harness, pipe: Pipe) -> None:
-    """SIGSTOP of the runtime and its child for longer than the time-out, then SIGCONT: the task goes on."""
+    """SIGSTOP of the runtime and its child for longer than the time-out, then SIGCONT: the task continues."""
     import os
     import signal
     import subprocess

@@ -1,4 +1,4 @@
-"""Which open shard a worker goes to, once it is through with its own."""
+"""Which open shard a worker works on after its own part of the shards."""
 
 from __future__ import annotations
 
@@ -27,22 +27,22 @@ def job(bench: Bench) -> JobView:
     return job
 
 
-def empty(bench: Bench, job: JobView, number: int) -> None:
-    """Nothing of this shard is pending any more, and its label says so."""
+def complete_shard(bench: Bench, job: JobView, number: int) -> None:
+    """Commit all tasks of a shard, and set its label to `done`."""
     shard = bench.shard(job, 0, number)
     bench.write_tasks(job, dict.fromkeys(shard.tasks, "empty/1/0/0/w1-cccccc"), 0, number)
     bench.set(shard.target, "/metadata/labels/kubemr.turbobytes.com~1tasks", "done")
 
 
 def verbs(bench: Bench) -> list[str]:
-    """What was asked for since."""
-    asked: list[str] = [request.verb for request in bench.requests]
+    """Return the verbs of the requests since the last call."""
+    found: list[str] = [request.verb for request in bench.requests]
     bench.requests.clear()
-    return asked
+    return found
 
 
 def test_where_many_are_open_any_of_them_is_drawn(bench: Bench, job: JobView) -> None:
-    """Also one that no list would have shown, and for the price of one read."""
+    """Also one that no list returns, and for the cost of one read."""
     stage = job.stages[0]
     bench.requests.clear()
     first = bench.run(find_open_shard(job, stage, more_open=False))
@@ -60,12 +60,12 @@ def test_where_many_are_open_any_of_them_is_drawn(bench: Bench, job: JobView) ->
     assert verbs(bench) == ["get"] * REPLICAS
 
 
-def test_draws_that_find_nothing_end_in_a_list(bench: Bench, job: JobView) -> None:
-    """Which tells how many are open, at least as many as it shows."""
+def test_after_some_reads_without_success_the_worker_lists(bench: Bench, job: JobView) -> None:
+    """The list shows whether more shards are open than it returns."""
     stage = job.stages[0]
     bench.uniform = lambda: 0.999
     for number in range(LISTED_SHARDS - 1, REPLICAS):
-        empty(bench, job, number)
+        complete_shard(bench, job, number)
     bench.requests.clear()
     found = bench.run(find_open_shard(job, stage, more_open=True))
     assert found.shard is not None
@@ -75,9 +75,9 @@ def test_draws_that_find_nothing_end_in_a_list(bench: Bench, job: JobView) -> No
 
 
 def test_nothing_is_open(bench: Bench, job: JobView) -> None:
-    """The version says since when to watch."""
+    """The result has the version from which to watch."""
     for number in range(REPLICAS):
-        empty(bench, job, number)
+        complete_shard(bench, job, number)
     found = bench.run(find_open_shard(job, job.stages[0], more_open=False))
     assert (found.shard, found.more_open) == (None, False)
     assert found.resource_version == str(bench.server.revision)

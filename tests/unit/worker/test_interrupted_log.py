@@ -1,4 +1,4 @@
-"""A worker that is told to end leaves the log of the attempt that it cuts short, after it has given the task back."""
+"""After SIGTERM a worker writes the log of the attempt that it stopped, after it has released the task."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ if __name__ == "__main__":
 """
 
 
-def test_it_is_kept(tmp_path: Path) -> None:
-    """As far as it came, and without an end."""
+def test_it_is_written(tmp_path: Path) -> None:
+    """It has the output so far, and no outcome."""
     bench = Bench()
     job = bench.deployed(inputs=["this far"], partitions=0, replicas=1)
     program = tmp_path / "worker.py"

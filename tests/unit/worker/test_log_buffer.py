@@ -14,10 +14,10 @@ from kubemr.worker.execution.log_buffer import LogBuffer
 
 def kept(bound: int, *pieces: bytes) -> bytes:
     """What is kept of the pieces."""
-    printed = LogBuffer(bound)
+    buffer = LogBuffer(bound)
     for task in pieces:
-        printed.add("stdout", task)
-    return printed.content()
+        buffer.add("stdout", task)
+    return buffer.content()
 
 
 @given(st.lists(st.binary(max_size=40), max_size=20), st.integers(0, 60))
@@ -56,16 +56,16 @@ def test_lines_are_cut_in_two_only_where_one_does_not_fit() -> None:
 @pytest.mark.parametrize("bound", [1, 1000])
 def test_it_needs_little_memory(bound: int) -> None:
     """However much is printed."""
-    printed = LogBuffer(bound)
+    buffer = LogBuffer(bound)
     for _ in range(1000):
-        printed.add("stdout", b"x" * 1000)
-    assert len(printed._tail) <= 2 * bound
-    assert len(printed.content()) <= bound + 60
+        buffer.add("stdout", b"x" * 1000)
+    assert len(buffer._tail) <= 2 * bound
+    assert len(buffer.content()) <= bound + 60
 
 
 def test_lines_of_two_streams_do_not_mix() -> None:
-    """Each line goes in when it is whole; what is left of both at the end goes in then."""
-    printed = LogBuffer(1000)
+    """Each line is added when it is complete; incomplete lines are added at the end."""
+    buffer = LogBuffer(1000)
     for stream, text in [("stdout", b"one, "), ("stderr", b"oh"), ("stdout", b"two\nand"), ("stderr", b" no\n!")]:
-        printed.add(stream, text)
-    assert printed.content() == b"one, two\noh no\nand!"
+        buffer.add(stream, text)
+    assert buffer.content() == b"one, two\noh no\nand!"

@@ -22,18 +22,18 @@ def bench() -> Bench:
     return Bench()
 
 
-def test_the_pace() -> None:
+def test_the_size_of_batches() -> None:
     """About a second, at most fourfold from one batch to the next, at most a shard, at least one."""
-    pace = BatchSizer()
+    sizer = BatchSizer()
     sizes = []
     for tasks, seconds in [(1, 0.01), (4, 0.04), (16, 0.16), (64, 0.64), (128, 32.0), (4, 100.0), (0, 5.0), (1, 0.0)]:
-        pace.observe(tasks, seconds)
-        sizes.append(pace.size)
+        sizer.observe(tasks, seconds)
+        sizes.append(sizer.size)
     assert sizes == [4, 16, 64, 100, 4, 1, 1, 4]
 
 
-def test_a_long_task_gives_the_rest_back(bench: Bench) -> None:
-    """Over two seconds: what is finished is committed, what has not begun can be taken by others."""
+def test_during_a_long_task_the_rest_is_released(bench: Bench) -> None:
+    """After two seconds the finished tasks are committed, and other workers can claim those that have not begun."""
     job = bench.deployed(inputs=MANY, partitions=0, replicas=1)
     worker, executor = worker_of(bench, job)
     token = worker.identity.token
@@ -55,7 +55,7 @@ def test_a_long_task_gives_the_rest_back(bench: Bench) -> None:
     assert all(len(each) <= 3 for each in seen)
 
 
-def test_a_batch_that_takes_longer_than_it_was_to_take_gives_the_rest_back(bench: Bench) -> None:
+def test_during_a_long_batch_the_rest_is_released(bench: Bench) -> None:
     """Of tasks that last just under two seconds, and come after quick ones."""
     job = bench.deployed(inputs=MANY, partitions=0, replicas=1)
     worker, executor = worker_of(bench, job)
@@ -69,12 +69,12 @@ def test_a_batch_that_takes_longer_than_it_was_to_take_gives_the_rest_back(bench
     executor.while_waiting = look
     assert bench.run(worker.run()) is ExitReason.COMPLETE
     assert running[0] == 11
-    assert running.count(11) <= 6  # looked at every second, and at every outcome
+    assert running.count(11) <= 6  # the test looks every second, and at every outcome
     assert max(running[running.count(11) :]) <= 2
 
 
-def test_a_task_that_was_taken_away_is_cancelled(bench: Bench) -> None:
-    """Seen when the rest of the batch is given back: nobody waits for what does not count."""
+def test_a_reclaimed_task_is_cancelled(bench: Bench) -> None:
+    """The worker notices when it releases the rest of the batch."""
     job = bench.deployed(inputs=MANY, partitions=0, replicas=1)
     worker, executor = worker_of(bench, job)
     executor.seconds = lambda task: 60.0 if task.number == 1 and task.attempt.startswith("1-") else 0.01
@@ -93,7 +93,7 @@ def test_a_task_that_was_taken_away_is_cancelled(bench: Bench) -> None:
     assert bench.shard(job).tasks[1].epoch == 2
 
 
-def test_a_suspect_is_run_alone(bench: Bench) -> None:
+def test_a_task_with_a_loss_runs_alone(bench: Bench) -> None:
     """Last, and one by one."""
     job = bench.deployed(inputs=MANY, partitions=0, replicas=1)
     bench.write_tasks(job, {3: "pending/2/0/1/", 4: "pending/2/0/1/"})
@@ -122,8 +122,8 @@ def test_lost_claims_are_tried_elsewhere(bench: Bench) -> None:
     assert next(rivals, None) is None
 
 
-def test_who_shares_a_shard_keeps_to_its_own_place_when_another_ends_its_one_entry(bench: Bench) -> None:
-    """Each wants another task of it, and all patches but the first fail: anywhere else they would meet again."""
+def test_workers_that_share_a_shard_keep_their_offsets_when_its_one_entry_is_expanded(bench: Bench) -> None:
+    """Each claims another task, and all patches but the first fail: at other offsets they would compete again."""
     job = bench.deployed(inputs=MANY, partitions=0, replicas=4)
     worker, executor = worker_of(bench, job, 1)
 
@@ -137,8 +137,8 @@ def test_who_shares_a_shard_keeps_to_its_own_place_when_another_ends_its_one_ent
     assert executor.begun[0].number == 8
 
 
-def test_a_shard_that_is_gone_is_no_end_as_long_as_the_job_is_there(bench: Bench) -> None:
-    """Somebody deleted it: the worker goes on with the others, without spinning."""
+def test_a_deleted_shard_does_not_end_the_worker_while_the_job_exists(bench: Bench) -> None:
+    """The worker continues with the other shards, without a busy loop."""
     job = bench.deployed(inputs=[str(number) for number in range(64)], partitions=0, replicas=1)
     worker, executor = worker_of(bench, job)
     gone = bench.shard(job, 0, 0).target
@@ -149,12 +149,12 @@ def test_a_shard_that_is_gone_is_no_end_as_long_as_the_job_is_there(bench: Bench
             bench.delete(gone)
 
     executor.while_waiting = remove
-    turns = 0
+    sleeps = 0
 
     def count() -> None:
-        nonlocal turns
-        turns += 1
-        if turns > 20:
+        nonlocal sleeps
+        sleeps += 1
+        if sleeps > 20:
             bench.set(job.status, "/status/phase", "FAIL")
 
     bench.on_sleep = count
@@ -173,17 +173,17 @@ def test_a_shard_that_is_missing_from_the_start(bench: Bench) -> None:
     assert bench.run(worker.run()) is ExitReason.GONE
 
 
-def test_told_to_go_it_commits_what_is_finished_and_gives_back_the_rest(bench: Bench) -> None:
+def test_stopped_it_commits_the_finished_tasks_and_releases_the_others(bench: Bench) -> None:
     """Epochs rise, nothing is counted as a failure or a loss."""
     job = bench.deployed(inputs=MANY, partitions=0, replicas=1)
     worker, executor = worker_of(bench, job)
     stop = Stop()
 
-    def tell() -> None:
+    def stop_after_some() -> None:
         if len(executor.begun) == 9:
             stop.set()
 
-    executor.while_waiting = tell
+    executor.while_waiting = stop_after_some
     with pytest.raises(StoppedError):
         bench.run(worker.run(), stop)
     bench.run(worker.release_all())
@@ -196,9 +196,9 @@ def test_told_to_go_it_commits_what_is_finished_and_gives_back_the_rest(bench: B
     bench.run(worker.release_all())  # twice does no harm
 
 
-@pytest.mark.parametrize("landed", [True, False])
-def test_told_to_go_in_the_middle_of_a_commit_nothing_finished_is_thrown_away(bench: Bench, landed: bool) -> None:
-    """The patch may or may not have landed: a fresh look tells, and what did not is sent again."""
+@pytest.mark.parametrize("applied", [True, False])
+def test_stopped_during_a_commit_no_finished_task_is_lost(bench: Bench, applied: bool) -> None:
+    """The patch may or may not have been applied: the worker reads the shard, and commits again what is missing."""
     job = bench.deployed(inputs=["a"], partitions=0, replicas=1)
     worker, _ = worker_of(bench, job)
     stop = Stop()
@@ -207,7 +207,7 @@ def test_told_to_go_in_the_middle_of_a_commit_nothing_finished_is_thrown_away(be
         return "done/" in str(request.body)
 
     bench.meanwhile(commits, stop.set)
-    if landed:
+    if applied:
         bench.lose(commits)
     else:
         bench.answer(commits, SILENCE)
@@ -217,26 +217,26 @@ def test_told_to_go_in_the_middle_of_a_commit_nothing_finished_is_thrown_away(be
     assert str(bench.shard(job).tasks[0]) == f"done/1/0/0/{worker.identity.token}"
 
 
-def nothing() -> Op[None]:
-    """A check that finds all well."""
+def unchanged_job() -> Op[None]:
+    """Check the job, which is unchanged."""
     yield from ()
 
 
-def test_told_to_go_an_outcome_is_not_committed_for_a_later_attempt(bench: Bench) -> None:
-    """A claim of its own that landed late makes it the holder of a new attempt, which nobody has run."""
+def test_stopped_an_outcome_is_not_committed_for_a_later_attempt(bench: Bench) -> None:
+    """A late claim of this worker makes it the holder of a new attempt, which it has not run."""
     job = bench.deployed(inputs=["a"], partitions=0, replicas=1)
     worker, executor = worker_of(bench, job)
     token = worker.identity.token
     before = bench.write_tasks(job, {0: f"running/1/0/0/{token}"})
-    batch = Batch(token, before, executor, worker.dependencies.store, 4, nothing)
+    batch = Batch(token, before, executor, worker.dependencies.store, 4, unchanged_job)
     batch.changes[0] = lambda state: state.commit(token, empty=False)
     bench.write_tasks(job, {0: f"running/2/0/0/{token}"})
     bench.run(batch.release_all())
     assert str(bench.shard(job).tasks[0]) == "pending/3/0/0/"
 
 
-def test_told_to_go_when_the_shard_is_gone(bench: Bench) -> None:
-    """There is nothing to give back."""
+def test_stopped_after_the_shard_was_deleted(bench: Bench) -> None:
+    """There is nothing to release."""
     job = bench.deployed(inputs=MANY, partitions=0, replicas=1)
     worker, executor = worker_of(bench, job)
     executor.seconds = lambda task: 60.0
@@ -249,8 +249,8 @@ def test_told_to_go_when_the_shard_is_gone(bench: Bench) -> None:
     assert worker.batch is None
 
 
-def test_told_to_go_the_shard_goes_in_between(bench: Bench) -> None:
-    """Between the look and the patch."""
+def test_stopped_while_the_shard_is_deleted(bench: Bench) -> None:
+    """Between the read and the patch."""
     job = bench.deployed(inputs=MANY, partitions=0, replicas=1)
     worker, executor = worker_of(bench, job)
     executor.seconds = lambda task: 60.0
@@ -264,7 +264,7 @@ def test_told_to_go_the_shard_goes_in_between(bench: Bench) -> None:
     assert bench.objects(SHARDS) == []
 
 
-def test_the_outcome_of_a_batch_that_was_given_up_is_not_taken_for_another(bench: Bench) -> None:
+def test_the_outcome_of_an_abandoned_batch_is_ignored(bench: Bench) -> None:
     """Task 0 of the map stage and task 0 of the reduce stage have the same number."""
     job = bench.deployed(inputs=["a"], partitions=0, replicas=1)
     worker, executor = worker_of(bench, job)
@@ -275,8 +275,8 @@ def test_the_outcome_of_a_batch_that_was_given_up_is_not_taken_for_another(bench
     assert bench.shard(job).tasks[0].failures == 0
 
 
-def test_the_pause_of_a_crowded_worker_doubles_until_a_claim_succeeds(bench: Bench) -> None:
-    """A thousand workers at few tasks do not ask five times a second each.  (The first loss ends one entry.)"""
+def test_the_pause_after_lost_claims_doubles_until_a_claim_succeeds(bench: Bench) -> None:
+    """A thousand workers at few tasks must not each send five requests a second.  (One claim expands the entry.)"""
     job = bench.deployed(inputs=MANY, partitions=0, replicas=1)
     worker, _ = worker_of(bench, job)
     claims = 0

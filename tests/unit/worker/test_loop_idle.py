@@ -1,4 +1,4 @@
-"""A worker that finds nothing open: it buries the dead, moves the stage on, or waits; it never spins."""
+"""A worker that finds no open shard reclaims tasks, advances the stage or waits, and never loops without a pause."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ def bench() -> Bench:
     return Bench()
 
 
-def test_a_dead_workers_task_is_taken_over(bench: Bench) -> None:
-    """At once when its Lease has another holder; it is then run alone, as its holder died on it."""
+def test_a_dead_workers_task_is_reclaimed(bench: Bench) -> None:
+    """Immediately if its Lease has another holder; the task then runs alone, because it has a loss."""
     job = bench.deployed(inputs=["a", "b"], partitions=0)
     bench.write_tasks(job, {1: f"running/1/0/0/{B}"})
     worker, executor = worker_of(bench, job)
@@ -28,8 +28,8 @@ def test_a_dead_workers_task_is_taken_over(bench: Bench) -> None:
     assert bench.shard(job).tasks[1].losses == 1
 
 
-def test_a_silent_workers_task_after_a_lease_duration(bench: Bench) -> None:
-    """By the observer's own clock, over its own reads.  (With `maxAttempts` 1 nobody backs it up before.)"""
+def test_a_task_is_reclaimed_a_lease_duration_after_the_last_heartbeat(bench: Bench) -> None:
+    """By the observer's clock, from its reads.  (With `maxAttempts` 1 the task has no backup before.)"""
     job = bench.deployed(inputs=["a", "b"], partitions=0, maxAttempts=1)
     bench.write_tasks(job, {1: f"running/1/0/0/{B}"})
     bench.hold_lease(job, 1, B)
@@ -76,24 +76,24 @@ def test_one_watch_on_the_open_shards_of_the_job(bench: Bench) -> None:
 
 @pytest.mark.parametrize("event", [None, WatchEvent("ERROR", {"code": 410})], ids=["refused", "expired"])
 def test_a_watch_that_ends_at_once_is_no_reason_to_spin(bench: Bench, event: WatchEvent | None) -> None:
-    """Denied, too many requests, an apiserver that is away: the time passes all the same."""
+    """Denied, too many requests, an apiserver that is down: the worker waits anyway."""
     job = bench.deployed(inputs=["a", "b"], partitions=0, maxAttempts=1)
     bench.write_tasks(job, {1: f"running/1/0/0/{B}"})
     bench.hold_lease(job, 1, B)
 
     bench.watching = lambda watch: event
     worker, _ = worker_of(bench, job)
-    looks: list[Request] = []
+    requests: list[Request] = []
 
     def count(request: Request) -> None:
-        looks.append(request)
-        assert len(looks) < 300, f"{len(looks)} requests in {bench.now - 1000:.1f} s"
+        requests.append(request)
+        assert len(requests) < 300, f"{len(requests)} requests in {bench.now - 1000:.1f} s"
 
     bench.before.append(count)
     assert bench.run(worker.run()) is ExitReason.COMPLETE
 
 
-def test_an_event_is_a_reason_to_look_at_once(bench: Bench) -> None:
+def test_an_event_ends_the_wait(bench: Bench) -> None:
     """A shard has opened."""
     job = bench.deployed(inputs=["a", "b"], partitions=0)
     bench.write_tasks(job, {1: f"running/1/0/0/{B}"})
@@ -111,7 +111,7 @@ def test_an_event_is_a_reason_to_look_at_once(bench: Bench) -> None:
 
 
 def test_labels_that_are_all_wrong_are_repaired(bench: Bench) -> None:
-    """They say that everything is done, and it is not: the consistent look tells."""
+    """All labels are `done`, but not all tasks: the worker finds that out by the consistent list."""
     job = bench.deployed(inputs=["a", "b"], partitions=0, replicas=2)
     bench.write_tasks(job, {0: f"running/1/0/0/{B}", 1: "empty/1/0/0/w1-cccccc"})
     lease = bench.hold_lease(job, 1, B)
@@ -132,8 +132,8 @@ def test_labels_that_are_all_wrong_are_repaired(bench: Bench) -> None:
     assert [task.number for task in executor.begun] == [0]
 
 
-def test_a_shard_that_says_open_and_is_not(bench: Bench) -> None:
-    """It is repaired in passing, by whoever looks for work."""
+def test_a_shard_with_a_wrong_label_open(bench: Bench) -> None:
+    """A worker that looks for work repairs the label."""
     job = bench.deployed(inputs=[str(number) for number in range(64)], partitions=0, replicas=2)
     bench.write_tasks(job, {number: f"empty/1/0/0/{B}" for number in range(32, 64)}, 0, 1)
     worker, executor = worker_of(bench, job)
@@ -142,8 +142,8 @@ def test_a_shard_that_says_open_and_is_not(bench: Bench) -> None:
     assert bench.shard(job, 0, 1).hint == "done"
 
 
-def test_a_failure_that_somebody_else_wrote_fails_the_job(bench: Bench) -> None:
-    """Whoever reads it flips the job; the worker that wrote it may be dead."""
+def test_a_failure_that_another_worker_wrote_fails_the_job(bench: Bench) -> None:
+    """The worker that reads it fails the job; the worker that wrote it may be dead."""
     job = bench.deployed(inputs=["a", "b"], maxAttempts=1)
     bench.write_tasks(job, {1: "failed/1/1/0/"})
     worker, _ = worker_of(bench, job)
@@ -151,8 +151,8 @@ def test_a_failure_that_somebody_else_wrote_fails_the_job(bench: Bench) -> None:
     assert bench.job().document["status"]["error"] == "map/1 failed once: no attempt left an error"
 
 
-def test_a_task_of_ones_own_that_one_did_not_know_of_is_adopted(bench: Bench) -> None:
-    """A claim that landed late: it is run, and not left to expire."""
+def test_a_task_that_the_worker_holds_without_knowing_is_adopted(bench: Bench) -> None:
+    """After a late claim the worker runs the task, and does not wait until it is lost."""
     job = bench.deployed(inputs=["a", "b"], partitions=0)
     worker, executor = worker_of(bench, job)
     bench.write_tasks(job, {0: f"running/1/0/0/{worker.identity.token}", 1: f"empty/1/0/0/{B}"})

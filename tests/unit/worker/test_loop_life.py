@@ -25,8 +25,8 @@ def status(bench: Bench) -> Json:
     return bench.job().document["status"]
 
 
-def test_one_worker_does_it_all(bench: Bench) -> None:
-    """Maps, seals, reduces, records the results: without the operator."""
+def test_one_worker_alone(bench: Bench) -> None:
+    """It maps, seals, reduces and records the results, without the operator."""
     job = bench.deployed(inputs=[str(number) for number in range(70)], partitions=3, replicas=1)
     worker, executor = worker_of(bench, job)
     assert bench.run(worker.run()) is ExitReason.COMPLETE
@@ -54,7 +54,7 @@ def test_a_job_that_is_over(bench: Bench, phase: str) -> None:
     assert executor.begun == []
 
 
-def test_a_job_that_is_gone_or_another(bench: Bench) -> None:
+def test_a_job_that_was_deleted_or_replaced(bench: Bench) -> None:
     """404, and another job of the same name."""
     job = bench.deployed()
     worker, _ = worker_of(bench, job)
@@ -98,7 +98,7 @@ def test_what_happens_to_the_job_stops_a_running_task(bench: Bench, what: str) -
 
 
 def test_rights_that_are_taken_away_later(bench: Bench) -> None:
-    """Then nothing can be done: the process ends, and is started again."""
+    """The process must end, and Kubernetes starts it again."""
     job = bench.deployed()
     worker, executor = worker_of(bench, job)
     executor.seconds = lambda task: 30.0
@@ -119,7 +119,7 @@ def test_a_failing_task_fails_the_job_with_the_first_cause(bench: Bench) -> None
 
 
 def test_a_task_that_fails_once_is_done_again(bench: Bench) -> None:
-    """The job is none the worse for it."""
+    """The job completes with all results."""
     job = bench.deployed(inputs=list("abc"))
     worker, executor = worker_of(bench, job)
     executor.kind = lambda task: "failed" if task.attempt.startswith("1-") and task.number == 1 else "done"
@@ -137,7 +137,7 @@ def test_tasks_without_an_output(bench: Bench) -> None:
 
 
 def test_two_workers_share_a_stage(bench: Bench) -> None:
-    """Each begins with its own part of the shards: they do not get into each other's way."""
+    """Each begins with its own part of the shards, so that they do not compete."""
     job = bench.deployed(inputs=[str(number) for number in range(64)], partitions=0)
     one, first = worker_of(bench, job, 0)
     two, second = worker_of(bench, job, 1)
@@ -151,8 +151,8 @@ def test_two_workers_share_a_stage(bench: Bench) -> None:
 
     first.while_waiting = let_the_other_begin
     first.seconds = lambda task: 0.5
-    # The other one does its own shard, then what this one has not claimed, and waits for the rest in vain until
-    # this one's Lease has expired: it takes the task over.
+    # The other worker runs its own shard, then what this worker has not claimed.
+    # It waits for the rest until this worker's Lease has expired, and reclaims the task.
     assert bench.run(one.run()) is ExitReason.COMPLETE
     assert {task.number for task in second.begun[:32]} == set(range(32, 64))
     assert len({task.number for task in first.begun + second.begun}) == 64
@@ -163,8 +163,8 @@ def of_stage(pieces: list[PlannedTask], stage: str) -> list[int]:
     return [task.number for task in pieces if task.stage == stage]
 
 
-def test_a_stage_whose_sealer_died_is_moved_on(bench: Bench) -> None:
-    """The flip landed, the labels did not: the next stage's shards still say `waiting`."""
+def test_a_stage_whose_sealer_died_is_opened(bench: Bench) -> None:
+    """The job's status was changed, the labels were not: the next stage's shards are still labelled `waiting`."""
     job = bench.deployed(partitions=40)
     view: JobView = bench.job()
     bench.write_tasks(view, {0: "empty/1/0/0/w9-zzzzzz", 1: "empty/1/0/0/w9-zzzzzz"})

@@ -1,4 +1,4 @@
-"""When the logs of attempts are written, and that nothing but people depends on them."""
+"""When the logs of attempts are written, and that no task depends on them."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ class NoRoomForLogs(MemoryStore):
         super().put(key, data)
 
 
-class BehindTheTimes(PlannedExecutor):
-    """An executor that still knows an attempt of a batch that was given up."""
+class StaleExecutor(PlannedExecutor):
+    """An executor that still has an attempt of an abandoned batch."""
 
     def current_log(self) -> tuple[PlannedTask, bytes]:
-        """Of the other."""
-        return PlannedTask("map", 0, "1-w9-others", "elsewhere/"), b"not mine"
+        """Return the log of an attempt of another worker."""
+        return PlannedTask("map", 0, "1-w9-others", "elsewhere/"), b"of another worker"
 
 
 def records(bench: Bench) -> dict[str, bytes]:
@@ -82,16 +82,16 @@ def test_logs_are_there_before_the_attempts_count(bench: Bench) -> None:
 
 
 def test_a_log_that_cannot_be_written_fails_nothing(bench: Bench) -> None:
-    """It is said, with its key; the task is done all the same."""
+    """The worker logs a warning with the key, and the task is committed anyway."""
     bench.store = NoRoomForLogs(Referee(), lambda: False)
     job = bench.deployed(inputs=["a"], partitions=0, replicas=1)
     worker, executor = worker_of(bench, job)
-    said: list[tuple[str, dict[str, object]]] = []
-    worker.warn = lambda event, **fields: said.append((event, fields))
+    warnings: list[tuple[str, dict[str, object]]] = []
+    worker.warn = lambda event, **fields: warnings.append((event, fields))
     executor.kind = lambda task: "empty"
     executor.printed = lambda task: b"hello"
     assert bench.run(worker.run()) is ExitReason.COMPLETE
-    ((event, fields),) = said
+    ((event, fields),) = warnings
     assert event == "record_write_failed"
     assert str(fields["key"]).endswith(f"/0/map/0/1-{worker.identity.token}/log.txt")
     assert fields["error"] == "no room"
@@ -125,19 +125,19 @@ def test_a_quiet_long_task_costs_nothing_either(bench: Bench) -> None:
     assert records(bench) == {}
 
 
-def test_a_worker_that_is_told_to_go_has_the_log_of_what_it_cuts_short(bench: Bench) -> None:
-    """It is kept after all else: see `kubemr.worker.main`."""
+def test_a_worker_that_is_stopped_has_the_log_of_the_interrupted_attempt(bench: Bench) -> None:
+    """The worker writes it last: see `kubemr.worker.main`."""
     job = bench.deployed(inputs=["a"], partitions=0, replicas=1)
     worker, executor = worker_of(bench, job)
     executor.seconds = lambda task: 1000.0
     executor.printed = lambda task: b"half"
     stop = Stop()
 
-    def tell() -> None:
+    def stop_during_the_task() -> None:
         if executor.current is not None:
             stop.set()
 
-    executor.while_waiting = tell
+    executor.while_waiting = stop_during_the_task
     with pytest.raises(StoppedError):
         bench.run(worker.run(), stop)
     bench.run(worker.release_all())
@@ -156,10 +156,10 @@ def test_it_has_none_when_nothing_runs(bench: Bench) -> None:
 
 
 def test_only_the_attempt_that_is_held_has_its_log_kept(bench: Bench) -> None:
-    """The executor still knows one that was taken away."""
+    """The executor still has one that was reclaimed."""
     job = bench.deployed(inputs=["a", "b"], partitions=0, replicas=1)
     worker, executor = worker_of(bench, job)
-    worker.executor = executor = BehindTheTimes(bench)
+    worker.executor = executor = StaleExecutor(bench)
     executor.seconds = lambda task: 40.0
     assert bench.run(worker.run()) is ExitReason.COMPLETE
     assert records(bench) == {}

@@ -1,4 +1,4 @@
-"""`self.records` and `self.parts`: what a worker sees of a split, and what it hears when a file cannot be read."""
+"""`self.records` and `self.parts`: what a worker reads of a split, and the errors if a file cannot be read."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ PACK: dict[str, Callable[[bytes], bytes]] = {"Gzip": gzip.compress, "Bzip2": bz2
 
 
 def of(content: bytes) -> Callable[[str, int], BinaryIO]:
-    """Opens a file of that content, whatever its address."""
+    """Return a function that opens a file of that content for any address."""
     return lambda url, start: io.BytesIO(content[start:])
 
 
 @pytest.mark.parametrize("kind", PACK)
-def test_packed_files_are_unpacked(kind: str) -> None:
+def test_compressed_files_are_decompressed(kind: str) -> None:
     """All of it, in several members too."""
     packed = PACK[kind](LINES + b"\n") + PACK[kind](b"next")
     found = list(records(Part("s3://b/x", compression=kind), of(packed)))
@@ -47,8 +47,8 @@ def test_a_damaged_file_is_named(kind: str, damage: Callable[[bytes], bytes]) ->
         list(records(Part("s3://b/x", compression=kind), of(content)))
 
 
-def test_what_the_store_says_is_passed_on() -> None:
-    """It is no damage."""
+def test_errors_of_the_store_are_passed_on() -> None:
+    """They do not mean that the file is damaged."""
 
     class Broken(io.RawIOBase):
         def readable(self) -> bool:
@@ -61,7 +61,7 @@ def test_what_the_store_says_is_passed_on() -> None:
         list(records(Part("s3://b/x", compression="Gzip"), lambda url, start: io.BufferedReader(Broken())))
 
 
-def test_zstd_needs_a_decoder() -> None:
+def test_zstd_needs_a_decompressor() -> None:
     """Python's own from 3.14 on, or the package zstandard; the error names both."""
     # A frame of zstd that holds LINES as it is: magic number, no checksum, one raw block that is the last.
     frame = b"\x28\xb5\x2f\xfd\x20" + bytes([len(LINES)]) + (len(LINES) << 3 | 1).to_bytes(3, "little") + LINES
@@ -83,27 +83,29 @@ def test_a_compression_that_is_not_known() -> None:
 
 @pytest.mark.parametrize("part", [Part("s3://b/x", 0, 100), Part("s3://b/x", 5, 50), Part("s3://b/x", 50, 50)])
 def test_a_file_that_has_become_shorter_is_an_error(part: Part) -> None:
-    """It is never taken for records that are not there."""
-    told = r"^s3://b/x: has no more than \d+ bytes, and \d+ at least by the manifest or when it was listed; "
-    with pytest.raises(RecordsError, match=told):
+    """The reader does not treat it as the end of the records."""
+    message = r"^s3://b/x: has no more than \d+ bytes, and \d+ at least by the manifest or when it was listed; "
+    with pytest.raises(RecordsError, match=message):
         list(records(part, of(LINES)))
 
 
 @pytest.mark.parametrize(
     "part",
     [
-        Part("s3://b/x", 0, 5, last=True),  # up to the end of a record
-        Part("s3://b/x", 5, 7, last=True),  # into a record, which is read to its end
-        Part("s3://b/x", 1, 2, last=True),  # within a record that is another part's
-        Part("s3://b/x", 12, 1, last=True),  # within the last record, which does not end
+        Part("s3://b/x", 0, 5, last=True),  # Up to the end of a record.
+        Part("s3://b/x", 5, 7, last=True),  # Into a record, which is read to its end.
+        Part("s3://b/x", 1, 2, last=True),  # Within a record that is another part's.
+        Part("s3://b/x", 12, 1, last=True),  # Within the last record, which does not end.
     ],
 )
 def test_a_file_that_is_longer_than_its_parts_is_an_error(part: Part) -> None:
-    """What follows would be read by nobody.  Only the last part cares, and has read all of its own by then."""
+    """No part would read what follows.  Only the last part checks that, after it has read its records."""
     found: list[bytes] = []
     stop = part.start + (part.length or 0)
-    told = rf"^s3://b/x: has more than {stop} bytes, and {stop} by the manifest"
-    with pytest.raises(RecordsError, match=told + r" .*; correct the manifest, do not .*, and create the job again$"):
+    message = rf"^s3://b/x: has more than {stop} bytes, and {stop} by the manifest"
+    with pytest.raises(
+        RecordsError, match=message + r" .*; correct the manifest, do not .*, and create the job again$"
+    ):
         found.extend(records(part, of(LINES)))
     assert found == list(records(evolve(part, last=False), of(LINES)))
 
@@ -116,7 +118,7 @@ def test_the_last_part_ends_where_the_file_does() -> None:
 
 
 def test_the_parts_of_an_input() -> None:
-    """An address is one whole file, packed as its name says."""
+    """An address is one whole file, and its name determines the compression."""
     worker = JobWorker()
     split = Split((Part("s3://b/x", 5, 10), Part("s3://b/y")))
     assert worker.parts(split.encode()) == split.parts
@@ -143,7 +145,7 @@ def test_a_worker_reads_the_records_of_its_input(harness: Harness) -> None:
 
 
 def test_reading_records_is_progress(harness: Harness) -> None:
-    """A task whose records take long is not taken for one that hangs."""
+    """A task with slow records does not time out."""
     DirectoryStore(harness.store).put("own", b"x\n" * 64)
     source = """
         class Worker(JobWorker):

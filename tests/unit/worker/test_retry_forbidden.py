@@ -1,4 +1,4 @@
-"""A denial is believed only when it lasts: an apiserver that was just started denies what it will allow in a moment."""
+"""A denial is an error only if it lasts: an apiserver that was just started denies requests that it allows later."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def bench() -> Bench:
     "request_", ["get mapreducejobs", "get leases", "patch mapreducetaskshards", "patch mapreducejobs"]
 )
 def test_a_job_is_done_by_a_worker_that_is_denied_for_a_while(bench: Bench, request_: str, denial: Answer) -> None:
-    """Whatever the request: what was denied is sent again, and nothing is lost or fails."""
+    """A denied request of any kind is sent again, and nothing is lost or fails."""
     job = bench.deployed(inputs=list("abc"), partitions=1)
     verb, plural = request_.split()
     worker, _ = worker_of(bench, job)
@@ -39,7 +39,7 @@ def test_a_job_is_done_by_a_worker_that_is_denied_for_a_while(bench: Bench, requ
 
 
 def test_a_denial_that_lasts_is_an_error(bench: Bench) -> None:
-    """It names what was refused, after so many seconds and no more."""
+    """It names the rejected request, after `PATIENCE_SECONDS` at most."""
     job = bench.deployed()
     worker, _ = worker_of(bench, job)
     bench.answer(asks("get", "mapreducejobs"), *[DENIED] * 1000)
@@ -49,7 +49,7 @@ def test_a_denial_that_lasts_is_an_error(bench: Bench) -> None:
     assert PATIENCE_SECONDS - LONGEST_SECONDS <= bench.now - began <= PATIENCE_SECONDS
 
 
-def test_each_request_has_its_own_patience(bench: Bench) -> None:
+def test_each_request_has_its_own_deadline(bench: Bench) -> None:
     """Denied for most of the time twice, and allowed in between."""
     job = bench.deployed()
     bench.uniform = lambda: 0.0
@@ -61,7 +61,7 @@ def test_each_request_has_its_own_patience(bench: Bench) -> None:
 
 
 def test_a_renewal_that_is_denied_is_tried_again_within_the_given_time(bench: Bench) -> None:
-    """So that others see the worker live."""
+    """So that observers see its heartbeats in time."""
     token = Token("w0-aaaaaa")
     job = bench.deployed()
     lease = job.lease_of(0)

@@ -114,7 +114,7 @@ def test_without_a_reduce_stage_there_is_one_partition() -> None:
 
 @pytest.mark.parametrize("returned", ["", "s3://kubemr/0.txt", Url.ONE])
 def test_a_string_from_reduce_is_right(returned: str) -> None:
-    """The empty one means: no result."""
+    """The empty string is a success without a result."""
     assert reduce_output(REDUCE, returned) == str(returned)
 
 

@@ -1,4 +1,4 @@
-"""Idle workers leave in the tail of a job; enough of them stay, and those of the lowest indexes always."""
+"""Idle workers scale down in the tail of a stage; enough of them stay, and those with the lowest indexes always."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def bench() -> Bench:
 
 
 def tail(bench: Bench, running: int, **spec: object) -> JobView:
-    """A job of ten tasks, some of which a live worker is at; the others are done."""
+    """Deploy a job of ten tasks, of which a live worker runs some and the others are committed."""
     job = bench.deployed(inputs=list("abcdefghij"), replicas=100, **spec)  # type: ignore[arg-type]  # fields of a spec
     states = {number: f"{'running' if number < running else 'empty'}/1/0/0/{B}" for number in range(10)}
     bench.write_tasks(job, states)
@@ -35,8 +35,8 @@ def tail(bench: Bench, running: int, **spec: object) -> JobView:
     return job
 
 
-def at_once(bench: Bench, job: JobView, index: int) -> ExitReason | None:
-    """How the worker with this index ends, if it does without waiting."""
+def exit_reason(bench: Bench, job: JobView, index: int) -> ExitReason | None:
+    """Return why the worker with this index exits; None if it waits first."""
     worker, executor = worker_of(bench, job, index)
     began = bench.now
 
@@ -51,21 +51,21 @@ def at_once(bench: Bench, job: JobView, index: int) -> ExitReason | None:
 
 @pytest.mark.parametrize(("running", "last"), [(1, 3), (3, 7), (10, 21)])
 def test_twice_as_many_as_tasks_are_left_stay_and_two_more(bench: Bench, running: int, last: int) -> None:
-    """One for each task, one as a backup or in place of who dies; all others leave at once."""
+    """One for each task, one as a backup or in place of a dead holder; all other workers exit immediately."""
     job = tail(bench, running, partitions=0)
-    assert at_once(bench, job, last + 1) is ExitReason.SCALED_DOWN
-    assert at_once(bench, job, last) is None
+    assert exit_reason(bench, job, last + 1) is ExitReason.SCALED_DOWN
+    assert exit_reason(bench, job, last) is None
 
 
 @pytest.mark.parametrize(("partitions", "last"), [(1, 3), (20, 41)])
 def test_workers_are_needed_again_for_the_next_stage(bench: Bench, partitions: int, last: int) -> None:
     """In the tail of the map stage those stay that reduce has tasks for."""
     job = tail(bench, 1, partitions=partitions)
-    assert at_once(bench, job, last + 1) is ExitReason.SCALED_DOWN
-    assert at_once(bench, job, last) is None
+    assert exit_reason(bench, job, last + 1) is ExitReason.SCALED_DOWN
+    assert exit_reason(bench, job, last) is None
 
 
-def test_nobody_leaves_while_something_is_pending(bench: Bench) -> None:
+def test_no_worker_scales_down_while_a_task_is_pending(bench: Bench) -> None:
     """There is work."""
     job = tail(bench, 1, partitions=0)
     bench.write_tasks(job, {0: "pending/2/0/0/"})
@@ -74,8 +74,8 @@ def test_nobody_leaves_while_something_is_pending(bench: Bench) -> None:
     assert [task.number for task in executor.begun] == [0]
 
 
-def test_nobody_leaves_with_a_task_of_its_own(bench: Bench) -> None:
-    """One that it did not know of is run first."""
+def test_no_worker_scales_down_while_it_holds_a_task(bench: Bench) -> None:
+    """It first runs a task that it holds without knowing."""
     job = tail(bench, 1, partitions=0)
     worker, executor = worker_of(bench, job, 50)
     bench.write_tasks(job, {0: f"running/1/0/0/{worker.identity.token}", 1: f"running/1/0/0/{B}"})
@@ -84,22 +84,22 @@ def test_nobody_leaves_with_a_task_of_its_own(bench: Bench) -> None:
     assert [task.number for task in executor.begun] == [0]
 
 
-def test_a_complete_stage_is_sealed_by_whoever_sees_it(bench: Bench) -> None:
-    """Before anybody leaves: those who stay might be dead."""
+def test_the_worker_that_sees_a_complete_stage_seals_it(bench: Bench) -> None:
+    """It does not scale down first, because the workers that stay may be dead."""
     job = tail(bench, 0, partitions=0)
     worker, _ = worker_of(bench, job, 99)
     assert bench.run(worker.run()) is ExitReason.COMPLETE
 
 
-def test_a_task_that_failed_for_good_fails_the_job_before_anybody_leaves(bench: Bench) -> None:
-    """The same."""
+def test_a_worker_that_sees_a_failed_task_fails_the_job(bench: Bench) -> None:
+    """It does not scale down first, either."""
     job = tail(bench, 1, partitions=0)
     bench.write_tasks(job, {0: "failed/1/4/0/"})
     worker, _ = worker_of(bench, job, 99)
     assert bench.run(worker.run()) is ExitReason.FAIL
 
 
-def test_who_stays_looks_after_the_holders_as_if_the_others_had_never_been(bench: Bench) -> None:
+def test_the_workers_that_stay_watch_the_holders_as_in_a_small_job(bench: Bench) -> None:
     """Of a thousand workers four are left: each has to watch the last holder, and none waits for a minute."""
     job = bench.deployed(inputs=list("abcdefghij"), replicas=1000, partitions=0, maxAttempts=1)
     bench.write_tasks(job, {0: f"running/1/0/0/{B}"})
@@ -112,12 +112,12 @@ def test_who_stays_looks_after_the_holders_as_if_the_others_had_never_been(bench
     assert bench.now - began < 1.5 * lease["spec"]["leaseDurationSeconds"]
 
 
-def test_a_glance_that_shows_a_part_is_no_tail(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nobody leaves, and nothing is backed up, as long as more may be left than was seen."""
+def test_an_incomplete_list_is_no_tail(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No worker scales down or backs up a task while the list may be incomplete."""
     monkeypatch.setattr(loop, "UNFINISHED_SAMPLE", 1)
     monkeypatch.setattr(loop, "FULL_LIST_EVERY", 1e9)
     job = tail(bench, 1, partitions=0)
-    assert at_once(bench, job, 99) is None
+    assert exit_reason(bench, job, 99) is None
     job = bench.deployed(name="more", inputs=list("abcd"), replicas=2, partitions=0)
     bench.write_tasks(job, {3: f"running/1/0/0/{B}"})
     lease = bench.hold_lease(job, 1, B)
@@ -141,7 +141,7 @@ def test_a_glance_that_shows_a_part_is_no_tail(bench: Bench, monkeypatch: pytest
     st.lists(st.sampled_from(["running", "pending", "failed"]), min_size=10, max_size=10),
 )
 def test_the_number_never_rises_and_never_falls_below_four(order: list[int], partitions: int, names: list[str]) -> None:
-    """Whatever becomes of tasks: who has left is not missed later, and workers 0 to 3 stay."""
+    """In any order of events: workers that scaled down are not missed later, and workers 0 to 3 stay."""
     bench = Bench()
     job = bench.deployed(inputs=list("abcdefghij"), partitions=partitions)
     shard = bench.shard(job)

@@ -68,7 +68,7 @@ def test_a_module_is_executed_again(harness: Harness, package: Path) -> None:
 
 @pytest.mark.parametrize("command", [["-"], [], ["-X", "dev", "-"]], ids=["dash", "nothing", "options"])
 def test_a_program_from_stdin_cannot_be_executed_again(harness: Harness, command: list[str]) -> None:
-    """The error says what to do."""
+    """The error has the remedy."""
     result = subprocess.run(
         [sys.executable, *command], input=PROGRAM, env=harness.environ(), capture_output=True, text=True, timeout=60
     )
@@ -78,7 +78,7 @@ def test_a_program_from_stdin_cannot_be_executed_again(harness: Harness, command
 
 @pytest.mark.parametrize("value", ["", "x", "99", "0"])
 def test_a_variable_that_was_left_over_is_named(harness: Harness, value: str) -> None:
-    """A descriptor that is no socket of ours is refused."""
+    """A descriptor that is not a socket of kubemr is rejected."""
     result = subprocess.run(
         harness.program("class Worker(JobWorker): pass"),
         env={**harness.environ(), "KUBEMR_CHILD_FD": value},
@@ -93,7 +93,7 @@ def test_a_variable_that_was_left_over_is_named(harness: Harness, value: str) ->
 
 
 def test_an_idle_child_ends_in_an_orderly_way(harness: Harness) -> None:
-    """`stop` lets `atexit` run; the process and its group are gone when it returns."""
+    """`stop` lets `atexit` run; the process and its group have ended when it returns."""
     path = harness.directory / "atexit"
     executor = harness.executor(
         f"""

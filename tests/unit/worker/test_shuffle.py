@@ -37,7 +37,7 @@ def store(tmp_path: Path) -> CountingStore:
 
 
 def write_stage(store: DirectoryStore, tasks: list[dict[int, str]], index: str = INDEX) -> None:
-    """A map stage whose tasks had these outputs, `{}` for `empty`."""
+    """Write a map stage whose tasks had these outputs, `{}` for `empty`."""
     attempts = [f"1-w{number % 3}-abc123" if outputs else "" for number, outputs in enumerate(tasks)]
     for number, outputs in enumerate(tasks):
         if outputs:
@@ -45,8 +45,8 @@ def write_stage(store: DirectoryStore, tasks: list[dict[int, str]], index: str =
     store.put(index, Index(attempts).encode())
 
 
-def gatherer(store: DirectoryStore, **options: int) -> ShuffleReader:
-    """One without a task."""
+def reader(store: DirectoryStore, **options: int) -> ShuffleReader:
+    """Return a reader of reduce inputs."""
     return ShuffleReader(store, lambda: None, **options)
 
 
@@ -54,47 +54,47 @@ def test_inputs_come_in_order_of_map_tasks(store: CountingStore) -> None:
     """Tasks without output, or without output in this partition, are left out; an empty string is not."""
     write_stage(store, [{0: f"{number}-0", number % 3: f"{number}-x"} if number % 5 else {} for number in range(700)])
     expected = [f"{n}-x" if n % 3 == 0 else f"{n}-0" for n in range(700) if n % 5]
-    assert gatherer(store).inputs(INDEX, SOURCE, 0) == expected
-    assert gatherer(store).inputs(INDEX, SOURCE, 2) == [f"{n}-x" for n in range(700) if n % 5 and n % 3 == 2]
-    assert gatherer(store).inputs(INDEX, SOURCE, 3) == []
+    assert reader(store).inputs(INDEX, SOURCE, 0) == expected
+    assert reader(store).inputs(INDEX, SOURCE, 2) == [f"{n}-x" for n in range(700) if n % 5 and n % 3 == 2]
+    assert reader(store).inputs(INDEX, SOURCE, 3) == []
     write_stage(store, [{0: ""}, {1: "b"}])
-    assert gatherer(store).inputs(INDEX, SOURCE, 0) == [""]
+    assert reader(store).inputs(INDEX, SOURCE, 0) == [""]
 
 
 def test_an_attempt_that_does_not_count_is_never_read(store: CountingStore) -> None:
     """Only what the index names."""
     write_stage(store, [{0: "right"}])
     store.put(f"{SOURCE}0/2-w9-zzz999/outputs.json", encode_outputs({0: "wrong"}))
-    assert gatherer(store).inputs(INDEX, SOURCE, 0) == ["right"]
+    assert reader(store).inputs(INDEX, SOURCE, 0) == ["right"]
 
 
 def test_outputs_are_read_once_for_all_partitions(store: CountingStore) -> None:
     """The next reduce task of the same stage finds them."""
     write_stage(store, [{0: "a", 1: "b"}] * 20)
-    gather = gatherer(store)
-    assert gather.inputs(INDEX, SOURCE, 0) == ["a"] * 20
-    assert gather.inputs(INDEX, SOURCE, 1) == ["b"] * 20
+    shuffle = reader(store)
+    assert shuffle.inputs(INDEX, SOURCE, 0) == ["a"] * 20
+    assert shuffle.inputs(INDEX, SOURCE, 1) == ["b"] * 20
     assert set(store.reads.values()) == {1}
 
 
 def test_what_is_kept_is_bounded(store: CountingStore) -> None:
     """With room for about half of it, about half is read again: not all of it, as with the oldest thrown out."""
     write_stage(store, [{0: "a" * 90, 1: "b"}] * 100)
-    gather = gatherer(store, cache_bytes=55 * 100)
-    gather.inputs(INDEX, SOURCE, 0)
+    shuffle = reader(store, cache_bytes=55 * 100)
+    shuffle.inputs(INDEX, SOURCE, 0)
     store.reads.clear()
-    assert gather.inputs(INDEX, SOURCE, 1) == ["b"] * 100
+    assert shuffle.inputs(INDEX, SOURCE, 1) == ["b"] * 100
     assert 30 <= sum(store.reads.values()) <= 65
 
 
-def test_another_stage_is_read_anew(store: CountingStore) -> None:
+def test_another_stage_is_read_again(store: CountingStore) -> None:
     """A retry of the job has another index, and other attempts may count in it."""
     write_stage(store, [{0: "first"}])
-    gather = gatherer(store)
-    assert gather.inputs(INDEX, SOURCE, 0) == ["first"]
+    shuffle = reader(store)
+    assert shuffle.inputs(INDEX, SOURCE, 0) == ["first"]
     store.put(f"{SOURCE}0/7-w1-def456/outputs.json", encode_outputs({0: "second"}))
     store.put("job/run-2/0-map.index.json", Index(["7-w1-def456"]).encode())
-    assert gather.inputs("job/run-2/0-map.index.json", SOURCE, 0) == ["second"]
+    assert shuffle.inputs("job/run-2/0-map.index.json", SOURCE, 0) == ["second"]
 
 
 def test_missing_outputs_are_an_error_and_never_empty(store: CountingStore) -> None:
@@ -102,30 +102,30 @@ def test_missing_outputs_are_an_error_and_never_empty(store: CountingStore) -> N
     write_stage(store, [{0: "a"}, {0: "b"}])
     store.delete(f"{SOURCE}1/1-w1-abc123/outputs.json")
     with pytest.raises(ShuffleError, match=r"file://.*job/0/map/1/1-w1-abc123/outputs\.json: missing, although"):
-        gatherer(store).inputs(INDEX, SOURCE, 0)
+        reader(store).inputs(INDEX, SOURCE, 0)
 
 
 def test_a_missing_index_is_an_error(store: CountingStore) -> None:
     """The error names the key."""
     with pytest.raises(NoSuchKeyError, match=r"0-map\.index\.json"):
-        gatherer(store).inputs(INDEX, SOURCE, 0)
+        reader(store).inputs(INDEX, SOURCE, 0)
 
 
 @pytest.mark.parametrize("data", [b"", b"{}", b"[]", b'{"total": 3, "attempts": ["a"]}', b"\xff"])
 def test_a_damaged_index_is_an_error(store: CountingStore, data: bytes) -> None:
-    """The error gives its address."""
+    """The error has its address."""
     store.put(INDEX, data)
     with pytest.raises(ShuffleError, match=r"file://.*0-map\.index\.json: "):
-        gatherer(store).inputs(INDEX, SOURCE, 0)
+        reader(store).inputs(INDEX, SOURCE, 0)
 
 
 @pytest.mark.parametrize("data", [b"", b"[]", json.dumps({"0": 7}).encode(), json.dumps({"a": "b"}).encode()])
 def test_damaged_outputs_are_an_error(store: CountingStore, data: bytes) -> None:
-    """The error gives their address."""
+    """The error has their address."""
     write_stage(store, [{0: "a"}])
     store.put(f"{SOURCE}0/1-w0-abc123/outputs.json", data)
     with pytest.raises(ShuffleError, match=r"file://.*0/map/0/1-w0-abc123/outputs\.json: "):
-        gatherer(store).inputs(INDEX, SOURCE, 0)
+        reader(store).inputs(INDEX, SOURCE, 0)
 
 
 def test_progress_is_reported_while_reading(store: CountingStore) -> None:

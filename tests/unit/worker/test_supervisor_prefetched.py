@@ -1,6 +1,6 @@
-"""A task that was given ahead, and becomes the first by what another thread does, begins then and has done no wrong.
+"""A prefetched attempt that becomes the first because another thread removes the one before starts then.
 
-Step by step, as no test can meet the moments between two looks of the driver at the desk.
+The tests call the supervisor step by step, because no test can hit the moments between two of its steps.
 """
 
 from __future__ import annotations
@@ -20,68 +20,68 @@ SECONDS = 60.0
 
 
 @pytest.fixture
-def desk() -> ExecutionQueue:
-    """An empty one."""
+def queue() -> ExecutionQueue:
+    """An empty queue."""
     return ExecutionQueue()
 
 
 @pytest.fixture
-def driver(desk: ExecutionQueue, harness: Harness) -> Iterator[ChildSupervisor]:
-    """Its child has started, and is ready; it ends with the test."""
+def supervisor(queue: ExecutionQueue, harness: Harness) -> Iterator[ChildSupervisor]:
+    """A supervisor whose child is ready; it ends with the test."""
     command = harness.program("class Worker(JobWorker):\n    def map(self, input):\n        return {}")
-    driver = ChildSupervisor(
-        desk,
+    supervisor = ChildSupervisor(
+        queue,
         JobInfo("words"),
         SECONDS,
         lambda: ChildProcess(command, harness.environ(), 1, 2, 0),
         lambda event, **fields: harness.events.append(event),
     )
-    driver.start_early = True
+    supervisor.start_early = True
     try:
-        driver._step()
-        assert driver._ready
-        yield driver
+        supervisor._step()
+        assert supervisor._ready
+        yield supervisor
     finally:
-        desk.stop()
-        driver.run()
-        desk.close()
+        queue.stop()
+        supervisor.run()
+        queue.close()
     assert harness.events == ["child_started", "child_ended"]
 
 
-def two(desk: ExecutionQueue) -> list[InFlight]:
-    """Two tasks are with the child."""
-    desk.submit([map_task(0), map_task(1)])
-    first = desk.start_next(time.monotonic(), time.monotonic() + SECONDS)
+def two_in_flight(queue: ExecutionQueue) -> list[InFlight]:
+    """Put two attempts in flight."""
+    queue.submit([map_task(0), map_task(1)])
+    first = queue.start_next(time.monotonic(), time.monotonic() + SECONDS)
     assert first is not None
-    flights = [first]
-    desk.prefetch(2, flights.extend)
-    return flights
+    in_flight = [first]
+    queue.prefetch(2, in_flight.extend)
+    return in_flight
 
 
-def test_it_is_not_late_from_the_beginning(desk: ExecutionQueue, driver: ChildSupervisor, harness: Harness) -> None:
-    """Its time begins when the one before it is taken back."""
-    first, second = two(desk)
-    desk.recall = lambda: [first.seq]
-    assert desk.withdraw() == [map_task(0)]
-    assert desk.running is second
+def test_its_time_starts_then(queue: ExecutionQueue, supervisor: ChildSupervisor, harness: Harness) -> None:
+    """Its time starts when the attempt before it is withdrawn."""
+    first, second = two_in_flight(queue)
+    queue.recall = lambda: [first.seq]
+    assert queue.withdraw() == [map_task(0)]
+    assert queue.running is second
     assert not second.started_at
     before = time.monotonic()
-    driver._wait_and_handle()  # ends by the desk's bell
-    assert desk.running is second
+    supervisor._wait_and_handle()  # the queue's wake-up ends it
+    assert queue.running is second
     assert before <= second.started_at <= second.deadline - SECONDS
     assert harness.events == ["child_started"]
 
 
-def test_it_has_not_failed_by_what_the_one_before_it_did(
-    desk: ExecutionQueue, driver: ChildSupervisor, harness: Harness
+def test_it_does_not_fail_by_a_time_out_of_the_attempt_before(
+    queue: ExecutionQueue, supervisor: ChildSupervisor, harness: Harness
 ) -> None:
-    """That one's time is over, and it is cancelled before its process is ended: the other begins anew in the next."""
-    first, _ = two(desk)
-    desk.recall = list  # the child has begun both
-    assert driver._child is not None
-    assert desk.cancel(first.assignment)
-    driver._fail_child(driver._child, "no progress", first)
-    assert desk.running is None
-    assert desk.withdraw() == [map_task(1)]
-    assert desk.wait(0.0) == []
+    """The first times out, and is cancelled before its process is killed: the other runs in the next process."""
+    first, _ = two_in_flight(queue)
+    queue.recall = list  # the child has begun both
+    assert supervisor._child is not None
+    assert queue.cancel(first.assignment)
+    supervisor._fail_child(supervisor._child, "no progress", first)
+    assert queue.running is None
+    assert queue.withdraw() == [map_task(1)]
+    assert queue.wait(0.0) == []
     assert harness.events == ["child_started", "child_ended"]

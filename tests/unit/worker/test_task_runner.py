@@ -199,8 +199,8 @@ def test_a_wrong_call_of_a_helper_says_what_is_wrong(harness: Harness, call: str
     assert keys(harness) == []
 
 
-def test_the_working_directory_goes_with_the_task(harness: Harness) -> None:
-    """Each attempt has its own; it is gone afterwards, also when the process crashed or was killed."""
+def test_the_working_directory_is_removed_with_the_task(harness: Harness) -> None:
+    """Each attempt has its own; it is removed afterwards, also if the process crashed or was killed."""
     executor = harness.executor(
         """
         class Worker(JobWorker):
@@ -318,8 +318,8 @@ def test_a_store_that_cannot_be_written_fails_the_attempt(harness: Harness) -> N
     assert str(harness.store) in outcome.message.splitlines()[0]
 
 
-def test_a_job_without_a_store_is_told_so(harness: Harness) -> None:
-    """When the first task needs it, by the names of the settings."""
+def test_without_a_store_the_first_task_that_needs_it_fails(harness: Harness) -> None:
+    """The error names the settings."""
     environ = harness.environ()
     del environ["KUBEMR_STORAGE_URL"]
     from kubemr.worker.execution.executor import ProcessExecutor
@@ -368,7 +368,7 @@ def test_inputs_come_from_the_chunk_that_the_assignment_names(harness: Harness) 
 def test_a_chunk_that_is_missing_or_damaged(
     harness: Harness, content: bytes | None, position: int, problem: str
 ) -> None:
-    """The attempt fails, and says where it looked: it is never taken for no input."""
+    """The attempt fails, and the error has the address of the chunk."""
     if content is not None:
         DirectoryStore(harness.store).put("job/inputs/1-a/0.json", content)
     task = evolve(map_task(0), chunk_key="job/inputs/1-a/0.json", position=position)

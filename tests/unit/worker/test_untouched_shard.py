@@ -1,4 +1,4 @@
-"""A worker of quick tasks takes its own shards whole, one after another, without a look at them first."""
+"""A worker of quick tasks claims whole shards of its part, one after another, without reading them first."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ def bench() -> Bench:
 
 
 def deployed(bench: Bench, tasks: int, replicas: int = 1) -> JobView:
-    """A job of so many tasks, in shards of 32."""
+    """Deploy a job of `tasks` tasks, in shards of 32."""
     return bench.deployed(inputs=[str(number) for number in range(tasks)], partitions=0, replicas=replicas)
 
 
-def asked(bench: Bench, job: JobView, number: int) -> list[str]:
-    """The requests for one shard, in their order."""
+def verbs(bench: Bench, job: JobView, number: int) -> list[str]:
+    """Return the verbs of the requests for one shard, in order."""
     name = job.shard_name(job.stages[0], number)
     return [each.verb for each in bench.requests if each.resource == SHARDS and each.name == name]
 
@@ -44,8 +44,8 @@ def test_it_is_the_shard_that_the_operator_has_made(bench: Bench, tasks: int) ->
         assert untouched_shard(job, stage, number, len(there.tasks) - 1) is None
 
 
-def test_nothing_is_taken_for_new_that_may_not_be(bench: Bench) -> None:
-    """A retry's shards have what was done before; with more workers than shards others begin there; one task is few."""
+def test_a_shard_that_may_have_been_touched_is_not_untouched(bench: Bench) -> None:
+    """In a retry, tasks may be committed; with more workers than shards, several begin there; one task is too few."""
     job = deployed(bench, 2 * SIZE + 1)
     stage = job.stages[0]
     assert untouched_shard(job, stage, 0, SIZE) is not None
@@ -54,20 +54,20 @@ def test_nothing_is_taken_for_new_that_may_not_be(bench: Bench) -> None:
     assert untouched_shard(job, stage, 2, SIZE) is None
 
 
-def test_shards_that_are_taken_whole_are_not_read_first(bench: Bench) -> None:
-    """Two patches for each: one takes it, one commits it.  The first one is read, as no task has been timed yet."""
+def test_shards_that_are_claimed_whole_are_not_read_first(bench: Bench) -> None:
+    """Each needs two patches, a claim and a commit.  The first shard is read, because no task was timed before."""
     job = deployed(bench, 6 * SIZE)
     worker, executor = worker_of(bench, job)
     executor.seconds = lambda task: QUICK
     bench.requests.clear()
     assert bench.run(worker.run()) is ExitReason.COMPLETE
-    assert asked(bench, job, 0)[0] == "get"
-    assert [asked(bench, job, number) for number in range(1, 6)] == [["patch", "patch"]] * 5
+    assert verbs(bench, job, 0)[0] == "get"
+    assert [verbs(bench, job, number) for number in range(1, 6)] == [["patch", "patch"]] * 5
     assert sorted(task.number for task in executor.begun) == list(range(6 * SIZE))
 
 
-def test_one_that_somebody_has_been_at_is_read_and_gone_on_with(bench: Bench) -> None:
-    """The claim is lost, and nothing else: what the other holds is the other's."""
+def test_a_shard_that_another_worker_has_touched_is_read(bench: Bench) -> None:
+    """The claim fails, and the worker continues with the other tasks."""
     job = deployed(bench, 4 * SIZE)
     other = "w1-bbbbbb"
     shard = bench.write_tasks(job, {2 * SIZE + 3: f"empty/1/0/0/{other}"}, 0, 2)
@@ -75,15 +75,15 @@ def test_one_that_somebody_has_been_at_is_read_and_gone_on_with(bench: Bench) ->
     executor.seconds = lambda task: QUICK
     bench.requests.clear()
     assert bench.run(worker.run()) is ExitReason.COMPLETE
-    assert asked(bench, job, 2) == ["patch", "get", "patch", "patch"]
+    assert verbs(bench, job, 2) == ["patch", "get", "patch", "patch"]
     assert Shard.parse(bench.get(shard.target)).tasks[2 * SIZE + 3].holders == (other,)
     assert sorted(task.number for task in executor.begun) == [
         number for number in range(4 * SIZE) if number != 2 * SIZE + 3
     ]
 
 
-def test_one_that_is_gone_is_no_error(bench: Bench) -> None:
-    """The job is looked at, and it may be over; here it is, as somebody has deleted it."""
+def test_a_deleted_shard_is_no_error(bench: Bench) -> None:
+    """The worker reads the job, which may have ended; here it was deleted."""
     job = deployed(bench, 4 * SIZE)
     worker, executor = worker_of(bench, job)
     executor.seconds = lambda task: QUICK

@@ -1,4 +1,4 @@
-"""The loop's pulse: without a step for long, the worker must not look healthy."""
+"""The watchdog of the loop: without a step for a long time, the worker must not look healthy."""
 
 from __future__ import annotations
 
@@ -15,26 +15,26 @@ def bench() -> Bench:
     return Bench()
 
 
-def test_every_effect_is_a_beat(bench: Bench) -> None:
-    """Alive while the loop goes on, however long it lasts in all; dead when one effect lasts too long."""
-    pulse = Watchdog(lambda: bench.now)
+def test_every_effect_is_progress(bench: Bench) -> None:
+    """The watchdog is alive while the loop makes progress, and dead if one effect lasts too long."""
+    watchdog = Watchdog(lambda: bench.now)
     seen: list[bool] = []
 
     def loop() -> Op[str]:
         for seconds in (STUCK_SECONDS - 1, STUCK_SECONDS - 1, STUCK_SECONDS):
             yield Sleep(seconds)
-            seen.append(pulse.alive())
+            seen.append(watchdog.alive())
         yield Now()
-        seen.append(pulse.alive())
+        seen.append(watchdog.alive())
         return "over"
 
-    assert bench.run(pulse.watch(loop())) == "over"
+    assert bench.run(watchdog.watch(loop())) == "over"
     assert seen == [True, True, False, True]
 
 
 def test_errors_reach_the_loop_and_leave_it(bench: Bench) -> None:
-    """The pulse is felt from outside only."""
-    pulse = Watchdog(lambda: bench.now)
+    """The watchdog does not change them."""
+    watchdog = Watchdog(lambda: bench.now)
 
     def fail() -> None:
         raise OSError("disk")
@@ -48,7 +48,7 @@ def test_errors_reach_the_loop_and_leave_it(bench: Bench) -> None:
         return "never"
 
     with pytest.raises(ValueError, match="because of the disk"):
-        bench.run(pulse.watch(loop()))
+        bench.run(watchdog.watch(loop()))
     assert bench.slept == [1.0]
 
 
@@ -63,7 +63,7 @@ def test_it_is_closed_with_the_loop(bench: Bench) -> None:
         finally:
             closed.append(True)
 
-    felt = Watchdog(lambda: bench.now).watch(loop())
-    next(felt)
-    felt.close()
+    watched = Watchdog(lambda: bench.now).watch(loop())
+    next(watched)
+    watched.close()
     assert closed == [True]

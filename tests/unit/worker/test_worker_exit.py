@@ -1,4 +1,4 @@
-"""How a worker process ends when what it depends on is away: in time, and with what it held given back."""
+"""How a worker process ends if the apiserver or storage is down: in time, and with its tasks released."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Served:
         self.transport = HttpTransport(Server(self.server.url, token="t", connect_timeout=0.5, read_timeout=0.5))
 
     def stop(self) -> None:
-        """The apiserver is gone; its core may be looked at again."""
+        """Stop the apiserver, so that the test may use its core again."""
         self.server.stop()
 
 
@@ -57,15 +57,15 @@ def served(bench: Bench, job: JobView) -> Iterator[Served]:
 
 
 class FailingStore:
-    """A store that is away."""
+    """A store that is down."""
 
     def put(self, key: str, data: bytes) -> None:
-        """Not now."""
+        """Raise an error."""
         raise StorageError("put", "the store", key, "it does not answer")
 
 
-def test_a_worker_whose_storage_fails_gives_its_tasks_back(bench: Bench, job: JobView, served: Served) -> None:
-    """At once and without a loss: nobody died, and the next attempt must not be held for a suspect."""
+def test_a_worker_whose_storage_fails_releases_its_tasks(bench: Bench, job: JobView, served: Served) -> None:
+    """It does so immediately and without a loss, because no worker has died."""
     worker, executor = worker_of(bench, job)
     executor.kind = lambda task: "failed"
     worker.dependencies = Dependencies(FailingStore(), bench.now_string)  # type: ignore[arg-type]  # only `put` is asked
@@ -80,22 +80,22 @@ def test_a_worker_whose_storage_fails_gives_its_tasks_back(bench: Bench, job: Jo
     assert "holderIdentity" not in bench.get(job.lease_of(0))["spec"]
 
 
-def test_a_worker_that_is_told_to_end_while_the_apiserver_is_away_ends(
+def test_a_worker_ends_on_sigterm_while_the_apiserver_is_down(
     bench: Bench, job: JobView, served: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It tries to give back what it holds, for some seconds; then the Lease expires by itself."""
+    """It tries to release its tasks and its Lease for some seconds; then the Lease expires by itself."""
     monkeypatch.setattr(process, "RELEASE_TASKS_SECONDS", 0.3)
     monkeypatch.setattr(process, "RELEASE_LEASE_SECONDS", 0.3)
     stop = Stop()
     worker, executor = worker_of(bench, job)
     executor.seconds = lambda task: 1e9
 
-    def away() -> None:
+    def apiserver_goes_down() -> None:
         if not stop.is_set():
             served.stop()
             stop.set()
 
-    executor.while_waiting = away
+    executor.while_waiting = apiserver_goes_down
     with pytest.raises(StoppedError):
         process._run_with_lease(worker, served.transport, stop, Log())  # type: ignore[arg-type]  # another executor
     assert isinstance(executor, PlannedExecutor)
@@ -111,8 +111,8 @@ def test_a_clean_end_releases_the_lease(bench: Bench, job: JobView, served: Serv
     assert "holderIdentity" not in bench.get(job.lease_of(0))["spec"]
 
 
-def test_a_worker_that_leaves_releases_its_lease(bench: Bench) -> None:
-    """The job goes on without it; what it is to others is told at once, not when the Lease expires."""
+def test_a_worker_that_scales_down_releases_its_lease(bench: Bench) -> None:
+    """The job continues without it, and observers need not wait until the Lease expires."""
     job = bench.deployed(inputs=list("abc"), partitions=0, replicas=10)
     bench.write_tasks(job, {0: "running/1/0/0/w1-bbbbbb", 1: "empty/1/0/0/w1-bbbbbb", 2: "empty/1/0/0/w1-bbbbbb"})
     bench.hold_lease(job, 1, "w1-bbbbbb")
@@ -126,31 +126,31 @@ def test_a_worker_that_leaves_releases_its_lease(bench: Bench) -> None:
     assert "holderIdentity" not in bench.get(job.lease_of(9))["spec"]
 
 
-class RightsGone:
-    """The apiserver after the job's clean-up: what would free the Lease is forbidden."""
+class RightsDeleted:
+    """The apiserver after the clean-up of the job: releasing the Lease is forbidden."""
 
     def __init__(self, transport: HttpTransport) -> None:
         self.transport = transport
-        self.refused = 0
+        self.rejected = 0
 
     def send(self, request: Request) -> Answer:
-        """403 for the one patch."""
+        """Answer 403 to the patch that releases the Lease."""
         if request.verb == "patch" and {"op": "remove", "path": "/spec/holderIdentity"} in request.body:
-            self.refused += 1
+            self.rejected += 1
             return Answer(403, {"kind": "Status", "reason": "Forbidden", "message": "no such role"})
         return self.transport.send(request)
 
     def wait(self, watch: Watch, stop: Stop | None = None) -> WatchEvent | None:
-        """As ever."""
+        """Wait on a watch as usual."""
         return self.transport.wait(watch, stop)
 
 
 def test_a_lease_that_may_not_be_released_is_no_failure(bench: Bench, job: JobView, served: Served) -> None:
-    """The worker's rights may go with the job before it has ended; the job is over all the same."""
+    """The operator may delete the worker's rights with the job before the worker has ended."""
     worker, _ = worker_of(bench, job)
-    transport = RightsGone(served.transport)
+    transport = RightsDeleted(served.transport)
     ending = process._run_with_lease(worker, transport, Stop(), Log())  # type: ignore[arg-type]  # another executor
-    assert (ending.value, transport.refused) == ("COMPLETE", 1)
+    assert (ending.value, transport.rejected) == ("COMPLETE", 1)
 
 
 def test_settings_that_are_wrong(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

@@ -1,4 +1,4 @@
-"""Whether a child has printed, as it tells itself while its pipes are being read."""
+"""Whether a child has printed, which it computes while its pipes are being read."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ class Pipes:
         path = str(folder / "printed")
         ReadCounters.create(path)
         self.reading, self.writing = zip(os.pipe(), os.pipe(), strict=True)
-        taken = ReadCounters(path)
-        self.counts = [ReadCounter(taken, 0), ReadCounter(taken, 1)]
-        self.prints = WrittenBytes(ReadCounters(path), self.writing)
+        shared = ReadCounters(path)
+        self.counters = [ReadCounter(shared, 0), ReadCounter(shared, 1)]
+        self.written_bytes = WrittenBytes(ReadCounters(path), self.writing)
 
-    def take(self, stream: int, count: int) -> None:
-        """As the parent does it."""
-        self.counts[stream].before_read(count)
+    def read(self, stream: int, count: int) -> None:
+        """Read from a pipe as the parent does."""
+        self.counters[stream].before_read(count)
         assert len(os.read(self.reading[stream], count)) == count
-        self.counts[stream].after_read()
+        self.counters[stream].after_read()
 
 
 @pytest.fixture
@@ -39,45 +39,45 @@ def pipes(tmp_path: Path) -> Iterator[Pipes]:
 
 
 @pytest.mark.parametrize("stream", [0, 1])
-def test_it_does_not_matter_what_was_taken(pipes: Pipes, stream: int) -> None:
+def test_it_does_not_matter_what_was_read(pipes: Pipes, stream: int) -> None:
     """Nothing of it, a part, or all."""
-    assert not pipes.prints.has_grown()
+    assert not pipes.written_bytes.has_grown()
     for part in (0, 2, 5):
         os.write(pipes.writing[stream], b"hello")
         if part:
-            pipes.take(stream, part)
-        assert pipes.prints.has_grown()
-        assert not pipes.prints.has_grown()
-    pipes.take(stream, bytes_in_pipe(pipes.reading[stream]))
-    assert not pipes.prints.has_grown()
+            pipes.read(stream, part)
+        assert pipes.written_bytes.has_grown()
+        assert not pipes.written_bytes.has_grown()
+    pipes.read(stream, bytes_in_pipe(pipes.reading[stream]))
+    assert not pipes.written_bytes.has_grown()
 
 
-def test_while_something_is_being_taken_it_cannot_be_told(pipes: Pipes) -> None:
-    """Then it counts as printed, and so does the next time, for which there is nothing to compare with."""
+def test_during_a_read_the_result_is_unknown(pipes: Pipes) -> None:
+    """An unknown result counts as printed, and so does the next one, which has nothing to compare with."""
     os.write(pipes.writing[0], b"hello")
-    assert pipes.prints.has_grown()
-    pipes.counts[0].before_read(5)
-    assert pipes.prints.has_grown()
+    assert pipes.written_bytes.has_grown()
+    pipes.counters[0].before_read(5)
+    assert pipes.written_bytes.has_grown()
     os.read(pipes.reading[0], 5)
-    assert pipes.prints.has_grown()
-    pipes.counts[0].after_read()
-    assert pipes.prints.has_grown()
-    assert not pipes.prints.has_grown()
+    assert pipes.written_bytes.has_grown()
+    pipes.counters[0].after_read()
+    assert pipes.written_bytes.has_grown()
+    assert not pipes.written_bytes.has_grown()
 
 
-def test_who_has_closed_a_pipe_counts_as_printing(tmp_path: Path) -> None:
-    """Whatever has its number now."""
+def test_a_closed_pipe_counts_as_printed(tmp_path: Path) -> None:
+    """Another file may have the number of its descriptor now."""
     pipes = Pipes(tmp_path)
     for each in pipes.writing:
         os.close(each)
-    assert pipes.prints.has_grown()
-    assert pipes.prints.has_grown()
+    assert pipes.written_bytes.has_grown()
+    assert pipes.written_bytes.has_grown()
     for each in pipes.reading:
         os.close(each)
 
 
 def test_there_is_one_file_for_both(tmp_path: Path) -> None:
-    """Who does not find it does not make another, in which nothing would ever be taken."""
+    """A child that does not find it must not create another, in which the parent would count nothing."""
     path = tmp_path / "printed"
     with pytest.raises(FileNotFoundError):
         ReadCounters(str(path))
