@@ -119,7 +119,7 @@ def _run_with_lease(worker: Worker[Assignment], transport: Transport, stop: Stop
     lease = identity.lease_of(identity.token)
     watchdog = Watchdog()
     document = run(retry_forbidden(take(lease, identity.token, micro_timestamp)), transport, stop=stop)
-    # In a job whose `replicas` has grown, the Leases of later workers may last longer than the settings say.
+    # In a job whose `replicas` has grown, the Leases of later workers may last longer than in the settings.
     identity = worker.identity = evolve(identity, lease_seconds=duration_of(document, identity.lease_seconds))
     log.info("lease_taken", lease=lease.name, seconds=identity.lease_seconds)
     renewals = keep_renewed(

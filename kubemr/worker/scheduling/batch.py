@@ -67,7 +67,7 @@ class OutcomeLike(Protocol[A_co]):
 
     @property
     def kind(self) -> Literal["done", "empty", "failed"]:
-        """`done`: its outputs are in storage; `empty`: it has none; `failed`: `message` says why."""
+        """`done`: its outputs are in storage; `empty`: it has none; `failed`: for the reason in `message`."""
         ...
 
     @property
