@@ -43,7 +43,7 @@ T = TypeVar("T")
 
 NAMESPACE = "default"
 LEASE_SECONDS = 8.0
-SILENCE = Answer(UNKNOWN, error="connection reset")
+LOST_ANSWER = Answer(UNKNOWN, error="connection reset")
 UNAVAILABLE = Answer(503, {"kind": "Status", "reason": "ServiceUnavailable", "message": "try again"})
 DENIED = Answer(403, {"kind": "Status", "reason": "Forbidden", "message": "no"})
 INVALID = Answer(
@@ -129,7 +129,7 @@ class Bench:
         """Return the wall clock, in whole seconds."""
         return datetime.fromtimestamp(1_767_225_600.0 + self.now, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
-    def micro_stamp(self) -> str:
+    def micro_timestamp(self) -> str:
         """Return a new time at every call."""
         self.now += 0.001
         return datetime.fromtimestamp(1_767_225_600.0 + self.now, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
@@ -152,7 +152,7 @@ class Bench:
         def change(request: Request, answer: Answer) -> Answer:
             if left and matches(request):
                 left.pop()
-                return SILENCE
+                return LOST_ANSWER
             return answer
 
         self.after.append(change)
@@ -289,7 +289,7 @@ class Bench:
         target = job.lease_of(index)
         self.set(target, "/spec/holderIdentity", token)
         self.set(target, "/spec/leaseTransitions", 1)
-        self.set(target, "/spec/renewTime", self.micro_stamp())
+        self.set(target, "/spec/renewTime", self.micro_timestamp())
         return target
 
     @property

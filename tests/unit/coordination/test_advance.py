@@ -15,7 +15,7 @@ from kubemr.coordination.results import Results
 from kubemr.coordination.stage_snapshot import take_snapshot
 from kubemr.locks import RequestRefusedError
 from kubemr.locks.effects import Json, Op
-from support.bench import DENIED, SILENCE, Bench, patches
+from support.bench import DENIED, LOST_ANSWER, Bench, patches
 from support.simulation.referee import Referee
 from support.simulation.store import MemoryStore, StoreFailed
 
@@ -335,7 +335,7 @@ def test_a_refused_status_patch_is_an_error(bench: Bench) -> None:
     bench.answer(patches("mapreducejobs"), DENIED)
     with pytest.raises(RequestRefusedError, match="patching the status of mapreducejobs default/words"):
         bench.run(fail(job, "x", bench.now_string))
-    bench.answer(patches("mapreducejobs"), SILENCE, DENIED)
+    bench.answer(patches("mapreducejobs"), LOST_ANSWER, DENIED)
     with pytest.raises(RequestRefusedError):
         bench.run(fail(job, "x", bench.now_string))
 

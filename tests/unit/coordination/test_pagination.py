@@ -8,7 +8,7 @@ from kubemr.coordination import pagination
 from kubemr.coordination.pagination import Pages, list_all
 from kubemr.locks import Answer, Op, RequestRefusedError, Resource
 from kubemr.locks.conditional import Target
-from support.bench import DENIED, SILENCE, UNAVAILABLE, Bench, asks
+from support.bench import DENIED, LOST_ANSWER, UNAVAILABLE, Bench, asks
 
 MAPS = Resource("", "v1", "configmaps")
 
@@ -64,7 +64,7 @@ def test_a_snapshot_that_expires_between_two_pages_is_begun_again(seven: Bench) 
 def test_what_is_transient_is_sat_out(seven: Bench) -> None:
     """With growing pauses; a server's Retry-After is respected."""
     busy = Answer(429, retry_after=9)
-    seven.answer(asks("list", "configmaps"), UNAVAILABLE, SILENCE, busy, Answer(0, error="refused", sent=False))
+    seven.answer(asks("list", "configmaps"), UNAVAILABLE, LOST_ANSWER, busy, Answer(0, error="refused", sent=False))
     assert len(listed(seven)) == 7
     assert len(seven.slept) == 4
     assert seven.slept[2] > 9

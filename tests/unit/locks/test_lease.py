@@ -11,7 +11,7 @@ from kubemr.locks.conditional import Target
 from kubemr.locks.effects import Answer
 from kubemr.locks.lease import LEASES, LeaseLostError, keep_renewed, release, renew, take
 from kubemr.tasks.state import Token
-from support.bench import DENIED, SILENCE, UNAVAILABLE, Bench, asks, patches
+from support.bench import DENIED, LOST_ANSWER, UNAVAILABLE, Bench, asks, patches
 from support.rawserver import RawServer, read_request, reply, serving, until_client_leaves
 
 A, B = Token("w0-aaaaaa"), Token("w0-bbbbbb")
@@ -34,11 +34,11 @@ def holder(bench: Bench) -> str | None:
 @pytest.mark.usefixtures("spec")
 def test_taking_names_the_holder_and_counts(bench: Bench) -> None:
     """The holder before is dead from this moment, without any wait."""
-    lease = bench.run(take(LEASE, A, bench.micro_stamp))
+    lease = bench.run(take(LEASE, A, bench.micro_timestamp))
     assert lease["spec"]["holderIdentity"] == A
     assert lease["spec"]["leaseTransitions"] == 1
     assert lease["spec"]["acquireTime"] == lease["spec"]["renewTime"]
-    again = bench.run(take(LEASE, B, bench.micro_stamp))
+    again = bench.run(take(LEASE, B, bench.micro_timestamp))
     assert (again["spec"]["holderIdentity"], again["spec"]["leaseTransitions"]) == (B, 2)
     assert bench.slept == []
 
@@ -47,7 +47,7 @@ def test_taking_names_the_holder_and_counts(bench: Bench) -> None:
 def test_two_that_take_at_once_both_become_the_holder_one_after_the_other(bench: Bench) -> None:
     """The one that was slower finds the other and takes it from him."""
     bench.meanwhile(leases, lambda: bench.set(LEASE, "/spec/holderIdentity", B))
-    bench.run(take(LEASE, A, bench.micro_stamp))
+    bench.run(take(LEASE, A, bench.micro_timestamp))
     assert holder(bench) == A
     assert [request.verb for request in bench.requests] == ["get", "patch", "get", "get", "patch"]
 
@@ -57,13 +57,13 @@ def test_taking_survives_lost_answers(bench: Bench) -> None:
     """The own token is there: taken, once."""
     bench.lose(leases)
     bench.answer(asks("get", "leases"), UNAVAILABLE)
-    assert bench.run(take(LEASE, A, bench.micro_stamp))["spec"]["leaseTransitions"] == 1
+    assert bench.run(take(LEASE, A, bench.micro_timestamp))["spec"]["leaseTransitions"] == 1
 
 
 def test_there_is_no_lease_to_take(bench: Bench) -> None:
     """The job is over, or was never deployed."""
     with pytest.raises(LeaseLostError, match="leases default/words-w-0 does not exist"):
-        bench.run(take(LEASE, A, bench.micro_stamp))
+        bench.run(take(LEASE, A, bench.micro_timestamp))
 
 
 @pytest.mark.usefixtures("spec")
@@ -71,19 +71,19 @@ def test_a_lease_that_goes_while_it_is_taken(bench: Bench) -> None:
     """Or may not be changed."""
     bench.answer(leases, DENIED)
     with pytest.raises(RequestRefusedError, match="patching leases default/words-w-0"):
-        bench.run(take(LEASE, A, bench.micro_stamp))
+        bench.run(take(LEASE, A, bench.micro_timestamp))
     bench.meanwhile(leases, lambda: bench.delete(LEASE))
     with pytest.raises(LeaseLostError):
-        bench.run(take(LEASE, A, bench.micro_stamp))
+        bench.run(take(LEASE, A, bench.micro_timestamp))
 
 
 @pytest.mark.usefixtures("spec")
 def test_a_renewal_tests_the_own_token(bench: Bench) -> None:
     """Who is no longer the holder stops."""
-    bench.run(take(LEASE, A, bench.micro_stamp))
+    bench.run(take(LEASE, A, bench.micro_timestamp))
     bench.run(renew(LEASE, A, "2026-02-02T00:00:00.000000Z"))
     assert bench.get(LEASE)["spec"]["renewTime"] == "2026-02-02T00:00:00.000000Z"
-    bench.run(take(LEASE, B, bench.micro_stamp))
+    bench.run(take(LEASE, B, bench.micro_timestamp))
     with pytest.raises(LeaseLostError, match=f"is held by {B}, not by {A}"):
         bench.run(renew(LEASE, A, "2026-02-02T00:00:01.000000Z"))
 
@@ -91,12 +91,12 @@ def test_a_renewal_tests_the_own_token(bench: Bench) -> None:
 @pytest.mark.usefixtures("spec")
 def test_a_renewal_whose_answer_was_lost(bench: Bench) -> None:
     """It is sent again, whether it landed or not: a read would cost as much."""
-    bench.run(take(LEASE, A, bench.micro_stamp))
+    bench.run(take(LEASE, A, bench.micro_timestamp))
     bench.requests.clear()
     bench.lose(leases)
     bench.run(renew(LEASE, A, "2026-02-02T00:00:00.000000Z"))
     assert [request.verb for request in bench.requests] == ["patch", "patch"]
-    bench.answer(leases, SILENCE)
+    bench.answer(leases, LOST_ANSWER)
     bench.run(renew(LEASE, A, "2026-02-02T00:00:01.000000Z"))
     assert bench.get(LEASE)["spec"]["renewTime"] == "2026-02-02T00:00:01.000000Z"
 
@@ -104,9 +104,9 @@ def test_a_renewal_whose_answer_was_lost(bench: Bench) -> None:
 @pytest.mark.usefixtures("spec")
 def test_a_renewal_whose_answer_was_lost_before_another_took_the_lease(bench: Bench) -> None:
     """The test of the second one fails, and the Lease says who holds it."""
-    bench.run(take(LEASE, A, bench.micro_stamp))
+    bench.run(take(LEASE, A, bench.micro_timestamp))
     bench.lose(leases)
-    bench.meanwhile(leases, lambda: bench.run(take(LEASE, B, bench.micro_stamp)))
+    bench.meanwhile(leases, lambda: bench.run(take(LEASE, B, bench.micro_timestamp)))
     with pytest.raises(LeaseLostError, match=f"is held by {B}, not by {A}"):
         bench.run(renew(LEASE, A, "2026-02-02T00:00:00.000000Z"))
 
@@ -114,7 +114,7 @@ def test_a_renewal_whose_answer_was_lost_before_another_took_the_lease(bench: Be
 @pytest.mark.usefixtures("spec")
 def test_a_renewal_whose_test_is_said_to_fail_though_it_holds(bench: Bench) -> None:
     """Once may be a proxy that sends things twice; twice it is a refusal."""
-    bench.run(take(LEASE, A, bench.micro_stamp))
+    bench.run(take(LEASE, A, bench.micro_timestamp))
     failed = Answer(422, {"kind": "Status", "reason": "Invalid", "message": "no"})
     bench.answer(leases, failed)
     bench.run(renew(LEASE, A, "2026-02-02T00:00:00.000000Z"))
@@ -126,7 +126,7 @@ def test_a_renewal_whose_test_is_said_to_fail_though_it_holds(bench: Bench) -> N
 @pytest.mark.usefixtures("spec")
 def test_a_renewal_may_be_forbidden(bench: Bench) -> None:
     """The Lease is not renewed then."""
-    bench.run(take(LEASE, A, bench.micro_stamp))
+    bench.run(take(LEASE, A, bench.micro_timestamp))
     bench.answer(leases, DENIED)
     with pytest.raises(RequestRefusedError, match="renewing leases default/words-w-0"):
         bench.run(renew(LEASE, A, "2026-02-02T00:00:00.000000Z"))
@@ -141,7 +141,7 @@ def test_a_renewal_of_a_lease_that_is_gone(bench: Bench) -> None:
 @pytest.mark.usefixtures("spec")
 def test_a_release_frees_the_lease_only_if_it_is_the_own(bench: Bench) -> None:
     """Not holding it, or there being none, is fine."""
-    bench.run(take(LEASE, A, bench.micro_stamp))
+    bench.run(take(LEASE, A, bench.micro_timestamp))
     bench.run(release(LEASE, B))
     assert holder(bench) == A
     bench.lose(leases)
@@ -159,7 +159,7 @@ def test_a_release_frees_the_lease_only_if_it_is_the_own(bench: Bench) -> None:
 def test_keeping_renews_at_least_four_times_per_duration(bench: Bench, uniform: float) -> None:
     """Whatever the jitter; it ends by itself when the loop is no longer alive."""
     bench.uniform = lambda: uniform
-    bench.run(take(LEASE, A, bench.micro_stamp))
+    bench.run(take(LEASE, A, bench.micro_timestamp))
     left = [8]
 
     def alive() -> bool:
@@ -167,7 +167,7 @@ def test_keeping_renews_at_least_four_times_per_duration(bench: Bench, uniform: 
         return left[0] >= 0
 
     before = bench.get(LEASE)["metadata"]["resourceVersion"]
-    bench.run(keep_renewed(LEASE, A, 10.0, alive=alive, now_string=bench.micro_stamp))
+    bench.run(keep_renewed(LEASE, A, 10.0, alive=alive, now_string=bench.micro_timestamp))
     assert int(bench.get(LEASE)["metadata"]["resourceVersion"]) == int(before) + 8
     assert all(2.0 <= pause <= 2.5 for pause in bench.slept)
     assert sum(bench.slept[:4]) <= 10.0
@@ -176,10 +176,10 @@ def test_keeping_renews_at_least_four_times_per_duration(bench: Bench, uniform: 
 @pytest.mark.usefixtures("spec")
 def test_keeping_ends_when_another_takes_the_lease(bench: Bench) -> None:
     """At the next renewal."""
-    bench.run(take(LEASE, A, bench.micro_stamp))
-    bench.run(take(LEASE, B, bench.micro_stamp))
+    bench.run(take(LEASE, A, bench.micro_timestamp))
+    bench.run(take(LEASE, B, bench.micro_timestamp))
     with pytest.raises(LeaseLostError):
-        bench.run(keep_renewed(LEASE, A, 10.0, alive=lambda: True, now_string=bench.micro_stamp))
+        bench.run(keep_renewed(LEASE, A, 10.0, alive=lambda: True, now_string=bench.micro_timestamp))
     assert len(bench.slept) == 1
 
 
@@ -188,10 +188,10 @@ def test_keeping_ends_when_another_takes_the_lease(bench: Bench) -> None:
 def test_after_an_outage_the_lease_is_renewed_within_an_interval(bench: Bench, duration: float) -> None:
     """However long it lasted: who is quicker to see the apiserver back sees a sign of life before the Lease expires."""
     bench.uniform = lambda: 0.0  # the longest waits
-    bench.run(take(LEASE, A, bench.micro_stamp))
+    bench.run(take(LEASE, A, bench.micro_timestamp))
     bench.answer(lambda request: True, *[Answer(503)] * 40)
     alive = iter([True, False])
-    bench.run(keep_renewed(LEASE, A, duration, alive=lambda: next(alive), now_string=bench.micro_stamp))
+    bench.run(keep_renewed(LEASE, A, duration, alive=lambda: next(alive), now_string=bench.micro_timestamp))
     outage = bench.slept[1:-1]
     assert len(outage) == 40
     assert max(outage) <= duration / 4
@@ -200,11 +200,11 @@ def test_after_an_outage_the_lease_is_renewed_within_an_interval(bench: Bench, d
 @pytest.mark.usefixtures("spec")
 def test_a_busy_apiserver_may_ask_for_more_time_than_the_lease_has(bench: Bench) -> None:
     """The renewal is sent again within an interval, and no read: reads are served from another priority level."""
-    bench.run(take(LEASE, A, bench.micro_stamp))
+    bench.run(take(LEASE, A, bench.micro_timestamp))
     bench.requests.clear()
     bench.answer(leases, *[Answer(429, retry_after=32.0)] * 3)
     alive = iter([True, False])
-    bench.run(keep_renewed(LEASE, A, 15.0, alive=lambda: next(alive), now_string=bench.micro_stamp))
+    bench.run(keep_renewed(LEASE, A, 15.0, alive=lambda: next(alive), now_string=bench.micro_timestamp))
     assert [request.verb for request in bench.requests] == ["patch"] * 4
     assert max(bench.slept) <= 15.0 / 4
 
@@ -212,11 +212,11 @@ def test_a_busy_apiserver_may_ask_for_more_time_than_the_lease_has(bench: Bench)
 @pytest.mark.usefixtures("spec")
 def test_no_request_of_a_renewal_lasts_longer_than_an_interval(bench: Bench) -> None:
     """Nor the read that finds out who holds the Lease."""
-    bench.run(take(LEASE, A, bench.micro_stamp))
+    bench.run(take(LEASE, A, bench.micro_timestamp))
     bench.requests.clear()
     bench.meanwhile(leases, lambda: bench.set(LEASE, "/spec/holderIdentity", B))
     with pytest.raises(LeaseLostError):
-        bench.run(keep_renewed(LEASE, A, 10.0, alive=lambda: True, now_string=bench.micro_stamp))
+        bench.run(keep_renewed(LEASE, A, 10.0, alive=lambda: True, now_string=bench.micro_timestamp))
     assert [(request.verb, request.timeout) for request in bench.requests] == [("patch", 2.5), ("get", 2.5)]
 
 
@@ -232,7 +232,7 @@ def test_a_connection_that_has_gone_silent_is_given_up_for_another(bench: Bench)
     alive = iter([True, True, False])
     try:
         with HttpTransport(Server(server.url)) as transport:
-            run(keep_renewed(LEASE, A, 1.0, alive=lambda: next(alive), now_string=bench.micro_stamp), transport)
+            run(keep_renewed(LEASE, A, 1.0, alive=lambda: next(alive), now_string=bench.micro_timestamp), transport)
     finally:
         server.close()
     assert server.connections == 2

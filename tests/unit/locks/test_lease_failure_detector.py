@@ -7,7 +7,7 @@ import pytest
 from kubemr.locks.conditional import Target
 from kubemr.locks.lease import LEASES, LeaseFailureDetector, duration_of
 from kubemr.tasks.state import Token, parse_token
-from support.bench import SILENCE, UNAVAILABLE, Bench, asks
+from support.bench import LOST_ANSWER, UNAVAILABLE, Bench, asks
 
 A, B, OTHER = Token("w0-aaaaaa"), Token("w1-bbbbbb"), Token("w0-zzzzzz")
 DURATION = 8.0
@@ -29,7 +29,7 @@ def detector(bench: Bench) -> LeaseFailureDetector:
 
 def renew(bench: Bench, token: Token) -> None:
     """A sign of life."""
-    bench.set(lease_of(token), "/spec/renewTime", bench.micro_stamp())
+    bench.set(lease_of(token), "/spec/renewTime", bench.micro_timestamp())
 
 
 def find_dead_after(bench: Bench, detector: LeaseFailureDetector, seconds: float, *tokens: Token) -> set[Token]:
@@ -66,7 +66,7 @@ def test_a_failed_read_starts_the_window_again(bench: Bench, detector: LeaseFail
     """No process could renew while the apiserver was away: none is dead before a whole duration has passed after it."""
     for _ in range(4):
         find_dead_after(bench, detector, 2.0, A)
-    for problem in (UNAVAILABLE, SILENCE):
+    for problem in (UNAVAILABLE, LOST_ANSWER):
         bench.answer(asks("get", "leases"), problem)
         assert find_dead_after(bench, detector, 2.0, A) == set()
     for _ in range(4):

@@ -15,7 +15,17 @@ from kubemr.locks.conditional import Target
 from kubemr.locks.effects import Json
 from kubemr.locks.lease import LEASES
 from kubemr.tasks.shard import SHARDS
-from support.bench import DENIED, INVALID, NAMESPACE, SILENCE, UNAVAILABLE, Bench, BenchSettings, asks, operator_lease
+from support.bench import (
+    DENIED,
+    INVALID,
+    LOST_ANSWER,
+    NAMESPACE,
+    UNAVAILABLE,
+    Bench,
+    BenchSettings,
+    asks,
+    operator_lease,
+)
 
 SPEC: Json = {"inputs": [str(number) for number in range(40)], "partitions": 3, "replicas": 2}
 
@@ -123,7 +133,7 @@ def test_a_crash_after_each_request_leads_to_the_same_end(requests: int) -> None
     assert bench.everything() == undisturbed.everything()
 
 
-@pytest.mark.parametrize("answer", [SILENCE, UNAVAILABLE])
+@pytest.mark.parametrize("answer", [LOST_ANSWER, UNAVAILABLE])
 @pytest.mark.parametrize("plural", ["configmaps", "leases", "mapreducetaskshards", "jobs"])
 def test_a_create_without_a_definite_answer_is_repeated(
     bench: Bench, operator: ReconcileContext, plural: str, answer: object

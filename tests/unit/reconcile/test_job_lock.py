@@ -17,7 +17,7 @@ def test_who_does_not_drive_a_job_only_looks_again(bench: Bench, operator: Recon
     other = bench.operator("op-b")
     for _ in range(12):
         bench.now += 2.0
-        bench.set(operator_lease("op-a"), "/spec/renewTime", bench.micro_stamp())
+        bench.set(operator_lease("op-a"), "/spec/renewTime", bench.micro_timestamp())
         before = bench.server.revision
         assert bench.step(other) == other.failure_detector.poll
         assert bench.server.revision == before

@@ -21,7 +21,7 @@ def looking(bench: Bench) -> ReconcileContext:
 
 def lease(bench: Bench, identity: str, labels: dict[str, str] = OPERATORS) -> None:
     """Create the Lease of another operator."""
-    spec = {"holderIdentity": identity, "renewTime": bench.micro_stamp()}
+    spec = {"holderIdentity": identity, "renewTime": bench.micro_timestamp()}
     bench.create(LEASES, {"metadata": {"name": f"kubemr-{identity}", "labels": labels}, "spec": spec}, "kubemr")
 
 
@@ -40,7 +40,7 @@ def test_what_does_not_change_for_two_durations_is_removed(bench: Bench, looking
         bench.run(delete_stale_leases(looking))
         assert "kubemr-op-dead" in names_of(bench)
         bench.now += 2 * LEASE_SECONDS / 5
-        bench.set(operator_lease("op-lives"), "/spec/renewTime", bench.micro_stamp())
+        bench.set(operator_lease("op-lives"), "/spec/renewTime", bench.micro_timestamp())
     bench.run(delete_stale_leases(looking))
     assert names_of(bench) == {"kubemr-op-looks", "kubemr-op-lives", "kubemr-worker"}
 
@@ -50,7 +50,7 @@ def test_one_that_is_renewed_at_the_last_moment_stays(bench: Bench, looking: Rec
     lease(bench, "op-slow")
     bench.run(delete_stale_leases(looking))
     bench.now += 10 * LEASE_SECONDS
-    renewed = lambda: bench.set(operator_lease("op-slow"), "/spec/renewTime", bench.micro_stamp())  # noqa: E731
+    renewed = lambda: bench.set(operator_lease("op-slow"), "/spec/renewTime", bench.micro_timestamp())  # noqa: E731
     bench.meanwhile(asks("delete", "leases"), renewed)
     bench.run(delete_stale_leases(looking))
     assert "kubemr-op-slow" in names_of(bench)

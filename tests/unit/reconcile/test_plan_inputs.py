@@ -17,7 +17,7 @@ from kubemr.controller.reconcile.reconciler import reconcile
 from kubemr.coordination.job_view import JobView
 from kubemr.locks.conditional import RequestRefusedError
 from kubemr.locks.effects import Answer, Json, Request
-from support.bench import DENIED, INVALID, SILENCE, Bench, BenchSettings, asks, operator_lease, patches
+from support.bench import DENIED, INVALID, LOST_ANSWER, Bench, BenchSettings, asks, operator_lease, patches
 
 
 def planned(bench: Bench, root: Path, operator: ReconcileContext, files: int = 40, **spec: Json) -> JobView:
@@ -267,7 +267,7 @@ def test_the_plan_goes_when_the_job_is_complete(bench: Bench, operator: Reconcil
 def test_silence_while_it_is_recorded(bench: Bench, operator: ReconcileContext, tmp_path: Path) -> None:
     """The patch had no clear answer and was not carried out: it is sent again."""
     planned(bench, tmp_path, operator)
-    bench.answer(patches("mapreducejobs"), SILENCE)
+    bench.answer(patches("mapreducejobs"), LOST_ANSWER)
     bench.step(operator)
     assert bench.job().inputs is not None
     assert len(plans(bench)) == 1
@@ -345,7 +345,7 @@ def test_a_plan_that_may_have_been_recorded_stays(
     if applied:
         bench.lose(patches("mapreducejobs"))
     else:
-        bench.answer(patches("mapreducejobs"), SILENCE)
+        bench.answer(patches("mapreducejobs"), LOST_ANSWER)
     bench.answer(denied, DENIED)
     with suppress(RequestRefusedError):
         bench.step(operator)

@@ -12,7 +12,7 @@ from kubemr.coordination.kinds import KUBERNETES_JOBS, ROLE_BINDINGS, ROLES, SER
 from kubemr.locks import RequestRefusedError
 from kubemr.locks.conditional import Target
 from kubemr.locks.effects import Json
-from support.bench import DENIED, NAMESPACE, SILENCE, Bench, asks
+from support.bench import DENIED, LOST_ANSWER, NAMESPACE, Bench, asks
 
 
 def leases_of(bench: Bench, job: JobView) -> list[str]:
@@ -47,7 +47,7 @@ def test_the_role_grows_and_never_shrinks(bench: Bench, operator: ReconcileConte
     """However often it is asked for, and if an answer is lost."""
     job = bench.deployed(operator, replicas=1)
     bench.lose(asks("patch", "roles"))
-    bench.answer(asks("patch", "roles"), SILENCE)
+    bench.answer(asks("patch", "roles"), LOST_ANSWER)
     bench.run(rbac.grant(job, 3))
     assert leases_of(bench, job) == [f"{job.base}-w-{index}" for index in range(3)]
     bench.requests.clear()

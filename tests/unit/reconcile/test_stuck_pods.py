@@ -74,7 +74,7 @@ def test_while_the_job_goes_on(bench: Bench, lease_seconds: float) -> None:
     began = bench.now
     while not forced(bench):
         assert bench.now - began <= 30 + 2 * lease_seconds + 1
-        bench.set(living, "/spec/renewTime", bench.micro_stamp())
+        bench.set(living, "/spec/renewTime", bench.micro_timestamp())
         bench.now += bench.step(operator) or 0.0
     assert bench.now - began >= 30 + lease_seconds
 
@@ -141,7 +141,7 @@ def test_a_worker_that_lives_is_left_alone(bench: Bench, operator: ReconcileCont
     ending(bench, job)
     bench.delete(job.target)
     for _ in range(60):
-        bench.set(lease, "/spec/renewTime", bench.micro_stamp())
+        bench.set(lease, "/spec/renewTime", bench.micro_timestamp())
         bench.now += bench.step(operator) or 0.0
     assert forced(bench) == []
 

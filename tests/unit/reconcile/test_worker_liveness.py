@@ -40,7 +40,7 @@ def test_many_leases_are_read_by_one_list_at_a_quarter_of_their_duration(
     began = bench.now
     while bench.now - began < 5 * LEASE_SECONDS:
         for index in range(WORKERS):
-            bench.set(job.lease_of(index), "/spec/renewTime", bench.micro_stamp())
+            bench.set(job.lease_of(index), "/spec/renewTime", bench.micro_timestamp())
         bench.step(operator)
         bench.now += 0.5
     assert {each.verb for each in looks(bench)} == {"list"}
@@ -58,7 +58,7 @@ def test_the_silent_one_among_many_is_found(
         assert bench.now - began <= LEASE_SECONDS * 1.5
         for index in range(WORKERS):
             if index != 3:
-                bench.set(job.lease_of(index), "/spec/renewTime", bench.micro_stamp())
+                bench.set(job.lease_of(index), "/spec/renewTime", bench.micro_timestamp())
         bench.now += bench.step(operator) or 0.0
     assert bench.now - began >= LEASE_SECONDS
     assert str(bench.shard(job).tasks[3]) == "pending/2/0/1/"

@@ -11,7 +11,7 @@ from kubemr.locks import Answer, Request, RequestRefusedError
 from kubemr.tasks.claims import ShardNotFoundError, commit_and_claim
 from kubemr.tasks.shard import Shard
 from kubemr.tasks.state import TaskState, Token
-from support.bench import DENIED, INVALID, SILENCE, UNAVAILABLE, Bench, patches
+from support.bench import DENIED, INVALID, LOST_ANSWER, UNAVAILABLE, Bench, patches
 
 A, B = Token("w0-aaaaaa"), Token("w1-bbbbbb")
 HELD = {0: f"running/1/0/0/{A}", 1: f"running/1/0/0/{A}", 2: "pending/1/0/0/", 3: "pending/1/0/0/"}
@@ -111,7 +111,7 @@ def test_a_claim_from_one_entry_whose_answer_was_lost(
     if landed:
         bench.lose(shards)
     else:
-        bench.answer(shards, SILENCE)
+        bench.answer(shards, LOST_ANSWER)
     result = bench.run(commit_and_claim(shard, A, {}, claim))
     assert [request.verb for request in bench.requests] == ["patch", "get", *([] if landed else ["patch"])]
     assert list(result.held) == claim
@@ -249,7 +249,7 @@ def test_a_failure_is_counted_once_though_its_answer_was_lost(bench: Bench, make
 def test_a_patch_that_did_not_land_is_sent_again_identically(bench: Bench, make_shard: Make) -> None:
     """503 and silence say nothing; the repetition cannot do harm, as it tests what the first tested."""
     shard = make_shard(HELD)
-    bench.answer(shards, UNAVAILABLE, SILENCE)
+    bench.answer(shards, UNAVAILABLE, LOST_ANSWER)
     result = bench.run(commit_and_claim(shard, A, {0: commit}, [2]))
     sent = [request for request in bench.requests if request.verb == "patch"]
     assert len(sent) == 3
@@ -260,7 +260,7 @@ def test_a_patch_that_did_not_land_is_sent_again_identically(bench: Bench, make_
 def test_a_patch_that_lands_late_changes_nothing_more(bench: Bench, make_shard: Make) -> None:
     """The sender gave up on it, sent it again, and went on; when the first arrives its tests fail."""
     shard = make_shard(HELD)
-    bench.answer(shards, SILENCE)
+    bench.answer(shards, LOST_ANSWER)
     first = bench.run(commit_and_claim(shard, A, {}, [2]))
     late = next(request for request in bench.requests if request.verb == "patch")
     bench.run(commit_and_claim(first.shard, A, {2: release}))

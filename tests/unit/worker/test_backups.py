@@ -59,7 +59,7 @@ class Tail:
 
     def _pass(self) -> None:
         for lease in self._leases:
-            self.bench.set(lease, "/spec/renewTime", self.bench.micro_stamp())
+            self.bench.set(lease, "/spec/renewTime", self.bench.micro_timestamp())
         due = [act for moment, act in self._acts if moment <= self.bench.now]
         self._acts = [each for each in self._acts if each[0] > self.bench.now]
         for act in due:

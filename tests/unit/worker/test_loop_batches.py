@@ -10,7 +10,7 @@ from kubemr.tasks.shard import SHARDS
 from kubemr.worker.scheduling.batch import Batch
 from kubemr.worker.scheduling.batch_size import BatchSizer
 from kubemr.worker.scheduling.identity import ExitReason
-from support.bench import SILENCE, Bench, patches
+from support.bench import LOST_ANSWER, Bench, patches
 from support.planned import PlannedTask, worker_of
 
 MANY = [str(number) for number in range(32)]
@@ -210,7 +210,7 @@ def test_stopped_during_a_commit_no_finished_task_is_lost(bench: Bench, applied:
     if applied:
         bench.lose(commits)
     else:
-        bench.answer(commits, SILENCE)
+        bench.answer(commits, LOST_ANSWER)
     with pytest.raises(StoppedError):
         bench.run(worker.run(), stop)
     bench.run(worker.release_all())

@@ -48,7 +48,7 @@ def test_a_live_workers_task_is_waited_for(bench: Bench) -> None:
     began = bench.now
 
     def live() -> None:
-        bench.set(lease, "/spec/renewTime", bench.micro_stamp())
+        bench.set(lease, "/spec/renewTime", bench.micro_timestamp())
         if bench.now - began > 100:
             bench.write_tasks(job, {1: f"empty/1/0/0/{B}"})
 
@@ -121,7 +121,7 @@ def test_labels_that_are_all_wrong_are_repaired(bench: Bench) -> None:
     hints: list[str] = []
 
     def live() -> None:
-        bench.set(lease, "/spec/renewTime", bench.micro_stamp())
+        bench.set(lease, "/spec/renewTime", bench.micro_timestamp())
         hints.append(bench.shard(job).hint)
         if len(hints) == 3:
             bench.write_tasks(job, {0: "pending/2/0/0/"})

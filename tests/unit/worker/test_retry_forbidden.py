@@ -65,12 +65,12 @@ def test_a_renewal_that_is_denied_is_tried_again_within_the_given_time(bench: Be
     token = Token("w0-aaaaaa")
     job = bench.deployed()
     lease = job.lease_of(0)
-    bench.run(take(lease, token, bench.micro_stamp))
+    bench.run(take(lease, token, bench.micro_timestamp))
     bench.slept.clear()
     bench.uniform = lambda: 0.0
     bench.answer(patches(LEASES.plural), *[DENIED] * 10)
     alive = iter([True, False])
-    renewals = keep_renewed(lease, token, 2.0, alive=lambda: next(alive), now_string=bench.micro_stamp)
+    renewals = keep_renewed(lease, token, 2.0, alive=lambda: next(alive), now_string=bench.micro_timestamp)
     bench.run(retry_forbidden(renewals, 0.5))
     assert len(bench.slept) == 12
     assert max(bench.slept) <= 0.5

@@ -31,7 +31,7 @@ def tail(bench: Bench, running: int, **spec: object) -> JobView:
     states = {number: f"{'running' if number < running else 'empty'}/1/0/0/{B}" for number in range(10)}
     bench.write_tasks(job, states)
     lease = bench.hold_lease(job, 1, B)
-    bench.on_sleep = lambda: bench.set(lease, "/spec/renewTime", bench.micro_stamp())
+    bench.on_sleep = lambda: bench.set(lease, "/spec/renewTime", bench.micro_timestamp())
     return job
 
 
@@ -124,7 +124,7 @@ def test_an_incomplete_list_is_no_tail(bench: Bench, monkeypatch: pytest.MonkeyP
     began = bench.now
 
     def live() -> None:
-        bench.set(lease, "/spec/renewTime", bench.micro_stamp())
+        bench.set(lease, "/spec/renewTime", bench.micro_timestamp())
         if bench.now - began > 60:
             bench.write_tasks(job, {3: f"empty/1/0/0/{B}"})
 
