@@ -61,7 +61,7 @@ def _unsupported_locally(job: Json) -> Iterator[Problem]:
     pod = (spec.get("template") or {}).get("spec") or {}
     for key in ("initContainers", "volumes"):
         if pod.get(key):
-            message = "is for pods: there are none in a local run"
+            message = "is not supported in a local run, which has no pods"
             yield Problem.of(f"spec.template.spec.{key}", pod[key], message, "leave it out for local runs")
     worker: Json = {}
     for index, container in enumerate(pod.get("containers") or []):
@@ -69,11 +69,13 @@ def _unsupported_locally(job: Json) -> Iterator[Problem]:
             worker = container
             continue
         path = f"{CONTAINERS}[{index}]"
-        yield Problem.of(path, container["name"], "a local run has no other container", "leave it out for local runs")
+        yield Problem.of(
+            path, container["name"], "a local run has only the container worker", "leave it out for local runs"
+        )
     if not worker.get("command") and not worker.get("args"):
-        message = f"image {spec.get('image')!r} is not run on this machine, and no command is given instead"
+        message = f"a local run does not run image {spec.get('image')!r}, and no command is given"
         remedy = "append the worker's command, e.g. `-- python worker.py`, or set command of the container named worker"
         yield Problem.of(f"{CONTAINERS}[{CONTAINER}].command", None, message, remedy)
     if (spec.get("storage") or {}).get("s3"):
-        message = "a local run has one store for all jobs"
-        yield Problem.of("spec.storage.s3", spec["storage"]["s3"], message, "leave it out, and name it by --store")
+        message = "is not supported in a local run, which has one store for all jobs"
+        yield Problem.of("spec.storage.s3", spec["storage"]["s3"], message, "leave it out, and give --store")

@@ -29,7 +29,7 @@ def store_settings(address: str, environ: Mapping[str, str] = os.environ) -> dic
     if scheme == "file":
         return {**service, "KUBEMR_STORAGE_URL": address}
     if scheme != "s3":
-        raise ValueError(f"{address!r}: results cannot be written there; give a directory or s3://bucket/prefix")
+        raise ValueError(f"{address!r} cannot be written to; give a directory or s3://bucket/prefix")
     bucket, _, prefix = rest.partition("/")
     if not bucket:
         raise ValueError(f"{address!r} names no bucket; write s3://bucket/prefix")

@@ -6,7 +6,7 @@ caller; all derive from `StorageError`.
 ====================  ==========================================================================
 `NoSuchKeyError`      there is no such object
 `NoSuchBucketError`   there is no such bucket: create it, or correct its name
-`AccessDeniedError`   the store refuses these keys, or the file system this user
+`AccessDeniedError`   the access keys, or this user of the file system, have no permission
 `StorageFullError`    no room, or a quota is reached
 `ReadOnlyError`       the store cannot be written to
 `InvalidKeyError`     the key cannot name an object here

@@ -148,7 +148,7 @@ def kill_worker(run: Run) -> None:
 
 
 def kill_user_code(run: Run) -> None:
-    # One that is being started anew at this moment has no process: there are three.
+    # A worker that is being restarted at this moment has no process; there are three workers.
     os.kill(random.choice(run.workers(child=True)), signal.SIGKILL)
 
 

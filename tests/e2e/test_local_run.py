@@ -236,7 +236,9 @@ def test_a_job_without_a_command_cannot_run_here(marked: Marked) -> None:
     """An image is not run on this machine: the error names the field, and both remedies."""
     code, _, err = marked.run(marked.manifest(inputs=["a"]))
     assert code == 2
-    assert err.startswith("spec.template.spec.containers[worker].command: image 'none' is not run on this machine")
+    assert err.startswith(
+        "spec.template.spec.containers[worker].command: a local run does not run image 'none', and no command is given"
+    )
     assert "`-- python worker.py`" in err
 
 

@@ -34,9 +34,9 @@ WORKERS = 6
 
 
 def test_a_task_that_hangs_is_backed_up_and_idle_workers_leave(tmp_path: Path) -> None:
-    """Well before `taskTimeoutSeconds`, which would be the only other way out; nothing is left in the end.
+    """The backup commits well before `taskTimeoutSeconds`, and nothing is left at the end.
 
-    Also when whoever hangs had all the others before, and those who are left have run nothing.
+    This also holds if the hanging worker has run all other tasks before, and the remaining workers have run none.
     """
     marked = Marked(tmp_path)
     os.mkfifo(tmp_path / "go")

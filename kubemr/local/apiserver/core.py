@@ -82,8 +82,8 @@ class ApiServer:
         """Carry out one request."""
         try:
             return self._handle(request)
-        except ApiError as refusal:
-            return refusal.answer()
+        except ApiError as error:
+            return error.answer()
 
     def _handle(self, request: Request) -> Answer:
         state = self._state
@@ -136,8 +136,8 @@ class ApiServer:
         try:
             kind = self._state.kind(request.resource)
             return lists.list_at(self._state, kind, request.namespace, request.query, revision)
-        except ApiError as refusal:
-            return refusal.answer()
+        except ApiError as error:
+            return error.answer()
 
     def subscribe(
         self,
@@ -151,8 +151,8 @@ class ApiServer:
     ) -> Subscription | Answer:
         """Watch a collection.  An `Answer` rejects the request itself.
 
-        A resourceVersion that is too old is no such rejection: as with the real server, the stream opens and holds one
-        ERROR event with a `Status` of code 410.  Without a version, or with "0", the present objects come first.
+        If the resourceVersion is too old, the stream opens, as with the real server, and holds one ERROR event with a
+        `Status` of code 410.  Without a version, or with "0", the present objects come first.
         """
         try:
             kind = self._state.kind(resource)
@@ -166,8 +166,8 @@ class ApiServer:
                 bookmarks,
                 send_initial_events,
             )
-        except ApiError as refusal:
-            return refusal.answer()
+        except ApiError as error:
+            return error.answer()
 
     def compact(self, revision: int | None = None) -> None:
         """Forget the history up to `revision` (default: all of it)."""

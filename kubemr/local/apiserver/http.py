@@ -212,8 +212,8 @@ class _Session:
             if request.method not in ("GET", "POST", "PUT", "PATCH", "DELETE"):
                 raise errors.method_not_allowed(request.method)
             answer = self._server.core.handle(routing.to_request(self._server.core, target, request, query))
-        except ApiError as refusal:
-            answer = refusal.answer()
+        except ApiError as error:
+            answer = error.answer()
         self._send(answer, request)
 
     def _send(self, answer: Answer, request: HttpRequest) -> None:

@@ -61,7 +61,7 @@ def _variable_value(entry: Json, pod: Json, read: Reader) -> str | None:
         path = source["fieldRef"].get("fieldPath", "")
         for found in _fields(pod, path):
             return found
-        raise ContainerConfigError(f"{entry['name']}: fieldPath {path!r} is not known in local mode")
+        raise ContainerConfigError(f"{entry['name']}: fieldPath {path!r} is not supported in local mode")
     raise ContainerConfigError(f"{entry['name']}: valueFrom {', '.join(source)} is not supported in local mode")
 
 

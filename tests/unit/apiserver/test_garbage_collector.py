@@ -1,4 +1,4 @@
-"""The garbage collector's documented semantics (kubernetes.io, "Garbage Collection"), one run of it at a time."""
+"""The garbage collector behaves as documented (kubernetes.io, "Garbage Collection"), one run at a time."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def _owner(obj: Any, **more: Any) -> dict[str, Any]:
 
 
 def test_dependents_of_a_deleted_owner_go() -> None:
-    """Background: the owner goes at once, its dependents and theirs with the next run."""
+    """Background: the owner is deleted at once, its dependents and theirs by the next run."""
     server = Embedded()
     owner = server.create("owner")
     child = server.create("child", metadata=_owner(owner))
@@ -64,7 +64,7 @@ def test_orphaned_dependents_stay() -> None:
 
 
 def test_one_owner_of_two_is_enough() -> None:
-    """The reference to the owner that has gone is struck, the dependent stays."""
+    """The reference to the deleted owner is removed; the dependent stays."""
     server = Embedded()
     one, two = server.create("one"), server.create("two")
     references = _owner(one)["ownerReferences"] + _owner(two)["ownerReferences"]
@@ -75,7 +75,7 @@ def test_one_owner_of_two_is_enough() -> None:
 
 
 def test_a_terminating_namespace_is_emptied_then_removed() -> None:
-    """Until then nothing new can be made in it."""
+    """Until then no object can be created in it."""
     server = Embedded(namespaces=("default",))
     server.create("a")
     server.core.handle(Request("delete", NAMESPACES, None, "default"))
@@ -86,7 +86,7 @@ def test_a_terminating_namespace_is_emptied_then_removed() -> None:
 
 
 def test_a_second_run_writes_nothing() -> None:
-    """The collector comes to rest."""
+    """A run after which nothing is left to do is the last one that writes."""
     server = Embedded()
     server.create("child", metadata=_owner(server.create("owner")))
     server.delete("owner")

@@ -33,7 +33,7 @@ def test_scalars_are_spelled_as_by_go(value: object, text: str) -> None:
     "text", ['"\\u0061"', '"<"', '"a\\/b"', "1.0", "1e2", "-0", '{"a":["\\u003C"]}', '[1.50,{"b":"\\u00e9"}]']
 )
 def test_other_spellings_are_remembered(text: str) -> None:
-    """They come back as they were written, and are plain once stored."""
+    """They are decoded as they were written, and are plain once stored."""
     value = decode_json_exact(text)
     assert plain(value) == decode_json(text)
     while isinstance(value, dict | list):
@@ -43,6 +43,6 @@ def test_other_spellings_are_remembered(text: str) -> None:
 
 @pytest.mark.parametrize("text", ['{"a":1,}', "[1", '"\\u00', "{1:2}", "", "[1]]", '{"<":}', '["<" 1]', '{"<" 1}', "<"])
 def test_malformed_documents_are_refused(text: str) -> None:
-    """By the slow decoder as by the fast one."""
+    """The slow decoder rejects them as the fast one does."""
     with pytest.raises(ValueError, match=r".+"):
         decode_json_exact(text)

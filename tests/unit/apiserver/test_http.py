@@ -1,4 +1,4 @@
-"""The HTTP front: token, keep-alive, bodies, streams, and its end."""
+"""The HTTP server: token, keep-alive, bodies, streams, and shutdown."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def test_it_listens_on_loopback_only(server: HttpServer) -> None:
 
 
 def test_requests_share_a_connection(connection: http.client.HTTPConnection) -> None:
-    """A connection is kept open after an answer, refusals too."""
+    """A connection stays open after an answer, also after an error."""
     _ask(connection, "GET", MAPS)
     kept = connection.sock
     _ask(connection, "GET", MAPS + "/none")
@@ -95,7 +95,7 @@ def test_what_is_no_http_is_answered_and_closed(server: HttpServer) -> None:
 
 
 def test_a_watch_streams_while_others_write(server: HttpServer, connection: http.client.HTTPConnection) -> None:
-    """An event arrives as soon as the write is answered, and the connection is of use after the watch's end."""
+    """An event arrives as soon as the write is answered; the connection can be used after the watch has ended."""
     watcher = http.client.HTTPConnection("127.0.0.1", server.port, timeout=10)
     watcher.request("GET", MAPS + "?watch=1&timeoutSeconds=1", headers={"Authorization": "Bearer secret"})
     stream = watcher.getresponse()
@@ -108,7 +108,7 @@ def test_a_watch_streams_while_others_write(server: HttpServer, connection: http
 
 
 def test_deleting_an_owner_removes_its_dependents(connection: http.client.HTTPConnection) -> None:
-    """The front runs the collector by itself."""
+    """The HTTP server runs the garbage collector by itself."""
     made = json.loads(_ask(connection, "POST", MAPS, {"metadata": {"name": "a"}})[1])
     owner = {"apiVersion": "v1", "kind": "ConfigMap", "name": "a", "uid": made["metadata"]["uid"]}
     _ask(connection, "POST", MAPS, {"metadata": {"name": "b", "ownerReferences": [owner]}})

@@ -29,7 +29,7 @@ def test_a_stale_list_shows_the_state_of_its_revision() -> None:
 
 
 def test_a_stale_list_obeys_selectors() -> None:
-    """Labels are those of then."""
+    """The labels are those of that revision."""
     server = Embedded()
     server.create("a", metadata={"labels": {"x": "1"}})
     revision = server.core.revision
@@ -40,7 +40,7 @@ def test_a_stale_list_obeys_selectors() -> None:
 
 
 def test_a_list_from_before_a_compaction_is_gone() -> None:
-    """410 with the reason Expired."""
+    """The answer is a 410 with the reason Expired."""
     server = Embedded()
     server.create("a")
     revision = server.core.revision
@@ -51,7 +51,7 @@ def test_a_list_from_before_a_compaction_is_gone() -> None:
 
 
 def test_a_continue_token_from_before_a_compaction_is_gone() -> None:
-    """The refusal holds a token that goes on inconsistently, as in the real server."""
+    """The error contains a token with which the list can continue inconsistently, as in the real server."""
     server = Embedded()
     for name in "abc":
         server.create(name)
@@ -65,7 +65,7 @@ def test_a_continue_token_from_before_a_compaction_is_gone() -> None:
 
 
 def test_the_history_is_bounded() -> None:
-    """After more than twice as many changes as are kept, the first are forgotten by themselves."""
+    """After more than twice as many changes as are kept, the oldest are forgotten."""
     server = Embedded(history=10)
     server.create("a")
     revision = server.core.revision

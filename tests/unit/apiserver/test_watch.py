@@ -54,7 +54,7 @@ def test_a_refused_watch_is_an_answer() -> None:
 
 
 def test_a_bookmark_holds_the_newest_version() -> None:
-    """Its resourceVersion is one from which a watch can go on."""
+    """A watch can resume from its resourceVersion."""
     server = Embedded()
     watch = _watch(server)
     server.create("a")
@@ -65,7 +65,7 @@ def test_a_bookmark_holds_the_newest_version() -> None:
 
 
 def test_events_of_other_namespaces_are_not_delivered() -> None:
-    """A watch of one namespace is silent about the others."""
+    """A watch of one namespace does not deliver events of other namespaces."""
     server = Embedded(namespaces=("default", "other"))
     watch = server.core.subscribe(CONFIG_MAPS, "other")
     assert isinstance(watch, Subscription)

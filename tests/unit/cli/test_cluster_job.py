@@ -1,4 +1,4 @@
-"""`kubemr logs` of a job in a cluster: how the job, its store and the keys are found; what is said if they are not."""
+"""`kubemr logs` for a job in a cluster: how the job, its store and the keys are found, and what the errors say."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ LOG = AttemptLog("map/0/x", b"hello\n", "10:00", "10:01", "done").encode()
 
 
 class Cluster:
-    """An apiserver, a kubeconfig that leads there, and the command line."""
+    """An apiserver, a kubeconfig that names it, and the command line."""
 
     def __init__(self, bench: Bench, folder: Path) -> None:
         self.bench = bench
@@ -36,7 +36,7 @@ class Cluster:
         self.environ: dict[str, str | None] = {"KUBECONFIG": str(self.kubeconfig), "KUBEMR_APISERVER": None}
 
     def start(self) -> None:
-        """From here on over HTTP."""
+        """Serve the bench over HTTP from here on."""
         self.server = HttpServer(self.bench.server, "t")
         self.server.start()
         self.url = self.server.url
@@ -61,7 +61,7 @@ class Cluster:
 
 @pytest.fixture
 def cluster(tmp_path: Path) -> Iterator[Cluster]:
-    """Jobs can be put into its bench until it is started."""
+    """Yield a cluster; jobs can be created in its bench until it is started."""
     cluster = Cluster(Bench(), tmp_path)
     yield cluster
     if cluster.server is not None:
@@ -69,13 +69,13 @@ def cluster(tmp_path: Path) -> Iterator[Cluster]:
 
 
 def logged(store: ObjectStore, job: JobView) -> None:
-    """One log of the job."""
+    """Store one log of the job."""
     store.put(names.attempt_prefix(job.storage_prefix, 0, "map", 0, "1-w0-aaaaaa") + "log.txt", LOG)
 
 
 @pytest.fixture
 def s3(minio_server: MinioServer) -> ObjectStore:
-    """A bucket."""
+    """Return a store in a bucket."""
     host = minio_server.endpoint.removeprefix("http://")
     minio = Minio(host, access_key=minio_server.access_key, secret_key=minio_server.secret_key, secure=False)
     if not minio.bucket_exists("attempts"):
@@ -84,7 +84,7 @@ def s3(minio_server: MinioServer) -> ObjectStore:
 
 
 def variables(server: MinioServer) -> dict[str, str]:
-    """The service and one's keys."""
+    """Return the variables for the service and its keys."""
     return {
         "KUBEMR_S3_ENDPOINT": server.endpoint,
         "KUBEMR_S3_ACCESS_KEY_ID": server.access_key,
@@ -93,14 +93,14 @@ def variables(server: MinioServer) -> dict[str, str]:
 
 
 def in_s3(endpoint: str, **more: Json) -> Json:
-    """A job's storage."""
+    """Return the `storage` of a job."""
     return {"s3": {"endpoint": endpoint, "bucket": "attempts", "prefix": "below", **more}}
 
 
 def test_the_store_that_the_job_names_with_the_keys_of_its_secret(
     cluster: Cluster, s3: ObjectStore, minio_server: MinioServer
 ) -> None:
-    """Nothing needs to be set here but the kubeconfig."""
+    """Only the kubeconfig must be set."""
     data = {"accessKeyId": minio_server.access_key, "secretAccessKey": minio_server.secret_key}
     encoded = {key: base64.b64encode(value.encode()).decode() for key, value in data.items()}
     cluster.bench.create(SECRETS, {"metadata": {"name": "mine"}, "data": encoded})
@@ -113,7 +113,7 @@ def test_the_store_that_the_job_names_with_the_keys_of_its_secret(
 def test_ones_own_keys_and_an_address_that_is_reached_from_here(
     cluster: Cluster, s3: ObjectStore, minio_server: MinioServer
 ) -> None:
-    """A Secret that may not be read, and a service inside the cluster, behind a forwarded port."""
+    """The caller cannot read the Secret, and the service is inside the cluster, behind a forwarded port."""
     inside = "http://minio.kubemr.svc:9000"
     logged(s3, cluster.bench.submit(storage=in_s3(inside, secretRef={"name": "not-there"})))
     cluster.environ |= {name: value for name, value in variables(minio_server).items() if "KEY" in name}
@@ -124,7 +124,7 @@ def test_ones_own_keys_and_an_address_that_is_reached_from_here(
 
 
 def test_a_store_that_is_not_reached_from_here(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What to do is said, soon."""
+    """The error soon names the remedy."""
     monkeypatch.setattr(find_job, "RETRY_SECONDS", 0.1)
     cluster.bench.submit(storage=in_s3("http://127.0.0.1:9"))
     cluster.environ |= {"KUBEMR_S3_ACCESS_KEY_ID": "a", "KUBEMR_S3_SECRET_ACCESS_KEY": "b"}
@@ -137,7 +137,7 @@ def test_a_store_that_is_not_reached_from_here(cluster: Cluster, monkeypatch: py
 
 
 def test_a_secret_that_is_not_there(cluster: Cluster) -> None:
-    """It is named, with what to do."""
+    """The error names the Secret and the remedy."""
     cluster.bench.submit(storage=in_s3("http://127.0.0.1:9", secretRef={"name": "gone"}))
     cluster.start()
     result = cluster.kubemr("logs", "words")
@@ -147,7 +147,7 @@ def test_a_secret_that_is_not_there(cluster: Cluster) -> None:
 
 
 def test_the_operators_store_by_the_jobs_config_map(cluster: Cluster, tmp_path: Path) -> None:
-    """As long as the job runs, it is there."""
+    """The ConfigMap exists while the job runs."""
     job = cluster.bench.submit()
     config_map = {
         "metadata": {"name": names.config_map(job.base)},
@@ -160,7 +160,7 @@ def test_the_operators_store_by_the_jobs_config_map(cluster: Cluster, tmp_path: 
 
 
 def test_the_operators_store_by_the_environment(cluster: Cluster, tmp_path: Path) -> None:
-    """Afterwards it has to be named; that is said."""
+    """Without the ConfigMap the store must be named, and the error says so."""
     job = cluster.bench.submit()
     logged(DirectoryStore(tmp_path / "store"), job)
     cluster.start()
@@ -175,7 +175,9 @@ def test_the_operators_store_by_the_environment(cluster: Cluster, tmp_path: Path
 def test_the_operators_store_by_an_address_in_the_status(
     cluster: Cluster, s3: ObjectStore, minio_server: MinioServer, field: str
 ) -> None:
-    """Of a job that is over the ConfigMap is gone, but results say where they are; how to get there is said here."""
+    """A finished job has no ConfigMap, but the addresses of results name its store; the environment says how to reach
+    it.
+    """
     job = cluster.bench.submit()
     logged(s3, job)
     address = s3.url(f"{job.storage_prefix}run-1/results.json")
@@ -188,7 +190,7 @@ def test_the_operators_store_by_an_address_in_the_status(
 
 
 def test_a_service_without_a_bucket_is_not_enough(cluster: Cluster) -> None:
-    """What is missing is said."""
+    """The error says what is missing."""
     cluster.bench.submit()
     cluster.environ |= {"KUBEMR_S3_ENDPOINT": "http://127.0.0.1:9"}
     cluster.start()
@@ -208,7 +210,7 @@ def test_a_service_without_a_bucket_is_not_enough(cluster: Cluster) -> None:
     ],
 )
 def test_the_namespace(cluster: Cluster, arguments: tuple[str, ...], namespace: str) -> None:
-    """The option's, else the context's, else default; a job that is not there is named with it."""
+    """It is that of the option, else of the context, else default; the error about a missing job names it."""
     cluster.start()
     result = cluster.kubemr("attempts", "gone", *arguments)
     assert result.exit_code == 2
@@ -216,7 +218,7 @@ def test_the_namespace(cluster: Cluster, arguments: tuple[str, ...], namespace: 
 
 
 def test_an_apiserver_by_the_environment(cluster: Cluster) -> None:
-    """As operator and workers have it."""
+    """The variables are those of operator and workers."""
     cluster.start()
     cluster.environ = {"KUBEMR_APISERVER": cluster.url, "KUBEMR_APISERVER_TOKEN": "t", "KUBECONFIG": None}
     result = cluster.kubemr("attempts", "gone")
@@ -224,7 +226,7 @@ def test_an_apiserver_by_the_environment(cluster: Cluster) -> None:
 
 
 def test_one_that_does_not_answer_or_refuses(cluster: Cluster) -> None:
-    """Exit code 3, with its address."""
+    """The exit code is 3, and the error names the address."""
     cluster.environ = {"KUBEMR_APISERVER": "http://127.0.0.1:9", "KUBECONFIG": None}
     result = cluster.kubemr("attempts", "words")
     assert result.exit_code == 3
@@ -235,7 +237,7 @@ def test_one_that_does_not_answer_or_refuses(cluster: Cluster) -> None:
 
 
 def test_no_cluster_at_all(cluster: Cluster, tmp_path: Path) -> None:
-    """The remedy is said."""
+    """The error names the remedy."""
     cluster.environ["KUBECONFIG"] = str(tmp_path / "nowhere")
     result = cluster.kubemr("attempts", "words")
     assert result.exit_code == 2

@@ -17,7 +17,7 @@ from support.localrun import document
 
 
 def test_validate(tmp_path: Path) -> None:
-    """Exit code 0 and one line, or 2 and one line for each mistake."""
+    """A valid job is exit code 0 and one line; mistakes are exit code 2 and one line each."""
     path = tmp_path / "job.yaml"
     path.write_text(yaml.safe_dump(document(inputs=["a"])))
     result = CliRunner().invoke(main, ["validate", str(path)])
@@ -32,7 +32,7 @@ def test_validate(tmp_path: Path) -> None:
 
 
 def test_usage_errors() -> None:
-    """Exit code 2 and what is wrong."""
+    """The exit code is 2, and the error says what is wrong."""
     for arguments in (["run"], ["run", "x", "--replicas", "0"], ["run", "x", "--timeout", "0"], ["no-such-command"]):
         result = CliRunner().invoke(main, arguments)
         assert result.exit_code == 2
@@ -77,7 +77,7 @@ def test_help_loads_no_more_than_it_needs() -> None:
 
 
 def test_what_the_server_sets_is_not_for_manifests(tmp_path: Path) -> None:
-    """Both commands refuse a manifest that was taken from a cluster with its version."""
+    """Both commands reject a manifest that was read from a cluster with its version."""
     job = document(inputs=["a"])
     job["metadata"]["resourceVersion"] = "7"
     path = tmp_path / "job.yaml"

@@ -1,4 +1,4 @@
-"""What is shown while a job runs."""
+"""The display of a running job."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Terminal(io.StringIO):
 
 
 def test_lines_where_there_is_no_terminal() -> None:
-    """One for each event; of counts the last of a stage always, others now and then."""
+    """Each event is a line.  The last counts of a stage are always a line, other counts every few seconds."""
     stream = io.StringIO()
     display = display_for(stream, time.monotonic())
     assert isinstance(display, LineDisplay)

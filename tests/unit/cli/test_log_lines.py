@@ -1,4 +1,4 @@
-"""Log lines for people."""
+"""Log lines are formatted for people."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ from kubemr.cli.display.log_lines import format_line, may_explain_failure
     ],
 )
 def test_events_are_shown_as_words(line: str, shown: str) -> None:
-    """Time, level where it is not the usual one, event, fields; what is no event stays as it is."""
+    """Time, unusual level, event and fields are shown; a line that is no event stays as it is."""
     assert format_line(line) == shown
 
 
 def test_what_explains_a_failure() -> None:
-    """Warnings, errors, and what a program printed itself."""
+    """Warnings, errors, and lines that are no events."""
     assert may_explain_failure("Traceback")
     assert may_explain_failure('{"event": "x", "level": "warning"}')
     assert not may_explain_failure('{"event": "x", "level": "info"}')

@@ -1,4 +1,4 @@
-"""Manifests from files."""
+"""Manifests are read from files."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from kubemr.cli.manifest import ManifestError, load
 
 
 def test_one_document(tmp_path: Path) -> None:
-    """YAML or JSON; empty documents around it do not count; a date stays the string that it was."""
+    """YAML and JSON are read; empty documents around it do not count; a date stays a string."""
     path = tmp_path / "job.yaml"
     path.write_text("---\na: 2026-01-31\nb: [1, yes]\n---\n")
     assert load(str(path)) == {"a": "2026-01-31", "b": [1, True]}
@@ -36,7 +36,7 @@ def test_stdin(monkeypatch: pytest.MonkeyPatch) -> None:
     ],
 )
 def test_what_is_no_manifest(tmp_path: Path, content: bytes, error: str) -> None:
-    """The error names the file and what to do."""
+    """The error names the file and the remedy."""
     path = tmp_path / "job.yaml"
     path.write_bytes(content)
     with pytest.raises(ManifestError, match=error) as raised:
@@ -45,6 +45,6 @@ def test_what_is_no_manifest(tmp_path: Path, content: bytes, error: str) -> None
 
 
 def test_a_file_that_is_not_there() -> None:
-    """Its name and the system's words."""
+    """The error names the file and contains the system's message."""
     with pytest.raises(ManifestError, match=r"/nonexistent/job\.yaml: cannot be read: No such file"):
         load("/nonexistent/job.yaml")

@@ -1,4 +1,4 @@
-"""`kubemr attempts` and `kubemr logs` on a store: what is shown, in which order, and how much of it."""
+"""`kubemr attempts` and `kubemr logs` on a store: which attempts they show, in which order, and how many."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ FOLDER = "words-abcdefgh"
 
 @pytest.fixture
 def store(tmp_path: Path) -> DirectoryStore:
-    """Attempts that failed, were lost, printed, and one that only has outputs."""
+    """Return a store with attempts that failed, were lost or printed, and one that only has outputs."""
     store = DirectoryStore(tmp_path)
     log = AttemptLog("map/1/x", b"trying\n\xff", "10:00", "10:01", "failed").encode()
     error = AttemptError("ValueError: no\nTraceback", A, "10:00", "10:01").encode()
@@ -51,7 +51,7 @@ def test_the_attempts_of_a_job(store: DirectoryStore) -> None:
 
 
 def test_the_attempts_at_a_task(store: DirectoryStore) -> None:
-    """All that left anything."""
+    """All attempts that left an object are shown."""
     result = kubemr(store, "attempts", "words", "map/1")
     assert [line.split()[:2] for line in result.stdout.splitlines()[1:]] == [
         [f"map/1/1-{A}", "failed"],
@@ -60,14 +60,14 @@ def test_the_attempts_at_a_task(store: DirectoryStore) -> None:
 
 
 def test_of_many_the_first(store: DirectoryStore) -> None:
-    """And how many more there are."""
+    """The number of the remaining attempts is printed."""
     result = kubemr(store, "attempts", "words", "--limit", "1")
     assert len(result.stdout.splitlines()) == 2
     assert result.stderr == "2 more attempts: give a TASK or a larger --limit\n"
 
 
 def test_the_logs_of_a_job(store: DirectoryStore) -> None:
-    """Each under its heading, with why it failed."""
+    """Each log has a heading, and is followed by the error."""
     result = kubemr(store, "logs", "words")
     assert result.exit_code == 0
     assert result.stdout_bytes == (
@@ -81,14 +81,14 @@ def test_the_logs_of_a_job(store: DirectoryStore) -> None:
 
 
 def test_the_log_of_one_attempt(store: DirectoryStore) -> None:
-    """It alone goes to stdout, so that it can be piped on."""
+    """Only the log goes to stdout, so that another program can read it from a pipe."""
     result = kubemr(store, "logs", "words", f"map/1/1-{A}")
     assert result.stdout_bytes == b"trying\n\xff\n"
     assert result.stderr == "ValueError: no\nTraceback\n"
 
 
 def test_nothing_there_is_said(store: DirectoryStore) -> None:
-    """And is no error: most attempts leave nothing."""
+    """It is no error: most attempts leave nothing."""
     result = kubemr(store, "logs", "words", "map/7")
     assert (result.exit_code, result.stdout) == (0, "")
     assert result.stderr == "no records found for map/7: it printed nothing and did not fail, or it has not run\n"
@@ -103,14 +103,14 @@ def test_nothing_there_is_said(store: DirectoryStore) -> None:
     ],
 )
 def test_what_is_not_there(store: DirectoryStore, job: str, task: str, said: str) -> None:
-    """Exit code 2, by name."""
+    """The exit code is 2, and the error names the job or task."""
     result = kubemr(store, "logs", job, task)
     assert result.exit_code == 2
     assert f"Error: {said}" in result.stderr
 
 
 def test_two_jobs_of_one_name(store: DirectoryStore) -> None:
-    """They are told apart by their folders."""
+    """The names of their folders identify them."""
     store.put(f"words-hgfedcba/0/map/0/1-{A}/log.txt", AttemptLog("", b"other\n", "", "", "done").encode())
     result = kubemr(store, "logs", "words")
     assert result.exit_code == 2
@@ -120,7 +120,7 @@ def test_two_jobs_of_one_name(store: DirectoryStore) -> None:
 
 
 def test_a_store_that_is_none() -> None:
-    """The mistake is in the command line."""
+    """It is a mistake in the command line."""
     result = CliRunner().invoke(main, ["attempts", "words", "--store", "ftp://x"])
     assert result.exit_code == 2
-    assert "'ftp://x': results cannot be written there" in result.stderr
+    assert "'ftp://x' cannot be written to; give a directory or s3://bucket/prefix" in result.stderr

@@ -1,4 +1,4 @@
-"""Signals end a command by its own means, from its first import on."""
+"""A signal ends a command without a traceback, from its first import on."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ sys.argv[:] = sys.argv[3:]
 
 @pytest.mark.parametrize("module", ["heapq", "sysconfig", "glob", "click", "kubemr.cli.run", "kubemr.local.cluster"])
 def test_demo(module: str) -> None:
-    """Ctrl-C while this module is imported: no traceback, 130."""
+    """Ctrl-C while this module is imported gives exit code 130 and no traceback."""
     _check(module, "path", str(ROOT / "examples/wordcount/demo.py"))
 
 
@@ -39,7 +39,7 @@ def test_demo(module: str) -> None:
     "module", ["click", "kubemr.cli.commands", "kubemr.cli.manifest", "yaml", "kubemr.local.cluster"]
 )
 def test_command_line(module: str, tmp_path: Path) -> None:
-    """So it is with `kubemr`."""
+    """The same holds for `kubemr`."""
     _check(module, "module", "kubemr", "run", str(_manifest(tmp_path)))
 
 
@@ -59,7 +59,7 @@ def _check(*arguments: str) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT])
 def test_signals_become_events(number: signal.Signals) -> None:
-    """None of them kills the process before it has tidied up; afterwards they mean what they did before."""
+    """None of them kills the process before it has cleaned up; afterwards the former handlers are active again."""
     events: queue.SimpleQueue[Any] = queue.SimpleQueue()
     before = signal.getsignal(number)
     with _signals_as_events(events.put):

@@ -1,4 +1,4 @@
-"""Manifests that YAML can write and a job cannot hold."""
+"""Manifests that YAML can write and JSON cannot hold are rejected."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ BOMB = "a0: &a0 [x,x,x,x,x,x,x,x,x,x]\n" + "".join(
     ids=lambda text: text[:12],
 )  # fmt: skip
 def test_one_line_and_exit_code_2(tmp_path: Path, command: str, text: str, words: str) -> None:
-    """The line names place, value and remedy; there is no traceback."""
+    """The line names position, value and remedy; there is no traceback."""
     path = tmp_path / "job.yaml"
     path.write_text(text)
     result = CliRunner().invoke(main, [command, str(path)])
@@ -57,7 +57,7 @@ def test_one_line_and_exit_code_2(tmp_path: Path, command: str, text: str, words
 
 @pytest.mark.parametrize("seconds", ["nan", "inf", "1e300"])
 def test_timeout_is_a_number_of_seconds(seconds: str) -> None:
-    """What cannot be waited for is a usage error."""
+    """A time that cannot be waited for is a usage error."""
     result = CliRunner().invoke(main, ["run", "x", "--timeout", seconds])
     assert result.exit_code == 2
     assert "--timeout" in result.stderr

@@ -1,4 +1,4 @@
-"""A container's variables, as a kubelet makes them."""
+"""A container gets the variables that a kubelet would give it."""
 
 from __future__ import annotations
 
@@ -27,19 +27,19 @@ def variables(**container: Any) -> dict[str, str]:
 
 
 def test_sources_in_order_and_entries_over_them() -> None:
-    """A later source wins over an earlier one, an entry over all."""
+    """A later source overrides an earlier one; an entry overrides all sources."""
     sources = [{"configMapRef": {"name": name}} for name in ("one", "two")]
     assert variables(envFrom=sources) == {"A": "1", "B": "3"}
     assert variables(envFrom=sources, env=[{"name": "B", "value": "x"}])["B"] == "x"
 
 
 def test_secrets_are_decoded_and_prefixed() -> None:
-    """`data` of a secret is base64; `prefix` goes before the names."""
+    """`data` of a secret is base64; `prefix` is put before the names."""
     assert variables(envFrom=[{"prefix": "S_", "secretRef": {"name": "keys"}}]) == {"S_K": "secret"}
 
 
 def test_single_keys_and_fields() -> None:
-    """`valueFrom` by key of a config map or secret, and by field of the pod."""
+    """`valueFrom` reads a key of a config map or secret, or a field of the pod."""
     entries = [
         {"name": "A", "valueFrom": {"configMapKeyRef": {"name": "one", "key": "A"}}},
         {"name": "K", "valueFrom": {"secretKeyRef": {"name": "keys", "key": "K"}}},
@@ -51,7 +51,7 @@ def test_single_keys_and_fields() -> None:
 
 
 def test_references_to_other_variables() -> None:
-    """`$(NAME)` of what stands before; `$$(NAME)` is the text itself, and so is what is not known."""
+    """`$(NAME)` refers to an earlier variable; `$$(NAME)` and unknown names stay as text."""
     entries = [
         {"name": "A", "value": "1"},
         {"name": "B", "value": "$(A)$(A) $$(A) $(C)"},
@@ -68,7 +68,7 @@ def test_references_to_other_variables() -> None:
         ({"env": [{"name": "A", "valueFrom": {"secretKeyRef": {"name": "keys", "key": "no"}}}]}, "has no key 'no'"),
         (
             {"env": [{"name": "A", "valueFrom": {"fieldRef": {"fieldPath": "status.podIP"}}}]},
-            "'status.podIP' is not known",
+            "'status.podIP' is not supported in local mode",
         ),
         ({"env": [{"name": "A", "valueFrom": {"resourceFieldRef": {}}}]}, "resourceFieldRef is not supported"),
     ],
@@ -80,7 +80,7 @@ def test_what_cannot_be_given(container: dict[str, Any], error: str) -> None:
 
 
 def test_optional_sources_may_be_missing() -> None:
-    """They give nothing then."""
+    """They then add no variables."""
     assert variables(envFrom=[{"configMapRef": {"name": "no", "optional": True}}]) == {}
 
 

@@ -1,4 +1,4 @@
-"""A local process that stands for a container."""
+"""A local process runs a container's command."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ class Watched:
 
 
 def test_lines_of_both_streams_and_the_exit_code() -> None:
-    """In their order, and the last of them with the exit code."""
+    """Lines arrive in order, and the last of them with the exit code."""
     watched = Watched("sh", "-c", "echo one; echo two >&2; printf three; exit 7")
     assert watched.ended() == (7, "one\ntwo\nthree")
     assert [watched.line() for _ in range(3)] == ["one", "two", "three"]
 
 
 def test_only_the_end_of_much_output_is_kept() -> None:
-    """As many bytes as Kubernetes keeps of a log for a termination message; bytes that are no text do no harm."""
+    """As many bytes are kept as Kubernetes keeps for a termination message; bytes that are not text do no harm."""
     watched = Watched(sys.executable, "-c", "import os; os.write(1, b'\\xff\\n' + b'x' * 9999 + b'\\nlast\\n')")
     code, tail = watched.ended()
     assert code == 0
@@ -60,7 +60,7 @@ def test_only_the_end_of_much_output_is_kept() -> None:
     ids=["obeys", "ignores", "is stopped", "is killed"],
 )
 def test_ending_it(script: str, end: Callable[[LocalProcess], None], code: int) -> None:
-    """SIGTERM first, SIGKILL after the grace; the exit code tells which it was."""
+    """SIGTERM comes first, SIGKILL after the grace period; the exit code shows which of them ended the process."""
     watched = Watched("sh", "-c", script)
     watched.line()
     end(watched.process)
@@ -70,7 +70,7 @@ def test_ending_it(script: str, end: Callable[[LocalProcess], None], code: int) 
 
 
 def test_what_it_started_goes_with_it() -> None:
-    """Also when it leaves it behind at its own end."""
+    """Its children are killed, also if they outlive it."""
     watched = Watched("sh", "-c", "sleep 1000 & echo $!")
     pid = int(watched.line())
     assert watched.ended()[0] == 0
@@ -78,7 +78,7 @@ def test_what_it_started_goes_with_it() -> None:
 
 
 def test_a_command_that_is_not_there() -> None:
-    """OSError, and nothing is left running."""
+    """It raises OSError and leaves no process."""
     with pytest.raises(FileNotFoundError):
         Watched("/nonexistent")
 

@@ -11,7 +11,7 @@ def job(completions: int, backoff_limit: int = 6) -> IndexedJob:
 
 
 def test_every_index_gets_one_pod() -> None:
-    """All at once, and none twice."""
+    """All pods are created at once, and none twice."""
     it = job(3)
     assert it.ready(0.0) == [0, 1, 2]
     for index in range(3):
@@ -21,7 +21,7 @@ def test_every_index_gets_one_pod() -> None:
 
 
 def test_parallelism_bounds_what_runs() -> None:
-    """No more pods than `parallelism`, also when more indexes are without one."""
+    """There are at most `parallelism` pods, even if more indexes need one."""
     it = job(3)
     it.document["spec"]["parallelism"] = 2
     assert it.ready(0.0) == [0, 1]
@@ -62,7 +62,7 @@ def test_a_failed_index_is_tried_again_after_a_growing_pause() -> None:
 
 
 def test_more_failures_than_the_limit_exhaust_it() -> None:
-    """`backoffLimit` failures are put up with, of all indexes together; one more is the end."""
+    """`backoffLimit` failures of all indexes together are tolerated; one more ends the Job."""
     it = job(2, backoff_limit=1)
     for index in range(2):
         assert not it.exhausted
@@ -73,7 +73,7 @@ def test_more_failures_than_the_limit_exhaust_it() -> None:
 
 
 def test_a_pod_that_somebody_deleted_is_replaced_and_not_counted() -> None:
-    """As with a drained node."""
+    """So it is after the drain of a node."""
     it = job(1, backoff_limit=0)
     it.pod_started(0, "pod")
     it.pod_ended(0, False, 5.0, disrupted=True)
@@ -82,7 +82,7 @@ def test_a_pod_that_somebody_deleted_is_replaced_and_not_counted() -> None:
 
 
 def test_a_deleted_job_needs_no_pods() -> None:
-    """Whatever is due."""
+    """No index gets a pod, even if it is due."""
     it = job(1)
     it.deleted = True
     assert it.ready(1e9) == []
@@ -93,7 +93,7 @@ def changed(it: IndexedJob, now: float = 0.0, **spec: object) -> None:
 
 
 def test_a_suspended_job_has_no_pods_and_a_resumed_one_goes_on() -> None:
-    """What has succeeded stays so; nothing counts as a failure."""
+    """Succeeded indexes stay succeeded; nothing counts as a failure."""
     it = job(3)
     for index in range(3):
         it.pod_started(index, "pod")
@@ -121,7 +121,7 @@ def test_one_that_is_resumed_before_its_pods_have_ended() -> None:
 
 
 def test_more_indexes_get_pods_and_fewer_lose_theirs() -> None:
-    """The highest go, and what becomes of their pods is nothing to the Job."""
+    """The highest indexes lose their pods, whose outcome does not count."""
     it = job(2)
     for index in range(2):
         it.pod_started(index, "pod")
@@ -140,7 +140,7 @@ def test_more_indexes_get_pods_and_fewer_lose_theirs() -> None:
 
 
 def test_fewer_indexes_may_be_all_that_have_succeeded() -> None:
-    """Then it is complete; and what had succeeded beyond them is not remembered."""
+    """Then the Job is complete; higher indexes that had succeeded are forgotten."""
     it = job(3)
     for index in (0, 2):
         it.pod_started(index, "pod")

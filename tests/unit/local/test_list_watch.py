@@ -1,4 +1,4 @@
-"""Following a collection: everything first, then every change, through all that may go wrong with a watch."""
+"""A collection is followed: all objects first, then every change, whatever goes wrong with a watch."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def names(event: Listed | Changed) -> Any:
 
 
 def test_everything_first_then_changes(api: Api) -> None:
-    """One list, then ADDED, MODIFIED and DELETED as they happen."""
+    """There is one list, then ADDED, MODIFIED and DELETED as they happen."""
     api.send("create", CONFIG_MAPS, body=config_map("a"))
     events = follow(api.server, CONFIG_MAPS, "default", Stop())
     assert names(next(events)) == ["a"]
@@ -43,7 +43,7 @@ def test_everything_first_then_changes(api: Api) -> None:
 
 
 def test_selectors(api: Api) -> None:
-    """By label, and by field."""
+    """A collection can be selected by label and by field."""
     api.send("create", CONFIG_MAPS, body=config_map("a", mine="yes"))
     api.send("create", CONFIG_MAPS, body=config_map("b"))
     by_label = follow(api.server, CONFIG_MAPS, "default", Stop(), label_selector="mine=yes")
@@ -55,7 +55,7 @@ def test_selectors(api: Api) -> None:
 
 
 def test_stop_ends_a_quiet_watch(api: Api) -> None:
-    """At once, from another thread."""
+    """Another thread can end it at once."""
     stop = Stop()
     ended = threading.Event()
 
@@ -72,7 +72,7 @@ def test_stop_ends_a_quiet_watch(api: Api) -> None:
 
 
 def test_a_refusal_is_an_error(api: Api) -> None:
-    """With the wrong token nothing is tried again."""
+    """A request with the wrong token is not retried."""
     with pytest.raises(StreamRefusedError, match="HTTP 401"):
         next(follow(Server(api.server.url, token="wrong"), CONFIG_MAPS, "default", Stop()))
 
@@ -98,7 +98,7 @@ EXPIRED = {"type": "ERROR", "object": {"kind": "Status", "code": 410, "message":
 
 
 def scripted(*answers: bytes) -> tuple[RawServer, list[str]]:
-    """A server that gives each connection one of the answers; and the first lines of the requests, as they come."""
+    """Yield a server that gives each connection one of the answers, and the first lines of the requests."""
     received: list[str] = []
 
     def behaviour(answer: bytes) -> Behaviour:
@@ -112,7 +112,7 @@ def scripted(*answers: bytes) -> tuple[RawServer, list[str]]:
 
 
 def test_a_watch_that_ends_is_resumed_where_it_was() -> None:
-    """From the version of its last event, a bookmark's too; bookmarks are not passed on."""
+    """It resumes from the version of its last event, which may be a bookmark; bookmarks are not yielded."""
     bookmark = {"type": "BOOKMARK", "object": {"metadata": {"resourceVersion": "9"}}}
     server, received = scripted(
         listing("5"), stream(event("ADDED", "a", "6"), bookmark), stream(event("ADDED", "b", "10"))
@@ -125,7 +125,7 @@ def test_a_watch_that_ends_is_resumed_where_it_was() -> None:
 
 
 def test_a_forgotten_version_lists_anew() -> None:
-    """410: everything comes again, so that what was deleted meanwhile is missed by whoever kept it."""
+    """After a 410 all objects are listed again, so that the caller can find what was deleted in the meantime."""
     server, received = scripted(listing("5", "a"), stream(EXPIRED), listing("7", "b"), stream(event("ADDED", "c", "8")))
     events = follow(Server(server.url), CONFIG_MAPS, "default", Stop())
     assert [names(next(events)) for _ in range(3)] == [["a"], ["b"], ("ADDED", "c")]
@@ -146,7 +146,7 @@ def test_another_error_of_a_watch_is_an_error() -> None:
 
 
 def test_a_broken_event_is_not_read() -> None:
-    """A connection that is lost inside of an event: it comes whole on the next."""
+    """If the connection breaks within an event, the next connection delivers the whole event."""
     whole = json.dumps(event("ADDED", "a", "6")).encode()
     server, _ = scripted(listing("5"), reply(whole[: len(whole) // 2]), stream(event("ADDED", "a", "6")))
     events = follow(Server(server.url), CONFIG_MAPS, "default", Stop())
@@ -156,7 +156,7 @@ def test_a_broken_event_is_not_read() -> None:
 
 
 def test_a_lost_connection_is_made_again() -> None:
-    """Nothing of it is seen but a pause."""
+    """The caller sees only a pause."""
     server, _ = scripted(b"", listing("5", "a"), b"", stream(event("ADDED", "b", "6")))
     events = follow(Server(server.url), CONFIG_MAPS, "default", Stop())
     assert [names(next(events)) for _ in range(2)] == [["a"], ("ADDED", "b")]

@@ -1,4 +1,4 @@
-"""What a local run adds to a manifest, and what it refuses."""
+"""A local run adapts a manifest, and rejects what it does not support."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def local(job: Any, **given: Any) -> Any:
 
 
 def test_the_command_goes_into_the_workers_container() -> None:
-    """As it stands: what Kubernetes would expand is escaped; `args` of the template do not follow it."""
+    """The worker gets it unchanged: what Kubernetes would expand is escaped, and `args` of the template are dropped."""
     containers = [{"name": "worker", "args": ["x"], "env": [{"name": "A", "value": "1"}]}]
     job = local(document(template={"spec": {"containers": containers}}), command=["sh", "-c", "echo $$ $(A)"])
     (worker,) = job["spec"]["template"]["spec"]["containers"]
@@ -35,7 +35,7 @@ def test_the_given_manifest_stays_as_it_is() -> None:
 
 @pytest.mark.parametrize(("given", "manifest", "expected"), [(None, None, 7), (None, 4, 4), (2, 4, 2)])
 def test_how_many_workers(given: int | None, manifest: int | None, expected: int) -> None:
-    """The option, or else the manifest, or else one per CPU."""
+    """The option counts, else the manifest, else there is one per CPU."""
     job = document()
     del job["spec"]["replicas"]
     if manifest is not None:
@@ -61,7 +61,7 @@ def test_keep_is_the_retention_of_everything() -> None:
     ],
 )
 def test_a_manifest_of_the_wrong_structure_is_named_by_the_validation(job: Any) -> None:
-    """It is left alone, and refused."""
+    """It stays unchanged, and is rejected."""
     assert problems(local(job))
 
 
@@ -83,7 +83,7 @@ def test_what_a_local_run_cannot_honour_is_refused_by_name(spec: dict[str, Any],
 
 
 def test_a_job_without_a_command_is_refused() -> None:
-    """An image is not run here."""
+    """A local run does not run an image."""
     (problem,) = problems(local(document(inputs=["a"]), command=[]))
     assert problem.path == "spec.template.spec.containers[worker].command"
     assert not problems(local(document(inputs=["a"])))

@@ -1,4 +1,4 @@
-"""The local node: Jobs become pods and processes, and what becomes of them is written down."""
+"""The local node turns Jobs into pods and processes, and writes their status."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Lab:
     def create(
         self, *script: str, name: str = "job", completions: int = 1, backoff_limit: int = 6, **container: Any
     ) -> Any:
-        """A Job whose pods run a shell script."""
+        """Create a Job whose pods run a shell script."""
         command = {"command": ["sh", "-c", *script]} if script else {}
         worker = {"name": "worker", "image": "none", **command, **container}
         spec = {
@@ -48,13 +48,13 @@ class Lab:
         return self.api.send("create", KUBERNETES_JOBS, body=body)
 
     def condition(self) -> Any:
-        """The Job's condition, once it has one."""
+        """Return the Job's condition, once it has one."""
         jobs = self.api.until(KUBERNETES_JOBS, lambda jobs: bool(jobs["job"].get("status", {}).get("conditions")))
         (condition,) = jobs["job"]["status"]["conditions"]
         return condition
 
     def pods(self) -> list[Any]:
-        """All pods."""
+        """Return all pods."""
         items: list[Any] = self.api.send("list", PODS)["items"]
         return items
 
@@ -72,7 +72,7 @@ def lab(api: Api, tmp_path: Path) -> Iterator[Lab]:
 
 
 def test_every_index_runs_once_and_the_job_is_complete(lab: Lab) -> None:
-    """The pods carry the template's labels, the Job as owner, and their index; they end as Succeeded."""
+    """The pods have the template's labels, the Job as owner, and their index; they end as Succeeded."""
     lab.create('echo "$JOB_COMPLETION_INDEX $FROM_USER $KUBEMR_APISERVER_TOKEN $(ls -d "$TMPDIR")"', completions=2)
     condition = lab.condition()
     assert (condition["type"], condition["status"]) == ("Complete", "True")
@@ -91,7 +91,7 @@ def test_every_index_runs_once_and_the_job_is_complete(lab: Lab) -> None:
 
 
 def test_a_failed_pod_is_followed_by_another(lab: Lab, tmp_path: Path) -> None:
-    """Its exit code and its last words are on the pod."""
+    """The pod holds the exit code and the last output."""
     lab.create(f"test -e {tmp_path}/second || {{ touch {tmp_path}/second; echo oh no >&2; exit 3; }}")
     assert lab.condition()["type"] == "Complete"
     failed, succeeded = sorted(lab.pods(), key=lambda pod: str(pod["status"]["phase"]))
@@ -101,7 +101,7 @@ def test_a_failed_pod_is_followed_by_another(lab: Lab, tmp_path: Path) -> None:
 
 
 def test_too_many_failures_end_the_job(lab: Lab) -> None:
-    """More than `backoffLimit`: Failed, and pods that still run are ended first."""
+    """More than `backoffLimit` failures mark it Failed; running pods are ended first."""
     lab.create('test "$JOB_COMPLETION_INDEX" = 1 && exec sleep 1000; exit 1', completions=2, backoff_limit=2)
     condition = lab.condition()
     assert (condition["type"], condition["reason"]) == ("Failed", "BackoffLimitExceeded")
@@ -110,7 +110,7 @@ def test_too_many_failures_end_the_job(lab: Lab) -> None:
 
 
 def test_a_signal_is_an_exit_code(lab: Lab) -> None:
-    """128 and the signal's number, as in Kubernetes."""
+    """It is 128 + the signal's number, as in Kubernetes."""
     lab.create("kill -9 $$$$", backoff_limit=0)  # $$ is one $, as in Kubernetes
     lab.condition()
     (pod,) = lab.pods()
@@ -136,7 +136,7 @@ def test_variables_from_a_config_map(lab: Lab) -> None:
 
 
 def started(lab: Lab) -> int:
-    """The process id of the only pod, once it runs."""
+    """Return the process id of the only pod, once it runs."""
     lab.api.until(PODS, lambda pods: any(pod["status"].get("phase") == "Running" for pod in pods.values()))
     (pid,) = [pod.process.pid for pod in lab.node._pods.values() if pod.process is not None]
     return pid
@@ -147,7 +147,7 @@ def delete(lab: Lab, resource: Any, name: str) -> None:
 
 
 def test_a_deleted_job_takes_its_pods_and_processes_along(lab: Lab) -> None:
-    """SIGTERM is enough for who obeys; the pod is gone only after its process."""
+    """SIGTERM is enough for a process that obeys it; the pod is removed only after its process has ended."""
     lab.create("exec sleep 1000")
     pid = started(lab)
     delete(lab, KUBERNETES_JOBS, "job")
@@ -156,7 +156,7 @@ def test_a_deleted_job_takes_its_pods_and_processes_along(lab: Lab) -> None:
 
 
 def test_who_ignores_sigterm_is_killed(lab: Lab) -> None:
-    """After the grace, with all of its group."""
+    """Its whole group is killed after the grace period."""
     lab.create("trap '' TERM; while :; do sleep 1000; done")
     pid = started(lab)
     delete(lab, KUBERNETES_JOBS, "job")
@@ -165,7 +165,7 @@ def test_who_ignores_sigterm_is_killed(lab: Lab) -> None:
 
 
 def test_a_deleted_pod_is_replaced(lab: Lab) -> None:
-    """As after a drain: it does not count as a failure."""
+    """As after a drain, it does not count as a failure."""
     lab.create("exec sleep 1000", backoff_limit=0)
     started(lab)
     (first,) = lab.pods()
@@ -175,7 +175,7 @@ def test_a_deleted_pod_is_replaced(lab: Lab) -> None:
 
 
 def test_a_pod_that_was_deleted_just_before_it_ended_goes_too(api: Api, tmp_path: Path) -> None:
-    """Its process has ended before the node hears of the deletion: nobody else would remove it."""
+    """Its process has ended before the node gets the deletion event: only the node can remove the pod."""
     lab = Lab(api, tmp_path)
     lab.node._threads.pop()  # What follows pods: the news never comes.
     lab.node.start()
@@ -195,7 +195,7 @@ def change(lab: Lab, **spec: Any) -> None:
 
 
 def running(pods: dict[str, Any]) -> set[str]:
-    """The indexes of the pods that run."""
+    """Return the indexes of the running pods."""
     return {
         pod["metadata"]["labels"][JOB_COMPLETION_INDEX]
         for pod in pods.values()
@@ -204,7 +204,7 @@ def running(pods: dict[str, Any]) -> set[str]:
 
 
 def test_a_suspended_job_has_no_processes_until_it_is_resumed(lab: Lab) -> None:
-    """They are ended in an orderly way, and none of it counts as a failure."""
+    """They get SIGTERM, and none of them counts as failed."""
     lab.create("exec sleep 1000", backoff_limit=0)
     pid = started(lab)
     change(lab, suspend=True)
@@ -216,7 +216,7 @@ def test_a_suspended_job_has_no_processes_until_it_is_resumed(lab: Lab) -> None:
 
 
 def test_a_job_that_grows_and_shrinks(lab: Lab) -> None:
-    """More indexes get pods; fewer lose the highest, and the rest go on."""
+    """New indexes get pods; a smaller Job loses the highest ones, and the others run on."""
     lab.create("exec sleep 1000", backoff_limit=0)
     pid = started(lab)
     change(lab, completions=3, parallelism=3)
@@ -228,7 +228,7 @@ def test_a_job_that_grows_and_shrinks(lab: Lab) -> None:
 
 
 def test_a_change_that_shows_first_in_the_answer_to_a_report_is_followed(api: Api, tmp_path: Path) -> None:
-    """The event of it comes later, and is then no news."""
+    """The watch event of the change arrives later, and then counts as old."""
     lab = Lab(api, tmp_path)
     lab.node._threads.pop(1)  # What follows Jobs: news of them comes by hand.
     lab.node.start()
@@ -237,7 +237,7 @@ def test_a_change_that_shows_first_in_the_answer_to_a_report_is_followed(api: Ap
         f'test "$JOB_COMPLETION_INDEX" = 1 && exec sleep 1000; read line < {tmp_path}/go', completions=2
     )
     lab.node._events.put(_JobsChanged(Listed([created])))
-    # The change must not show in the answer to this report already: nobody would be left to read from the pipe.
+    # The answer to this report must not contain the change yet: then no process would read from the pipe.
     lab.api.until(KUBERNETES_JOBS, lambda jobs: jobs["job"].get("status", {}).get("active") == 2)
     change(lab, suspend=True)
     (tmp_path / "go").write_text("on\n")
@@ -246,7 +246,7 @@ def test_a_change_that_shows_first_in_the_answer_to_a_report_is_followed(api: Ap
 
 
 def test_a_job_that_shrinks_to_what_has_succeeded_is_complete(lab: Lab) -> None:
-    """Nothing else would tell."""
+    """The change of the Job is the only event that shows it."""
     lab.create('test "$JOB_COMPLETION_INDEX" = 0 || exec sleep 1000', completions=2)
     lab.api.until(KUBERNETES_JOBS, lambda jobs: jobs["job"].get("status", {}).get("succeeded") == 1)
     change(lab, completions=1, parallelism=1)
@@ -265,7 +265,7 @@ def test_stop_ends_all_processes(api: Api, tmp_path: Path) -> None:
 
 
 def test_a_refusal_ends_the_node_with_an_error(api: Api, tmp_path: Path) -> None:
-    """What the apiserver will never grant is not tried for ever."""
+    """A request that the apiserver will never allow is not retried forever."""
     failed: queue.SimpleQueue[Exception] = queue.SimpleQueue()
     node = Node(Server(api.server.url, token="wrong"), tmp_path, {}, OutputLog(), failed.put)
     node.start()

@@ -1,4 +1,4 @@
-"""The operator's process is started again when it dies, and given up when that is hopeless."""
+"""The operator's process is restarted when it dies, unless it ends soon after every start."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def settings(api: Api, directory: Path) -> dict[str, str]:
 
 
 def test_a_killed_operator_is_started_again(api: Api, tmp_path: Path) -> None:
-    """And `stop` ends it in an orderly way."""
+    """`stop` ends it by SIGTERM."""
     supervised = Supervised(tmp_path, **settings(api, tmp_path))
     supervised.supervisor.start()
     for _ in range(2):
@@ -60,7 +60,7 @@ def test_a_killed_operator_is_started_again(api: Api, tmp_path: Path) -> None:
 
 
 def test_wrong_settings_are_not_tried_again(tmp_path: Path) -> None:
-    """Exit code 2: the next start would not do better."""
+    """After exit code 2 the next start would fail as well."""
     supervised = Supervised(tmp_path, KUBEMR_APISERVER="http://127.0.0.1:9", KUBEMR_WORKERS="many")
     supervised.supervisor.start()
     failure = supervised.failures.get(timeout=PATIENCE)
@@ -70,7 +70,7 @@ def test_wrong_settings_are_not_tried_again(tmp_path: Path) -> None:
 
 
 def test_one_that_cannot_start_is_given_up_after_a_few_times(tmp_path: Path) -> None:
-    """Rather than tried for ever."""
+    """It is not restarted forever."""
     (tmp_path / "sitecustomize.py").write_text("import os; os.write(2, b'broken installation\\n'); os._exit(1)")
     supervised = Supervised(tmp_path, PYTHONPATH=str(tmp_path))
     supervised.supervisor.start()

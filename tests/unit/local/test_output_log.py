@@ -6,7 +6,7 @@ from kubemr.local.output_log import KEPT_CHARACTERS, KEPT_LINES, OutputLog
 
 
 def test_the_last_lines_are_kept_with_their_sources() -> None:
-    """In the order in which they came; each of bounded length; no more than so many."""
+    """They are kept in order, with a bounded length and a bounded number."""
     passed_on: list[tuple[str, str]] = []
     book = OutputLog(lambda source, line: passed_on.append((source, line)))
     for number in range(KEPT_LINES + 10):

@@ -1,4 +1,4 @@
-"""How far a job has come, from its watch and that of its shards."""
+"""The progress of a job is derived from the watches of the job and its shards."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def shard(name: str, stage: str, *tasks: str, run: int = 1) -> Any:
 
 
 def test_phases_and_stages_are_noted_once_when_first_seen() -> None:
-    """In the order in which they came."""
+    """They are recorded in the order in which they appeared."""
     progress = JobProgress()
     assert progress.update_job(job(), 0.0) == []
     assert progress.update_job(job("PENDING"), 1.0) == [Step("PENDING", 1.0)]
@@ -35,7 +35,7 @@ def test_phases_and_stages_are_noted_once_when_first_seen() -> None:
 
 
 def test_counts_come_from_the_shards() -> None:
-    """The latest state of each, of the run that is on."""
+    """The latest state of each shard counts, if it belongs to the present run."""
     progress = JobProgress()
     progress.update_job(job("DEPLOYED", "map", run=2), 0.0)
     progress.update_shard(shard("a", "0-map", "running/1/0/0/w0-abcdef", "pending/1/0/0/", run=2))
@@ -46,7 +46,7 @@ def test_counts_come_from_the_shards() -> None:
 
 
 def test_one_entry_counts_for_all_tasks_that_it_tells_of() -> None:
-    """What is running, what is done, and how often they failed."""
+    """Running tasks, committed tasks and failures are counted for each task of the entry."""
     progress = JobProgress()
     progress.update_job(job("DEPLOYED", "map"), 0.0)
     for text, done, running, failures in (
@@ -58,7 +58,7 @@ def test_one_entry_counts_for_all_tasks_that_it_tells_of() -> None:
 
 
 def test_a_complete_job_is_complete_in_all_stages() -> None:
-    """Also when the watch of the shards lags behind that of the job."""
+    """This holds even if the watch of the shards lags behind that of the job."""
     progress = JobProgress()
     progress.update_job(job("DEPLOYED", "reduce"), 0.0)
     assert not progress.final

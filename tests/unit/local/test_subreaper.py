@@ -1,4 +1,4 @@
-"""Processes that lost their parent end with the run."""
+"""Processes whose parent has died end with the run."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ PROGRAM = """
 import subprocess, sys
 from kubemr.local import subreaper
 subreaper.become_subreaper()
-# The middle one starts a process in a session of its own, and dies.
+# The middle process starts another one in a new session, and dies.
 middle = subprocess.run(
     ["sh", "-c", "setsid sleep 1000 >/dev/null 2>&1 & echo $!"], stdout=subprocess.PIPE, text=True, check=True
 )
@@ -22,7 +22,7 @@ print(middle.stdout.strip())
 
 
 def test_an_orphan_in_a_session_of_its_own_is_found_and_ended() -> None:
-    """No process group reaches it."""
+    """It belongs to no process group of the run."""
     done = subprocess.run([sys.executable, "-c", PROGRAM], cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True)
     pid = int(done.stdout)
     assert subprocess.run(["kill", "-0", str(pid)], stderr=subprocess.DEVNULL, check=False).returncode != 0

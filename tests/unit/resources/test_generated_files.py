@@ -19,7 +19,7 @@ GENERATE = "run `python -m kubemr.resources.generate manifests docs/api.md`"
 
 @pytest.mark.parametrize("path", files(ROOT / "manifests", ROOT / "docs/api.md"), ids=lambda path: path.name)
 def test_file_has_not_drifted(path: Path) -> None:
-    """Whoever changes a definition regenerates the manifests and the reference."""
+    """A commit that changes a definition regenerates the manifests and the reference."""
     wanted = files(ROOT / "manifests", ROOT / "docs/api.md")[path]
     assert path.read_text() == wanted, f"{path.relative_to(ROOT)} is out of date; {GENERATE}"
 

@@ -26,7 +26,7 @@ def test_worker_images_pass(name: str) -> None:
     ],
 )
 def test_later_forms_are_refused_by_name(name: str, fields: set[str]) -> None:
-    """Each field of a later version is a problem of its own, and there is no other."""
+    """Each field of a later version is one problem, and there is no other."""
     problems = validate(example(name))
     assert {problem.path for problem in problems} == {f"spec.{field}" for field in fields}
     assert all(f"is not supported by this version ({KUBEMR_VERSION})" in problem.message for problem in problems)

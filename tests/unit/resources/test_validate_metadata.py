@@ -128,6 +128,6 @@ def test_missing_inputs_shows_no_defaults() -> None:
 
 
 def test_grammar() -> None:
-    """A sentence of its own."""
+    """The message about an unsupported feature is a sentence."""
     messages = " ".join(problem.message for problem in validate(example("shell")))
     assert "running shell steps is not supported" in messages

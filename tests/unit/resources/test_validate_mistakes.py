@@ -27,7 +27,7 @@ def test_mistake_is_named(mistake: Mistake) -> None:
 
 
 def test_table_is_wide_enough() -> None:
-    """At least forty different mistakes, each with a name of its own."""
+    """There are at least forty mistakes, each with a different name."""
     names = {mistake.name for mistake in MISTAKES}
     assert len(names) == len(MISTAKES)
     assert len(names) >= 40

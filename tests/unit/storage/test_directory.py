@@ -55,7 +55,7 @@ def test_deleting_a_prefix_fails_its_writers(directory_store: DirectoryStore) ->
 
 
 def test_a_reader_keeps_what_it_opened(directory_store: DirectoryStore) -> None:
-    """Whoever replaces or deletes the object meanwhile."""
+    """Even if another process replaces or deletes the object during the read."""
     directory_store.put("k", b"old")
     with directory_store.reader("k") as first:
         directory_store.put("k", b"new")

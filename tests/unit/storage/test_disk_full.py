@@ -49,7 +49,7 @@ def test_a_full_file_system_is_told(tmp_path: Path) -> None:
         not shutil.which("unshare")
         or subprocess.run([*own, "sh", "-c", mount, "sh", sys.executable, "-c", ""], capture_output=True).returncode
     ):
-        leave_out("a mount of its own", "run as root, or allow user namespaces")
+        leave_out("a separate mount", "run as root, or allow user namespaces")
     done = subprocess.run(
         [*own, "sh", "-c", mount, "sh", sys.executable, "-c", SCRIPT, str(tmp_path)], capture_output=True, text=True
     )

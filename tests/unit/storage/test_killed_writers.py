@@ -45,7 +45,7 @@ def nothing_is_visible(store: ObjectStore) -> None:
 
 
 def test_a_killed_writer_leaves_no_object_in_a_directory(directory_store: DirectoryStore) -> None:
-    """Its file is there, under a name that is no key; then nothing is."""
+    """Its file exists under a name that is no key, until the prefix is deleted."""
     directory_store.put("job/1/kept", b"kept")
     kill_a_writer(directory_store.url("job").removesuffix("/job"), {})
     nothing_is_visible(directory_store)
@@ -60,7 +60,7 @@ def test_a_killed_writer_leaves_no_object_in_a_directory(directory_store: Direct
 def test_a_killed_writer_leaves_no_object_in_s3(
     bucket: str, s3_environment: dict[str, str], minio_client: Minio
 ) -> None:
-    """Its parts are there, as an unfinished upload; then nothing is."""
+    """Its parts exist as an unfinished upload, until the prefix is deleted."""
     url = f"s3://{bucket}/prefix"
     store = open_store(url, s3_environment)
     store.put("job/1/kept", b"kept")

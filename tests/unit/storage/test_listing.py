@@ -85,7 +85,7 @@ def test_what_is_to_be_kept_stays(store: ObjectStore) -> None:
 
 @pytest.mark.parametrize("prefix", ["", "/", "a/../b", "//"])
 def test_a_prefix_that_means_too_much_is_refused(store: ObjectStore, prefix: str) -> None:
-    """Nobody deletes a whole store by an empty variable."""
+    """An empty variable cannot delete a whole store."""
     store.put("a", b"")
     with pytest.raises(InvalidKeyError):
         store.delete_prefix(prefix)

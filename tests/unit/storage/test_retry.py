@@ -1,4 +1,4 @@
-"""What may pass is tried again, within bounds; what will not is not."""
+"""Transient failures are retried within bounds; other failures are not."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Time(Protocol):
 
 
 def busy(retry_after: float | None = None) -> TransientError:
-    """A failure that may pass."""
+    """Return a failure that may pass."""
     error = TransientError("put", "s3://bucket", "some/key", "503 SlowDown")
     error.retry_after = retry_after
     return error
@@ -39,14 +39,14 @@ class Attempt:
 
 
 def test_the_waits_double_up_to_a_bound(retrier: Retrier, time: Time) -> None:
-    """Each is drawn from a range twice as long, none longer than the longest."""
+    """Each wait is random within a range twice as long; none is longer than the longest."""
     attempt = Attempt(*[busy() for _ in range(10)])
     assert retrier.call(attempt) == "done"
     assert time.slept == pytest.approx([0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 5, 5, 5])
 
 
 def test_the_last_error_says_how_much_was_tried(retrier: Retrier) -> None:
-    """Attempts and time, besides operation, store, key, cause and remedy."""
+    """It names attempts and time, besides operation, store, key, cause and remedy."""
     attempt = Attempt(*[busy() for _ in range(100)])
     with pytest.raises(TransientError) as raised:
         retrier.call(attempt)
@@ -82,7 +82,7 @@ def test_what_does_not_pass_is_not_tried_again(retrier: Retrier, time: Time) -> 
 
 
 def test_errors_survive_the_way_to_another_process() -> None:
-    """They are pickled and come out as they were."""
+    """They can be pickled."""
     error = AccessDeniedError("get", "s3://bucket", "k", "AccessDenied", "ask")
     copy = pickle.loads(pickle.dumps(error))
     assert type(copy) is AccessDeniedError

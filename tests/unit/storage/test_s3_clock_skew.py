@@ -1,4 +1,4 @@
-"""A machine whose clock is wrong goes by the S3 service's: its requests are refused once, and then bear that time."""
+"""On a machine whose clock is wrong, requests are signed with the S3 service's time after the first rejection."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_the_refused_request_and_all_that_follow_bear_the_services_time(
 
 
 def test_a_refusal_without_a_body_counts_too(scripted_s3: Start) -> None:
-    """HEAD says nothing but 403."""
+    """The answer to a HEAD is only a 403."""
     store, server = scripted_s3(respond(403), serving(b"seven b"))
     server.ahead = -3600.0
     found = store.stat("k")
@@ -58,7 +58,7 @@ def test_a_clock_that_becomes_right_is_noticed(scripted_s3: Start) -> None:
 
 
 def test_refused_by_a_service_whose_time_is_known_is_refused(scripted_s3: Start) -> None:
-    """Once more with its time, and then it is an error at once."""
+    """The request is repeated once with the service's time, and is then an error at once."""
     store, server = scripted_s3(s3_error(403, "AccessDenied"), s3_error(403, "AccessDenied"))
     server.ahead = -3600.0
     with pytest.raises(AccessDeniedError, match="check the access keys"):
@@ -67,7 +67,7 @@ def test_refused_by_a_service_whose_time_is_known_is_refused(scripted_s3: Start)
 
 
 def test_a_clock_that_is_right_stays(scripted_s3: Start) -> None:
-    """A refusal by a service that has the same time is an error at once."""
+    """A rejection by a service that has the same time is an error at once."""
     store, server = scripted_s3(TOO_SKEWED)
     with pytest.raises(AccessDeniedError, match="correct this machine's clock"):
         store.put("k", b"x")

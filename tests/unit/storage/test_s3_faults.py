@@ -1,4 +1,4 @@
-"""What an S3 server says and does when things go wrong, told by a scripted server."""
+"""Answers of a scripted S3 server when something goes wrong, and how the store handles them."""
 
 from __future__ import annotations
 
@@ -135,7 +135,7 @@ def test_retries_are_not_doubled(scripted_s3: Start) -> None:
 
 
 def test_retry_after_is_kept(scripted_s3: Start, time: Time) -> None:
-    """The server's own wish comes before our backoff."""
+    """The wait that the server asks for has priority over the backoff."""
     store, _ = scripted_s3(s3_error(503, "SlowDown", {"Retry-After": "9"}), serving(b"x"))
     assert store.get("k") == b"x"
     assert time.slept == [9.05]
@@ -214,7 +214,7 @@ def test_each_part_is_tried_again(scripted_s3: Start) -> None:
 
 
 def test_a_completion_whose_answer_is_lost_is_recognized(scripted_s3: Start) -> None:
-    """Asked again, S3 knows no such upload, as it has become the object: its ETag proves it."""
+    """For a repeated request there is no such upload, as it has become the object: its ETag proves it."""
     digests = b"".join(hashlib.md5(part).digest() for part in (b"x" * PART, b"x"))
     made = f'"{hashlib.md5(digests).hexdigest()}-2"'
     store, server = scripted_s3(
@@ -251,7 +251,7 @@ def test_a_full_store_aborts_the_upload(scripted_s3: Start) -> None:
 
 
 def test_an_abort_that_fails_is_noted(scripted_s3: Start) -> None:
-    """The user's exception goes on and says that something is left."""
+    """The user's exception is raised, with a note that the upload is left."""
     store, _ = scripted_s3(created, took_part, s3_error(403, "AccessDenied"))
     with pytest.raises(RuntimeError, match="user's") as raised, store.writer("k") as stream:  # noqa: PT012
         stream.write(b"x" * (PART + 1_000_000))
@@ -270,7 +270,7 @@ def test_a_write_whose_error_was_passed_over_makes_no_object(scripted_s3: Start)
 
 
 def test_a_missing_bucket_is_told_from_a_missing_object(scripted_s3: Start) -> None:
-    """The answer to HEAD does not tell; one question more does, once."""
+    """The answer to HEAD does not tell them apart; one more request does, once."""
     store, _ = scripted_s3(respond(404), respond(404))
     with pytest.raises(NoSuchBucketError, match="'bucket'"):
         store.stat("k")

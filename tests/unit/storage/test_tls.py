@@ -15,7 +15,7 @@ from support.webservers import ScriptedServer, serving
 
 @pytest.fixture
 def certificates(tmp_path: Path) -> Certificates:
-    """Those of an authority that nobody knows."""
+    """Certificates of an unknown authority."""
     return make_certificates(tmp_path)
 
 

@@ -62,7 +62,7 @@ def test_an_exception_leaves_nothing(store: ObjectStore, size: int, error: BaseE
 
 
 def test_wrappers_may_close_the_stream(store: ObjectStore) -> None:
-    """Text and gzip wrappers close what they wrap; the object is whole all the same."""
+    """Text and gzip wrappers close the stream that they wrap; the object is whole anyway."""
     with store.writer("text") as stream, io.TextIOWrapper(stream, "utf-8") as text:
         text.write("grüße\n")
     with store.writer("zip") as stream, gzip.open(stream, "wb") as packed:
