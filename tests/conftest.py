@@ -29,6 +29,7 @@ from support.cluster_fixtures import (
 from support.controlplane import ApiServer, ControllerManager, ControlPlane
 from support.left_out import require, summarize
 from support.minioserver import MinioServer
+from support.scheduling import Scheduling
 
 __all__ = [
     "breakable_cluster",
@@ -83,6 +84,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Name what was left out."""
     summarize(terminalreporter)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
+    """Decide what the processes of `make test` run."""
+    return Scheduling(config, log) if config.getoption("dist") == "loadfile" else None
 
 
 @pytest.fixture(scope="module", autouse=True)
