@@ -27,7 +27,7 @@ from kubemr.locks.http import HttpTransport
 from kubemr.locks.identity import unique
 from kubemr.locks.lock import Acquisition, Lock, LockResult, LockStatus, release, try_acquire
 from kubemr.locks.threads import Stop, run
-from kubemr.tasks.claims import Change, choose, commit_and_claim, mark_lost
+from kubemr.tasks.claims import Change, ClaimResult, choose, commit_and_claim, mark_lost
 from kubemr.tasks.shard import SHARDS, Shard
 from kubemr.tasks.state import TaskState, Token, make_token
 from support.linearizability.history import Recorder, swaps
@@ -150,10 +150,10 @@ class Contender:
             claim = [] if last else choose(shard, count, self._chance.randrange(4))
             if not changes and not claim:
                 return
-            settled = self._settle(name, shard, changes, claim)
-            if settled is None:
+            result = self._commit_and_claim(name, shard, changes, claim)
+            if result is None:
                 return
-            shard, held = settled
+            shard, held = result
 
     def _read(self, name: str) -> Shard:
         shard = Shard.parse(self._run(read(Target(SHARDS, self._settings["namespace"], name))))
@@ -165,29 +165,29 @@ class Contender:
             return lambda state: state.commit(token, empty=False)
         return lambda state: state.release(token)
 
-    def _settle(
+    def _commit_and_claim(
         self, name: str, shard: Shard, changes: dict[int, Change], claim: list[int]
     ) -> tuple[Shard, dict[int, TaskState]] | None:
         after = {task: change(shard.tasks[task]) for task, change in changes.items()}
         done = swaps(shard, after)
         wanted = done + swaps(shard, {task: shard.tasks[task].claim(self._token) for task in claim})
-        op: Op[Any] = commit_and_claim(shard, self._token, changes, claim)
-        settled = self._run(with_deadline(op, self._timeout(), None, each=EACH))
-        if settled is None:
+        op: Op[ClaimResult | None] = commit_and_claim(shard, self._token, changes, claim)
+        result = self._run(with_deadline(op, self._timeout(), None, each=EACH))
+        if result is None:
             self._recorder.doubtful(name, wanted, done)
             self._die(name)
             return None
-        got = all(task in settled.held for task in claim)
-        if settled.late:
+        got = all(task in result.held for task in claim)
+        if result.superseded:
             # What is claimed or committed stays; what is given back may be claimed by others before one has looked.
-            self._recorder.overtaken(name, done, settled.shard, missed=self._transport.missed)
+            self._recorder.overtaken(name, done, result.shard, missed=self._transport.missed)
         elif got:
             self._recorder.swapped(name, wanted)
         elif done:
             self._recorder.swapped(name, done)
         else:
-            self._recorder.refused(name, wanted, settled.shard)
-        return settled.shard, dict(settled.held)
+            self._recorder.refused(name, wanted, result.shard)
+        return result.shard, dict(result.held)
 
     def _die(self, name: str) -> None:
         """Live on under a new token, and take the tasks of the former self away, whose patch may be under way."""
