@@ -271,3 +271,14 @@ def test_what_was_remembered_of_it_is_forgotten(bench: Bench, operator: Reconcil
     bench.step(operator)
     assert not exists(bench)
     assert (operator.memories, operator.cleaned) == ({}, {})
+
+
+def test_two_operators_that_sweep_at_once_count_a_prefix_once(bench: Bench, operator: ReconcileContext) -> None:
+    """The one whose patch removed the entry counts it; the other finds the entry gone."""
+    job = deleted(bench, operator)
+    bench.run(record_orphaned_prefix(job, operator))
+    other = bench.operator("op-b")
+    bench.meanwhile(patches("configmaps"), lambda: bench.run(sweep_orphaned_prefixes(other)))
+    assert bench.run(sweep_orphaned_prefixes(operator)) == {}
+    assert (operator.counters["swept_prefixes"], other.counters["swept_prefixes"]) == (0, 1)
+    assert bench.store.objects == {}

@@ -82,7 +82,8 @@ def sweep_orphaned_prefixes(context: ReconcileContext) -> Op[dict[str, str]]:
         outcome = yield from apply(target, patch, lambda seen, path=path: not lookup(seen, path))  # type: ignore[misc]  # mypy cannot infer a lambda with a default
         if outcome.status is PatchStatus.REFUSED:
             raise RequestRefusedError(f"patching {target}", outcome.answer)
-        if outcome.won:
+        # That the entry is gone may be another operator's doing, who swept at the same time: it counts the prefix.
+        if outcome.won and outcome.answer.ok:
             context.counters[SWEPT] += 1
     return problems
 
