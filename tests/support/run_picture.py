@@ -7,6 +7,7 @@ rich draws the last screen.  The first line, which names a folder of this machin
 from __future__ import annotations
 
 import fcntl
+import io
 import os
 import pty
 import struct
@@ -78,7 +79,7 @@ def main() -> None:
         }
         screen = screen_of([sys.executable, str(ROOT / "examples/wordcount/demo.py")], environ)
         lines = text_of(screen)[1:]
-    console = Console(record=True, width=COLUMNS, file=open(os.devnull, "w"))  # noqa: SIM115
+    console = Console(record=True, width=COLUMNS, file=io.StringIO())
     for line in lines:
         line.plain = line.plain.replace(folder, "/tmp")
         console.print(line, no_wrap=True, overflow="crop")
